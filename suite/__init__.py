@@ -1,0 +1,1 @@
+"""Reproducibility suite: part-aware representation learning (Zhu et al., TMLR 2023)."""

@@ -1,0 +1,63 @@
+"""A cell: one number of the paper, and the words its name is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suite.errors import RequestError
+
+METHODS = ("deit", "mocov3", "dino", "beit", "mae", "cae", "ibot")
+BASELINES = ("random_init", "raw_pixels")
+PROJECTED_METHODS = ("mocov3", "dino", "ibot")
+"""Methods whose release holds a projector: only these have `projected` cells (paper, Table 3)."""
+
+
+@dataclass(frozen=True, order=True)
+class CellId:
+    """`experiment/dataset/method/setting/metric`, e.g. `part_retrieval/cub200/dino/encoded/ap`."""
+
+    experiment: str
+    dataset: str
+    method: str
+    setting: str
+    metric: str
+
+    def __str__(self) -> str:
+        return "/".join((self.experiment, self.dataset, self.method, self.setting, self.metric))
+
+    @classmethod
+    def parse(cls, text: str) -> CellId:
+        """Read the five words back.
+
+        Raises:
+            RequestError: there are not exactly five non-empty words.
+        """
+        words = text.split("/")
+        if len(words) != 5 or not all(words):
+            raise RequestError(f"cell {text!r}: expected experiment/dataset/method/setting/metric")
+        return cls(*words)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a run measured for one cell.
+
+    Attributes:
+        id: the cell.
+        values: per cent, one per seed; a single one where nothing is random.
+        seeds: the seeds, same order as `values`; empty for a deterministic metric.
+    """
+
+    id: CellId
+    values: tuple[float, ...]
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds, per cent."""
+        return sum(self.values) / len(self.values)
+
+    @property
+    def deterministic(self) -> bool:
+        """True where no probe was trained, so no seed was drawn."""
+        return not self.seeds

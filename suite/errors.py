@@ -1,0 +1,61 @@
+"""What can go wrong through no fault of the code, each with the exit code it ends in.
+
+SuiteError
+├── RequestError      unknown encoder, experiment, dataset, variant, profile, device
+├── ProtocolError     a protocol file with an unknown key or a missing value
+├── ExpectedError     an expected file without unit, source or reason for its tolerance
+├── DatasetError      a missing, truncated or illegal file of a dataset
+├── CheckpointError   a file of weights that is not what it claims to be
+├── MetricError       input for which a metric is not defined
+└── StorageError      a run folder that cannot be written, a full disk
+
+Messages say where, what, what was expected, what was found, and what to do, on one line.
+"""
+
+
+class SuiteError(Exception):
+    """The user can act on this: printed as one line, never as a traceback."""
+
+    exit_code = 3
+
+
+class RequestError(SuiteError):
+    """Something was asked for that does not exist or does not fit together."""
+
+
+class ProtocolError(SuiteError):
+    """A protocol file breaks its schema."""
+
+
+class ExpectedError(SuiteError):
+    """A file of expected values breaks its schema."""
+
+
+class DatasetError(SuiteError):
+    """A dataset's file is missing, damaged or holds an illegal value."""
+
+    exit_code = 2
+
+
+class CheckpointError(SuiteError):
+    """A checkpoint is missing, damaged, unsafe or of another architecture."""
+
+    exit_code = 2
+
+
+class MetricError(SuiteError):
+    """A metric is not defined for this input."""
+
+
+class StorageError(SuiteError):
+    """A result cannot be written."""
+
+
+def unknown(what: str, got: str, valid: "list[str] | tuple[str, ...]") -> RequestError:
+    """A `RequestError` that names the valid choices.
+
+    Example:
+        >>> str(unknown("profile", "big", ["mini", "paper"]))
+        "unknown profile 'big': expected one of mini, paper"
+    """
+    return RequestError(f"unknown {what} {got!r}: expected one of {', '.join(valid)}")
