@@ -1,0 +1,69 @@
+# Plain `make` explains. Every target works on a fresh machine that has Python 3.11 or 3.12 and make.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SUITE  := $(BIN)/python -m suite
+
+# passed through to `python -m suite reproduce`, where given
+ARGS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ENCODER),--encoder '$(ENCODER)') \
+       $(if $(DATASET),--dataset $(DATASET)) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
+       $(if $(VARIANT),--variant $(VARIANT)) $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)) \
+       $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
+       $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(STRICT),--strict)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce record report compare render pretrain test lint format bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@echo
+	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
+	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
+	@echo "  exit codes of python -m suite: 0 reproduced, 1 something deviates, 2 something did not run, 3 wrong request"
+
+setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
+
+$(VENV)/.installed: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
+	  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
+	@$(SUITE) reproduce $(ARGS)
+
+record: setup ## measure the mini study over five seeds and rewrite expected/mini
+	@$(SUITE) record $(ARGS)
+
+report: setup ## judge a run again and rewrite its report: RUN=runs/mini
+	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict)
+
+compare: setup ## what changed between two runs: A=runs/x B=runs/y
+	@$(SUITE) compare '$(A)' '$(B)'
+
+render: setup ## draw the mini study's datasets
+	@$(SUITE) render $(if $(DATA),--data '$(DATA)')
+
+pretrain: setup ## train the mini study's encoders again: METHODS="dino mae"
+	@$(SUITE) pretrain $(METHODS) $(if $(DEVICE),--device $(DEVICE))
+
+test: setup ## is our code right?
+	@$(BIN)/python -m pytest -q -n auto tests
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup ## let ruff rewrite
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup ## measured cost of the hot parts
+	@$(BIN)/python -m pytest -q benchmarks --benchmark-enable --benchmark-only
+
+lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
+	uv pip compile --universal --generate-hashes --python-version 3.11 --no-config --all-extras \
+	  pyproject.toml -o requirements.lock
+
+clean: ## remove caches and rendered data; runs/ stays
+	rm -rf cache data/mini .pytest_cache .mypy_cache .ruff_cache .benchmarks

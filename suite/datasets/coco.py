@@ -1,0 +1,156 @@
+"""COCO 2017: part patches around three keypoints of each person, and square crops around objects.
+
+Files: `annotations/person_keypoints_<split>.json`, `annotations/instances_<split>.json`,
+`images/<split>/<12 digits>.jpg` (or `<split>/...`, as the archives unpack).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suite.datasets.files import RESTORE, column, damaged, home, read_json, rows_of
+from suite.datasets.parts import Floats, Ints, PartPatch, nearest_distances, part_boxes
+from suite.datasets.views import View, ViewSet
+from suite.errors import DatasetError, unknown
+
+PARTS = {1: "nose", 11: "right wrist", 16: "left ankle"}
+"""Keypoint number, from 1 -> name, in the order of the labels (official code, moco/loader.py)."""
+
+SPLITS = ("train2017", "val2017")
+DISTANCES = ("id", "person", "image")
+
+
+def part_patches(
+    root: Path, split: str = "train2017", *, keypoint_box: str = "half", distance: str = "id"
+) -> list[PartPatch]:
+    """Part patches of a split, in the order of its annotations.
+
+    Only keypoints marked visible (2) count, and only people with at least two of the three.
+
+    Args:
+        root: folder of the dataset.
+        split: "train2017" (retrieval, training) or "val2017" (classification).
+        keypoint_box: see `parts.part_boxes`.
+        distance: nearest other keypoint among "id": all people of the image, the annotation id being a third
+            coordinate as in the official code; "person": the same person; "image": all people, pixels only,
+            as the paper's text reads.
+
+    Raises:
+        RequestError: unknown split, `keypoint_box` or `distance`.
+        DatasetError: a file is missing or breaks its format, or no patch is left.
+
+    Source: official code, moco/loader.py; paper, section 4 and Table 3.
+    """
+    if distance not in DISTANCES:
+        raise unknown("coco-distance", distance, DISTANCES)
+    index = _Index.read(root, "person_keypoints", split)
+    _check_parts(index)
+    keypoints = index.numbers("keypoints", 51).reshape(-1, 17, 3)[:, [number - 1 for number in PARTS]]
+    visible = keypoints[..., 2] == 2
+    person, labels = np.nonzero(visible & (visible.sum(axis=1, keepdims=True) >= 2))
+    centres = keypoints[person, labels, :2]
+    image_ids, ids = (index.numbers(key, 1)[person, 0].astype(np.int64) for key in ("image_id", "id"))
+    nearest = _nearest(centres, person, image_ids, ids, distance)
+    kept, boxes = part_boxes(centres, nearest, keypoint_box)
+    if kept.size == 0:
+        raise DatasetError(f"{index.path}: expected part patches, found none: {RESTORE}")
+    names = tuple(PARTS.values())
+    rows = zip(image_ids[kept].tolist(), labels[kept].tolist(), boxes.tolist(), strict=True)
+    return [PartPatch(index.file(i), tuple(box), label, names[label], i) for i, label, box in rows]
+
+
+def object_crops(root: Path, split: str = "val2017") -> ViewSet:
+    """Square crops around objects that are not crowds, labelled by category, in the order of annotations.
+
+    The square is centred on the box, its side the box's longer side (rounded), black outside the image; kept
+    where 20 < longer side < 1000 pixels. The paper publishes no rule for COCO's object retrieval: this one is
+    ours, in the likeness of its part patches.
+
+    Raises:
+        RequestError: unknown split.
+        DatasetError: a file is missing or breaks its format, or no crop is left.
+    """
+    index = _Index.read(root, "instances", split)
+    boxes = index.numbers("bbox", 4)
+    crowd = np.array([row.get("iscrowd", 0) for row in index.annotations], dtype=bool)
+    longer = boxes[:, 2:].max(axis=1)
+    kept = np.flatnonzero(~crowd & (longer > 20) & (longer < 1000))
+    if kept.size == 0:
+        raise DatasetError(f"{index.path}: expected objects that are not crowds, found none: {RESTORE}")
+    side = np.rint(longer[kept])[:, None]
+    corner = np.rint(boxes[kept, :2] + boxes[kept, 2:] / 2 - side / 2)
+    squares = np.hstack([corner, corner + side]).astype(np.int64).tolist()
+    image_ids, labels, names = index.column("image_id"), *_categories(index)
+    views = [View(index.file(image_ids[i]), tuple(box)) for i, box in zip(kept, squares, strict=True)]
+    return ViewSet(views, labels[kept], names)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """One annotation file."""
+
+    path: Path
+    annotations: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+    files: dict[int, Path]
+
+    @classmethod
+    def read(cls, root: Path, kind: str, split: str) -> _Index:
+        if split not in SPLITS:
+            raise unknown("split of coco", split, SPLITS)
+        path = root / "annotations" / f"{kind}_{split}.json"
+        document = read_json(path)
+        images = rows_of(document, "images", path)
+        folder = home(root, "images") / split
+        names = (column(images, key, f"{path}: images") for key in ("id", "file_name"))
+        files = {image_id: folder / name for image_id, name in zip(*names, strict=True)}
+        return cls(path, rows_of(document, "annotations", path), rows_of(document, "categories", path), files)
+
+    def column(self, key: str) -> list[Any]:
+        return column(self.annotations, key, f"{self.path}: annotations")
+
+    def numbers(self, key: str, width: int) -> Floats:
+        """(N, width) numbers of every annotation."""
+        try:
+            return np.array(self.column(key), dtype=np.float64).reshape(len(self.annotations), width)
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path, f"annotations: {key!r}: expected {width} number(s) in each") from error
+
+    def file(self, image_id: int) -> Path:
+        if image_id not in self.files:
+            raise damaged(self.path, f"an annotation is on image {image_id}, which 'images' does not list")
+        return self.files[image_id]
+
+
+def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance: str) -> Floats:
+    if distance == "person":
+        return nearest_distances(centres, person)
+    if distance == "image":
+        return nearest_distances(centres, image_ids)
+    # 64-bit floats: the square of a crowd's id (12 digits) does not fit an integer
+    return nearest_distances(np.column_stack([centres, ids.astype(np.float64)]), image_ids)
+
+
+def _check_parts(index: _Index) -> None:
+    """The keypoint numbers above mean what they should, where the file names them."""
+    names = index.categories[0].get("keypoints", [])
+    for number, part in PARTS.items():
+        found = names[number - 1].replace("_", " ") if number <= len(names) else "nothing"
+        if found != part:
+            raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {found!r}")
+
+
+def _categories(index: _Index) -> tuple[Ints, tuple[str, ...]]:
+    """Labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
+    ids, names = (column(index.categories, key, f"{index.path}: categories") for key in ("id", "name"))
+    named = dict(sorted(zip(ids, names, strict=True)))
+    rank = {category_id: label for label, category_id in enumerate(named)}
+    found = index.column("category_id")
+    strange = set(found) - rank.keys()
+    if strange:
+        raise damaged(index.path, f"an annotation is of category {min(strange)}, which 'categories' does not list")
+    return np.array([rank[category_id] for category_id in found], dtype=np.int64), tuple(named.values())

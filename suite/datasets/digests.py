@@ -1,0 +1,102 @@
+"""What data is this? SHA-256 digests by which results and cached features know their inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.datasets.files import damaged
+
+CONTENT_LIMIT = 2 * 10**9
+"""Bytes up to which content is read; above, names and sizes stand for images (ImageNet: 154 GB)."""
+
+INDEX_SUFFIXES = (".json", ".txt", ".mat", ".csv", ".meta")
+
+
+def combine(lines: Iterable[str]) -> str:
+    """SHA-256 (hex) of lines of text, in order."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line.encode("utf-8", "surrogateescape") + b"\n")
+    return total.hexdigest()
+
+
+def array_key(array: npt.NDArray[np.uint8]) -> str:
+    """SHA-256 (hex) of an array's shape and bytes."""
+    return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+
+
+def file_keys(paths: Sequence[Path]) -> list[str]:
+    """One key per file: its content's SHA-256, or folder, name and size if all are above `CONTENT_LIMIT`.
+
+    Keys do not depend on where the data folder lies.
+
+    Raises:
+        DatasetError: a file is missing or cannot be read.
+    """
+    stats = [_stat(path) for path in paths]
+    if sum(stat.st_size for stat in stats) > CONTENT_LIMIT:
+        return [_name_key(path, stat) for path, stat in zip(paths, stats, strict=True)]
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(_content_key, paths, stats))
+
+
+def digest(root: Path) -> str:
+    """SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
+
+    Above `CONTENT_LIMIT` images count by name and size, index files still by content. Hidden files and
+    `__pycache__` are left out, so that caches and stamps do not change it.
+
+    Raises:
+        DatasetError: a file cannot be read.
+    """
+    files = _files(root)
+    stats = [_stat(path) for path in files]
+    small = sum(stat.st_size for stat in stats) <= CONTENT_LIMIT
+
+    def key(path: Path, stat: os.stat_result) -> str:
+        whole = small or path.suffix.lower() in INDEX_SUFFIXES
+        return _content_key(path, stat) if whole else _name_key(path, stat)
+
+    with ThreadPoolExecutor() as pool:
+        keys = pool.map(key, files, stats)
+        return combine(f"{path.relative_to(root).as_posix()} {k}" for path, k in zip(files, keys, strict=True))
+
+
+def _files(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        found += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
+def _name_key(path: Path, stat: os.stat_result) -> str:
+    return f"{path.parent.name}/{path.name}:{stat.st_size}"
+
+
+def _content_key(path: Path, stat: os.stat_result) -> str:
+    return _hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**16)  # many view sets share their images; a rewritten file has another time or size
+def _hash(path: Path, _size: int, _mtime_ns: int) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise damaged(path, error) from error

@@ -1,0 +1,127 @@
+"""Reading index files (JSON, text tables) and listing images, with errors that name file, row and remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suite.errors import DatasetError
+
+RESTORE = "restore it (`python -m suite render` writes the mini data, README.md tells where the real data is)"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def damaged(path: Path, reason: object) -> DatasetError:
+    """The error for a file that is missing, truncated or not in its format."""
+    if isinstance(reason, OSError) and reason.strerror:
+        reason = reason.strerror
+    return DatasetError(f"{path}: cannot be read ({reason}): {RESTORE}")
+
+
+def home(root: Path, inner: str) -> Path:
+    """`root/inner` if the archive was unpacked with its own folder, `root` otherwise."""
+    return root / inner if (root / inner).is_dir() else root
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        DatasetError: the file is missing, is not JSON, or holds something else than an object.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(document, dict):
+        raise damaged(path, f"expected a JSON object, got {type(document).__name__}")
+    return document
+
+
+def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    """The list of records under `key` of a JSON document.
+
+    Raises:
+        DatasetError: the key is missing or holds no record.
+    """
+    rows = document.get(key)
+    if not isinstance(rows, list) or not rows:
+        raise damaged(path, f"expected records under {key!r}, got {'none' if not rows else type(rows).__name__}")
+    return rows
+
+
+def column(rows: list[dict[str, Any]], key: str, where: str) -> list[Any]:
+    """`row[key]` of every row; `where` says in an error which file and list the rows come from.
+
+    Raises:
+        DatasetError: a row lacks the key.
+    """
+    try:
+        return [row[key] for row in rows]
+    except KeyError:
+        index = next(i for i, row in enumerate(rows) if key not in row)
+        raise DatasetError(f"{where}[{index}]: missing {key!r}, got {sorted(rows[index])}: {RESTORE}") from None
+
+
+def read_table(path: Path, columns: int) -> npt.NDArray[np.float64]:
+    """The numbers of a space-separated text file without header.
+
+    Returns:
+        (rows, columns); 64-bit floats hold every id exactly.
+
+    Raises:
+        DatasetError: the file is missing or empty, or a row is not `columns` numbers.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy only warns of an empty file
+            table = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None)
+    except (OSError, ValueError, UserWarning) as error:
+        raise damaged(path, error) from error
+    if table.shape[1] != columns:
+        raise damaged(path, f"expected {columns} columns, got {table.shape[1]}")
+    return table
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """A text file of `key rest-of-the-line` rows, as a dict in the file's order.
+
+    Raises:
+        DatasetError: the file is missing or empty, or a row has no second word.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, error) from error
+    names = {}
+    for number, line in enumerate(lines, 1):
+        key, _, name = line.partition(" ")
+        if not name.strip():
+            raise damaged(path, f"line {number}: expected an id and a name, got {line!r}")
+        names[key] = name.strip()
+    if not names:
+        raise damaged(path, "it is empty")
+    return names
+
+
+def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Every image below a folder, hidden files left out, sorted by relative path.
+
+    Raises:
+        DatasetError: the folder is missing or holds no image.
+    """
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        at = Path(parent)
+        found += [at / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
+    if not found:
+        state = "an empty folder" if folder.is_dir() else "nothing"
+        raise DatasetError(f"{folder}: expected images ({', '.join(suffixes)}), found {state}: {RESTORE}")
+    return sorted(found)

@@ -1,0 +1,56 @@
+"""ImageNet-1K: `{train,val}/<wnid>/*.JPEG`, a folder per class; a class's label is the rank of its wnid.
+
+Suffixes lie (one `.JPEG` of the real set is a PNG, others are CMYK): `pixels.read_rgb` looks at the content.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from suite.datasets.files import RESTORE, images_under, read_names
+from suite.datasets.views import View, ViewSet
+from suite.errors import DatasetError, unknown
+
+SPLITS = ("train", "val")
+NAMES_FILE = "LOC_synset_mapping.txt"
+
+
+def images(root: Path, split: str = "val") -> ViewSet:
+    """The images of a split, by wnid, then file name.
+
+    Classes are named by `LOC_synset_mapping.txt` (`wnid name` lines) if `root` has it, by wnid otherwise.
+
+    Raises:
+        RequestError: unknown split.
+        DatasetError: the folder is missing, a class is empty, or the two splits have different classes.
+    """
+    if split not in SPLITS:
+        raise unknown("split of imagenet1k", split, SPLITS)
+    wnids = _wnids(root / split)
+    _check_other_split(root, split, wnids)
+    files = [images_under(root / split / wnid) for wnid in wnids]
+    labels = np.repeat(np.arange(len(wnids), dtype=np.int64), [len(of_class) for of_class in files])
+    names = read_names(root / NAMES_FILE) if (root / NAMES_FILE).exists() else {}
+    views = [View(file) for of_class in files for file in of_class]
+    return ViewSet(views, labels, tuple(names.get(wnid, wnid) for wnid in wnids))
+
+
+def _wnids(folder: Path) -> list[str]:
+    found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not found:
+        raise DatasetError(f"{folder}: expected a folder per class (n01440764, ...), found none: {RESTORE}")
+    return found
+
+
+def _check_other_split(root: Path, split: str, wnids: list[str]) -> None:
+    """A class that one split lacks would shift the labels of all after it."""
+    other = root / ("val" if split == "train" else "train")
+    if not other.is_dir():
+        return
+    differing = sorted(set(wnids) ^ set(_wnids(other)))
+    if differing:
+        raise DatasetError(
+            f"{root}: expected the same classes in train and val, got {differing[0]} in one only: {RESTORE}"
+        )

@@ -1,0 +1,87 @@
+"""Decoding, cropping and resizing, as the official evaluation code does it (PIL, bicubic, 8 bit).
+
+Sizes follow the encoder's input size S: 224 in the paper, 48 in the mini profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from suite.datasets.files import damaged
+from suite.errors import unknown
+
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels, right and bottom exclusive; may reach over the image's border."""
+
+Transform = Callable[[Image.Image, int], Image.Image]
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """Decode an image to RGB, whatever its mode (gray, CMYK, palette) and whatever its suffix claims.
+
+    An EXIF orientation is not applied: the official code opens and converts, nothing more (moco/loader.py).
+
+    Raises:
+        DatasetError: the file is missing, truncated or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise damaged(path, error) from error
+
+
+def crop(image: Image.Image, box: Box) -> Image.Image:
+    """Cut out `box`; what lies outside the image is black (moco/loader.py)."""
+    return image.crop(box)
+
+
+def to_square(image: Image.Image, size: int) -> Image.Image:
+    """Bicubic resize to `size` x `size` pixels, the aspect ratio not kept."""
+    return image.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def square_train(image: Image.Image, size: int) -> Image.Image:
+    """Part classification, training: resize to 8/7 of the input size, keep the centre (patch_lincls.py)."""
+    return _centre(to_square(image, _enlarged(size)), size)
+
+
+def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
+    """Object classification: resize the shorter side to 8/7 of the input size, keep the centre.
+
+    The longer side is truncated to an integer, as torchvision's `Resize` does.
+    """
+    short = min(image.size)
+    width, height = (int(_enlarged(size) * side / short) for side in image.size)
+    return _centre(image.resize((width, height), Image.Resampling.BICUBIC), size)
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "square": to_square,
+    "square_train": square_train,
+    "imagenet_eval": imagenet_eval,
+}
+
+
+def transform_named(name: str) -> Transform:
+    """The transform called `name`.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if name not in TRANSFORMS:
+        raise unknown("transform", name, list(TRANSFORMS))
+    return TRANSFORMS[name]
+
+
+def _enlarged(size: int) -> int:
+    """256 for an input of 224 pixels, in proportion for others."""
+    return round(size * 256 / 224)
+
+
+def _centre(image: Image.Image, size: int) -> Image.Image:
+    left, top = (round((side - size) / 2) for side in image.size)
+    return image.crop((left, top, left + size, top + size))

@@ -1,0 +1,127 @@
+"""The six segmentation sets: a folder of `.jpg` images and one of `.png` masks with the same stems.
+
+Mask values: 0 unlabelled, 1..C classes, 255 ignored. The official loader (mmseg, `reduce_zero_label`) turns
+0 into 255 and k into k - 1: the background is neither predicted nor scored (paper, Tables 2 and 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from suite.datasets.digests import combine, file_keys
+from suite.datasets.files import RESTORE, damaged, home, images_under
+from suite.datasets.segmentation_classes import CLASSES
+from suite.errors import DatasetError, unknown
+
+IGNORE = 255
+SPLITS = ("train", "val")
+_SCENE_PARSING = "ADEChallengeData2016"
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationSet:
+    """Images with masks.
+
+    Attributes:
+        name: the dataset's name.
+        records: (image file, mask file), sorted by the image's path.
+        classes: C names, by label after the reduction.
+        reduce_zero_label: True for all of the paper's sets.
+    """
+
+    name: str
+    records: tuple[tuple[Path, Path], ...]
+    classes: tuple[str, ...]
+    reduce_zero_label: bool = True
+
+    @property
+    def num_classes(self) -> int:
+        """C, the background not counted."""
+        return len(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the images, the masks and the classes."""
+        return combine([*self.classes, *file_keys([path for record in self.records for path in record])])
+
+    def mask(self, index: int) -> npt.NDArray[np.uint8]:
+        """The mask of a record; see `read_mask`."""
+        return read_mask(self.records[index][1], self.num_classes, reduce_zero_label=self.reduce_zero_label)
+
+
+def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
+    """Images and masks of a split.
+
+    Args:
+        name: ade20k, ade20k_object, ade20k_part, pascal_object, pascal_part or lip.
+        root: folder of the dataset.
+        split: "train" or "val".
+
+    Raises:
+        RequestError: unknown name or split.
+        DatasetError: no image is there, or an image has no mask.
+
+    Source: official code, configs_local/_base_/datasets.
+    """
+    if name not in CLASSES:
+        raise unknown("segmentation dataset", name, list(CLASSES))
+    if split not in SPLITS:
+        raise unknown(f"split of {name}", split, SPLITS)
+    images, masks = _folders(name, root, split)
+    records = []
+    for image in images_under(images, (".jpg",)):
+        mask = masks / image.relative_to(images).with_suffix(".png")
+        if not mask.is_file():
+            raise DatasetError(f"{mask}: expected the mask of {image.name}, found nothing: {RESTORE}")
+        records.append((image, mask))
+    return SegmentationSet(name, tuple(records), CLASSES[name])
+
+
+def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = True) -> npt.NDArray[np.uint8]:
+    """The labels of a mask; a palette image gives its indices.
+
+    Args:
+        path: an 8-bit PNG of one channel.
+        num_classes: C.
+        reduce_zero_label: 0 becomes 255, k becomes k - 1, 255 stays.
+
+    Returns:
+        (H, W) labels 0..C-1 and 255.
+
+    Raises:
+        DatasetError: the file is missing or truncated, has colours, or holds a label above C. The official
+            code counts one such label as the last class, and loses others.
+    """
+    try:
+        with Image.open(path) as image:
+            mode, raw = image.mode, np.array(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise damaged(path, error) from error
+    if mode not in {"L", "P"}:
+        raise damaged(path, f"expected a mask of one 8-bit channel (L or P), got mode {mode}")
+    lowest = 1 if reduce_zero_label else 0
+    labels = np.arange(lowest, lowest + num_classes)
+    table = np.full(256, IGNORE, dtype=np.uint8)
+    table[labels] = np.arange(num_classes)
+    seen = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+    illegal = np.setdiff1d(seen, [0, *labels, IGNORE])
+    if illegal.size:
+        raise damaged(path, f"expected labels 0 to {labels[-1]} and {IGNORE}, got {illegal[0]}")
+    return table[raw]
+
+
+def _folders(name: str, root: Path, split: str) -> tuple[Path, Path]:
+    """Folders of the images and of the masks."""
+    if name in {"ade20k", "ade20k_object"}:
+        folder, long = home(root, _SCENE_PARSING), {"train": "training", "val": "validation"}[split]
+        return folder / "images" / long, folder / "annotations" / long
+    return root / "img" / split, root / "ann" / split

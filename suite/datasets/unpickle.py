@@ -1,0 +1,56 @@
+"""Unpickling that cannot run code: NumPy arrays and plain containers only."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from suite.datasets.files import RESTORE, damaged
+from suite.errors import DatasetError
+
+_ARRAYS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+}
+"""All that a pickled array refers to, by the name of NumPy 1 (and Python 2) and by that of NumPy 2."""
+
+
+def read_pickled_dict(path: Path) -> dict[str, Any]:
+    """The dict in a pickle, also one that Python 2 wrote.
+
+    Raises:
+        DatasetError: the file is missing or truncated, refers to anything but arrays, or is not a dict.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _ArrayUnpickler(file, path).load()
+    except DatasetError:
+        raise
+    except Exception as error:  # damaged bytes can fail in any way at all
+        raise damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise damaged(path, f"expected a pickled dict, got {type(found).__name__}")
+    return found
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def __init__(self, file: Any, path: Path) -> None:
+        super().__init__(file, encoding="latin1")  # Python 2 strings, and arrays' bytes within them
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes into an old protocol
+            return _latin1
+        if (module, name) not in _ARRAYS:
+            raise DatasetError(
+                f"{self._path}: refers to {module}.{name}, expected only arrays, lists and strings: "
+                f"the file may be malicious, so do not use it; {RESTORE}"
+            )
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _latin1(text: str, _encoding: str) -> bytes:
+    return text.encode("latin1")

@@ -1,0 +1,161 @@
+"""Labelled regions of images, and their pixels in batches."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from suite.datasets.digests import array_key, combine, file_keys
+from suite.datasets.pixels import Box, Transform, crop, read_rgb, transform_named
+from suite.errors import DatasetError
+
+Pixels = npt.NDArray[np.uint8]
+
+_PIECE = 32
+"""Views a worker renders at a time, more where one image has more: each image is decoded by one worker."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A region of an image.
+
+    Attributes:
+        image: a file, or pixels (H, W, 3).
+        box: the region; None for the whole image.
+    """
+
+    image: Path | Pixels
+    box: Box | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ViewSet:
+    """N labelled views, in the order in which an experiment sees them.
+
+    Attributes:
+        views: N views; those of one image should be neighbours, since only neighbours share its decoding.
+        labels: (N,) index into `class_names`.
+        class_names: one per class, also for a class that no view has.
+    """
+
+    views: Sequence[View]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.views) != len(self.labels):
+            raise DatasetError(f"view set: expected {len(self.views)} labels, got {len(self.labels)}")
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> ViewSet:
+        """The views at `indices`, in that order, with the same classes."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return ViewSet([self.views[i] for i in chosen], self.labels[chosen], self.class_names)
+
+    def take(self, limit: int | None) -> ViewSet:
+        """At most `limit` views, evenly spaced: files sorted by class still give every class its share."""
+        if limit is None or limit >= len(self):
+            return self
+        return self.subset(np.arange(limit, dtype=np.int64) * len(self) // limit)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the images' keys, the boxes, the labels and the class names."""
+        paths = list(dict.fromkeys(view.image for view in self.views if isinstance(view.image, Path)))
+        keys = dict(zip(paths, file_keys(paths), strict=True))
+        rows = zip(self.views, self.labels, strict=True)
+        return combine([*self.class_names, *(f"{_key(v, keys)} {v.box} {label}" for v, label in rows)])
+
+
+def render(
+    views: Sequence[View], transform: str, size: int, *, batch_size: int = 256, workers: int | None = None
+) -> Iterator[tuple[int, Pixels]]:
+    """Decode, crop and resize views, batch by batch; consecutive views of an image decode it once.
+
+    Args:
+        views: N views.
+        transform: a name in `pixels.TRANSFORMS`.
+        size: side of the result, pixels.
+        batch_size: views per batch; the last batch may be smaller.
+        workers: threads; None for one per core. Neither pixels nor order depend on it.
+
+    Yields:
+        Index of the batch's first view, and (B, size, size, 3) pixels.
+
+    Raises:
+        RequestError: unknown transform.
+        DatasetError: an image cannot be read.
+    """
+    work = partial(_draw, transform=transform_named(transform), size=size)
+    waiting: list[Pixels] = []
+    start = 0
+    for image in _in_order(work, _pieces(views), workers or os.cpu_count() or 1):
+        waiting.extend(image)
+        while len(waiting) >= batch_size:
+            yield start, np.stack(waiting[:batch_size])
+            start += batch_size
+            del waiting[:batch_size]
+    if waiting:
+        yield start, np.stack(waiting)
+
+
+def _key(view: View, keys: dict[Path, str]) -> str:
+    return keys[view.image] if isinstance(view.image, Path) else array_key(view.image)
+
+
+def _pieces(views: Sequence[View]) -> Iterator[list[View]]:
+    """Cut the views into short lists, never between two views of the same image."""
+    piece: list[View] = []
+    for view in views:
+        if len(piece) >= _PIECE and not _same_image(piece[-1], view):
+            yield piece
+            piece = []
+        piece.append(view)
+    if piece:
+        yield piece
+
+
+def _same_image(a: View, b: View) -> bool:
+    return a.image is b.image or (isinstance(a.image, Path) and isinstance(b.image, Path) and a.image == b.image)
+
+
+def _draw(piece: list[View], transform: Transform, size: int) -> list[Pixels]:
+    drawn: list[Pixels] = []
+    image = None
+    for i, view in enumerate(piece):
+        if image is None or not _same_image(piece[i - 1], view):
+            image = read_rgb(view.image) if isinstance(view.image, Path) else Image.fromarray(view.image)
+        region = image if view.box is None else crop(image, view.box)
+        drawn.append(np.asarray(transform(region, size)))
+    return drawn
+
+
+def _in_order(
+    work: Callable[[list[View]], list[Pixels]], pieces: Iterator[list[View]], workers: int
+) -> Iterator[list[Pixels]]:
+    """Map over a pool that is never more than a few pieces ahead, so that memory stays bounded."""
+    if workers == 1:
+        yield from map(work, pieces)
+        return
+    pool = ThreadPoolExecutor(workers)
+    ahead: deque[Future[list[Pixels]]] = deque()
+    try:
+        for piece in pieces:
+            ahead.append(pool.submit(work, piece))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

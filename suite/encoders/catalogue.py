@@ -1,0 +1,161 @@
+"""The seven releases the paper compares.
+
+Everything that sets one method apart is a value here; the code that reads and runs them has no method's name.
+Epochs are of pretraining on ImageNet-1k; sources and licences are those of each release's own repository.
+"""
+
+from __future__ import annotations
+
+from suite.encoders.method import Layout, Method, Source
+
+_META = "https://dl.fbaipublicfiles.com"
+_IBOT_FILES = "https://lf3-nlp-opensource.bytetos.com/obj/nlp-opensource/archive/2022/ibot"
+
+_PATCHES = "patch_embed.proj.weight"
+_TEACHER = Layout("teacher", f"backbone.{_PATCHES}", "backbone.", "head.", branch="teacher")
+_STUDENT = Layout("student", f"module.backbone.{_PATCHES}", "module.backbone.", "module.head.", branch="student")
+
+_DEIT = Method(
+    name="deit",
+    title="DeiT",
+    family="supervised",
+    sources=(
+        Source(
+            "deit_base_patch16_224-b5f2ef4d.pth",
+            f"{_META}/deit/deit_base_patch16_224-b5f2ef4d.pth",
+            "sha256:b5f2ef4d",
+        ),
+    ),
+    epochs=300,
+    licence="Apache-2.0",
+    layouts=(Layout("model", "head.weight", ignore=("head.weight", "head.bias")),),
+    notes="the published retrieval code loads timm's supervised ViT; the paper's text and links say DeiT-B",
+)
+_MOCOV3 = Method(
+    name="mocov3",
+    title="MoCo v3",
+    family="contrastive",
+    sources=(Source("vit-b-300ep.pth.tar", f"{_META}/moco-v3/vit-b-300ep/vit-b-300ep.pth.tar"),),
+    epochs=300,
+    licence="CC-BY-NC-4.0",
+    layouts=(
+        Layout(
+            "state_dict",
+            f"module.base_encoder.{_PATCHES}",
+            "module.base_encoder.",
+            "module.base_encoder.head.",
+            ignore=("module.momentum_encoder.*", "module.predictor.*"),
+        ),
+    ),
+    projector="batch_norm_mlp",
+    notes="the query encoder; projected is the projector's output, before the predictor",
+)
+_DINO = Method(
+    name="dino",
+    title="DINO",
+    family="contrastive",
+    sources=(
+        Source(
+            "dino_vitbase16_pretrain_full_checkpoint.pth",
+            f"{_META}/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain_full_checkpoint.pth",
+        ),
+        Source(
+            "dino_vitbase16_pretrain.pth",
+            f"{_META}/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+            "sha256:bf34ad0f424b9029b593e8dc3ed553bf26e88bcba0d32bf3e62a6209cb64c85e",
+        ),
+    ),
+    epochs=400,
+    licence="Apache-2.0",
+    layouts=(_TEACHER, Layout("", _PATCHES, branch="teacher"), _STUDENT),
+    positions="shifted_bicubic",
+    projector="prototypes",
+    notes="the published code's default is the student, its README's command the teacher",
+)
+_BEIT = Method(
+    name="beit",
+    title="BEiT",
+    family="masked image modelling",
+    sources=(
+        Source(
+            "beit_base_standard_epoch800_checkpoint-799.pth",
+            "https://drive.google.com/drive/folders/1JSNzbxc9MBpNIhMRP8Vd0FFk7K5hC65q",
+            manual=True,
+        ),
+    ),
+    epochs=800,
+    licence="unstated (code: MIT)",
+    layouts=(
+        Layout(
+            "model",
+            "rel_pos_bias.relative_position_bias_table",
+            ignore=("rel_pos_bias.relative_position_index", "mask_token", "lm_head.*", "cls_pt_layers.*"),
+        ),
+    ),
+    trunk="beit",
+    positions="relative",
+    notes="pretrained on ImageNet-1k only; BEiT files elsewhere are fine-tuned, of ImageNet-22k or retrained",
+)
+_MAE = Method(
+    name="mae",
+    title="MAE",
+    family="masked image modelling",
+    sources=(Source("mae_pretrain_vit_base.pth", f"{_META}/mae/pretrain/mae_pretrain_vit_base.pth", "md5:8cad7c"),),
+    epochs=1600,
+    licence="CC-BY-NC-4.0",
+    layouts=(Layout("model", _PATCHES, ignore=("mask_token", "decoder_*")),),
+    notes="patches keep their order; the published retrieval code permutes them before adding positions",
+)
+_CAE = Method(
+    name="cae",
+    title="CAE",
+    family="masked image modelling",
+    sources=(
+        Source(
+            "cae_base_1600ep.pth",
+            "https://drive.google.com/drive/folders/1wwhg7nj2GQuU9uthVuQLkEEXEjx90G7g",
+            manual=True,
+        ),
+    ),
+    epochs=1600,
+    licence="unstated",
+    layouts=(
+        Layout(
+            "model",
+            f"encoder.{_PATCHES}",
+            "encoder.",
+            ignore=("mask_token", "pretext_neck.*", "alignment_encoder.*", "regresser.*", "decoder.*"),
+        ),
+    ),
+    trunk="beit",
+    notes="LayerNorm epsilon 1e-6 as released; the published retrieval code has 1e-5",
+)
+_IBOT = Method(
+    name="ibot",
+    title="iBOT",
+    family="contrastive + masked",
+    sources=(
+        Source("checkpoint.pth", f"{_IBOT_FILES}/vitb_16_rand_mask/checkpoint.pth"),
+        Source("checkpoint_teacher.pth", f"{_IBOT_FILES}/vitb_16_rand_mask/checkpoint_teacher.pth"),
+    ),
+    epochs=400,
+    licence="Apache-2.0",
+    layouts=(
+        Layout("teacher", _TEACHER.mark, "backbone.", "head.", ("head.last_layer2.*",), "teacher"),
+        Layout("state_dict", _PATCHES, branch="teacher"),
+        Layout(
+            "student",
+            _STUDENT.mark,
+            "module.backbone.",
+            "module.head.",
+            ("module.head.last_layer2.*", "module.backbone.masked_embed"),
+            "student",
+        ),
+    ),
+    positions="shifted_bicubic",
+    projector="prototypes",
+    notes="random masks; projected is the class token's branch of the shared head",
+)
+
+CATALOGUE: dict[str, Method] = {method.name: method for method in (_DEIT, _MOCOV3, _DINO, _BEIT, _MAE, _CAE, _IBOT)}
+"""Every method of the paper by name, in its order."""

@@ -1,0 +1,144 @@
+"""The contract every encoder keeps: normalised images in, `Tokens` out, nothing ever trained."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from suite.errors import RequestError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What an encoder says about B images on an (h, w) grid of patches.
+
+    Attributes:
+        cls: (B, D) class token after the final norm.
+        patches: (B, D, h, w) patch tokens after the final norm; their mean is the "encoded" representation.
+        projected: (B, P) projector output for the normed class token; None unless asked for.
+        layers: {block index: (B, D, h, w)} patch tokens as the block leaves them, not normed.
+    """
+
+    cls: Tensor
+    patches: Tensor
+    projected: Tensor | None = None
+    layers: dict[int, Tensor] = field(default_factory=dict)
+
+
+class Encoder(nn.Module):
+    """A frozen encoder: `train()` keeps it in evaluation mode and no parameter requires a gradient.
+
+    Attributes:
+        name: method name, or the specification a user gave.
+        patch_size: side of a patch, pixels; image sides must be multiples of it.
+        embed_dim: D.
+        depth: number of blocks; layers are 0 .. depth - 1.
+        image_size: side of the images it was pretrained on, pixels.
+        mean: per channel, of images in [0, 1], subtracted by whoever prepares the images.
+        std: per channel, divided by after that.
+        digest: SHA-256 of names, shapes and float32 values of its tensors, whatever file they came in.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        trunk: nn.Module,
+        *,
+        patch_size: int,
+        embed_dim: int,
+        depth: int,
+        image_size: int,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+        projector: nn.Module | None = None,
+    ) -> None:
+        """Wrap and freeze.
+
+        Args:
+            name: see the class.
+            trunk: `(images, layers) -> (tokens (B, 1 + h * w, D) after the final norm, class token first;
+                {layer: such tokens before it})`.
+            patch_size: see the class.
+            embed_dim: see the class.
+            depth: see the class.
+            image_size: see the class.
+            mean: see the class.
+            std: see the class.
+            projector: (B, D) normed class tokens -> (B, P).
+        """
+        super().__init__()
+        self.name, self.patch_size, self.embed_dim, self.depth = name, patch_size, embed_dim, depth
+        self.image_size, self.mean, self.std = image_size, mean, std
+        self.trunk, self.projector = trunk, projector
+        self.digest = digest(self.state_dict())
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def has_projector(self) -> bool:
+        """True where `project=True` works."""
+        return self.projector is not None
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Stay in evaluation mode: frozen means frozen."""
+        return super().train(False)
+
+    # no_grad, not inference_mode: a probe must be able to save these tensors for its own backward pass
+    @torch.no_grad()
+    def forward(self, images: Tensor, *, layers: tuple[int, ...] = (), project: bool = False) -> Tokens:
+        """Encode a batch.
+
+        Args:
+            images: (B, 3, H, W), normalised with `mean` and `std`; any H and W that `patch_size` divides.
+            layers: indices of the blocks whose raw outputs are wanted, from 0.
+            project: also run the projector.
+
+        Returns:
+            Tokens in the encoder's dtype, on its device.
+
+        Raises:
+            RequestError: an image size, a layer or a projection that this encoder does not have.
+        """
+        self._check(images, layers, project)
+        height, width = images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
+        tokens, raw = self.trunk(images, layers)
+        return Tokens(
+            cls=tokens[:, 0],
+            patches=_on_grid(tokens, height, width),
+            projected=self.projector(tokens[:, 0]) if project and self.projector is not None else None,
+            layers={index: _on_grid(raw[index], height, width) for index in layers},
+        )
+
+    def _check(self, images: Tensor, layers: tuple[int, ...], project: bool) -> None:
+        fits = images.ndim == 4 and images.shape[1] == 3
+        if not fits or any(side == 0 or side % self.patch_size for side in images.shape[-2:]):
+            raise RequestError(
+                f"{self.name}: images: expected (B, 3, H, W) with H and W multiples of {self.patch_size}, "
+                f"got {tuple(images.shape)}"
+            )
+        beyond = [index for index in layers if not 0 <= index < self.depth]
+        if beyond:
+            raise RequestError(f"{self.name}: layers: expected 0 to {self.depth - 1}, got {beyond}")
+        if project and not self.has_projector:
+            raise RequestError(f"{self.name}: its weights hold no projector, so nothing can be projected")
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and float32 values, in the order of names: hex digits."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        values = tensors[name].detach().cpu().float().contiguous()
+        total.update(f"{name} {tuple(values.shape)}\n".encode())
+        total.update(values.numpy().data)
+    return total.hexdigest()
+
+
+def _on_grid(tokens: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1 + h * w, D), class token first -> (B, D, h, w), a view."""
+    return tokens[:, 1:].transpose(1, 2).unflatten(2, (height, width))

@@ -1,0 +1,88 @@
+"""What is said of one release: where it comes from, how its file is laid out, how it is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class Source:
+    """An official file.
+
+    Attributes:
+        file_name: as released.
+        url: of the file, or of the page from which a person has to fetch it.
+        digest: "sha256:" or "md5:" and the first hex digits that its authors or users have published, or "".
+        manual: True where no program can download it.
+    """
+
+    file_name: str
+    url: str
+    digest: str = ""
+    manual: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a file keeps an encoder.
+
+    Attributes:
+        top: key of the dictionary of tensors; "" where the file is that dictionary.
+        mark: a tensor in it by which the layout is recognised.
+        trunk: prefix of the encoder's tensors.
+        head: prefix of its projector's tensors; None where the file has none.
+        ignore: patterns of the other tensors that the release is known to hold.
+        branch: whose weights these are, where a file holds two networks.
+    """
+
+    top: str
+    mark: str
+    trunk: str = ""
+    head: str | None = None
+    ignore: tuple[str, ...] = ()
+    branch: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One release.
+
+    Attributes:
+        name: as in a cell.
+        title: as in the paper.
+        family: what was asked of it in pretraining.
+        sources: official files; the first is the one that the experiments use.
+        epochs: of pretraining.
+        licence: of the file.
+        layouts: tried in order; the first is the default branch.
+        trunk: "vit" has one bias for query, key and value; "beit" separate ones without key, and LayerScale.
+        positions: what happens on another grid: "bicubic", "shifted_bicubic" (both absolute) or "relative".
+        projector: "batch_norm_mlp", "prototypes" or None.
+        norm_eps: of every LayerNorm.
+        mean: per channel, of images in [0, 1].
+        std: per channel.
+        notes: what a reader of a report should know.
+    """
+
+    name: str
+    title: str
+    family: Literal["supervised", "contrastive", "masked image modelling", "contrastive + masked"]
+    sources: tuple[Source, ...]
+    epochs: int
+    licence: str
+    layouts: tuple[Layout, ...]
+    trunk: Literal["vit", "beit"] = "vit"
+    positions: Literal["bicubic", "shifted_bicubic", "relative"] = "bicubic"
+    projector: Literal["batch_norm_mlp", "prototypes"] | None = None
+    norm_eps: float = 1e-6
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    notes: str = ""
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Names of the networks that its files hold, the default first; empty where there is only one."""
+        return tuple(dict.fromkeys(layout.branch for layout in self.layouts if layout.branch))

@@ -1,0 +1,167 @@
+"""Reference values, `expected/<profile>/*.toml`: typed from the paper, or recorded by `make record` (mini).
+
+One section per experiment; a number without unit, source or a reasoned tolerance is refused:
+
+    [part_retrieval]
+    table = "Table 3"                           # optional: its place in the paper
+    source = "ICLR 2023 submission, Table 3"
+    unit = "percent"
+    rounding = 0.1                              # step of the printed digits; 0 for a recorded mean
+    deterministic = true                        # false where a probe was trained
+    [part_retrieval.tolerance.ap]               # numeric, cap, reason
+    [part_retrieval.cells.cub200.encoded.ap]
+    dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] }
+    [part_retrieval.recorded]                   # recorded only: command, commit, date, machine, seeds
+    [part_retrieval.spread.cub200.encoded.ap]   # recorded probes only: pool = { sd = .., df = .. }
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from suite.cells import CellId, Measurement
+from suite.errors import ExpectedError, unknown
+from suite.intervals import Spread, pool_of, pooled_sd
+from suite.protocol import PROFILES
+from suite.schema import Node, read_toml
+
+NOT_TRANSCRIBED = "not transcribed"
+EDITED = "does not follow from the raw values: was it edited by hand? Run `make record`"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The reference of one cell.
+
+    Attributes:
+        value: per cent; None where the paper has a number that is not transcribed.
+        rounding: step of the printed digits; 0 for a recorded mean.
+        table: place in the paper, e.g. `Table 3`.
+        deterministic: nothing was trained, so no seed plays a part.
+        numeric: points by which decoder, dtype and summation order may move the cell.
+        cap: widest half-interval (points) that still is evidence, fixed before any run.
+        reason: why this `numeric` and this `cap`.
+        seed_sd: recorded seed noise of the protocol, in points; None for the paper, which reports none.
+        seed_df: its degrees of freedom.
+        seeds: runs behind `value`; 1 for the paper.
+    """
+
+    cell: CellId
+    value: float | None
+    unit: str
+    rounding: float
+    table: str | None
+    source: str
+    deterministic: bool
+    numeric: float
+    cap: float
+    reason: str
+    seed_sd: float | None = None
+    seed_df: int | None = None
+    seeds: int = 1
+
+    @property
+    def spread(self) -> Spread | None:
+        """The recorded seed noise, if there is any."""
+        return None if self.seed_sd is None or self.seed_df is None else Spread(self.seed_sd, self.seed_df)
+
+
+def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, Expected]:
+    """Read every reference of a profile; empty where none is recorded yet.
+
+    Raises:
+        RequestError: no such profile.
+        ExpectedError: a file breaks the schema (the message names the key), or two files give one cell.
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if not root.is_dir():
+        raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
+    found: dict[CellId, Expected] = {}
+    origin: dict[CellId, Path] = {}
+    for path in sorted((root / profile).glob("*.toml")):
+        for reference in _read(path):
+            cell = reference.cell
+            if cell in found:
+                raise ExpectedError(f"{path}: {cell}: already given in {origin[cell]}: keep one of them")
+            found[cell], origin[cell] = reference, path
+    return found
+
+
+def places(root: Path = Path("expected")) -> dict[CellId, str]:
+    """Where the paper prints each cell, e.g. `Table 3`; cells without a known place are left out."""
+    return {cell: e.table for cell, e in load_expected("paper", root).items() if e.table is not None}
+
+
+def _read(path: Path) -> Iterator[Expected]:
+    for experiment, section in read_toml(path).children():
+        common = {
+            "table": section.take("table", "a text", None),
+            "source": section.take("source", "a text"),
+            "unit": section.take("unit", "a text"),
+            "rounding": section.take("rounding", "a number >= 0"),
+            "deterministic": section.take("deterministic", "true or false"),
+        }
+        if common["unit"] != "percent":
+            raise section.error("unit", f"expected 'percent', got {common['unit']!r}")
+        tolerances = {metric: _tolerance(node) for metric, node in section.child("tolerance").children()}
+        runs: dict[CellId, tuple[float, ...]] = {}
+        values = dict(_cells(experiment, section.child("cells"), runs))
+        noise = _noise(experiment, section, runs) if runs else {}
+        section.end()
+        for cell, value in values.items():
+            if cell.metric not in tolerances:
+                raise section.error(f"tolerance.{cell.metric}", f"missing: needed by {cell}")
+            seen = noise.get(pool_of(cell))
+            own = {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(runs[cell])} if seen else {}
+            yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
+
+
+def _tolerance(node: Node) -> dict[str, Any]:
+    numbers = {key: node.take(key, "a number >= 0") for key in ("numeric", "cap")}
+    tolerance = {**numbers, "reason": node.take("reason", "a text")}
+    node.end()
+    return tolerance
+
+
+def _cells(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float | None]]:
+    """Value of every cell; the raw values of recorded cells go to `runs`."""
+    for (dataset, setting, metric, method), column in node.leaves(3):
+        cell = CellId(experiment, dataset, method, setting, metric)
+        value = column.take(method, "a number >= 0, 'not transcribed' or a recorded table")
+        if isinstance(value, dict):
+            record = Node(f"{column.where}.{method}", value)
+            runs[cell] = tuple(record.take("values", "a list of numbers >= 0"))
+            value = record.take("mean", "a number >= 0")
+            record.end()
+            if not runs[cell] or not math.isclose(value, fmean(runs[cell]), abs_tol=1e-6):
+                raise record.error("mean", EDITED)
+        if value != NOT_TRANSCRIBED and value > 100:
+            raise column.error(method, f"expected per cent, 0 to 100, got {value!r}")
+        yield cell, None if value == NOT_TRANSCRIBED else float(value)
+
+
+def _noise(experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]) -> dict[CellId, Spread]:
+    """Recorded seed noise per pool, checked against the raw values it comes from."""
+    recorded = section.child("recorded")
+    for key in ("command", "commit", "date", "machine"):
+        recorded.take(key, "a text")
+    seeds = recorded.take("seeds", "a list of numbers >= 0")
+    recorded.end()
+    stored = {}
+    for (dataset, setting, metric, pool), column in section.child("spread").leaves(3):
+        spread = column.child(pool)
+        sd, df = spread.take("sd", "a number >= 0"), spread.take("df", "a number >= 0")
+        spread.end()
+        stored[CellId(experiment, dataset, pool, setting, metric)] = Spread(sd, df)
+    computed = pooled_sd(Measurement(cell, values) for cell, values in runs.items())
+    if any(len(values) != max(len(seeds), 1) for values in runs.values()):
+        raise section.error("recorded.seeds", EDITED)
+    if stored.keys() != computed.keys() or not all(stored[pool].close_to(computed[pool]) for pool in stored):
+        raise section.error("spread", EDITED)
+    return stored

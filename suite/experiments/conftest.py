@@ -1,0 +1,109 @@
+"""pytest's side of the experiments: options, one test per experiment, dataset and encoder, and what an outcome means.
+
+A test passes when none of its cells is a confirmed deviation, fails when one is, and is skipped, with its
+reason, when what it needs is missing. A skip is never green: the session then ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from suite.cli import integers, words
+from suite.errors import StorageError, SuiteError
+from suite.experiments.trial import Trial
+from suite.request import Request, make_request
+
+_REQUEST = pytest.StashKey[Request]()
+_TRIAL = pytest.StashKey[Trial]()
+NOT_RUN_EXIT = 2
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("experiments", "experiments of the paper")
+    group.addoption("--profile", default="mini")
+    for name in ("encoder", "dataset", "experiment", "variant"):
+        group.addoption(f"--{name}", action="append", default=[])
+    group.addoption("--seed", default="0")
+    group.addoption("--device", default="auto")
+    for name in ("data", "weights", "run"):
+        group.addoption(f"--{name}", type=Path, default=None)
+    group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
+    group.addoption("--limit", type=int, default=None)
+    group.addoption("--strict", action="store_true", dest="strict_cells")
+    group.addoption("--threads", type=int, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    option = config.getoption
+    try:
+        config.stash[_REQUEST] = make_request(
+            profile=option("profile"),
+            encoders=words(option("encoder")),
+            datasets=words(option("dataset")),
+            experiments=words(option("experiment")),
+            variants=words(option("variant")),
+            seeds=integers(option("seed")),
+            device=option("device"),
+            data=option("data"),
+            weights=option("weights"),
+            cache=option("feature_cache"),
+            run=option("run"),
+            limit=option("limit"),
+            strict=option("strict_cells"),
+        )
+    except SuiteError as error:
+        pytest.exit(f"error: {error}", returncode=error.exit_code)
+    import torch
+
+    torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    request = metafunc.config.stash[_REQUEST]
+    name = metafunc.function.__name__.removeprefix("test_")
+    tasks = [task for task in request.tasks() if task[0].name == name]
+    metafunc.parametrize("task", tasks, ids=[str(request.key(*task)) for task in tasks], scope="function")
+
+
+@pytest.fixture
+def trial(task: tuple, request: pytest.FixtureRequest) -> Trial:  # type: ignore[type-arg]
+    """The experiment, dataset and encoder under test."""
+    made = Trial(request.config.stash[_REQUEST], *task)
+    request.node.stash[_TRIAL] = made
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Keep the reason of whatever did not run, so that a report can be made from the run folder alone."""
+    trial = pyfuncitem.stash.get(_TRIAL, None)
+    try:
+        return (yield)
+    except StorageError as error:
+        pyfuncitem.user_properties.append(("storage_error", str(error)))
+        raise pytest.fail.Exception(str(error), pytrace=False) from error
+    except (SuiteError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or "out of memory"
+        if trial is not None:
+            trial.store.save_reason(trial.key, reason)
+        pyfuncitem.user_properties.append(("not_run", reason))
+        raise pytest.skip.Exception(reason) from error
+    except Exception as error:
+        if trial is not None:
+            trial.store.save_reason(trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}")
+        raise
+    finally:
+        if trial is not None:
+            pyfuncitem.user_properties.extend(trial.properties)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Something asked for that did not run is exit code 2, whatever pytest thinks of skips."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if exitstatus == pytest.ExitCode.OK and skipped:
+        session.exitstatus = NOT_RUN_EXIT

@@ -1,0 +1,101 @@
+"""Patch search (Figures 2 and 4; official code `pr_patch_retrieval_imagenet_vis.py`).
+
+Every image is cut into 7 x 7 overlapping patches, which are ranked by cosine similarity to a query patch. The
+figures show the nearest ones: by the encoder's output, and, where the method has one, by the projector's.
+Nothing is judged here: the strips are for looking at.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from suite.datasets import imagenet1k
+from suite.datasets.pixels import TRANSFORMS, read_rgb
+from suite.datasets.views import View, ViewSet
+from suite.experiments.trial import Outcome, Trial
+from suite.results import write_atomically
+
+TILE_PX = 56
+GAP_PX = 4
+CHUNK = 64
+
+
+def corners(trial: Trial) -> list[tuple[int, int]]:
+    """(top, left) of the crops in the enlarged view, row by row."""
+    last = trial["enlarged_px"] - trial.encoder.image_size
+    steps = range(0, last + 1, trial["stride_px"])
+    return list(itertools.product(steps, steps))
+
+
+def enlarged(trial: Trial, path: Path) -> Image.Image:
+    """The centre of an image, as classification sees it, enlarged."""
+    view = TRANSFORMS["imagenet_eval"](read_rgb(path), trial["view_px"])
+    return view.resize((trial["enlarged_px"], trial["enlarged_px"]), Image.Resampling.BICUBIC)
+
+
+def crops(trial: Trial, paths: list[Path]) -> ViewSet:
+    """All crops of some images; made a chunk at a time, since the paper's set has 1.2 million."""
+    size = trial.encoder.image_size
+    views = [
+        View(picture, (left, top, left + size, top + size))
+        for picture in (np.asarray(enlarged(trial, path)) for path in paths)
+        for top, left in corners(trial)
+    ]
+    return ViewSet(views, np.zeros(len(views), np.int64), ("crop",), digest="")
+
+
+def embed(trial: Trial, paths: list[Path]) -> dict[str, Tensor]:
+    """(N, D) unit vectors of all crops for every setting."""
+    parts: dict[str, list[Tensor]] = {setting: [] for setting in trial.settings}
+    for start in range(0, len(paths), CHUNK):
+        features = trial.extract(crops(trial, paths[start : start + CHUNK]), "square", cached=False)
+        for setting, vectors in parts.items():
+            vectors.append(torch.nn.functional.normalize(features.setting(setting), dim=1))
+    return {setting: torch.cat(vectors) for setting, vectors in parts.items()}
+
+
+def patch_search(trial: Trial) -> Outcome:
+    """The nearest patches of every query, as data and as a strip of pictures."""
+    paths = imagenet1k.search_images(trial.root, trial["images"])
+    vectors = embed(trial, paths)
+    outcome = Outcome()
+    for query, setting in itertools.product(trial["queries"], trial.settings):
+        image, crop = map(int, query.split(":"))
+        index = image * len(corners(trial)) + crop
+        scores = vectors[setting] @ vectors[setting][index]
+        scores[index] = -torch.inf
+        best = scores.topk(trial["neighbours"])
+        ranked = [divmod(i, len(corners(trial))) for i in best.indices.tolist()]
+        found = [f"{i}:{c}" for i, c in ranked]
+        outcome.summaries[f"{query} {setting}"] = dict(zip(found, best.values.round(decimals=4).tolist(), strict=True))
+        strip = draw(trial, paths, [(image, crop), *ranked])
+        name = f"{query.replace(':', '-')}_to_{setting}.png"
+        write_atomically(trial.request.run / "figures" / "patch_search" / trial.dataset / trial.key.method / name, strip)
+    return outcome
+
+
+def draw(trial: Trial, paths: list[Path], patches: list[tuple[int, int]]) -> bytes:
+    """The query, set apart, then its neighbours, as PNG."""
+    size, places = trial.encoder.image_size, corners(trial)
+    width = (TILE_PX + GAP_PX) * len(patches) + 2 * GAP_PX
+    strip = Image.new("RGB", (width, TILE_PX), "white")
+    for position, (image, crop) in enumerate(patches):
+        top, left = places[crop]
+        tile = enlarged(trial, paths[image]).crop((left, top, left + size, top + size))
+        x = position * (TILE_PX + GAP_PX) + (2 * GAP_PX if position else 0)
+        strip.paste(tile.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC), (x, 0))
+    buffer = io.BytesIO()
+    strip.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def test_patch_search(trial: Trial) -> None:
+    """Figures 2 and 4."""
+    trial.check(patch_search)

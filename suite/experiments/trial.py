@@ -1,0 +1,190 @@
+"""One trial: an experiment of the paper, on one dataset, with one encoder."""
+
+from __future__ import annotations
+
+import functools
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suite import datasets
+from suite.datasets.views import ViewSet
+from suite.encoders import Encoder, load_encoder
+from suite.environment import code_state, package_versions
+from suite.features import Features, code_digest, extract
+from suite.protocol import Experiment, digest_of, load_variants
+from suite.references import references
+from suite.report.build import cell_entry
+from suite.report.junit import cell_properties
+from suite.request import Request
+from suite.results import Result, Store
+from suite.verdict import ALPHA, judge
+
+
+@dataclass
+class Outcome:
+    """What a measurement yields.
+
+    Attributes:
+        values: `setting/metric` -> per cent, one value per seed, or a single one where nothing is random.
+        summaries: per-item summaries by name.
+        seeded: whether a probe was trained, so that seeds play a part.
+    """
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    summaries: dict[str, Any] = field(default_factory=dict)
+    seeded: bool = False
+
+
+class Trial:
+    """Everything a measurement may ask for, made when it is asked for."""
+
+    def __init__(self, request: Request, experiment: Experiment, dataset: str, spec: str) -> None:
+        self.request = request
+        self.experiment = experiment
+        self.dataset = dataset
+        self.spec = spec
+        self.key = request.key(experiment, dataset, spec)
+        self.store = Store(request.run)
+        self.properties: list[tuple[str, str]] = [("trial", str(self.key))]
+
+    @functools.cached_property
+    def encoder(self) -> Encoder:
+        """The frozen encoder, on the request's device."""
+        weights = self.request.weights
+        spec, branch = self.spec, None
+        if spec == "dino":
+            branch = self.choice("dino-weights")
+        elif spec == "deit" and self.choice("deit-weights") == "vit-in21k":
+            spec = f"timm:vit_base_patch16_224@{weights / 'jx_vit_base_p16_224-80ecf9dd.pth'}"
+        elif spec == "ibot" and self.choice("ibot-weights") == "block-mask":
+            spec = f"ibot@{weights / 'ibot_block_mask.pth'}"
+        return load_encoder(spec, weights=weights, device=self.request.device, branch=branch)
+
+    @functools.cached_property
+    def root(self) -> Path:
+        """The dataset's folder.
+
+        Raises:
+            DatasetError: it is missing or empty.
+        """
+        return datasets.require(datasets.dataset_root(self.request.data, self.dataset), self.dataset)
+
+    @property
+    def settings(self) -> list[str]:
+        """The settings that this encoder can be measured in."""
+        return [s for s in self.experiment.settings if s != "projected" or self.encoder.has_projector]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the probes."""
+        return self.request.seeds
+
+    def __getitem__(self, parameter: str) -> Any:
+        return self.experiment[parameter]
+
+    def choice(self, variant: str) -> str:
+        """The choice made of a variant."""
+        return self.request.variants[variant]
+
+    def extract(self, views: ViewSet, transform: str, *, tokens: bool = False, cached: bool = True) -> Features:
+        """Encode views once; reused from the cache where nothing changed."""
+        return extract(
+            self.encoder,
+            views,
+            transform=transform,
+            tokens=tokens,
+            permute=self.spec == "mae" and self.choice("mae-order") == "permuted",
+            batch_size=self.request.profile["batch_size"],
+            cache=self.request.cache if cached else None,
+        )
+
+    def protocol(self) -> dict[str, Any]:
+        """Every hyper-parameter of this trial, with its source, and the variants that apply."""
+        parameters = dict(self.request.profile.parameters) | dict(self.experiment.parameters)
+        return {
+            "profile": self.request.profile.name,
+            "settings": list(self.experiment.settings),
+            "parameters": {k: {"value": p.value, "source": p.source} for k, p in parameters.items()},
+            "variants": {
+                name: self.choice(name)
+                for name, variant in load_variants().items()
+                if variant.applies(self.experiment.name, self.spec)
+            },
+            "limit": self.request.limit,
+        }
+
+    def inputs(self) -> dict[str, Any]:
+        """Digests of everything that the values are made from."""
+        code = ("features.py", "encoders", "datasets", "probes", "metrics", "experiments/trial.py")
+        return {
+            "weights": self.encoder.digest,
+            "data": _data_digest(self.root),
+            "protocol": digest_of(self.protocol()),
+            "code": code_digest((*code, f"experiments/test_{self.experiment.name}.py")),
+            "seeds": list(self.seeds),
+            "device": self.request.device,
+        }
+
+    def check(self, measurement: Callable[[Trial], Outcome]) -> None:
+        """Measure, or reuse what was measured, and hold every cell against its reference.
+
+        A cell fails the test if it would also fail the whole run: if its deviation is confirmed among all cells
+        that have a reference (Bonferroni, the first step of Holm's procedure), or, if strict, if it deviates at all.
+        """
+        result, reused = self.measure(measurement)
+        self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
+        measured = {m.id: m for m in result.measurements()}
+        if not measured:
+            return
+        expected = references(self.request.profile.name, self.protocol()["variants"], self.request.limit)
+        cells = judge(list(measured), measured, expected, {}, []).cells
+        self.properties += cell_properties([cell_entry(cell) for cell in cells])
+        self.properties += [(f"verdict {cell.id}", cell.verdict) for cell in cells]
+        limit = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
+        failing = [c for c in cells if c.verdict == "deviates" and c.p_value is not None and c.p_value <= limit]
+        if failing:
+            pytest.fail("\n".join(f"{cell.id}: {cell.reason}" for cell in failing), pytrace=False)
+
+    def measure(self, measurement: Callable[[Trial], Outcome]) -> tuple[Result, bool]:
+        """The stored result if its inputs are unchanged, else a new one; True if it was reused."""
+        inputs = self.inputs()
+        stored = self.store.fresh(self.key, inputs)
+        if stored is not None:
+            return stored, True
+        started = time.perf_counter()
+        outcome = measurement(self)
+        result = Result(
+            key=self.key,
+            values=outcome.values,
+            summaries=outcome.summaries,
+            inputs=inputs,
+            protocol=self.protocol(),
+            facts=self._facts(outcome, seconds=time.perf_counter() - started),
+        )
+        self.store.save(result)
+        return result, False
+
+    def _facts(self, outcome: Outcome, *, seconds: float) -> Mapping[str, Any]:
+        return {
+            "seeds": list(self.seeds) if outcome.seeded else [],
+            "encoder": self.spec,
+            "device": self.request.device,
+            "seconds": round(seconds, 3),
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "code_state": code_state(),
+            "packages": package_versions(("torch", "torchvision", "timm", "numpy", "pillow", "scipy")),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+@functools.cache
+def _data_digest(root: Path) -> str:
+    """A dataset is read once a process for its digest."""
+    return datasets.digest(root)

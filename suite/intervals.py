@@ -1,0 +1,109 @@
+"""Seed noise, the tolerance that follows from it, and many tests at once. Everything in points of per cent.
+
+P is the reference (mean of K runs), m the measurement (mean of k runs), `slack` what is always allowed (half the
+step of the printed digits, and the effect of decoder and dtype), s the seed noise with its degrees of freedom:
+
+    nothing trained   |m - P| <= slack
+    trained probe     |m - P| <= slack + t(.975, df) * s * sqrt(1/k + 1/K)
+
+The paper's values are single runs (K = 1), a recorded reference has K >= 5. Where all seeds agree, s = 0 and the
+slack remains: one test item at least, so that no tolerance is a point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from scipy.special import stdtr, stdtrit
+
+from suite.cells import METHODS, CellId, Measurement
+
+NOISE = 1e-9
+"""Differences below this count as none: decimal fractions are not exact in binary."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seed noise of one protocol: pooled standard deviation and its degrees of freedom."""
+
+    sd: float
+    df: int
+
+    def close_to(self, other: Spread) -> bool:
+        """Equal to six decimals, as recorded."""
+        return self.df == other.df and math.isclose(self.sd, other.sd, abs_tol=1e-6)
+
+
+def pool_of(cell: CellId) -> CellId:
+    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper.
+
+    A baseline or an encoder under test is a pool of its own, since its noise may be of another size.
+    """
+    return replace(cell, method="methods" if cell.method in METHODS else cell.method)
+
+
+def pooled_sd(measurements: Iterable[Measurement]) -> dict[CellId, Spread]:
+    """Seed noise per pool: the root of the mean variance, weighted by degrees of freedom.
+
+    A cell of a single seed says nothing about it; a pool of nothing else is left out.
+
+    Returns:
+        `pool_of(cell)` -> standard deviation, with sum(k_i - 1) degrees of freedom.
+    """
+    squares: defaultdict[CellId, float] = defaultdict(float)
+    df: defaultdict[CellId, int] = defaultdict(int)
+    for m in measurements:
+        if len(m.values) > 1:
+            squares[pool_of(m.id)] += sum((value - m.mean) ** 2 for value in m.values)
+            df[pool_of(m.id)] += len(m.values) - 1
+    return {pool: Spread(math.sqrt(squares[pool] / df[pool]), df[pool]) for pool in df}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What a difference may be if the reference is right.
+
+    Attributes:
+        slack: always allowed.
+        error: standard error of the difference; 0 where nothing was trained.
+        df: degrees of freedom of `error`; None where nothing was trained.
+    """
+
+    slack: float
+    error: float = 0.0
+    df: int | None = None
+
+    @classmethod
+    def of_means(cls, slack: float, spread: Spread, k: int, K: int) -> Interval:
+        """For the difference of a mean of `k` runs and a mean of `K` runs."""
+        return cls(slack, spread.sd * math.sqrt(1 / k + 1 / K), spread.df)
+
+    @property
+    def half_width(self) -> float:
+        """The tolerance: exceeded by one true cell in twenty."""
+        return self.slack if self.df is None else self.slack + float(stdtrit(self.df, 0.975)) * self.error
+
+    def p_value(self, difference: float) -> float:
+        """Two-sided probability of so large a difference; below .05 exactly outside the half width."""
+        excess = abs(difference) - self.slack
+        if excess <= NOISE:
+            return 1.0
+        if self.df is None or self.error == 0:
+            return 0.0
+        return 2 * float(stdtr(self.df, -excess / self.error))
+
+
+def holm(p_values: Mapping[CellId, float], alpha: float) -> tuple[CellId, ...]:
+    """Cells rejected by Holm's step-down procedure: at most `alpha` to reject any true one.
+
+    Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
+    """
+    rejected = []
+    for rank, cell in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        if p_values[cell] > alpha / (len(p_values) - rank):
+            break
+        rejected.append(cell)
+    return tuple(rejected)

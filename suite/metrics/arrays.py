@@ -1,0 +1,63 @@
+"""Reading the arrays that metrics are given: NumPy or torch, on any device."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from suite.errors import MetricError
+
+Array = NDArray[Any] | Tensor
+A = TypeVar("A", NDArray[Any], Tensor)
+
+
+def tensor(values: Array, name: str, shape: str) -> Tensor:
+    """Any array as a tensor that shares its memory; it is only read.
+
+    Args:
+        values: NumPy array, tensor or nested list.
+        name: what the error calls it.
+        shape: axes as the contract writes them, e.g. "(N, D)"; only their number is checked.
+
+    Raises:
+        MetricError: another number of axes, or nothing inside.
+    """
+    if not isinstance(values, Tensor):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            values = torch.from_numpy(np.ascontiguousarray(values))
+    if values.ndim != shape.count(",") + (not shape.endswith(",)")) or not values.numel():
+        raise MetricError(f"{name}: expected shape {shape} and at least one item, got {tuple(values.shape)}")
+    return values.detach()
+
+
+def class_codes(labels: Array, count: int, name: str = "labels") -> Tensor:
+    """Labels of any type as codes 0..C-1, in the order of the labels.
+
+    Args:
+        labels: (N,) numbers or strings.
+        count: N that the other argument has.
+        name: what the error calls it.
+
+    Returns:
+        (N,) int64, on the CPU.
+
+    Raises:
+        MetricError: not one label per item.
+    """
+    flat = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+    if flat.shape != (count,):
+        raise MetricError(f"{name}: expected shape ({count},), one per item, got {flat.shape}")
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        raise MetricError(f"{name}: expected classes, got a value that is not finite")
+    return torch.from_numpy(np.unique(flat, return_inverse=True)[1])
+
+
+def like(result: Tensor, model: A) -> A:
+    """`result` as the kind of array that `model` is, on its device."""
+    return result.to(model.device) if isinstance(model, Tensor) else result.cpu().numpy()

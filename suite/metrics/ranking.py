@@ -1,0 +1,120 @@
+"""All against all by cosine similarity, and the average precision of each ranking: the one costly step of retrieval.
+
+A cosine is below 2 in size, so one of its 32 bits is always zero. Dropping that bit makes room for the item's
+relevance: one int32 per item orders the gallery and says what is relevant, and one sort of values (no indices)
+per query is enough. Only the relevant items are looked at afterwards.
+
+The product of features runs where the features are; the rankings always run on the processor, a thread each,
+where NumPy sorts int32 with vector instructions (here ten times faster than torch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from suite.errors import MetricError
+
+EPSILON = 1e-8
+"""Smallest norm that a feature is divided by (`torch.cosine_similarity`)."""
+BLOCK_SCORES = 1 << 23
+"""Scores held at once: 32 MiB, enough rows for a fast matrix product."""
+WHOLE_GALLERY = 1 << 28
+"""Largest N x D whose normalised copy is kept; beyond it (65,536-d projections) pieces are made as needed."""
+_INT32_MAX = np.int32((1 << 31) - 1)
+
+
+def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | None) -> NDArray[np.float64]:
+    """AP of every item as a query against all items.
+
+    Args:
+        features: (N, D), compared by cosine in float32.
+        codes: (N,) class of each item.
+        chunk: queries whose scores are held at once; None for as many as keep them near 32 MiB.
+
+    Returns:
+        (N, 2) fractions: the query in its own gallery, and left out (NaN where nothing is left to find).
+
+    Raises:
+        MetricError: a feature is not finite (or its norm overflows float32).
+    """
+    step = chunk or max(1, BLOCK_SCORES // len(features))
+
+    def ranked(query: int, distances: NDArray[np.float32]) -> tuple[float, float]:
+        return ranking_precision(packed_keys(distances, codes == codes[query]), query)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        rows = [pool.map(ranked, *block) for block in _blocks(features, step)]
+    return np.array([pair for block in rows for pair in block])
+
+
+def packed_keys(distances: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Order-preserving int32 keys of numbers below 2 in size, with relevance as the lowest bit.
+
+    A negative float's bits grow with its size, hence the mirror; adding 0.0 makes -0.0 equal to 0.0.
+    """
+    bits = (distances + np.float32(0)).view(np.int32)
+    keys = bits >> 31
+    keys &= _INT32_MAX
+    keys ^= bits
+    keys <<= 1
+    keys |= relevant
+    return keys
+
+
+def ranking_precision(keys: NDArray[np.int32], query: int) -> tuple[float, float]:
+    """AP of one ranking with the query in its own gallery, and without it; sorts the keys in place.
+
+    A tie is one threshold: precision is taken at its end, which is the last of its relevant items, since
+    these sort behind the others.
+    """
+    own = keys[query]
+    keys.sort()
+    places = np.flatnonzero((keys & 1).astype(bool))
+    hits = keys[places]
+    ends = np.flatnonzero(np.append(hits[1:] != hits[:-1], True))
+    gained, found, ranks = np.diff(ends, prepend=-1), ends + 1, places[ends] + 1
+    included = float((gained * found / ranks).sum() / len(hits))
+    if len(hits) == 1:
+        return included, float("nan")
+    passed = hits[ends] >= own
+    gained -= hits[ends] == own
+    terms = gained * (found - passed) / np.maximum(ranks - passed, 1)
+    return included, float(terms.sum() / (len(hits) - 1))
+
+
+def normalised(features: Tensor, first: int = 0) -> Tensor:
+    """Unit rows in float32; `first` is the number of the first row, for the error."""
+    features = features.float()
+    norms = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    if not norms.isfinite().all():
+        row = int((~norms.isfinite()).nonzero()[0, 0])
+        raise MetricError(f"features: expected finite numbers, got a norm of {float(norms[row])} in row {first + row}")
+    return features / norms.clamp(min=EPSILON)
+
+
+def _blocks(features: Tensor, step: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
+    """`step` queries at a time: their numbers, and minus their cosine with every item, (B, N): best first, ascending."""
+    count, width = features.shape
+    gallery = normalised(features) if features.numel() <= WHOLE_GALLERY else None
+    piece = count if gallery is not None else max(1, WHOLE_GALLERY // width)
+    for start in range(0, count, step):
+        rows = range(start, min(start + step, count))
+        queries = -(normalised(features[start : rows.stop], start) if gallery is None else gallery[start : rows.stop])
+        distances = np.empty((len(rows), count), np.float32)
+        for left in range(0, count, piece):
+            items = normalised(features[left : left + piece], left) if gallery is None else gallery
+            distances[:, left : left + piece] = _product(queries, items)
+        yield rows, distances
+
+
+def _product(queries: Tensor, items: Tensor) -> NDArray[np.float32]:
+    """`queries @ items.T`, on the device of both; NumPy's BLAS is the faster one on processors other than Intel's."""
+    if queries.device.type == "cpu":
+        return queries.numpy() @ items.numpy().T
+    return (queries @ items.T).cpu().numpy()

@@ -1,0 +1,137 @@
+"""Average precision (AP) with scikit-learn's tie rule, for one ranking and for all against all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from suite.errors import MetricError
+from suite.metrics.arrays import A, Array, class_codes, like, tensor
+from suite.metrics.ranking import ranked_blocks
+
+
+def average_precision(scores: Array, relevant: Array) -> float:
+    """AP of one query over its gallery.
+
+    AP = sum of (R_n - R_{n-1}) * P_n over distinct scores; items with equal scores form one threshold.
+
+    Args:
+        scores: (G,) similarity to the query; any real number, higher is closer.
+        relevant: (G,) True where the item has the query's class.
+
+    Returns:
+        AP, a fraction in (0, 1].
+
+    Raises:
+        MetricError: shapes differ, a score is not finite, relevance is not 0 or 1, or nothing is relevant.
+
+    Source: official code, retrieval-classification/pr_patch_retrieval.py: scikit-learn `average_precision_score`.
+
+    Example:
+        >>> round(average_precision(np.array([0.9, 0.2, -0.1]), np.array([True, False, True])), 4)
+        0.8333
+    """
+    values = tensor(scores, "scores", "(G,)").cpu().double().numpy()
+    hits = tensor(relevant, "relevant", "(G,)").cpu().double().numpy()
+    if values.shape != hits.shape:
+        raise MetricError(f"relevant: expected shape {values.shape}, as scores have, got {hits.shape}")
+    if not np.isfinite(values).all():
+        raise MetricError("scores: expected finite numbers, got nan or infinity")
+    if not np.isin(hits, (0, 1)).all() or not hits.any():
+        raise MetricError("relevant: expected 0 or 1 with at least one relevant item, got none or other values")
+    _, threshold = np.unique(-values, return_inverse=True)
+    gained = np.bincount(threshold, weights=hits)
+    precision = gained.cumsum() / np.bincount(threshold).cumsum()
+    return float((gained * precision).sum() / gained.sum())
+
+
+def retrieval_average_precision(
+    features: A, labels: Array, *, include_self: bool = True, chunk: int | None = None
+) -> A:
+    """AP of every item as a query against all items, ranked by cosine similarity.
+
+    Args:
+        features: (N, D) real numbers; compared in float32, norms of at least 1e-8.
+        labels: (N,) class of each item; an item is relevant to the queries of its class.
+        include_self: keep each query in its own gallery, as the paper's code does.
+        chunk: queries a block; memory grows with it (by default about 16 MiB of scores), the result does not change.
+
+    Returns:
+        (N,) float64 fractions, of the kind and on the device of `features`. NaN for a query that has nothing
+        left to find: `include_self=False` and no other item of its class.
+
+    Raises:
+        MetricError: an empty or misshapen array, a feature that is not finite, `chunk` below 1.
+
+    Source: section 4.2; official code, retrieval-classification/pr_patch_retrieval.py.
+    """
+    return _all_queries(features, labels, (include_self,), chunk)[0]
+
+
+def retrieval_average_precision_pair(features: A, labels: Array, *, chunk: int | None = None) -> tuple[A, A]:
+    """`retrieval_average_precision` with each query in its own gallery, and without, from one ranking.
+
+    Returns:
+        Two (N,) arrays: self included, self excluded (NaN where nothing is left to find).
+    """
+    included, excluded = _all_queries(features, labels, (True, False), chunk)
+    return included, excluded
+
+
+@torch.no_grad()
+def _all_queries(features: A, labels: Array, choices: tuple[bool, ...], chunk: int | None) -> list[A]:
+    items = tensor(features, "features", "(N, D)")
+    codes = class_codes(labels, len(items)).to(items.device)
+    if items.is_complex():
+        raise MetricError(f"features: expected real numbers, got {items.dtype}")
+    if chunk is not None and chunk < 1:
+        raise MetricError(f"chunk: expected at least 1 query a block, got {chunk}")
+    with torch.autocast(items.device.type, enabled=False):  # scores in half precision tie where they should not
+        blocks = [
+            [block.average_precision(include_self=choice) for choice in choices]
+            for block in ranked_blocks(items, codes, chunk)
+        ]
+    return [like(torch.cat(parts), features) for parts in zip(*blocks, strict=True)]
+
+
+def mean_ap(per_query: Array) -> float:
+    """Mean AP over the queries that have one; what the paper's tables call AP.
+
+    Args:
+        per_query: (N,) fractions; NaN where AP is not defined (see `undefined_queries`).
+
+    Raises:
+        MetricError: no query has an AP.
+    """
+    values = _defined(per_query)[1]
+    return float(values.mean())
+
+
+def mean_class_ap(per_query: Array, labels: Array) -> float:
+    """Mean over classes of each class's mean AP; what the paper's code prints as mAP.
+
+    Args:
+        per_query: (N,) fractions; NaN is left out, and so is a class that has nothing else.
+        labels: (N,) class of each query.
+
+    Raises:
+        MetricError: no query has an AP, or not one label per query.
+    """
+    defined, values = _defined(per_query)
+    codes = class_codes(labels, len(defined)).numpy()[defined]
+    counts = np.bincount(codes)
+    return float((np.bincount(codes, weights=values)[counts > 0] / counts[counts > 0]).mean())
+
+
+def undefined_queries(per_query: Array) -> int:
+    """Number of queries without an AP, which the means leave out."""
+    return int(np.isnan(tensor(per_query, "per_query", "(N,)").cpu().double().numpy()).sum())
+
+
+def _defined(per_query: Array) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    values = tensor(per_query, "per_query", "(N,)").cpu().double().numpy()
+    defined = ~np.isnan(values)
+    if not defined.any():
+        raise MetricError(f"per_query: expected a query with a relevant item, got none among {len(values)}")
+    return defined, values[defined]

@@ -1,0 +1,34 @@
+"""The digests by which drawn data is known to be what was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+DIGESTS = Path(__file__).with_suffix(".toml")
+SAMPLE = 0.02
+"""The share of the data whose digests are recorded too, so that a test can draw it in seconds."""
+TABLES = {1.0: "full", SAMPLE: "sample"}
+
+
+def recorded_digests(share: float) -> dict[str, str]:
+    """Dataset -> recorded digest of that share of the data; empty for a share that is not recorded."""
+    if share not in TABLES or not DIGESTS.exists():
+        return {}
+    tables = tomllib.loads(DIGESTS.read_text())
+    return {str(name): str(digest) for name, digest in tables[TABLES[share]].items()}
+
+
+def tree_digest(folder: Path) -> str:
+    """SHA-256 (hex) of the relative paths and the content of all files but hidden ones, sorted by path.
+
+    The readers of `suite.datasets` know a dataset by the same digest.
+    """
+    total = hashlib.sha256()
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in sorted(names):
+        if not any(word.startswith(".") for word in name.split("/")):
+            content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            total.update(f"{name} {content}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,221 @@
+"""Placing figures in a frame, colouring them and painting the scene.
+
+Every shape is painted in its colour and, beside that, as its number: masks, boxes and visibility are looked up from
+the numbers. Each part type of each object has one colour drawn from all hues, and backgrounds are near grey, so that
+neither mean colour nor a part's colour says what is seen.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from suite.mini.shapes import Figure, Landmark, Points, Shape, ellipse, moved
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Numbers: TypeAlias = NDArray[np.int32]
+Colour: TypeAlias = NDArray[np.float64]
+Keypoint: TypeAlias = tuple[float, float, int]
+
+SCALE = 2
+"""Shapes are painted at this many times the final size."""
+COLOUR_DISTANCE = 60.0
+"""A part's colour is drawn again when nearer than this (RGB, 0..255) to the background's."""
+NOISE = 3.0
+"""Standard deviation of the grey noise, 0..255."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a figure may lie, in pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object of a scene.
+
+    Attributes:
+        name: its class.
+        box: left, top, right, bottom of its visible pixels, right and bottom exclusive; zeros where none is.
+        keypoints: name -> (x, y, visible) in pixels; 2 seen, 1 hidden, 0 outside of the image.
+    """
+
+    name: str
+    box: tuple[int, int, int, int]
+    keypoints: dict[str, Keypoint]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A painted scene.
+
+    Attributes:
+        image: (H, W, 3).
+        shape_map: (H, W) number from 1 of the shape seen at each pixel, 0 for the background.
+        shapes: for each number, less 1: the object's number from 0, and the shape in pixels.
+        things: the objects, in painting order.
+    """
+
+    image: Pixels
+    shape_map: Numbers
+    shapes: tuple[tuple[int, Shape], ...]
+    things: tuple[Thing, ...]
+
+    def mask(self, values: Sequence[int]) -> Pixels:
+        """(H, W): the value given for the shape seen at each pixel; 0 for the background."""
+        return np.array([0, *values], np.uint8)[self.shape_map]
+
+    @property
+    def object_mask(self) -> Pixels:
+        """(H, W): number from 1 of the object seen at each pixel; 0 for the background."""
+        return self.mask([owner + 1 for owner, _ in self.shapes])
+
+
+def place(figure: Figure, frame: Frame, extent: tuple[float, float]) -> Figure:
+    """The figure turned, stretched, perhaps flipped, scaled and shifted into a frame.
+
+    Sides, `near` and `far` before, become `left` and `right`.
+
+    Args:
+        figure: in its own frame; its `rng` draws the placement too.
+        frame: where it must lie.
+        extent: least and greatest share of the frame's side that it takes.
+    """
+    rng = figure.rng
+    turn, stretch, flipped = rng.normal(0, 0.12), rng.uniform(0.88, 1.14), bool(rng.random() < 0.5)
+    along = np.array([-1.0 if flipped else 1.0, stretch])
+    outline = moved(np.concatenate([shape.points for shape in figure.shapes]) * along, turn=turn)
+    low, span = outline.min(axis=0), np.ptp(outline, axis=0)
+    room = np.array([frame.width, frame.height])
+    scale = rng.uniform(*extent) * float((room / span).min())
+    x, y = np.array([frame.left, frame.top]) - scale * low + rng.random(2) * (room - scale * span)
+
+    def land(points: Points) -> Points:
+        return moved(points * along, x, y, scale=scale, turn=turn)
+
+    def landed(mark: Landmark) -> Landmark:
+        ((mx, my),) = land(np.array([[mark.x, mark.y]]))
+        return Landmark(float(mx), float(my), mark.on)
+
+    shapes = [replace(s, label=_sided(s.label, flipped), points=land(s.points)) for s in figure.shapes]
+    marks = {_sided(name, flipped): landed(mark) for name, mark in figure.landmarks.items()}
+    return Figure(rng, shapes, marks)
+
+
+def _sided(name: str, flipped: bool) -> str:
+    # a figure that faces right shows its right side
+    near, far = ("left", "right") if flipped else ("right", "left")
+    return name.replace("near", near).replace("far", far)
+
+
+def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], width: int, height: int) -> Scene:
+    """Paint placed figures, the first one farthest away, on a near-grey background.
+
+    Args:
+        rng: draws colours, background, clutter and noise.
+        objects: class and placed figure of each object.
+        width: of the image, pixels.
+        height: of the image, pixels.
+    """
+    greys = [_near_grey(rng), _near_grey(rng)]
+    canvas = _Canvas(_background(rng, greys, width, height))
+    for _ in range(int(rng.integers(0, 3))):
+        canvas.paint(_blob(rng, width, height), _near_grey(rng), 0)
+    shapes = [(owner, shape) for owner, (_, figure) in enumerate(objects) for shape in figure.shapes]
+    colours = [colour for _, figure in objects for colour in _colours(rng, figure, greys)]
+    for number, ((_, shape), colour) in enumerate(zip(shapes, colours, strict=True), start=1):
+        canvas.paint(shape.points, colour, number)
+    seen = canvas.numbers()
+    owners = np.array([0, *(owner + 1 for owner, _ in shapes)])[seen]
+    things, first = [], 1
+    for i, (name, figure) in enumerate(objects):
+        keypoints = {key: _keypoint(seen, mark, first) for key, mark in figure.landmarks.items()}
+        things.append(Thing(name, _box(owners == i + 1), keypoints))
+        first += len(figure.shapes)
+    return Scene(canvas.image(rng), seen, tuple(shapes), tuple(things))
+
+
+class _Canvas:
+    """Colours and shape numbers, painted side by side at SCALE times the final size."""
+
+    def __init__(self, background: Image.Image) -> None:
+        self._colours, self._numbers = background, Image.new("I", background.size, 0)
+        self._pens = ImageDraw.Draw(self._colours), ImageDraw.Draw(self._numbers)
+
+    def paint(self, outline: Points, colour: Colour, number: int) -> None:
+        # whole pixels: the last bit of a coordinate may differ between processors, the drawing must not
+        corners = np.rint(outline * SCALE).ravel().astype(int).tolist()
+        self._pens[0].polygon(corners, fill=tuple(np.rint(colour).astype(int).tolist()))
+        self._pens[1].polygon(corners, fill=number)
+
+    def numbers(self) -> Numbers:
+        """(H, W): number of the shape at the middle of each pixel."""
+        return np.asarray(self._numbers, np.int32)[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
+
+    def image(self, rng: np.random.Generator) -> Pixels:
+        """(H, W, 3): the colours, averaged over SCALE x SCALE, with grey noise."""
+        colours = np.asarray(self._colours.reduce(SCALE), np.int16)
+        noise = np.rint(NOISE * rng.standard_normal(colours.shape[:2])).astype(np.int16)
+        return np.clip(colours + noise[..., None], 0, 255).astype(np.uint8)
+
+
+def _background(rng: np.random.Generator, greys: list[Colour], width: int, height: int) -> Image.Image:
+    blend = rng.random((4, 4, 1))
+    coarse = np.rint(greys[0] * blend + greys[1] * (1 - blend)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((SCALE * width, SCALE * height), Image.Resampling.BICUBIC)
+
+
+def _near_grey(rng: np.random.Generator) -> Colour:
+    return _hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.35, 0.85))
+
+
+def _hsv(hue: float, saturation: float, value: float) -> Colour:
+    return np.array(colorsys.hsv_to_rgb(hue, saturation, value)) * 255
+
+
+def _colours(rng: np.random.Generator, figure: Figure, greys: list[Colour]) -> list[Colour]:
+    """The colour of each shape: one a part type, unlike the background."""
+    chosen: dict[str, Colour] = {}
+    for shape in figure.shapes:
+        while shape.paint not in chosen:
+            colour = _hsv(rng.random(), rng.uniform(0.25, 1), rng.uniform(0.3, 1))
+            if all(math.dist(colour, grey) >= COLOUR_DISTANCE for grey in greys):
+                chosen[shape.paint] = colour
+    return [chosen[shape.paint] * shape.shade for shape in figure.shapes]
+
+
+def _blob(rng: np.random.Generator, width: int, height: int) -> Points:
+    radius = rng.uniform(0.03, 0.1) * max(width, height)
+    x, y, flat, turn = (
+        rng.random() * width,
+        rng.random() * height,
+        rng.uniform(0.3, 1),
+        rng.uniform(0, math.pi),
+    )
+    return ellipse(x, y, radius, radius * flat, turn)
+
+
+def _keypoint(seen: Numbers, mark: Landmark, first: int) -> Keypoint:
+    height, width = seen.shape
+    if not (0 <= mark.x < width and 0 <= mark.y < height):
+        return mark.x, mark.y, 0
+    return mark.x, mark.y, 2 if int(seen[int(mark.y), int(mark.x)]) - first in mark.on else 1
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,97 @@
+"""Training and held-out images, drawn once and cached; batches that depend on nothing but the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from suite.mini.pretrain.files import write_atomically
+
+SIZE_PX = 64
+TRAIN, HELD_OUT = 24_000, 1_200
+# far from every seed that the embedded datasets are drawn from
+TRAIN_SEED, HELD_OUT_SEED, PARTS_SEED = 70_001, 70_002, 70_003
+PART_SCENES, PER_PART = 900, 60
+PART_SCENE_PX, PART_SIDE_PX, PART_MIN_PX, VIEW_PX = 96, 32, 12, 48
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Images (N, 64, 64, 3) uint8 with their object classes (N,)."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def batch(self, step: int, size: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The batch of a step: a pure function of step and seed, an epoch being a fresh permutation."""
+        per_epoch = len(self.images) // size
+        epoch, position = divmod(step, per_epoch)
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.images))
+        chosen = order[position * size : (position + 1) * size]
+        return torch.from_numpy(self.images[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """For health checks only: whole drawings, and square crops around their parts labelled by part."""
+
+    objects: Drawings
+    parts: Drawings
+
+
+def load(cache: Path) -> tuple[Drawings, HeldOut]:
+    """The training and held-out drawings, from the cache or drawn into it.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    from suite.mini.scene import pretraining_images
+
+    def objects(count: int, seed: int) -> Drawings:
+        path = cache / f"objects-{seed}-{count}-{SIZE_PX}.npz"
+        return cached(path, lambda: Drawings(*pretraining_images(count, seed, size=SIZE_PX)))
+
+    parts = cached(cache / f"parts-{PARTS_SEED}-{PART_SCENES}.npz", lambda: part_crops(PART_SCENES, PARTS_SEED))
+    return objects(TRAIN, TRAIN_SEED), HeldOut(objects(HELD_OUT, HELD_OUT_SEED), parts)
+
+
+def cached(path: Path, make: Callable[[], Drawings]) -> Drawings:
+    """Read drawings from a file, or make and keep them."""
+    if not path.exists():
+        made = make()
+        write_atomically(path, lambda file: np.savez(file, images=made.images, labels=made.labels))
+    with np.load(path) as stored:
+        return Drawings(stored["images"], stored["labels"])
+
+
+def part_crops(scenes: int, seed: int) -> Drawings:
+    """Crops of a third of the frame around one shape of every part type that a scene shows, alike in number."""
+    from suite.mini.scene import PARTS, draw
+
+    crops, labels, counts = [], [], dict.fromkeys(PARTS, 0)
+    for index in range(scenes):
+        scene = draw(np.random.default_rng([seed, index]), None, PART_SCENE_PX)
+        seen = {shape.part: number for number, (_, shape) in enumerate(scene.shapes, 1)}
+        for part, number in seen.items():
+            rows, columns = np.nonzero(scene.shape_map == number)
+            if len(rows) < PART_MIN_PX or counts[part] == PER_PART:
+                continue
+            counts[part] += 1
+            left, top = round(columns.mean()) - PART_SIDE_PX // 2, round(rows.mean()) - PART_SIDE_PX // 2
+            box = (left, top, left + PART_SIDE_PX, top + PART_SIDE_PX)
+            crops.append(np.asarray(Image.fromarray(scene.image).resize((VIEW_PX, VIEW_PX), box=inside(box))))
+            labels.append(PARTS.index(part))
+    return Drawings(np.stack(crops), np.array(labels, np.int64))
+
+
+def inside(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """The box moved into the scene."""
+    left, top = (min(max(v, 0), PART_SCENE_PX - PART_SIDE_PX) for v in box[:2])
+    return left, top, left + PART_SIDE_PX, top + PART_SIDE_PX

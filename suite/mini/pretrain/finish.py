@@ -1,0 +1,89 @@
+"""Histories of finished runs -> the curves and the table of `docs/mini_encoders.md`.
+
+`python -m suite.mini.pretrain.finish` rewrites the table between its two markers and the figure.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from tabulate import tabulate
+
+from suite.mini.pretrain.budgets import BUDGETS
+from suite.mini.pretrain.files import write_atomically
+from suite.mini.pretrain.health import failures
+from suite.mini.pretrain.train import WEIGHTS
+
+DOCS = Path(__file__).parents[3] / "docs"
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+PANELS = {
+    "held_out_loss": "own loss, held out (first = 1)",
+    "object_ap": "object retrieval AP, %",
+    "part_ap": "part retrieval AP, %",
+    "teacher_entropy": "teacher entropy, nats",
+}
+History = list[dict[str, float]]
+
+
+def finish(weights: Path = WEIGHTS, docs: Path = DOCS) -> str:
+    """Write figure and table; returns the table."""
+    histories = {name: read(weights / f"{name}.csv") for name in BUDGETS if (weights / f"{name}.csv").exists()}
+    content = table(histories, weights)
+    page = docs / "mini_encoders.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    text = f"{before}{BEGIN}\n{content}\n{END}{after}"
+    write_atomically(page, lambda file: file.write(text.encode()))
+    figure = curves(histories)
+    write_atomically(docs / "mini_encoders" / "curves.svg", lambda file: file.write(figure))
+    return content
+
+
+def read(path: Path) -> History:
+    """Rows of a history file."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def table(histories: dict[str, History], weights: Path) -> str:
+    """A row per method: cost, health before and after, size of the file."""
+    rows = []
+    for name, history in histories.items():
+        first, last = history[0], history[-1]
+        change = [f"{first[key]:.2f} → {last[key]:.2f}" for key in ("held_out_loss", "object_ap", "part_ap")]
+        entropy = f"{last['teacher_entropy']:.2f}" if "teacher_entropy" in last else ""
+        size = (weights / f"{name}.pth").stat().st_size / 1e6
+        verdict = "; ".join(failures(name, history)) or "yes"
+        rows.append([name, f"{last['images']:,.0f}", f"{last['cpu_s']:,.0f}", *change, entropy, f"{size:.2f}", verdict])
+    headers = [
+        "method", "images", "CPU s", "own loss", "object AP, %", "part AP, %", "teacher entropy, nats", "MB", "healthy",
+    ]  # fmt: skip
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+
+
+def curves(histories: dict[str, History]) -> bytes:
+    """The histories as one SVG, a panel per quantity; the same bytes for the same histories."""
+    settings = {"svg.hashsalt": "mini_encoders", "axes.spines.top": False, "axes.spines.right": False}
+    with mpl.rc_context(settings):
+        figure, axes = plt.subplots(1, len(PANELS), figsize=(15, 3.6), layout="constrained")
+        for axis, (key, title) in zip(axes, PANELS.items(), strict=True):
+            for number, (name, history) in enumerate(histories.items()):
+                if key in history[0]:
+                    scale = history[0][key] if key == "held_out_loss" else 1.0
+                    thousands = [row["images"] / 1000 for row in history]
+                    values = [row[key] / scale for row in history]
+                    axis.plot(thousands, values, color=f"C{number}", label=name, marker=".")
+            axis.set(title=title, xlabel="training images, thousands")
+        axes[1].legend(frameon=False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    print(finish())

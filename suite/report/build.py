@@ -1,0 +1,99 @@
+"""A judged run -> the dictionary behind every output (schema: docs/report_schema.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from suite.cells import CellId
+from suite.report.labels import Json
+from suite.report.variables import variables
+
+if TYPE_CHECKING:
+    from suite.verdict import CellVerdict, ClaimVerdict, Judgement
+
+SCHEMA = 1
+CELL_FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason", "warning", "values", "seeds")
+CLAIM_FIELDS = ("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail")
+
+
+def build(
+    judgement: Judgement,
+    *,
+    profile: str,
+    run: str,
+    asked: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    costs: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, Any]],
+    protocol: Mapping[str, Any],
+    notes: Sequence[str],
+    started: str,
+    finished: str,
+) -> Json:
+    """Put a report together; nothing is measured or judged here.
+
+    Args:
+        judgement: cells, claims and the verdict over them.
+        profile: `mini` or `paper`.
+        run: name of the run.
+        asked: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
+        environment: see `suite.environment.capture`.
+        costs: one per finished test: experiment, dataset, method, seconds, peak_memory_mib, reused.
+        figures: one per strip: kind, dataset, method, query, setting, path relative to the run's folder.
+        protocol: every hyper-parameter with its source, the variants, `digests` of data and weights.
+        notes: sentences a reader should see beside the verdict.
+        started: ISO 8601.
+        finished: ISO 8601.
+
+    Returns:
+        Plain JSON types only; None where a value is unknown or not finite.
+    """
+    return plain(
+        {
+            "schema": SCHEMA,
+            "verdict": judgement.verdict,
+            "sentence": judgement.sentence,
+            "exit_code": judgement.exit_code,
+            "profile": profile,
+            "run": run,
+            "asked": asked,
+            "notes": notes,
+            "summary": judgement.counts,
+            "family": judgement.family,
+            "cells": [_cell(cell) for cell in judgement.cells],
+            "claims": [_claim(claim) for claim in judgement.claims],
+            "environment": environment,
+            "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
+            "costs": costs,
+            "figures": figures,
+            "protocol": protocol,
+            "started": started,
+            "finished": finished,
+        }
+    )
+
+
+def _cell(cell: CellVerdict) -> Json:
+    words = dataclasses.asdict(cell.id)
+    place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
+    return place | {field: getattr(cell, field) for field in CELL_FIELDS}
+
+
+def _claim(claim: ClaimVerdict) -> Json:
+    return {field: getattr(claim, field) for field in CLAIM_FIELDS}
+
+
+def plain(value: Any) -> Any:
+    """Reduce to JSON's types: dataclasses become objects, what is not finite null, other things their text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | CellId):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

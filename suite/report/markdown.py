@@ -1,0 +1,240 @@
+"""report.md: the same content as report.html, for a CI job's summary page."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tabulate import tabulate
+
+from suite.report import summary
+from suite.report.facts import flatten
+from suite.report.labels import (
+    CELL_VERDICTS,
+    UNCONFIRMED,
+    VERDICTS,
+    Json,
+    duration,
+    family,
+    label,
+    name,
+    number,
+    signed,
+    tally,
+)
+from suite.report.tables import Table, other_tables, paper_tables
+
+MAX_BYTES = 1_000_000
+"""GitHub drops a job summary of more than 1 MiB; the last sections are left out before that."""
+
+
+def render(report: Json) -> str:
+    """The whole page in GitHub's Markdown.
+
+    Args:
+        report: see `suite.report.build.build`.
+    """
+    sections = [
+        _head(report),
+        _summary(report),
+        _attention(report),
+        *_tables(report),
+        _claims(report),
+        _costs(report),
+        _variables(report),
+        _patch_search(report),
+        _details("Environment", _facts(report["environment"])),
+        _details("Protocol", _facts({"asked": report["asked"], "protocol": report["protocol"]})),
+        _again(report),
+        _all_cells(report),
+    ]
+    return _fit([section for section in sections if section])
+
+
+def escape(text: object) -> str:
+    """Text that stays text: no HTML, no link, no table border, no emphasis, one line."""
+    plain = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~@#!$])", r"\\\1", plain)
+
+
+def code(text: object) -> str:
+    """A name or predicate in fixed width; HTML's tag, since a pipe or backtick would break Markdown's."""
+    return f"<code>{html.escape(' '.join(str(text).split())).replace('|', '&#124;')}</code>"
+
+
+def grid(rows: Iterable[Sequence[object]], headers: Sequence[str], numeric: str = "") -> str:
+    """A table; its columns whose letter in `numeric` is `r` are aligned right. Cells must be escaped."""
+    align = ["right" if letter == "r" else "left" for letter in numeric.ljust(len(headers))]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def _fit(sections: list[str]) -> str:
+    kept, size = [], 0
+    for section in sections:
+        size += len(section.encode("utf-8", "replace")) + 2
+        if size > MAX_BYTES:
+            kept.append("_Cut here: the rest is in report.html and report.json._")
+            break
+        kept.append(section)
+    return "\n\n".join(kept) + "\n"
+
+
+def _details(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def _facts(facts: Json) -> str:
+    return grid([(code(key), escape(text)) for key, text in flatten(facts)], ("fact", "value"))
+
+
+def _head(report: Json) -> str:
+    look = VERDICTS[report["verdict"]]
+    lines = [
+        "# Reproducibility report: part-aware representation learning",
+        f"## {look.emoji} {look.word}: {escape(report['sentence'])}",
+        f"Profile **{report['profile']}**, run **{escape(report['run'])}**, finished {escape(report['finished'])}, "
+        f"took {duration(summary.elapsed(report))}, exit code {report['exit_code']}.",
+    ]
+    notice = summary.notice(report)
+    lines += [f"> **{escape(notice)}**"] if notice else []
+    lines += ["\n".join(f"- {escape(note)}" for note in report["notes"])] if report["notes"] else []
+    return "\n\n".join(lines)
+
+
+def _summary(report: Json) -> str:
+    heads = [f"{VERDICTS[verdict].emoji} {verdict}" for verdict in CELL_VERDICTS]
+    rows: list[list[object]] = [
+        [name(experiment), *counts.values(), duration(summary.seconds(costs))]
+        for experiment, counts, costs in summary.by_experiment(report)
+    ]
+    rows.append(["**all**", *tally(report["cells"]).values(), duration(summary.seconds(report["costs"]))])
+    return grid(rows, ["experiment", *heads, "time"], "lrrrrrr")
+
+
+def _verdict(cell: Json) -> str:
+    look = label(cell)
+    return f"{look.emoji} {look.word}"
+
+
+def _cell_line(cell: Json) -> list[str]:
+    values = number(cell["measured"], 2), number(cell["expected"], 2), signed(cell["difference"])
+    reason = escape(cell["reason"] or "")
+    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), reason]
+
+
+def _cell_heads(report: Json) -> list[str]:
+    return ["cell", "verdict", "measured", summary.expected_word(report), "difference", "tolerance", "why"]
+
+
+def _attention(report: Json) -> str:
+    blocks = ["## What deviates or stays open"]
+    cells = summary.attention(report)
+    if cells:
+        blocks.append(grid(map(_cell_line, cells), _cell_heads(report), "llrrrrl"))
+    else:
+        blocks.append("Nothing: no cell deviates and none is inconclusive.")
+    for verdict in ("not run", "no reference"):
+        blocks += [
+            f"- {VERDICTS[verdict].emoji} {len(group)} {verdict}: {escape(reason)}"
+            for reason, group in summary.reasons(report, verdict)
+        ]
+    return "\n\n".join(blocks)
+
+
+def _tables(report: Json) -> Iterator[str]:
+    icons = ", ".join(f"{look.emoji} {look.word}" for look in (*(VERDICTS[v] for v in CELL_VERDICTS), UNCONFIRMED))
+    word = summary.expected_word(report)
+    yield f"## The paper's tables\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {icons}."
+    for table in paper_tables(report["cells"]):
+        yield f"### {table.title}\n\n{_table(table)}"
+    others = [f"**{table.title}**\n\n{_table(table)}" for table in other_tables(report["cells"])]
+    if others:
+        yield _details("Other readouts and metrics, not in the paper's tables", "\n\n".join(others))
+
+
+def _table(table: Table) -> str:
+    not_run = VERDICTS["not run"]
+    if not table.cells:
+        return f"{not_run.emoji} not run: {table.caption} This profile lists no cell of it."
+    if table.not_run_reasons:
+        why = escape("; ".join(table.not_run_reasons))
+        return f"{not_run.emoji} not run: {table.caption} All {len(table.cells)} cells: {why}."
+    rows = [
+        [f"**{escape(name(row.method))}** ({family(row.method)})", *(_table_cell(cell) for cell in row.cells)]
+        for row in table.rows
+    ]
+    return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)])
+
+
+def _table_cell(cell: Json | None) -> str:
+    if cell is None:
+        return "—"
+    look = label(cell)
+    value = f"{look.emoji} {'not run' if cell['measured'] is None else number(cell['measured'])}"
+    if cell["expected"] is None:
+        return value
+    difference = "" if cell["difference"] is None else f", {signed(cell['difference'])}"
+    return f"{value} ({number(cell['expected'])}{difference})"
+
+
+def _claims(report: Json) -> str:
+    words = {True: "✓ holds", False: "✗ fails", None: "? unknown"}
+    here = words | {None: "⚪ not run"}
+    counts = ", ".join(f"{count} {word}" for word, count in summary.claim_counts(report).items())
+    rows = [
+        [
+            f"{escape(claim['id'])} ({escape(claim['section'])})",
+            f"{escape(claim['statement'])}<br>{code(claim['predicate'])}",
+            words[claim["holds_in_paper"]],
+            here[claim["holds_here"]],
+            escape(claim["detail"] or ""),
+        ]
+        for claim in report["claims"]
+    ]
+    table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
+    text = "Claims do not decide the verdict above."
+    return f"## The paper's claims\n\n{counts}. {text}\n\n" + _details("Claim by claim", table)
+
+
+def _costs(report: Json) -> str:
+    groups = [(name(e), costs) for e, _, costs in summary.by_experiment(report) if costs]
+    rows = [
+        (
+            title,
+            len(costs),
+            summary.reused(costs),
+            duration(summary.seconds(costs)),
+            f"{number(summary.peak_memory(costs), 0)} MiB",
+        )
+        for title, costs in [*groups, ("all", report["costs"])]
+    ]
+    return "## Cost\n\n" + grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
+
+
+def _variables(report: Json) -> str:
+    rows = [(f"**{v['name']}**", escape(v["paper"]), v["status"], escape(v["evidence"])) for v in report["variables"]]
+    return "## Reproducibility variables\n\n" + grid(rows, ("variable", "the paper", "this run", "evidence"))
+
+
+def _patch_search(report: Json) -> str:
+    strips = [figure for figure in report["figures"] if figure["kind"] == "patch_search"]
+    if not strips:
+        return "## Patch search\n\nNo gallery was made in this run."
+    queries = ", ".join(code(query) for query in dict.fromkeys(strip["query"] for strip in strips))
+    text = f"{len(strips)} strips of queries {queries}; they are shown in report.html."
+    rows = [[name(s["method"]), name(s["setting"]), code(s["query"]), code(s["path"])] for s in strips]
+    rows = [[escape(method), escape(setting), query, path] for method, setting, query, path in rows]
+    return f"## Patch search\n\n{text}\n\n" + _details(
+        "Files in the run's folder", grid(rows, ("encoder", "features", "query", "file"))
+    )
+
+
+def _again(report: Json) -> str:
+    commands = "\n".join(html.escape(line, quote=False) for line in summary.rerun_commands(report))
+    return f"## Run it again\n\n<pre>\n{commands}\n</pre>"
+
+
+def _all_cells(report: Json) -> str:
+    rows = [_cell_line(cell) for cell in report["cells"]]
+    return _details(f"All {len(rows)} cells", grid(rows, _cell_heads(report), "llrrrrl"))

@@ -1,0 +1,168 @@
+"""Object level against part level, a point per encoder: inline SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from suite.report.labels import Json, family, method_order, name
+
+# colour, marker, the marker in text: mid-tones that read on white and on near-black; shape repeats what colour says
+STYLES = {
+    "supervised": ("#c2571a", "s", "■"),
+    "contrastive": ("#2f7fd1", "o", "●"),
+    "MIM": ("#2a9461", "^", "▲"),
+    "contrastive + MIM": ("#9a5bd0", "D", "◆"),
+    "under test": ("#d0366f", "*", "★"),
+    "baseline": ("#858b94", "x", "✕"),
+}
+INK = "#010203"
+"""Stands for the page's text colour until `_inline` replaces it."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One scatter plot: where x and y are found, as `experiment/dataset/setting/metric`, best choice first."""
+
+    key: str
+    x: tuple[str, ...]
+    y: tuple[str, ...]
+
+
+PANELS = (
+    Panel(
+        "linear",
+        x=("image_classification/imagenet1k/linear/top1", "object_retrieval/cifar10/encoded/ap"),
+        y=("part_retrieval/cub200/encoded/ap", "part_retrieval/coco/encoded/ap"),
+    ),
+    Panel(
+        "attentive",
+        x=("image_classification/imagenet1k/attentive/top1",),
+        y=("part_classification/cub200/attentive/accuracy", "part_classification/coco/attentive/accuracy"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawn panel: inline SVG, a sentence for those who do not see it, and the families in it."""
+
+    svg: str
+    alt: str
+    families: tuple[str, ...]
+
+
+def plots(cells: Sequence[Json]) -> list[Plot]:
+    """Every panel for which at least two encoders have both values."""
+    drawn = (_plot(panel, cells) for panel in PANELS)
+    return [plot for plot in drawn if plot is not None]
+
+
+def _plot(panel: Panel, cells: Sequence[Json]) -> Plot | None:
+    (x_name, x), (y_name, y) = _first(panel.x, cells), _first(panel.y, cells)
+    methods = sorted(x.keys() & y.keys(), key=method_order)
+    if len(methods) < 2:
+        return None
+    points = {method: (x[method], y[method]) for method in methods}
+    values = "; ".join(f"{name(m)} {a:.1f}, {b:.1f}" for m, (a, b) in points.items())
+    alt = f"Scatter plot, {_title(x_name)} against {_title(y_name)}: {values}.".replace("\n", " ")
+    families = tuple(f for f in STYLES if f in {family(method) for method in methods})
+    return Plot(_draw(panel.key, points, _title(x_name), _title(y_name)), alt, families)
+
+
+def _first(places: Sequence[str], cells: Sequence[Json]) -> tuple[str, dict[str, float]]:
+    """The first place with a measured value, and its values by method."""
+    found: dict[str, float] = {}
+    for place in places:
+        found = {
+            cell["method"]: cell["measured"]
+            for cell in cells
+            if cell["measured"] is not None
+            and "/".join(cell[k] for k in ("experiment", "dataset", "setting", "metric")) == place
+        }
+        if found:
+            return place, found
+    return places[0], found
+
+
+def _title(place: str) -> str:
+    experiment, dataset, setting, metric = place.split("/")
+    return f"{name(experiment)}, {name(dataset)}:\n{name(setting)} {name(metric)} (%)"
+
+
+def _draw(key: str, points: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
+    figure = Figure(figsize=(5.4, 4.5), layout="constrained")
+    canvas = FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    for method, (x, y) in points.items():
+        colour, marker, _ = STYLES[family(method)]
+        axes.scatter([x], [y], s=70, c=colour, marker=marker, linewidths=1.8 if marker == "x" else 0.6, zorder=3)
+    axes.margins(0.16)
+    axes.set_xlabel(x_label, color=INK)
+    axes.set_ylabel(y_label, color=INK)
+    axes.tick_params(colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(INK)
+    axes.grid(visible=True, color=INK, alpha=0.12, linewidth=0.8)
+    canvas.draw()
+    _annotate(figure, axes, points)
+    sink = io.StringIO()
+    figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(sink.getvalue(), key)
+
+
+def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+    """Put each name beside its point, at the first of 16 places that hides nothing (else the best of them)."""
+    pixels = axes.transData.transform(list(points.values()))
+    scale = figure.dpi / 72
+    taken = [np.array([x - 6, y - 6, x + 6, y + 6]) for x, y in pixels]
+    left, bottom, right, top = axes.bbox.extents
+    for (method, point), (x, y) in zip(points.items(), pixels, strict=True):
+        wide, high = 5.4 * scale * len(name(method)) + 2, 10 * scale
+        places = _places(wide, high)
+        boxes = [np.array([x + dx, y + dy, x + dx + wide, y + dy + high]) for dx, dy in places]
+        outside = [max(left - b[0], b[2] - right, bottom - b[1], b[3] - top, 0) * high for b in boxes]
+        costs = [sum(_overlap(box, other) for other in taken) + out for box, out in zip(boxes, outside, strict=True)]
+        best = int(np.argmin(costs))
+        taken.append(boxes[best])
+        dx, dy = places[best]
+        axes.annotate(
+            name(method),
+            point,
+            xytext=(dx / scale, dy / scale),
+            textcoords="offset points",
+            fontsize=9,
+            va="bottom",
+            color=STYLES[family(method)][0],
+            parse_math=False,
+        )
+
+
+def _places(wide: float, high: float) -> list[tuple[float, float]]:
+    """Lower left corners of a label around its point, nearest and most readable first (pixels)."""
+    corners = []
+    for gap in (8.0, 20.0):
+        corners += [(gap, -high / 2), (-wide - gap, -high / 2), (-wide / 2, gap), (-wide / 2, -high - gap)]
+        corners += [(gap, gap), (-wide - gap, gap), (gap, -high - gap), (-wide - gap, -high - gap)]
+    return corners
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Area shared by two boxes (left, bottom, right, top)."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    return float(np.prod(np.maximum(size, 0)))
+
+
+def _inline(svg: str, key: str) -> str:
+    """Fit matplotlib's file into a page: its own ids, the page's colour, no prolog, metadata or comment."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->| xmlns(:\w+)?=\"[^\"]*\"", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{key}-", svg).replace(INK, "currentColor")
+    return re.sub(r'^<svg[^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg)

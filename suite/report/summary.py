@@ -1,0 +1,100 @@
+"""Counts and groupings of a report that several outputs show; nothing is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from suite.cells import BASELINES
+from suite.report.labels import Json, tally
+
+MINI_NOTICE = (
+    "This is the embedded mini study: synthetic images and small encoders. "
+    "It demonstrates and checks the machinery; it does not replicate the paper."
+)
+AGREEMENT = (
+    ("as in the paper", "holds in both or fails in both"),
+    ("differs from the paper", "holds in one of them only"),
+    ("paper unknown", "the paper's values are not available to us"),
+    ("not run", "cells of it were not measured here"),
+)
+
+
+def notice(report: Json) -> str | None:
+    """What a profile's numbers are worth, said before any of them."""
+    return report["protocol"].get("notice") or (MINI_NOTICE if report["profile"] == "mini" else None)
+
+
+def expected_word(report: Json) -> str:
+    """What the reference is: the paper's own numbers, or this suite's recorded runs."""
+    return "recorded" if report["profile"] == "mini" else "published"
+
+
+def by_experiment(report: Json) -> Iterator[tuple[str, dict[str, int], list[Json]]]:
+    """(experiment, cells per verdict, costs), in the order of the cells, then what only has costs."""
+    names = dict.fromkeys(item["experiment"] for item in [*report["cells"], *report["costs"]])
+    for name in names:
+        cells = [cell for cell in report["cells"] if cell["experiment"] == name]
+        yield name, tally(cells), [cost for cost in report["costs"] if cost["experiment"] == name]
+
+
+def seconds(costs: Sequence[Json]) -> float | None:
+    """Sum of what is known; None where nothing is."""
+    known = [cost["seconds"] for cost in costs if cost["seconds"] is not None]
+    return sum(known) if known else None
+
+
+def peak_memory(costs: Sequence[Json]) -> float | None:
+    """Largest peak memory of any, MiB; None where nothing is known."""
+    return max((cost["peak_memory_mib"] for cost in costs if cost["peak_memory_mib"] is not None), default=None)
+
+
+def reused(costs: Sequence[Json]) -> int:
+    """How many results came from an earlier attempt of this run."""
+    return sum(bool(cost["reused"]) for cost in costs)
+
+
+def attention(report: Json) -> list[Json]:
+    """Cells a reader should look at: deviating or inconclusive, the worst first."""
+    cells = [cell for cell in report["cells"] if cell["verdict"] in ("deviates", "inconclusive")]
+    return sorted(cells, key=lambda c: (c["verdict"] != "deviates", bool(c["warning"]), -abs(c["difference"] or 0)))
+
+
+def reasons(report: Json, verdict: str) -> list[tuple[str, list[Json]]]:
+    """Cells of a verdict by reason, so that a hundred of them read as one line; no reference is news of no baseline."""
+    groups: dict[str, list[Json]] = {}
+    for cell in report["cells"]:
+        if cell["verdict"] == verdict and not (verdict == "no reference" and cell["method"] in BASELINES):
+            groups.setdefault(cell["reason"] or "no reason was given", []).append(cell)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
+
+
+def agreement(claim: Json) -> str:
+    """How a claim here compares with the paper's own tables: one of `AGREEMENT`."""
+    if claim["holds_here"] is None:
+        return "not run"
+    if claim["holds_in_paper"] is None:
+        return "paper unknown"
+    return "as in the paper" if claim["holds_here"] == claim["holds_in_paper"] else "differs from the paper"
+
+
+def claim_counts(report: Json) -> dict[str, int]:
+    """Number of claims of each agreement, zeros included."""
+    words = [agreement(claim) for claim in report["claims"]]
+    return {word: words.count(word) for word, _ in AGREEMENT}
+
+
+def elapsed(report: Json) -> float | None:
+    """Seconds from start to finish; None where the times cannot be read."""
+    try:
+        return (datetime.fromisoformat(report["finished"]) - datetime.fromisoformat(report["started"])).total_seconds()
+    except (TypeError, ValueError):
+        return None
+
+
+def rerun_commands(report: Json) -> list[str]:
+    """Shell lines that make this report again."""
+    commit = report["environment"].get("code", {}).get("commit")
+    checkout = [f"git checkout {commit}"] if commit else []
+    command = report["asked"].get("command") or f"make reproduce PROFILE={report['profile']}"
+    return [*checkout, "make setup", command, f"make compare A=runs/{report['run']} B=runs/<the new run>"]

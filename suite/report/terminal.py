@@ -1,0 +1,93 @@
+"""The report in a terminal: ASCII marks, as wide as the window, colour only for a person watching."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+
+from tabulate import tabulate
+
+from suite.report import summary
+from suite.report.labels import CELL_VERDICTS, UNCONFIRMED, VERDICTS, Json, duration, label, name, number
+from suite.report.tables import Row, Table, paper_tables
+
+COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
+ROW_HEAD = 16
+CELL = 15
+"""Columns of text that a row's name and one cell take."""
+
+
+def render(report: Json, *, width: int | None = None, colour: bool | None = None) -> str:
+    """The final tables, a line per experiment, and the verdict.
+
+    Args:
+        report: see `suite.report.build.build`.
+        width: columns of text; default: the window's.
+        colour: default: only on a terminal, and not if NO_COLOR is set.
+    """
+    width = width or shutil.get_terminal_size().columns
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
+    blocks = [block for table in paper_tables(report["cells"]) for block in _blocks(table, width, colour)]
+    looks = (*(VERDICTS[verdict] for verdict in CELL_VERDICTS), UNCONFIRMED)
+    legend = ", ".join(f"{look.mark} = {look.word}" for look in looks)
+    lines = [summary_line(*row) for row in summary.by_experiment(report)]
+    return "\n\n".join([*blocks, legend, "\n".join(lines), verdict_line(report, colour=colour)])
+
+
+def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> str:
+    """One experiment in one line: `Part retrieval        41 reproduced, 1 deviates (12 s)`."""
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "pictures only"
+    seconds = summary.seconds(costs)
+    return f"{name(experiment):<22} {said}" + (f" ({duration(seconds)})" if seconds is not None else "")
+
+
+def verdict_line(report: Json, *, colour: bool = False) -> str:
+    """The verdict's word and sentence."""
+    look = VERDICTS[report["verdict"]]
+    return f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
+
+
+def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
+    """A table in pieces that fit, an experiment at a time, or the line that says why there is none."""
+    if not table.cells:
+        yield f"{table.title}: not run: this profile lists no cell of it"
+        return
+    if table.not_run_reasons:
+        yield f"{table.title}: not run: {_printable('; '.join(table.not_run_reasons))}"
+        return
+    step = max(1, (width - ROW_HEAD) // CELL)
+    for _, group in groupby(range(len(table.columns)), lambda k: table.columns[k].experiment):
+        indices = list(group)
+        for start in range(0, len(indices), step):
+            yield _block(table, indices[start : start + step], colour)
+
+
+def _block(table: Table, indices: list[int], colour: bool) -> str:
+    columns = [table.columns[k] for k in indices]
+    heads = ["\n".join((name(c.dataset), name(c.setting), name(c.metric))) for c in columns]
+    rows = [[_printable(name(row.method))[: ROW_HEAD - 2], *_texts(row, indices, colour)] for row in table.rows]
+    title = name(columns[0].experiment)
+    title = title if title == table.title else f"{table.title}: {title}"
+    return f"{title}\n" + tabulate(rows, ["", *heads], disable_numparse=True, stralign="left")
+
+
+def _texts(row: Row, indices: list[int], colour: bool) -> Iterator[str]:
+    for cell in (row.cells[k] for k in indices):
+        if cell is None:
+            yield ""
+        else:
+            look = label(cell)
+            value = "" if cell["measured"] is None else number(cell["measured"])
+            yield _paint(f"{value:>5} {look.mark}", look.tone, colour)
+
+
+def _paint(text: str, tone: str, colour: bool) -> str:
+    return f"\033[{COLOURS[tone]}m{text}\033[0m" if colour else text
+
+
+def _printable(text: str) -> str:
+    """Nothing that a file's name could make a terminal do."""
+    return "".join(c if c.isprintable() else " " for c in text)

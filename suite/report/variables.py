@@ -1,0 +1,134 @@
+"""The seven things a reader needs to repeat a study: what the paper gave, and what this run can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from suite.report.labels import Json
+
+Evidence = tuple[str, str]
+"""`provided`, `partial` or `missing`, and the sentence that shows it."""
+Group = Mapping[str, Any]
+
+
+def variables(*, profile: str, environment: Group, protocol: Group, asked: Group) -> list[Json]:
+    """Answer the seven questions from this run's own records.
+
+    `protocol` is read for `experiments` (name -> parameter -> {value, source}), `variants` (name -> choice),
+    `splits` (dataset -> text) and `digests` (`data` and `weights`, name -> SHA-256); what is absent counts
+    as missing, never as provided.
+    """
+    digests = protocol.get("digests") or {}
+    rows = (
+        (
+            "Pseudocode",
+            "Are the procedures written precisely enough to be built again?",
+            "Prose and formulas; where text and later code differ, the text leaves the choice open.",
+            _pseudocode(protocol),
+        ),
+        (
+            "Open code",
+            "Can the code that made these numbers be read and run?",
+            "None at review time. Code published later does not run unmodified and differs from the text.",
+            _code(environment.get("code") or {}),
+        ),
+        (
+            "Open data",
+            "Can the same data be had, and be recognised as the same?",
+            "Public datasets by name, without digests; some part masks are the authors' own conversions.",
+            _data(profile, digests.get("data") or {}),
+        ),
+        (
+            "Dataset splits",
+            "Is it said which images train, and which are evaluated?",
+            "Official splits, mostly by name; the number of part patches is not given.",
+            _splits(protocol.get("splits") or {}),
+        ),
+        (
+            "Hardware",
+            "On what machine, and at what cost?",
+            "Not stated.",
+            _hardware(environment),
+        ),
+        (
+            "Software versions",
+            "Which versions of every package?",
+            "Not stated; a short list came with the later code.",
+            _software(environment),
+        ),
+        (
+            "Experiment setup",
+            "Is every hyper-parameter, seed and checkpoint named?",
+            "Probe learning rates, batch and epochs; no seeds, no spread over seeds, checkpoints by family.",
+            _setup(protocol, digests.get("weights") or {}, asked),
+        ),
+    )
+    return [
+        {"name": name, "question": question, "paper": paper, "status": evidence[0], "evidence": evidence[1]}
+        for name, question, paper, evidence in rows
+    ]
+
+
+def _pseudocode(protocol: Group) -> Evidence:
+    experiments = protocol.get("experiments") or {}
+    if not experiments:
+        return "partial", "Each experiment is an executable page in suite/experiments; its protocol was not recorded."
+    return "provided", f"Each of {len(experiments)} experiments is an executable page in suite/experiments."
+
+
+def _code(code: Group) -> Evidence:
+    commit, version = code.get("commit"), code.get("suite") or "of unknown version"
+    if not commit:
+        return "partial", f"Suite {version}; the commit is unknown ({code.get('reason') or 'not recorded'})."
+    if code.get("dirty"):
+        return "partial", f"Suite {version}, commit {commit} with changes that were not committed."
+    return "provided", f"Suite {version}, commit {commit}, nothing changed since."
+
+
+def _data(profile: str, digests: Group) -> Evidence:
+    made = "rendered from a seed by the suite itself" if profile == "mini" else "read from local copies"
+    if not digests:
+        return "missing", f"The data were {made}; no digest was recorded."
+    listed = ", ".join(f"{dataset} {str(digest)[:12]}" for dataset, digest in sorted(digests.items()))
+    return "provided", f"{len(digests)} datasets, {made}; SHA-256 {listed}."
+
+
+def _splits(splits: Group) -> Evidence:
+    if not splits:
+        return "partial", "The readers follow each dataset's official split; counts were not recorded."
+    return "provided", "; ".join(f"{dataset}: {text}" for dataset, text in splits.items()) + "."
+
+
+def _hardware(environment: Group) -> Evidence:
+    cpu, gpu = environment.get("cpu") or {}, environment.get("gpu") or {}
+    memory = (environment.get("memory") or {}).get("total_mib")
+    if not cpu.get("model"):
+        return "missing", "The machine was not recorded."
+    accelerator = gpu.get("name") or f"no GPU ({gpu.get('reason') or 'not recorded'})"
+    size = f"{memory / 1024:.1f} GiB of memory" if memory else "memory unknown"
+    cores = cpu.get("usable_cores") or cpu.get("logical_cores") or "unknown number of"
+    return "provided", f"{cpu['model']}, {cores} cores, {size}; {accelerator}. Seconds and memory per test below."
+
+
+def _software(environment: Group) -> Evidence:
+    packages, lock = environment.get("packages") or {}, environment.get("lock") or {}
+    python = (environment.get("python") or {}).get("version") or "unknown"
+    if "torch" not in packages:
+        return "missing", f"Python {python}; package versions were not recorded."
+    text = f"Python {python}, torch {packages['torch']}, {len(packages)} packages recorded"
+    if lock.get("differ"):
+        return "partial", f"{text}; not at the locked version: {', '.join(sorted(lock['differ']))}."
+    if not lock.get("sha256"):
+        return "partial", f"{text}; no lock file was found."
+    return "provided", f"{text}, all as locked (requirements.lock {lock['sha256'][:12]})."
+
+
+def _setup(protocol: Group, weights: Group, asked: Group) -> Evidence:
+    values = [entry for group in (protocol.get("experiments") or {}).values() for entry in group.values()]
+    sourced = sum(1 for entry in values if isinstance(entry, Mapping) and entry.get("source"))
+    seeds = asked.get("seeds")
+    text = f"{sourced} of {len(values)} hyper-parameters with their source; {len(weights)} checkpoints by SHA-256"
+    text += f"; seeds {', '.join(map(str, seeds))}." if seeds else "; seeds not recorded."
+    complete = bool(values) and sourced == len(values) and bool(weights) and bool(seeds)
+    return ("provided" if complete else "partial"), text

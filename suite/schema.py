@@ -1,0 +1,104 @@
+"""Reading TOML with errors that name the key: `file: path.to.key: what is wrong`."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from suite.errors import ExpectedError
+
+_REQUIRED = object()
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "a text": lambda v: isinstance(v, str) and bool(v.strip()),
+    "a number >= 0": _is_number,
+    "a whole number >= 0": lambda v: _is_number(v) and isinstance(v, int),
+    "true or false": lambda v: isinstance(v, bool),
+    "true, false or 'unknown'": lambda v: isinstance(v, bool) or v == "unknown",
+    "a table": lambda v: isinstance(v, dict),
+    "a list of tables": lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v),
+    "a list of numbers >= 0": lambda v: isinstance(v, list) and all(map(_is_number, v)),
+    "a number >= 0, 'not transcribed' or a recorded table": (
+        lambda v: _is_number(v) or isinstance(v, dict) or v == "not transcribed"
+    ),
+    "a list of texts": lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
+}
+
+
+class Node:
+    """A table that knows where it stands and hands out each key once."""
+
+    def __init__(self, where: str, table: dict[str, Any]) -> None:
+        self.where = where
+        self._table = dict(table)
+        self._known: list[str] = []
+
+    def error(self, key: str, problem: str) -> ExpectedError:
+        """`file: path.to.key: problem`."""
+        return ExpectedError(f"{self._join(key)}: {problem}")
+
+    def take(self, key: str, kind: str, default: Any = _REQUIRED) -> Any:
+        """Remove and return a value; `kind` is one of `_KINDS`, a missing key is an error without default.
+
+        Raises:
+            ExpectedError: the key is missing, or its value is of another kind.
+        """
+        self._known.append(key)
+        if key not in self._table:
+            if default is _REQUIRED:
+                raise self.error(key, f"missing: expected {kind}")
+            return default
+        value = self._table.pop(key)
+        if not _KINDS[kind](value):
+            raise self.error(key, f"expected {kind}, got {value!r}")
+        return value
+
+    def child(self, key: str) -> Node:
+        """The table under `key`; an empty one where there is none."""
+        return Node(self._join(key), self.take(key, "a table", {}))
+
+    def children(self) -> Iterator[tuple[str, Node]]:
+        """Every key not yet taken, each of which must hold a table."""
+        for key in tuple(self._table):
+            yield key, self.child(key)
+
+    def leaves(self, depth: int, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
+        """Every key below `depth` levels of tables, as (all words of its path, the table that holds it)."""
+        if depth == 0:
+            yield from (((*path, key), self) for key in tuple(self._table))
+            return
+        for key, child in self.children():
+            yield from child.leaves(depth - 1, (*path, key))
+
+    def end(self) -> None:
+        """Refuse keys that nobody took.
+
+        Raises:
+            ExpectedError: there is one; the message lists the known keys.
+        """
+        for key in self._table:
+            raise self.error(key, f"unknown key: expected one of {', '.join(self._known)}")
+
+    def _join(self, key: str) -> str:
+        return f"{self.where}{' ' if self.where.endswith(':') else '.'}{key}"
+
+
+def read_toml(path: Path) -> Node:
+    """The top table of a TOML file.
+
+    Raises:
+        ExpectedError: the file cannot be read, or is not TOML.
+    """
+    try:
+        return Node(f"{path}:", tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ExpectedError(f"{path}: expected a TOML file: {error}") from error

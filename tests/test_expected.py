@@ -1,0 +1,274 @@
+"""Every published number has unit, source and a reasoned tolerance; a file that breaks the schema is refused."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from suite.cells import METHODS, CellId, Measurement
+from suite.errors import ExpectedError, RequestError
+from suite.expected import Expected, load_expected, places
+from suite.recording import Recording, write_mini
+
+ROOT = Path(__file__).parents[1] / "expected"
+RECORDING = Recording("make record", "0123abc", "2026-01-31", "two cores")
+
+
+@pytest.fixture(scope="module")
+def paper() -> dict[CellId, Expected]:
+    return load_expected("paper", ROOT)
+
+
+def test_all_146_published_cells_are_there(paper: dict[CellId, Expected]) -> None:
+    typed = Counter(e.table for e in paper.values() if e.value is not None)
+    # 7 x 2; 7 x 3; 7 x 2 encoded + 3 x 2 projected + 7 x 4; 7 x 9
+    assert typed == {"Table 1": 14, "Table 2": 21, "Table 3": 48, "Table 4": 63}
+
+
+def test_what_our_sources_lack_is_listed(paper: dict[CellId, Expected]) -> None:
+    untyped = Counter((c.experiment, c.dataset) for c, e in paper.items() if e.value is None)
+    assert untyped == {
+        ("object_retrieval", "cifar10"): 7,
+        ("object_retrieval", "coco"): 7,
+        ("object_segmentation", "ade20k_object"): 7,
+        ("object_segmentation", "pascal_object"): 7,
+        ("learning_rate_sweep", "lip"): 42,
+    }
+
+
+# read off the paper's tables: corners of each, and every column's sum over its methods
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("image_classification/imagenet1k/deit/linear/top1", 81.8),
+        ("image_classification/imagenet1k/beit/attentive/top1", 51.9),
+        ("image_classification/imagenet1k/ibot/attentive/top1", 79.8),
+        ("object_segmentation/ade20k/deit/linear_head/miou", 34.9),
+        ("object_segmentation/ade20k/ibot/linear_head/aacc", 78.1),
+        ("part_retrieval/cub200/dino/encoded/ap", 48.9),
+        ("part_retrieval/cub200/mocov3/projected/ap", 28.4),
+        ("part_retrieval/coco/ibot/projected/ap", 41.5),
+        ("part_classification/cub200/beit/linear/accuracy", 55.4),
+        ("part_classification/coco/cae/attentive/accuracy", 95.5),
+        ("part_segmentation/ade20k_part/deit/linear_head/macc", 34.7),
+        ("part_segmentation/pascal_part/beit/linear_head/miou", 14.8),
+        ("part_segmentation/lip/ibot/linear_head/aacc", 76.6),
+    ],
+)
+def test_spot_checks(paper: dict[CellId, Expected], cell: str, value: float) -> None:
+    assert paper[CellId.parse(cell)].value == value
+
+
+@pytest.mark.parametrize(
+    ("column", "total"),
+    [
+        ("image_classification/imagenet1k/linear/top1", 494.8),
+        ("image_classification/imagenet1k/attentive/top1", 519.6),
+        ("object_segmentation/ade20k/linear_head/miou", 219.9),
+        ("part_retrieval/cub200/encoded/ap", 298.4),
+        ("part_retrieval/coco/encoded/ap", 336.8),
+        ("part_classification/cub200/linear/accuracy", 603.5),
+        ("part_classification/coco/attentive/accuracy", 652.2),
+        ("part_segmentation/ade20k_part/linear_head/miou", 188.8),
+        ("part_segmentation/pascal_part/linear_head/miou", 179.9),
+        ("part_segmentation/lip/linear_head/miou", 278.0),
+    ],
+)
+def test_columns_sum_to_what_the_paper_prints(paper: dict[CellId, Expected], column: str, total: float) -> None:
+    experiment, dataset, setting, metric = column.split("/")
+    cells = [CellId(experiment, dataset, method, setting, metric) for method in METHODS]
+    assert sum(paper[cell].value or 0 for cell in cells) == pytest.approx(total)
+
+
+def test_values_are_printed_digits_in_per_cent(paper: dict[CellId, Expected]) -> None:
+    for cell, e in paper.items():
+        assert (e.unit, e.rounding, e.seeds, e.spread) == ("percent", 0.1, 1, None), cell
+        assert e.value is None or e.value == round(e.value, 1), cell
+
+
+@pytest.mark.parametrize(
+    ("experiment", "metric", "deterministic", "numeric", "cap"),
+    [
+        ("part_retrieval", "ap", True, 0.05, 0.3),
+        ("image_classification", "top1", False, 0.0, 0.3),
+        ("part_classification", "accuracy", False, 0.0, 0.3),
+        ("part_segmentation", "miou", False, 0.0, 0.8),
+    ],
+)
+def test_tolerances(
+    paper: dict[CellId, Expected], experiment: str, metric: str, deterministic: bool, numeric: float, cap: float
+) -> None:
+    found = [e for c, e in paper.items() if (c.experiment, c.metric) == (experiment, metric)]
+    assert found
+    assert {(e.deterministic, e.numeric, e.cap) for e in found} == {(deterministic, numeric, cap)}
+
+
+def test_places_know_the_tables(paper: dict[CellId, Expected]) -> None:
+    assert places(ROOT)[CellId.parse("part_retrieval/coco/cae/encoded/ap")] == "Table 3"
+    assert CellId.parse("object_retrieval/coco/cae/encoded/ap") not in places(ROOT)
+
+
+GOOD = """
+[e]
+source = "somewhere"
+unit = "percent"
+rounding = 0.1
+deterministic = true
+[e.tolerance.ap]
+numeric = 0.05
+cap = 0.3
+reason = "why"
+[e.cells.d.encoded.ap]
+dino = 48.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('unit = "percent"\n', "", "e.unit: missing: expected a text"),
+        ('"percent"', '"%"', "e.unit: expected 'percent', got '%'"),
+        ('source = "somewhere"\n', "", "e.source: missing: expected a text"),
+        ('reason = "why"\n', "", "e.tolerance.ap.reason: missing: expected a text"),
+        ('"why"', '" "', "e.tolerance.ap.reason: expected a text, got ' '"),
+        ("numeric = 0.05", "numeric = -1", "e.tolerance.ap.numeric: expected a number >= 0, got -1"),
+        ("cap = 0.3", "cap = true", "e.tolerance.ap.cap: expected a number >= 0, got True"),
+        (
+            "cap = 0.3",
+            "kap = 0.3\ncap = 0.3",
+            "e.tolerance.ap.kap: unknown key: expected one of numeric, cap, reason",
+        ),
+        (
+            "rounding",
+            "color = 1\nrounding",
+            "e.color: unknown key: expected one of table, source, unit, rounding, deterministic, tolerance, cells",
+        ),
+        ("e.tolerance.ap", "e.tolerance.map", "e.tolerance.ap: missing: needed by e/d/dino/encoded/ap"),
+        ("48.9", "489", "e.cells.d.encoded.ap.dino: expected per cent, 0 to 100, got 489"),
+        (
+            "48.9",
+            '"?"',
+            "e.cells.d.encoded.ap.dino: expected a number >= 0, 'not transcribed' or a recorded table, got '?'",
+        ),
+        (
+            "48.9",
+            "nan",
+            "e.cells.d.encoded.ap.dino: expected a number >= 0, 'not transcribed' or a recorded table, got nan",
+        ),
+        ("[e.cells.d.encoded.ap]", "[e.cells]", "e.cells.dino: expected a table, got 48.9"),
+        ("deterministic = true", "deterministic = 1", "e.deterministic: expected true or false, got 1"),
+    ],
+)
+def test_a_broken_file_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "paper" / "x.toml"
+    path.parent.mkdir()
+    path.write_text(GOOD)
+    assert len(load_expected("paper", tmp_path)) == 1
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ExpectedError) as error:
+        load_expected("paper", tmp_path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "x.toml").write_text("[e\n")
+    with pytest.raises(ExpectedError, match=r"paper/x\.toml: expected a TOML file: .*line 1"):
+        load_expected("paper", tmp_path)
+
+
+def test_a_cell_is_given_once(tmp_path: Path) -> None:
+    (tmp_path / "paper").mkdir()
+    a, b = tmp_path / "paper" / "a.toml", tmp_path / "paper" / "b.toml"
+    a.write_text(GOOD)
+    b.write_text(GOOD)
+    with pytest.raises(ExpectedError) as error:
+        load_expected("paper", tmp_path)
+    assert str(error.value) == f"{b}: e/d/dino/encoded/ap: already given in {a}: keep one of them"
+
+
+def test_profile_and_folder_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as unknown:
+        load_expected("big", ROOT)
+    assert str(unknown.value) == "unknown profile 'big': expected one of mini, paper"
+    with pytest.raises(ExpectedError, match="run from the root of the repository"):
+        load_expected("paper", tmp_path / "nowhere")
+    assert load_expected("mini", tmp_path) == {}
+
+
+def probe(method: str, values: tuple[float, ...], experiment: str = "part_classification") -> Measurement:
+    return Measurement(CellId(experiment, "coco", method, "linear", "accuracy"), values, tuple(range(len(values))))
+
+
+def test_a_recording_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "mini" / "part_classification.toml"
+    runs = [
+        probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0)),  # variance 2.5
+        probe("mae", (80.0, 80.0, 80.0, 80.0, 85.0)),  # variance 5
+        probe("raw_pixels", (50.0, 50.0, 50.0, 50.0, 50.0)),
+    ]
+    write_mini(path, runs, recording=RECORDING, test_items=400)
+    found = load_expected("mini", tmp_path)
+    assert [e.value for e in found.values()] == [92.0, 81.0, 50.0]
+    deit, _, pixels = found.values()
+    assert (deit.seeds, deit.seed_df, deit.rounding, deit.numeric) == (5, 8, 0.0, 0.25)
+    assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5) / 2))
+    assert (pixels.seed_sd, pixels.seed_df) == (0.0, 4)  # a baseline's noise is its own
+    assert deit.source == "our own runs: make record, commit 0123abc, 2026-01-31"
+    assert "never edited by hand" in path.read_text()
+    assert "values = [80.0, 80.0, 80.0, 80.0, 85.0]" in path.read_text()
+
+
+def test_a_deterministic_recording_reads_back(tmp_path: Path) -> None:
+    cell = CellId("part_retrieval", "coco", "mae", "encoded", "ap")
+    write_mini(tmp_path / "mini" / "x.toml", [Measurement(cell, (42.1234567,))], recording=RECORDING)
+    found = load_expected("mini", tmp_path)[cell]
+    assert (found.value, found.deterministic, found.seeds, found.spread) == (42.123457, True, 1, None)
+    assert (found.rounding, found.numeric) == (0.0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("mean = 92.0", "mean = 91.5", "cells.coco.linear.accuracy.deit.mean"),
+        ("values = [90.0", "values = [89.0", "cells.coco.linear.accuracy.deit.mean"),
+        ("df = 4", "df = 8", "spread"),
+        ("seeds = [0, 1, 2, 3, 4]", "seeds = [0, 1, 2, 3]", "recorded.seeds"),
+    ],
+)
+def test_a_recording_edited_by_hand_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
+    path = tmp_path / "mini" / "part_classification.toml"
+    write_mini(path, [probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0))], recording=RECORDING)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ExpectedError) as error:
+        load_expected("mini", tmp_path)
+    hint = "does not follow from the raw values: was it edited by hand? Run `make record`"
+    assert str(error.value) == f"{path}: part_classification.{key}: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "expected cells of one experiment, got []"),
+        (
+            [probe("deit", (1.0,) * 5), probe("mae", (1.0,) * 5, "x")],
+            "expected cells of one experiment, got ['part_classification', 'x']",
+        ),
+        ([probe("deit", (1.0,) * 4)], "expected at least 5 different seeds, got [0, 1, 2, 3]"),
+        (
+            [probe("deit", (1.0,) * 5), probe("mae", (1.0,) * 6)],
+            "expected cells of one list of seeds, got [(0, 1, 2, 3, 4), (0, 1, 2, 3, 4, 5)]",
+        ),
+    ],
+)
+def test_too_little_is_not_recorded(tmp_path: Path, runs: list[Measurement], message: str) -> None:
+    path = tmp_path / "x.toml"
+    with pytest.raises(ExpectedError) as error:
+        write_mini(path, runs, recording=RECORDING)
+    assert str(error.value) == f"{path}: {message}"
+    assert not path.exists()

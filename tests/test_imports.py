@@ -1,0 +1,57 @@
+"""Data flows one way: who may import whom, read from the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SUITE = Path(__file__).parent.parent / "suite"
+BASE = {"errors", "cells", "protocol", "results", "schema", "comparisons", "predicates", "intervals"}
+MAY_IMPORT = {
+    "metrics": {"errors"},
+    "encoders": {"errors"},
+    "datasets": {"errors"},
+    "features": BASE | {"encoders", "datasets"},
+    "probes": {"errors", "metrics", "features"},
+    "mini": {"errors", "results", "protocol", "cells"},
+    "expected": BASE,
+    "claims": BASE,
+    "verdict": BASE | {"expected", "claims"},
+    "report": BASE | {"verdict", "expected", "claims"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of the suite that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "suite" else [f"suite.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("suite.")}
+    return found
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_what_comes_before_it(part: str) -> None:
+    files = [SUITE / f"{part}.py"] if (SUITE / f"{part}.py").exists() else sorted((SUITE / part).rglob("*.py"))
+    assert files
+    for path in files:
+        assert imports(path) <= MAY_IMPORT[part] | {part}, path
+
+
+def test_nothing_in_the_suite_imports_tests_or_checks() -> None:
+    for path in SUITE.rglob("*.py"):
+        text = path.read_text()
+        assert "import tests" not in text, path
+        assert "from tests" not in text, path
+        assert "from checks" not in text, path
+
+
+def test_verdict_and_report_need_no_torch() -> None:
+    for part in ("expected.py", "claims.py", "verdict.py", "cells.py", "results.py", "report"):
+        files = [SUITE / part] if part.endswith(".py") else sorted((SUITE / part).rglob("*.py"))
+        for path in files:
+            assert "import torch" not in path.read_text(), path

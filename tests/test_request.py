@@ -1,0 +1,80 @@
+"""What is asked for is checked before anything runs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from suite.cells import CellId
+from suite.errors import RequestError, StorageError
+from suite.request import check_writable, make_request, method_name, resolve_device
+
+
+def test_by_default_everything_of_the_mini_profile_is_asked_for() -> None:
+    request = make_request(device="cpu")
+    assert request.encoders == ("deit", "mocov3", "dino", "beit", "mae", "cae", "ibot", "random_init", "raw_pixels")
+    assert request.run == Path("runs/mini")
+    assert {task[0].name for task in request.tasks()} == {
+        "object_retrieval", "image_classification", "part_retrieval", "part_classification", "patch_search",
+    }  # fmt: skip
+    assert len(list(request.tasks())) == 9 * 8
+
+
+def test_a_narrow_request_wants_its_cells_only() -> None:
+    request = make_request(encoders=["mae"], experiments=["part_retrieval"], datasets=["coco"], device="cpu")
+    names = [f"part_retrieval/coco/mae/{s}/{m}" for s in ("encoded", "cls") for m in ("ap", "map", "ap_excluding_self")]
+    assert request.wanted() == [CellId.parse(name) for name in names]
+
+
+def test_variants_name_the_run() -> None:
+    request = make_request(variants=["keypoint-box=full", "encoder-token=patches"], device="cpu")
+    assert request.run == Path("runs/mini+keypoint-box=full")
+
+
+def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
+    assert method_name("timm:vit_tiny_patch16_224@my file.pth") == "timm-vit_tiny_patch16_224-my-file.pth"
+    request = make_request(encoders=["mypackage.models:make"], experiments=["part_retrieval"], device="cpu")
+    assert [request.key(*task).method for task in request.tasks()] == ["mypackage.models-make"] * 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"profile": "big"}, "unknown profile 'big': expected one of mini, paper"),
+        ({"encoders": ["dinov9"]}, "unknown encoder 'dinov9': expected one of deit, mocov3, dino, beit, mae, cae, "),
+        ({"datasets": ["mnist"]}, "unknown dataset 'mnist': expected one of cifar10, coco, imagenet1k, cub200, "),
+        ({"experiments": ["knn"]}, "unknown experiment 'knn': expected one of object_retrieval, image_classification, "),
+        ({"variants": ["keypoint-box"]}, "unknown choice of variant keypoint-box '': expected one of half, full"),
+        ({"device": "tpu"}, "unknown device 'tpu': expected one of auto, cpu, cuda"),
+        ({"seeds": [1, 1]}, "seeds [1, 1]: expected one or more different integers, e.g. SEED=0,1,2"),
+        ({"limit": 0}, "limit 0: expected at least 1"),
+        (
+            {"experiments": ["part_segmentation"]},
+            "nothing to run: part_segmentation on ",
+        ),
+        (
+            {"experiments": ["part_retrieval"], "datasets": ["cifar10"]},
+            "nothing to run: part_retrieval on cifar10: no experiment uses these datasets",
+        ),
+    ],
+)
+def test_a_wrong_word_is_refused_with_the_valid_ones(wrong: dict, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        make_request(**{"device": "cpu", **wrong})
+    assert str(caught.value).startswith(message)
+
+
+def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RequestError) as caught:
+        resolve_device("cuda")
+    assert str(caught.value) == (
+        "device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi"
+    )
+    assert resolve_device("auto") == "cpu"
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be written: Not a directory; free space or"):
+        check_writable(tmp_path / "runs" / "mini")
