@@ -70,7 +70,7 @@ def extract(
     Returns:
         Features of the views, in their order.
     """
-    key = digest_of([encoder.digest, views.digest, transform, tokens, permute, encoder.image_size, code_digest(_CODE)])
+    key = digest_of([identity(encoder), views.digest, transform, tokens, permute, code_digest(_CODE)])
     path = None if cache is None else cache / "features" / f"{key}.safetensors"
     if path is not None and path.exists():
         os.utime(path)
@@ -79,6 +79,18 @@ def extract(
     if path is not None:
         _remember(path, features)
     return features
+
+
+def identity(encoder: Encoder) -> dict[str, object]:
+    """Everything about an encoder that decides its features: weights, normalisation, sizes."""
+    return {
+        "name": encoder.name,
+        "digest": encoder.digest,
+        "mean": list(encoder.mean),
+        "std": list(encoder.std),
+        "image_size": encoder.image_size,
+        "patch_size": encoder.patch_size,
+    }
 
 
 @functools.cache
@@ -99,7 +111,7 @@ def _encode(
     mean = torch.tensor(encoder.mean, device=device).view(3, 1, 1)
     std = torch.tensor(encoder.std, device=device).view(3, 1, 1)
     parts: dict[str, list[Tensor]] = {}
-    for start, batch in render(views, transform, encoder.image_size, batch_size=batch_size):
+    for start, batch in render(views.views, transform, encoder.image_size, batch_size=batch_size):
         pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255
         if permute:
             pixels = _permute_patches(pixels, encoder.patch_size, first=start)

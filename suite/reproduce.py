@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from suite.cells import CellId
+from suite.claims import load_claims
+from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.expected import places
 from suite.progress import Progress
-from suite.request import Request, check_writable
-from suite.results import write_json
+from suite.protocol import Profile, load_profile, load_variants
+from suite.recording import Recording, write_mini
+from suite.references import EXPECTED, references
+from suite.report import files, terminal
+from suite.report.build import build
+from suite.request import Request, check_writable, make_request
+from suite.results import Key, Result, Store, write_json
+from suite.verdict import judge
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
+INTERRUPTED = 130
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
@@ -63,12 +80,9 @@ def report(run: Path, *, strict: bool = False) -> int:
     Raises:
         RequestError: the folder holds no run.
     """
-    from suite.report.files import write
-    from suite.report.terminal import render
-
     judged = assemble(run, strict=strict)
-    write(run, judged)
-    print(render(judged))
+    files.write(run, judged)
+    print(terminal.render(judged))
     print(f"report: {(run / 'report.html').resolve()}")
     return int(judged["exit_code"])
 
@@ -100,7 +114,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
         figures=figures(run),
         protocol=protocol(profile, results, asked["variants"]),
-        notes=[profile.notice],
+        notes=[],
         started=record["started"],
         finished=record["finished"] or _now(),
     )
@@ -129,6 +143,11 @@ def figures(run: Path) -> list[dict[str, str]]:
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
     """What the report says of how it was done: hyper-parameters, variants, splits, digests."""
+    splits: dict[str, list[str]] = {}
+    for result in results:
+        said = result.summaries.get("split")
+        if said and said not in splits.setdefault(result.key.dataset, []):
+            splits[result.key.dataset].append(said)
     chosen = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
     return {
         "experiments": {
@@ -136,7 +155,8 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
             for e in profile.experiments.values()
         },
         "variants": chosen,
-        "splits": {},
+        "notice": profile.notice,
+        "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
         "digests": {
             "data": {r.key.dataset: r.inputs["data"] for r in results},
             "weights": {r.key.method: r.inputs["weights"] for r in results},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -64,6 +65,7 @@ class Request:
             "profile": self.profile.name,
             "variants": deviations(self.variants),
             "cells": [str(cell) for cell in self.wanted()],
+            "command": shlex.join(["python", "-m", "suite", "reproduce", *self.arguments()]),
         }
         return {key: str(value) if isinstance(value, Path) else value for key, value in record.items()}
 

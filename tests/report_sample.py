@@ -142,11 +142,7 @@ def claims() -> list[dict[str, Any]]:
     text = "one kind of encoder beats another"
     keys = ("id", "section", "predicate", "holds_in_paper", "holds_here", "detail")
     rows = [dict(zip(keys, claim, strict=True)) for claim in CLAIMS]
-    return [
-        row
-        | {"statement": f"Claim {row['id']}: one kind of encoder beats another", "verdict": words[row["holds_here"]]}
-        for row in rows
-    ]
+    return [row | {"statement": f"{row['id']}: {text}", "verdict": words[row["holds_here"]]} for row in rows]
 
 
 def environment() -> dict[str, Any]:

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "datasets": {"errors"},
     "features": BASE | {"encoders", "datasets"},
     "probes": {"errors", "metrics", "features"},
-    "mini": {"errors", "results", "protocol", "cells"},
+    "mini": {"errors", "results", "metrics"},
     "expected": BASE,
     "claims": BASE,
     "verdict": BASE | {"expected", "claims"},

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 
 pytest.importorskip("lightly")
 
+from suite.encoders import load_encoder
 from suite.errors import RequestError, StorageError
-from suite.mini.pretrain import augment, data, health, methods, objective, save, train
+from suite.mini.pretrain import augment, codes, data, health, methods, objective, save, train
 from suite.mini.pretrain.budgets import BUDGETS, Budget, budget
 from suite.mini.pretrain.cae import RATIO
 from suite.mini.pretrain.contrastive import contrast
@@ -81,14 +82,26 @@ LAYOUTS = {
 def drawings():
     rng = np.random.default_rng(0)
     # smooth random colours: patches differ, neighbours agree
-    small = torch.from_numpy(rng.random((96, 3, 6, 6), np.float32))
+    small = torch.from_numpy(rng.random((128, 3, 6, 6), np.float32))
     images = F.interpolate(small, (64, 64), mode="bicubic").clamp(0, 1).mul(255).byte()
-    return data.Drawings(images.permute(0, 2, 3, 1).contiguous().numpy(), rng.integers(0, 3, 96))
+    return data.Drawings(images.permute(0, 2, 3, 1).contiguous().numpy(), rng.integers(0, 3, 128))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    def any_patches(images, patch, seed):
+        return codes.Codebook(codes.describe(images, patch).flatten(0, 1)[: codes.CODES], patch)
+
+    with pytest.MonkeyPatch.context() as patcher:
+        patcher.setattr(methods, "codebook", any_patches)
+        patcher.setattr(health, "BATCH", 16)
+        patcher.setattr(health, "BATCHES", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
 def fresh(drawings):
-    """Fresh objectives, one of each method, the codebooks as small as they can be fitted here."""
+    """Fresh objectives, one of each method."""
     made = {}
 
     def make(method):
@@ -154,6 +167,30 @@ def test_files_hold_exactly_the_keys_of_the_official_layout(method, fresh):
     assert {tensor.dtype for tensor in tensors} <= {torch.float16, torch.int64}
 
 
+def projected(its_objective, cls):
+    """What training's own head makes of class tokens, in evaluation."""
+    head = getattr(its_objective, "teacher_head", None) or getattr(its_objective, "projector", None)
+    return None if head is None else head.eval()(cls)
+
+
+@pytest.mark.parametrize("method", LAYOUTS)
+def test_the_suite_reads_back_what_was_trained(method, drawings, tmp_path):
+    its_run = run(method, drawings, tmp_path)
+    its_run.take_step()
+    content = save.LAYOUTS[method](its_run.objective, 1)  # before rounding to fp16
+    torch.save(content, tmp_path / f"{method}.pth")
+    encoder = load_encoder(method, weights=tmp_path)
+    images = torch.randn(2, 3, 48, 48)
+    with torch.no_grad():
+        tokens = encode(its_run.objective.shipped, images)
+        expected = projected(its_run.objective, tokens[:, 0])
+    got = encoder(images, project=expected is not None)
+    assert torch.allclose(got.cls, tokens[:, 0], atol=2e-5)
+    assert torch.allclose(got.patches.flatten(2).transpose(1, 2), tokens[:, 1:], atol=2e-5)
+    if expected is not None:
+        assert torch.allclose(got.projected, expected, atol=2e-5)
+
+
 def test_moco_stores_as_many_tensors_as_the_release_has_for_its_depth():
     # 342 at depth 12, of which 2 * 8 * 12 are the eight further blocks of both encoders
     assert len(LAYOUTS["mocov3"]["state_dict"]) == 342 - 2 * 8 * 12
@@ -213,11 +250,11 @@ def test_initialisation_is_a_function_of_the_seed(drawings):
 
 
 def test_an_epoch_shows_every_image_once_and_the_next_in_another_order(drawings):
-    batches = [drawings.batch(step, 32, 5, torch.device("cpu"))[0] for step in range(6)]
-    first, second = torch.cat(batches[:3]), torch.cat(batches[3:])
+    batches = [drawings.batch(step, 32, 5, torch.device("cpu"))[0] for step in range(8)]
+    first, second = torch.cat(batches[:4]), torch.cat(batches[4:])
     assert sorted(image.sum().item() for image in first) == sorted(image.sum().item() for image in second)
     assert not torch.equal(first, second)
-    assert torch.equal(batches[4], drawings.batch(4, 32, 5, torch.device("cpu"))[0])
+    assert torch.equal(batches[5], drawings.batch(5, 32, 5, torch.device("cpu"))[0])
 
 
 def test_balanced_targets_have_even_marginals():
@@ -250,7 +287,7 @@ def test_beit_masks_about_its_share_of_the_patches(drawings, fresh, monkeypatch)
         lambda vit, images, **given: masks.append(given["mask"]) or encode(vit, images, **given),
     )
     random.seed(0)
-    fresh("beit").loss(methods.views(torch.from_numpy(drawings.images), 1, colour=False), torch.zeros(96))
+    fresh("beit").loss(methods.views(torch.from_numpy(drawings.images), 1, colour=False), torch.zeros(128))
     share = masks[0].float().mean(1)
     assert 0.4 < share.mean() <= 16 / 36
     assert share.max() <= 16 / 36
@@ -267,6 +304,16 @@ def test_a_masked_patch_tells_the_encoder_nothing(fresh):
     mask[0, 0] = True
     both = [encode(encoder, x, mask=mask, mask_token=token) for x in (images, other)]
     assert torch.equal(*both)
+
+
+def test_codes_tell_edges_apart_and_ignore_brightness():
+    patches = torch.zeros(4, 3, 8, 8)
+    patches[0, :, :, :4] = patches[1, :, :4] = patches[2, :, 4:] = 1
+    images = patches.repeat(40, 1, 1, 1)
+    codebook = codes.codebook(images, 8, seed=0, count=4)
+    found = codebook(patches)[:, 0]
+    assert len(found.unique()) == 4
+    assert torch.equal(codebook(patches + 0.3)[:, 0], found)
 
 
 def test_contrast_of_equal_views_names_the_right_key():

@@ -81,7 +81,7 @@ def test_a_variant_applies_to_its_experiments_and_methods_only() -> None:
     [
         ('title = "Part retrieval"', 'titel = "x"', "mini.toml: part_retrieval: unknown key 'titel'"),
         ('title = "Part retrieval"\n', "", "mini.toml: part_retrieval: key 'title' is missing"),
-        (', source = "ours: 4,900 crops"', "", "mini.toml: patch_search: parameters.images: key 'source' is missing"),
+        (', source = "ours: none"', "", "mini.toml: patch_search: parameters.numbers_also: key 'source' is missing"),
     ],
 )
 def test_a_profile_that_breaks_the_schema_is_refused(

@@ -1,10 +1,10 @@
 """Frozen encoders: images -> `Tokens`, one contract for seven releases, baselines and user models."""
 
+from suite.encoders.architecture import BASE, MINI, Architecture
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.encoder import Encoder, Tokens
 from suite.encoders.load import load_encoder
 from suite.encoders.method import Layout, Method, Source
-from suite.encoders.vit import BASE, MINI, Architecture
 
 __all__ = [
     "BASE",

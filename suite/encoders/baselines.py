@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suite.encoders.architecture import Architecture
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder
-from suite.encoders.vit import Architecture, build_vit, vit_encoder
+from suite.encoders.vit import build_vit, vit_encoder
 
 THUMBNAIL = 12
 """Side of the image that `raw_pixels` keeps, pixels."""
@@ -28,7 +29,7 @@ class PixelTrunk(nn.Module):
 
     def forward(self, images: Tensor, layers: tuple[int, ...]) -> tuple[Tensor, dict[int, Tensor]]:
         """See `Encoder.__init__`, trunk; D = 3 * 12 * 12 values in [-0.5, 0.5], 0 for mid-grey."""
-        pixels = (images.to(self.mean.dtype) * self.std + self.mean).clamp(0, 1)
+        pixels = (images.to(self.mean) * self.std + self.mean).clamp(0, 1)
         small = F.interpolate(pixels, size=(THUMBNAIL, THUMBNAIL), mode="bilinear", antialias=True)
         count = 1 + (images.shape[-2] // self.patch_size) * (images.shape[-1] // self.patch_size)
         tokens = (small - 0.5).flatten(1)[:, None].expand(-1, count, -1)

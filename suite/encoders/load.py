@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from suite.encoders.architecture import MINI, Architecture
 from suite.encoders.baselines import random_init, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
-from suite.encoders.checkpoint import find_file, load_exactly, read_file, select, strip
+from suite.encoders.checkpoint import load_exactly, select, strip, undrawn
 from suite.encoders.encoder import Encoder
+from suite.encoders.files import find_file, read_file
 from suite.encoders.method import Method
 from suite.encoders.projectors import build_projector, merge_weight_norm
 from suite.encoders.user import factory_encoder, timm_encoder
-from suite.encoders.vit import MINI, Architecture, build_vit, vit_encoder
+from suite.encoders.vit import build_vit, vit_encoder
 from suite.errors import RequestError, unknown
 
 _BASELINES = {"random_init": random_init, "raw_pixels": raw_pixels}
@@ -73,11 +76,11 @@ def _release(method: Method, path: Path, branch: str | None) -> Encoder:
     found = select(read_file(path), method, branch, where)
     layout = found.layout
     sizes = Architecture.of(strip(found.trunk, layout.trunk), where)
-    vit = build_vit(method, sizes)
+    vit = undrawn(partial(build_vit, method, sizes))
     load_exactly(vit, found.trunk, where, layout.trunk)
     projector = None
     if layout.head and method.projector:
         tensors = merge_weight_norm(strip(found.head, layout.head))
-        projector = build_projector(method.projector, tensors, where)
+        projector = undrawn(partial(build_projector, method.projector, tensors, where))
         load_exactly(projector, {layout.head + name: value for name, value in tensors.items()}, where, layout.head)
     return vit_encoder(method.name, method, vit, sizes, projector)

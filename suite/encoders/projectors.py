@@ -81,7 +81,8 @@ def merge_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Source: `torch.nn.utils.weight_norm`, in which dino and ibot wrap the layer.
     """
     merged = dict(tensors)
-    if {"last_layer.weight_g", "last_layer.weight_v"} <= tensors.keys():
+    parts = [tensors.get(f"last_layer.weight_{part}") for part in "gv"]
+    if all(part is not None and part.ndim == 2 for part in parts):
         gain, direction = (merged.pop(f"last_layer.weight_{part}").float() for part in "gv")
         merged["last_layer.weight"] = gain * direction / direction.norm(dim=1, keepdim=True)
     return merged

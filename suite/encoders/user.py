@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from suite.encoders.checkpoint import load_exactly, read_file
+from suite.encoders.checkpoint import load_exactly, tensors_of
 from suite.encoders.encoder import Encoder
+from suite.encoders.files import read_file
 from suite.errors import CheckpointError, RequestError
 
 
@@ -52,9 +52,9 @@ def timm_encoder(spec: str) -> Encoder:
         raise RequestError(f"encoder {spec!r}: timm has no model {name!r}; see timm.list_models('vit_*')")
     vit = _create(spec, name, pretrained=not file)
     if file:
-        tensors: Any = read_file(Path(file))
-        tensors = tensors.get("model", tensors.get("state_dict", tensors))
-        load_exactly(vit, {key: value for key, value in tensors.items() if not key.startswith("head.")}, file)
+        content = read_file(Path(file))
+        tensors = content.get("model", content.get("state_dict", content))
+        load_exactly(vit, tensors_of(tensors, file, ignore=("head.*",)), file)
     side, patch = vit.patch_embed.img_size[0], vit.patch_embed.patch_size[0]
     config = vit.pretrained_cfg
     return Encoder(

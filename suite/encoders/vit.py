@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -14,53 +10,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from suite.encoders import positions
+from suite.encoders.architecture import Architecture
 from suite.encoders.encoder import Encoder
 from suite.encoders.method import Method
-from suite.errors import CheckpointError
 
-_BIAS_TABLE = "rel_pos_bias.relative_position_bias_table"
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Sizes of a ViT with square patches on a square image, pixels."""
-
-    image_size: int
-    patch_size: int
-    embed_dim: int
-    depth: int
-    mlp_ratio: float = 4.0
-
-    @property
-    def num_heads(self) -> int:
-        """Heads are 64 wide, as in every ViT-B; 32 where 64 does not divide the width (the mini encoders)."""
-        return self.embed_dim // (64 if self.embed_dim % 64 == 0 else 32)
-
-    @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], where: str) -> Architecture:
-        """Read the sizes off an encoder's tensors, named as in timm.
-
-        Raises:
-            CheckpointError: a tensor that tells them is missing, or tells nothing sensible.
-        """
-        table_name = _BIAS_TABLE if _BIAS_TABLE in tensors else "pos_embed"
-        telling = ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", table_name)
-        missing = [name for name in telling if name not in tensors]
-        if missing:
-            raise CheckpointError(f"{where}: missing {', '.join(missing)}: not an encoder's weights")
-        patch, hidden, table = (tuple(tensors[name].shape) for name in telling)
-        grid = _bias_grid(table) if table_name == _BIAS_TABLE else _position_grid(table)
-        if len(patch) != 4 or patch[0] % 32 or not grid:
-            raise CheckpointError(
-                f"{where}: expected a width that 32 divides and square grids of positions, "
-                f"got {telling[0]} {patch} and {table_name} {table}"
-            )
-        blocks = {int(found[1]) for name in tensors if (found := re.match(r"blocks\.(\d+)\.", name))}
-        return cls(grid * patch[-1], patch[-1], patch[0], max(blocks) + 1, hidden[0] / patch[0])
-
-
-MINI = Architecture(image_size=48, patch_size=8, embed_dim=96, depth=4)
-BASE = Architecture(image_size=224, patch_size=16, embed_dim=768, depth=12)
+_GRIDS_KEPT = 8
 
 
 class VitTrunk(nn.Module):
@@ -88,10 +42,12 @@ class VitTrunk(nn.Module):
         return self.vit.norm(tokens), raw
 
     def _positions(self, grid: torch.Size) -> tuple[Tensor | None, Tensor | None]:
-        """What is added to the tokens and what to the attention scores; made once for each grid."""
+        """What is added to the tokens and what to the attention scores; kept for the last few grids."""
         cls = self.vit.cls_token
         key = (*grid, cls.device, cls.dtype)
         if key not in self._placed:
+            if len(self._placed) == _GRIDS_KEPT:
+                self._placed.pop(next(iter(self._placed)))
             rows, columns = grid
             if self.handling == "relative":
                 self._placed[key] = None, _attention_bias(self.vit.rel_pos_bias, (rows, columns))
@@ -151,15 +107,3 @@ def _attention_bias(shared: RelativePositionBias, grid: positions.Grid) -> Tenso
     table = positions.geometric_spline(shared.relative_position_bias_table, grid)
     index = gen_relative_position_index(grid, device=table.device)
     return table[index].permute(2, 0, 1)[None].contiguous()
-
-
-def _position_grid(shape: tuple[int, ...]) -> int:
-    """Side of the grid that a (1, 1 + g * g, D) table covers; 0 if there is none."""
-    side = math.isqrt(max(shape[1] - 1, 0)) if len(shape) == 3 else 0
-    return side if len(shape) == 3 and side * side == shape[1] - 1 else 0
-
-
-def _bias_grid(shape: tuple[int, ...]) -> int:
-    """Side of the grid that a ((2 * g - 1) ** 2 + 3, heads) table covers; 0 if there is none."""
-    span = math.isqrt(max(shape[0] - 3, 0)) if shape else 0
-    return (span + 1) // 2 if span % 2 and span * span == shape[0] - 3 else 0

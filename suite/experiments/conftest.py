@@ -33,7 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--{name}", type=Path, default=None)
     group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
     group.addoption("--limit", type=int, default=None)
-    group.addoption("--strict", action="store_true", dest="strict_cells")
     group.addoption("--threads", type=int, default=None)
 
 
@@ -53,13 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
             cache=option("feature_cache"),
             run=option("run"),
             limit=option("limit"),
-            strict=option("strict_cells"),
+            strict=bool(config.getini("strict")),  # pytest has a --strict of its own, which sets this
         )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
 
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the pages of experiments that were not asked for: no test is better than a skipped one."""
+    asked = {f"test_{task[0].name}.py" for task in config.stash[_REQUEST].tasks()}
+    is_page = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_page and collection_path.name not in asked else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

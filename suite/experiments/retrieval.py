@@ -14,7 +14,7 @@ def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
     """Score every setting of the encoder; nothing is trained, so no seed plays a part."""
     views = views.take(trial.request.limit)
     features = trial.extract(views, transform)
-    outcome = Outcome()
+    outcome = Outcome(summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"})
     for setting in trial.settings:
         by_cls = setting == "encoded" and trial.choice("encoder-token") == "cls"
         scores = retrieval_scores(features.setting("cls" if by_cls else setting), views.labels)

@@ -8,7 +8,7 @@ in its own gallery. `encoded` is the encoder's output, `projected` the projector
 from __future__ import annotations
 
 from suite.datasets import coco, cub200
-from suite.datasets.views import PartPatch, part_views
+from suite.datasets.parts import PartPatch, part_views
 from suite.experiments.retrieval import retrieve
 from suite.experiments.trial import Outcome, Trial
 

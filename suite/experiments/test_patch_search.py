@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from suite.datasets import imagenet1k
-from suite.datasets.pixels import TRANSFORMS, read_rgb
+from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
 from suite.experiments.trial import Outcome, Trial
 from suite.results import write_atomically
@@ -25,6 +26,16 @@ from suite.results import write_atomically
 TILE_PX = 56
 GAP_PX = 4
 CHUNK = 64
+
+
+def searched_files(trial: Trial) -> dict[int, Path]:
+    """Validation images by the number in their names, in that order."""
+    files = {}
+    for view in imagenet1k.images(trial.root, "val").views:
+        path = Path(str(view.image))
+        files[int(re.findall(r"\d+", path.stem)[-1])] = path
+    also = trial["numbers_also"]
+    return {n: files[n] for n in sorted(files) if n < trial["numbers_below"] or n in also}
 
 
 def corners(trial: Trial) -> list[tuple[int, int]]:
@@ -36,7 +47,7 @@ def corners(trial: Trial) -> list[tuple[int, int]]:
 
 def enlarged(trial: Trial, path: Path) -> Image.Image:
     """The centre of an image, as classification sees it, enlarged."""
-    view = TRANSFORMS["imagenet_eval"](read_rgb(path), trial["view_px"])
+    view = imagenet_eval(read_rgb(path), trial["view_px"])
     return view.resize((trial["enlarged_px"], trial["enlarged_px"]), Image.Resampling.BICUBIC)
 
 
@@ -48,7 +59,7 @@ def crops(trial: Trial, paths: list[Path]) -> ViewSet:
         for picture in (np.asarray(enlarged(trial, path)) for path in paths)
         for top, left in corners(trial)
     ]
-    return ViewSet(views, np.zeros(len(views), np.int64), ("crop",), digest="")
+    return ViewSet(views, np.zeros(len(views), np.int64), ("crop",))
 
 
 def embed(trial: Trial, paths: list[Path]) -> dict[str, Tensor]:
@@ -63,17 +74,19 @@ def embed(trial: Trial, paths: list[Path]) -> dict[str, Tensor]:
 
 def patch_search(trial: Trial) -> Outcome:
     """The nearest patches of every query, as data and as a strip of pictures."""
-    paths = imagenet1k.search_images(trial.root, trial["images"])
+    files = searched_files(trial)
+    numbers, paths = list(files), list(files.values())
     vectors = embed(trial, paths)
     outcome = Outcome()
     for query, setting in itertools.product(trial["queries"], trial.settings):
-        image, crop = map(int, query.split(":"))
+        number, crop = map(int, query.split(":"))
+        image = numbers.index(number)
         index = image * len(corners(trial)) + crop
         scores = vectors[setting] @ vectors[setting][index]
         scores[index] = -torch.inf
         best = scores.topk(trial["neighbours"])
         ranked = [divmod(i, len(corners(trial))) for i in best.indices.tolist()]
-        found = [f"{i}:{c}" for i, c in ranked]
+        found = [f"{numbers[i]}:{c}" for i, c in ranked]
         outcome.summaries[f"{query} {setting}"] = dict(zip(found, best.values.round(decimals=4).tolist(), strict=True))
         strip = draw(trial, paths, [(image, crop), *ranked])
         name = f"{query.replace(':', '-')}_to_{setting}.png"

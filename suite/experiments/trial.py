@@ -16,8 +16,9 @@ import pytest
 from suite import datasets
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
+from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.environment import code_state, package_versions
-from suite.features import Features, code_digest, extract
+from suite.features import Features, code_digest, extract, identity
 from suite.protocol import Experiment, digest_of, load_variants
 from suite.references import references
 from suite.report.build import cell_entry
@@ -62,7 +63,11 @@ class Trial:
         if spec == "dino":
             branch = self.choice("dino-weights")
         elif spec == "deit" and self.choice("deit-weights") == "vit-in21k":
+            # the official code feeds this one ImageNet's statistics too, although it was trained with 0.5
             spec = f"timm:vit_base_patch16_224@{weights / 'jx_vit_base_p16_224-80ecf9dd.pth'}"
+            encoder = load_encoder(spec, device=self.request.device)
+            encoder.mean, encoder.std = IMAGENET_MEAN, IMAGENET_STD
+            return encoder
         elif spec == "ibot" and self.choice("ibot-weights") == "block-mask":
             spec = f"ibot@{weights / 'ibot_block_mask.pth'}"
         return load_encoder(spec, weights=weights, device=self.request.device, branch=branch)
@@ -125,6 +130,7 @@ class Trial:
         code = ("features.py", "encoders", "datasets", "probes", "metrics", "experiments/trial.py")
         return {
             "weights": self.encoder.digest,
+            "encoder": digest_of(identity(self.encoder)),
             "data": _data_digest(self.root),
             "protocol": digest_of(self.protocol()),
             "code": code_digest((*code, f"experiments/test_{self.experiment.name}.py")),

@@ -36,28 +36,27 @@ def tensor(values: Array, name: str, shape: str) -> Tensor:
     return values.detach()
 
 
-def class_codes(labels: Array, count: int, name: str = "labels") -> Tensor:
+def class_codes(labels: Array, count: int) -> NDArray[np.int64]:
     """Labels of any type as codes 0..C-1, in the order of the labels.
 
     Args:
         labels: (N,) numbers or strings.
         count: N that the other argument has.
-        name: what the error calls it.
 
     Returns:
-        (N,) int64, on the CPU.
+        (N,) codes.
 
     Raises:
         MetricError: not one label per item.
     """
     flat = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
     if flat.shape != (count,):
-        raise MetricError(f"{name}: expected shape ({count},), one per item, got {flat.shape}")
+        raise MetricError(f"labels: expected shape ({count},), one per item, got {flat.shape}")
     if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-        raise MetricError(f"{name}: expected classes, got a value that is not finite")
-    return torch.from_numpy(np.unique(flat, return_inverse=True)[1])
+        raise MetricError("labels: expected classes, got a value that is not finite")
+    return np.unique(flat, return_inverse=True)[1]
 
 
-def like(result: Tensor, model: A) -> A:
+def like(result: NDArray[np.float64], model: A) -> A:
     """`result` as the kind of array that `model` is, on its device."""
-    return result.to(model.device) if isinstance(model, Tensor) else result.cpu().numpy()
+    return torch.from_numpy(np.ascontiguousarray(result)).to(model.device) if isinstance(model, Tensor) else result

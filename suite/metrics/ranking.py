@@ -48,9 +48,11 @@ def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | 
     def ranked(query: int, distances: NDArray[np.float32]) -> tuple[float, float]:
         return ranking_precision(packed_keys(distances, codes == codes[query]), query)
 
+    results: list[tuple[float, float]] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        rows = [pool.map(ranked, *block) for block in _blocks(features, step)]
-    return np.array([pair for block in rows for pair in block])
+        for queries, distances in _blocks(features, step):
+            results.extend(pool.map(ranked, queries, distances))
+    return np.array(results)
 
 
 def packed_keys(distances: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -99,7 +101,7 @@ def normalised(features: Tensor, first: int = 0) -> Tensor:
 
 
 def _blocks(features: Tensor, step: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
-    """`step` queries at a time: their numbers, and minus their cosine with every item, (B, N): best first, ascending."""
+    """Queries, `step` at a time, and minus their cosine with every item, (B, N): ascending is best first."""
     count, width = features.shape
     gallery = normalised(features) if features.numel() <= WHOLE_GALLERY else None
     piece = count if gallery is not None else max(1, WHOLE_GALLERY // width)
@@ -109,12 +111,13 @@ def _blocks(features: Tensor, step: int) -> Iterator[tuple[range, NDArray[np.flo
         distances = np.empty((len(rows), count), np.float32)
         for left in range(0, count, piece):
             items = normalised(features[left : left + piece], left) if gallery is None else gallery
-            distances[:, left : left + piece] = _product(queries, items)
+            _product(queries, items, distances[:, left : left + piece])
         yield rows, distances
 
 
-def _product(queries: Tensor, items: Tensor) -> NDArray[np.float32]:
-    """`queries @ items.T`, on the device of both; NumPy's BLAS is the faster one on processors other than Intel's."""
+def _product(queries: Tensor, items: Tensor, out: NDArray[np.float32]) -> None:
+    """`queries @ items.T`, on the device of both; NumPy's BLAS is the faster one where the processor is not Intel's."""
     if queries.device.type == "cpu":
-        return queries.numpy() @ items.numpy().T
-    return (queries @ items.T).cpu().numpy()
+        np.matmul(queries.numpy(), items.numpy().T, out=out)
+    else:
+        out[:] = (queries @ items.T).cpu().numpy()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from suite.errors import MetricError
 from suite.metrics.arrays import A, Array, class_codes, like, tensor
-from suite.metrics.ranking import ranked_blocks
+from suite.metrics.ranking import average_precisions
 
 
 def average_precision(scores: Array, relevant: Array) -> float:
@@ -66,33 +66,26 @@ def retrieval_average_precision(
 
     Source: section 4.2; official code, retrieval-classification/pr_patch_retrieval.py.
     """
-    return _all_queries(features, labels, (include_self,), chunk)[0]
+    included, excluded = retrieval_average_precision_pair(features, labels, chunk=chunk)
+    return included if include_self else excluded
 
 
+@torch.no_grad()
 def retrieval_average_precision_pair(features: A, labels: Array, *, chunk: int | None = None) -> tuple[A, A]:
     """`retrieval_average_precision` with each query in its own gallery, and without, from one ranking.
 
     Returns:
         Two (N,) arrays: self included, self excluded (NaN where nothing is left to find).
     """
-    included, excluded = _all_queries(features, labels, (True, False), chunk)
-    return included, excluded
-
-
-@torch.no_grad()
-def _all_queries(features: A, labels: Array, choices: tuple[bool, ...], chunk: int | None) -> list[A]:
     items = tensor(features, "features", "(N, D)")
-    codes = class_codes(labels, len(items)).to(items.device)
+    codes = class_codes(labels, len(items))
     if items.is_complex():
         raise MetricError(f"features: expected real numbers, got {items.dtype}")
     if chunk is not None and chunk < 1:
         raise MetricError(f"chunk: expected at least 1 query a block, got {chunk}")
-    with torch.autocast(items.device.type, enabled=False):  # scores in half precision tie where they should not
-        blocks = [
-            [block.average_precision(include_self=choice) for choice in choices]
-            for block in ranked_blocks(items, codes, chunk)
-        ]
-    return [like(torch.cat(parts), features) for parts in zip(*blocks, strict=True)]
+    with torch.autocast(items.device.type, enabled=False):  # half precision would tie what does not tie
+        pairs = average_precisions(items, codes.astype(np.int32), chunk)
+    return like(pairs[:, 0], features), like(pairs[:, 1], features)
 
 
 def mean_ap(per_query: Array) -> float:
@@ -119,7 +112,7 @@ def mean_class_ap(per_query: Array, labels: Array) -> float:
         MetricError: no query has an AP, or not one label per query.
     """
     defined, values = _defined(per_query)
-    codes = class_codes(labels, len(defined)).numpy()[defined]
+    codes = class_codes(labels, len(defined))[defined]
     counts = np.bincount(codes)
     return float((np.bincount(codes, weights=values)[counts > 0] / counts[counts > 0]).mean())
 

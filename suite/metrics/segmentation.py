@@ -41,13 +41,12 @@ class SegmentationCounts:
             target: same shape, integers in [0, C) or `ignore_index`.
 
         Raises:
-            MetricError: empty or mismatched arrays, numbers that are not integers or not legal; nothing is counted then.
+            MetricError: empty or mismatched arrays, illegal or fractional numbers; nothing is counted then.
         """
         guess, truth = self._flat(prediction, "prediction"), self._flat(target, "target")
         if np.shape(prediction) != np.shape(target):
-            raise MetricError(
-                f"prediction: expected shape {tuple(np.shape(target))}, as target has, got {tuple(np.shape(prediction))}"
-            )
+            shapes = f"{tuple(np.shape(target))}, as target has, got {tuple(np.shape(prediction))}"
+            raise MetricError(f"prediction: expected shape {shapes}")
         kept = truth != self.ignore_index
         guess, truth = guess.to(truth.device)[kept].long(), truth[kept].long()
         self._check(guess, "prediction")

@@ -35,7 +35,7 @@ HORNS: dict[str, tuple[Points, ...]] = {
 # outlines from where the tail grows, trailing to the left
 TAILS: dict[str, Points] = {
     "thin": polygon((0, -0.04), (-0.25, -0.3), (-0.3, -0.65), (-0.2, -0.65), (-0.15, -0.3), (0.05, 0.08)),
-    "up": limb(0, 0, -0.25, -0.42, 0.08, 0.04),
+    "up": limb((0, 0), (-0.25, -0.42), 0.08, 0.04),
     "puff": ellipse(-0.04, 0.12, 0.16, 0.14),
     "bushy": polygon((0, -0.06), (-0.2, 0), (-0.34, 0.4), (-0.25, 0.75), (-0.1, 0.5), (-0.05, 0.15), (0.04, 0.1)),
     "tufted": polygon((0, 0), (-0.1, 0.4), (-0.2, 0.55), (-0.1, 0.72), (0, 0.58), (-0.03, 0.4), (0.06, 0.05)),
@@ -77,7 +77,7 @@ def quadruped(figure: Figure, form: Quadruped) -> None:
     figure.add("tail", moved(TAILS[form.tail], -length * 0.92, -height * 0.3, turn=figure.off(0.3)))
     figure.add("body", ellipse(0, 0, length, height))
     radius = figure.about(form.head)
-    figure.add("body", limb(length * 0.62, -height * 0.1, x, y, height * 0.5, radius * 0.55), "neck")
+    figure.add("body", limb((length * 0.62, -height * 0.1), (x, y), height * 0.5, radius * 0.55), "neck")
     _head(figure, form, x, y, radius)
 
 
@@ -88,7 +88,7 @@ def _legs(figure: Figure, form: Quadruped, length: float, height: float) -> None
         foot = length * at + figure.off(0.18)
         figure.add(
             "leg",
-            limb(length * at, height * 0.5, foot, height * 0.5 + leg, width * 1.2, width * 0.8),
+            limb((length * at, height * 0.5), (foot, height * 0.5 + leg), width * 1.2, width * 0.8),
             f"{name} leg",
         )
 
@@ -143,15 +143,15 @@ def fish(figure: Figure) -> None:
 def frog(figure: Figure) -> None:
     """A sitting frog."""
     length, height = figure.about(0.55), figure.about(0.32)
-    figure.add("leg", limb(0.3, 0.1, 0.42 + figure.off(0.1), 0.5, 0.08, 0.06), "far front leg")
+    figure.add("leg", limb((0.3, 0.1), (0.42 + figure.off(0.1), 0.5), 0.08, 0.06), "far front leg")
     figure.add("body", ellipse(0, 0, length, height, -0.35))
     figure.add("head", ellipse(0.5, -0.25, figure.about(0.32), figure.about(0.22)))
     figure.add("snout", ellipse(0.62, -0.16, 0.24, 0.06, 0.1))
     lift = figure.off(0.08)
-    figure.add("leg", limb(-0.35, 0.2, -0.05, 0.02 + lift, 0.17, 0.12), "near back leg")
-    figure.add("leg", limb(-0.02, 0.05 + lift, -0.45, 0.46, 0.1, 0.06), "near back leg")
-    figure.add("foot", limb(-0.5, 0.5, -0.08 + figure.off(0.1), 0.54, 0.05, 0.07), "near back foot")
-    figure.add("leg", limb(0.22, 0.12, 0.3 + figure.off(0.12), 0.5, 0.09, 0.06), "near front leg")
+    figure.add("leg", limb((-0.35, 0.2), (-0.05, 0.02 + lift), 0.17, 0.12), "near back leg")
+    figure.add("leg", limb((-0.02, 0.05 + lift), (-0.45, 0.46), 0.1, 0.06), "near back leg")
+    figure.add("foot", limb((-0.5, 0.5), (-0.08 + figure.off(0.1), 0.54), 0.05, 0.07), "near back foot")
+    figure.add("leg", limb((0.22, 0.12), (0.3 + figure.off(0.12), 0.5), 0.09, 0.06), "near front leg")
     figure.add("eye", ellipse(0.45, -0.45, 0.12, 0.12), "near eye")
     figure.add("eye", ellipse(0.48, -0.45, 0.055, 0.07), "near eye", paint="pupil")
 
@@ -175,7 +175,7 @@ def butterfly(figure: Figure) -> None:
         figure.add("wing", ellipse(side * 0.5, -0.34, 0.15, 0.12, -side * 0.6), f"{name} upper wing", paint="spot")
     figure.add("body", ellipse(0, 0.05, 0.1, figure.about(0.5)))
     for side in (-1, 1):
-        figure.add("antenna", limb(0, -0.58, side * 0.24 + figure.off(0.06), -0.98, 0.03, 0.035))
+        figure.add("antenna", limb((0, -0.58), (side * 0.24 + figure.off(0.06), -0.98), 0.03, 0.035))
     figure.add("head", ellipse(0, -0.5, 0.14, 0.14))
     figure.add("eye", ellipse(0.06, -0.53, 0.05, 0.05))
 
@@ -185,9 +185,9 @@ def beetle(figure: Figure) -> None:
     length, height = figure.about(0.6), figure.about(0.4)
     for at in (-0.36, 0.0, 0.36):
         knee = at + figure.off(0.12)
-        figure.add("leg", limb(at, 0.15, knee - 0.03, height + 0.28, 0.06, 0.04))
+        figure.add("leg", limb((at, 0.15), (knee - 0.03, height + 0.28), 0.06, 0.04))
     for at in (0.2, 0.42):
-        figure.add("antenna", limb(length + 0.1, -0.1, length + at + figure.off(0.06), -0.5, 0.03, 0.03))
+        figure.add("antenna", limb((length + 0.1, -0.1), (length + at + figure.off(0.06), -0.5), 0.03, 0.03))
     figure.add("head", ellipse(length + 0.08, 0.05, figure.about(0.22), figure.about(0.22)))
     figure.add("body", ellipse(0, 0.02, length, height))
     figure.add("wing", ellipse(-0.08, -0.08, length * 0.86, height * 0.8), "near wing")

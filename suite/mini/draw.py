@@ -1,8 +1,8 @@
 """Placing figures in a frame, colouring them and painting the scene.
 
 Every shape is painted in its colour and, beside that, as its number: masks, boxes and visibility are looked up from
-the numbers. Each part type of each object has one colour drawn from all hues, and backgrounds are near grey, so that
-neither mean colour nor a part's colour says what is seen.
+the numbers. Each part type of each object has one colour drawn from all hues and saturations, and backgrounds are
+muted but not grey, so that neither mean colour nor a part's colour says what is seen.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _sided(name: str, flipped: bool) -> str:
 
 
 def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], width: int, height: int) -> Scene:
-    """Paint placed figures, the first one farthest away, on a near-grey background.
+    """Paint placed figures, the first one farthest away, on a muted background.
 
     Args:
         rng: draws colours, background, clutter and noise.
@@ -129,12 +129,12 @@ def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], wid
         width: of the image, pixels.
         height: of the image, pixels.
     """
-    greys = [_near_grey(rng), _near_grey(rng)]
-    canvas = _Canvas(_background(rng, greys, width, height))
+    muted = [_muted(rng), _muted(rng)]
+    canvas = _Canvas(_background(rng, muted, width, height))
     for _ in range(int(rng.integers(0, 3))):
-        canvas.paint(_blob(rng, width, height), _near_grey(rng), 0)
+        canvas.paint(_blob(rng, width, height), _muted(rng), 0)
     shapes = [(owner, shape) for owner, (_, figure) in enumerate(objects) for shape in figure.shapes]
-    colours = [colour for _, figure in objects for colour in _colours(rng, figure, greys)]
+    colours = [colour for _, figure in objects for colour in _colours(rng, figure, muted)]
     for number, ((_, shape), colour) in enumerate(zip(shapes, colours, strict=True), start=1):
         canvas.paint(shape.points, colour, number)
     seen = canvas.numbers()
@@ -171,27 +171,27 @@ class _Canvas:
         return np.clip(colours + noise[..., None], 0, 255).astype(np.uint8)
 
 
-def _background(rng: np.random.Generator, greys: list[Colour], width: int, height: int) -> Image.Image:
+def _background(rng: np.random.Generator, muted: list[Colour], width: int, height: int) -> Image.Image:
     blend = rng.random((4, 4, 1))
-    coarse = np.rint(greys[0] * blend + greys[1] * (1 - blend)).astype(np.uint8)
+    coarse = np.rint(muted[0] * blend + muted[1] * (1 - blend)).astype(np.uint8)
     return Image.fromarray(coarse).resize((SCALE * width, SCALE * height), Image.Resampling.BICUBIC)
 
 
-def _near_grey(rng: np.random.Generator) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.35, 0.85))
+def _muted(rng: np.random.Generator) -> Colour:
+    return _hsv(rng.random(), rng.uniform(0, 0.4), rng.uniform(0.3, 1))
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
     return np.array(colorsys.hsv_to_rgb(hue, saturation, value)) * 255
 
 
-def _colours(rng: np.random.Generator, figure: Figure, greys: list[Colour]) -> list[Colour]:
+def _colours(rng: np.random.Generator, figure: Figure, muted: list[Colour]) -> list[Colour]:
     """The colour of each shape: one a part type, unlike the background."""
     chosen: dict[str, Colour] = {}
     for shape in figure.shapes:
         while shape.paint not in chosen:
-            colour = _hsv(rng.random(), rng.uniform(0.25, 1), rng.uniform(0.3, 1))
-            if all(math.dist(colour, grey) >= COLOUR_DISTANCE for grey in greys):
+            colour = _hsv(rng.random(), rng.random(), rng.uniform(0.3, 1))
+            if all(math.dist(colour, other) >= COLOUR_DISTANCE for other in muted):
                 chosen[shape.paint] = colour
     return [chosen[shape.paint] * shape.shade for shape in figure.shapes]
 

@@ -4,110 +4,136 @@ from __future__ import annotations
 
 import math
 
-from suite.mini.shapes import Figure, ellipse, limb, polygon
+from suite.mini.shapes import Figure, Points, ellipse, limb, moved, polygon
 
-VIEWS = ("front", "back", "side")
-_SHOULDER, _HIP = -0.52, 0.02
+# where the near and the far side are, left to right: a person who faces us has the right side, near before a
+# flip, on the left of the image
+SIDES = {"front": (-1.0, 1.0), "back": (1.0, -1.0), "side": (-0.25, 0.25)}
+SHARES = (0.5, 0.15, 0.35)
+"""How often each view of `SIDES` is drawn."""
+
+_HEAD_Y, _SHOULDER_Y, _HIP_Y = -0.82, -0.52, 0.02
 
 
 def person(figure: Figure, view: str = "") -> None:
-    """A standing or walking person; the view is drawn at random unless given."""
-    view = view or VIEWS[int(figure.rng.choice(3, p=(0.5, 0.15, 0.35)))]
-    # seen from the front, the right side (near, before a flip) is on the left of the image
-    sides = {"front": (-1, 1), "back": (1, -1), "side": (-0.25, 0.25)}[view]
-    near, far = sides
-    figure.rng.random()
+    """A standing or walking person; `view` (front, back or side) is drawn at random unless given."""
+    view = view or list(SIDES)[int(figure.rng.choice(3, p=SHARES))]
+    near, far = SIDES[view]
     _leg(figure, "far", far, view)
     _leg(figure, "near", near, view)
-    if view != "front":
-        _arm(figure, "far", far, view)
-    _torso(figure, view)
     if view == "front":
+        _torso(figure, view)
         _arm(figure, "far", far, view)
-    _head(figure, view, near)
+    else:
+        _arm(figure, "far", far, view)
+        _torso(figure, view)
+    head = _Head(figure)
+    {"front": _face, "back": _back_of_head, "side": _profile}[view](head)
     _arm(figure, "near", near, view)
 
 
 def _torso(figure: Figure, view: str) -> None:
     shoulder, hip = (0.13, 0.12) if view == "side" else (figure.about(0.23), figure.about(0.15))
-    figure.add("head", limb(0, -0.7, 0, _SHOULDER, 0.07, 0.08), "neck")
-    outline = polygon(
-        (-shoulder, _SHOULDER - 0.05), (shoulder, _SHOULDER - 0.05), (hip, _HIP + 0.08), (-hip, _HIP + 0.08)
-    )
-    figure.add("body", outline)
+    top, bottom = _SHOULDER_Y - 0.05, _HIP_Y + 0.08
+    figure.add("head", limb((0, -0.7), (0, _SHOULDER_Y), 0.07, 0.08), "neck")
+    figure.add("body", polygon((-shoulder, top), (shoulder, top), (hip, bottom), (-hip, bottom)))
 
 
 def _leg(figure: Figure, side: str, where: float, view: str) -> None:
-    x = where * 0.1
-    spread = figure.off(0.55) if view == "side" else math.copysign(figure.rng.uniform(0, 0.35), where)
-    bend = figure.rng.uniform(0, 0.6) if view == "side" else figure.off(0.15)
-    knee = (x + 0.44 * math.sin(spread), _HIP + 0.44 * math.cos(spread))
-    lower = spread - bend if view == "side" else spread * 0.5 + bend
-    ankle = (knee[0] + 0.42 * math.sin(lower), knee[1] + 0.42 * math.cos(lower))
-    shin = figure.add("leg", limb(*knee, *ankle, 0.075, 0.055), f"{side} lower leg")
-    thigh = figure.add("thigh", limb(x, _HIP + 0.02, *knee, 0.11, 0.08), f"{side} upper leg")
-    forward = 0.2 if view == "side" else where * 0.08
-    foot = figure.add("foot", limb(*ankle, ankle[0] + forward, ankle[1] + 0.06, 0.06, 0.05), f"{side} foot")
-    figure.mark(f"{side} hip", x, _HIP, thigh)
+    if view == "side":
+        upper = figure.off(0.55)
+        lower, toe = upper - figure.rng.uniform(0, 0.6), 0.2
+    else:
+        upper = math.copysign(figure.rng.uniform(0, 0.35), where)
+        lower, toe = upper / 2 + figure.off(0.15), where * 0.08
+    hip = (where * 0.1, _HIP_Y)
+    knee = _hanging(hip, 0.44, upper)
+    ankle = _hanging(knee, 0.42, lower)
+    shin = figure.add("leg", limb(knee, ankle, 0.075, 0.055), f"{side} lower leg")
+    thigh = figure.add("thigh", limb(hip, knee, 0.11, 0.08), f"{side} upper leg")
+    foot = figure.add("foot", limb(ankle, (ankle[0] + toe, ankle[1] + 0.06), 0.06, 0.05), f"{side} foot")
+    figure.mark(f"{side} hip", *hip, thigh)
     figure.mark(f"{side} knee", *knee, thigh, shin)
     figure.mark(f"{side} ankle", *ankle, shin, foot)
 
 
 def _arm(figure: Figure, side: str, where: float, view: str) -> None:
-    x = where * (0.22 if view != "side" else 0.1)
-    sign = 1.0 if view == "side" else math.copysign(1.0, where)
-    lift = figure.rng.uniform(-0.6, 1.3) if view == "side" else figure.rng.uniform(0.1, 1.7)
-    elbow = (x + sign * 0.3 * math.sin(lift), _SHOULDER + 0.3 * math.cos(lift))
-    fore = lift + (figure.rng.uniform(0, 1.2) if view == "side" else figure.rng.uniform(-0.6, 0.9))
-    wrist = (elbow[0] + sign * 0.27 * math.sin(fore), elbow[1] + 0.27 * math.cos(fore))
-    upper = figure.add("arm", limb(x, _SHOULDER, *elbow, 0.075, 0.06), f"{side} upper arm")
-    lower = figure.add("arm", limb(*elbow, *wrist, 0.06, 0.045), f"{side} lower arm")
-    tip = (wrist[0] + sign * 0.07 * math.sin(fore), wrist[1] + 0.07 * math.cos(fore))
-    hand = figure.add("hand", ellipse(*tip, 0.075, 0.06, fore), f"{side} hand")
-    figure.mark(f"{side} shoulder", x, _SHOULDER, upper)
-    figure.mark(f"{side} elbow", *elbow, upper, lower)
-    figure.mark(f"{side} wrist", *wrist, lower, hand)
-
-
-def _head(figure: Figure, view: str, near: float) -> None:
-    y, r = -0.82, figure.about(0.17)
-    if view != "side":
-        for side, s in (("near", near), ("far", -near)):
-            ear = figure.add("ear", ellipse(s * r, y, 0.045, 0.06), f"{side} ear")
-            figure.mark(f"{side} ear", s * (r + 0.02), y, ear)
-    face = figure.add("head", ellipse(0, y, r, r * 1.15))
-    cut = {"front": (-0.05, 0.5), "back": (0.0, 1.2), "side": (-0.1, 0.95)}[view]
-    figure.add(
-        "hair",
-        ellipse(
-            cut[0] * r if view == "side" else 0,
-            y - r * (0.75 if view == "front" else 0.3),
-            r * 1.08,
-            r * cut[1],
-        ),
-    )
     if view == "side":
-        figure.add("head", ellipse(r * 0.4, y + r * 0.25, r * 0.72, r * 0.8))
-        ear = figure.add("ear", ellipse(-r * 0.1, y + 0.1 * r, 0.045, 0.06), "near ear")
-        figure.mark("near ear", -r * 0.1, y + 0.1 * r, ear)
-        figure.mark("far ear", 0, y)
-    _face(figure, view, near, y, r, face)
+        x, outwards = where * 0.1, 1.0
+        upper = figure.rng.uniform(-0.6, 1.3)
+        lower = upper + figure.rng.uniform(0, 1.2)
+    else:
+        x, outwards = where * 0.22, where
+        upper = figure.rng.uniform(0.1, 1.7)
+        lower = upper + figure.rng.uniform(-0.6, 0.9)
+    shoulder = (x, _SHOULDER_Y)
+    elbow = _hanging(shoulder, 0.3, outwards * upper)
+    wrist = _hanging(elbow, 0.27, outwards * lower)
+    tip = _hanging(wrist, 0.07, outwards * lower)
+    upper_arm = figure.add("arm", limb(shoulder, elbow, 0.075, 0.06), f"{side} upper arm")
+    lower_arm = figure.add("arm", limb(elbow, wrist, 0.06, 0.045), f"{side} lower arm")
+    hand = figure.add("hand", ellipse(*tip, 0.07, 0.07), f"{side} hand")
+    figure.mark(f"{side} shoulder", *shoulder, upper_arm)
+    figure.mark(f"{side} elbow", *elbow, upper_arm, lower_arm)
+    figure.mark(f"{side} wrist", *wrist, lower_arm, hand)
 
 
-def _face(figure: Figure, view: str, near: float, y: float, r: float, face: int) -> None:
-    middle = {"front": figure.off(0.2) * r, "back": 0.0, "side": r * 1.05}[view]
-    if view == "back":
-        for name in ("near eye", "far eye", "nose"):
-            figure.mark(name, 0, y)
-        return
-    eyes = {"near": near * 0.42 * r + middle, "far": -near * 0.42 * r + middle}
-    if view == "side":
-        eyes = {"near": r * 0.6}
-        figure.mark("far eye", r * 0.8, y - r * 0.1)
-    for side, x in eyes.items():
-        white = figure.add("eye", ellipse(x, y - r * 0.1, r * 0.2, r * 0.16), f"{side} eye")
-        pupil = figure.add("eye", ellipse(x, y - r * 0.1, r * 0.09, r * 0.1), f"{side} eye", paint="pupil")
-        figure.mark(f"{side} eye", x, y - r * 0.1, white, pupil)
-    nose = figure.add("snout", ellipse(middle, y + r * 0.22, r * 0.18, r * 0.2), "nose")
-    figure.mark("nose", middle, y + r * 0.22, nose)
-    figure.add("mouth", ellipse(middle * 0.75, y + r * 0.68, r * 0.32, r * 0.1))
+def _hanging(start: tuple[float, float], length: float, angle: float) -> tuple[float, float]:
+    """The end of a limb that hangs from `start`, `angle` radians away from straight down."""
+    return start[0] + length * math.sin(angle), start[1] + length * math.cos(angle)
+
+
+class _Head:
+    """Paints and marks in units of the head's radius, around its centre."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure, self.radius = figure, figure.about(0.17)
+
+    def put(self, part: str, outline: Points, label: str = "", *, paint: str = "") -> int:
+        return self.figure.add(part, moved(outline, 0, _HEAD_Y, scale=self.radius), label, paint=paint)
+
+    def mark(self, name: str, x: float, y: float, *on: int) -> None:
+        self.figure.mark(name, self.radius * x, _HEAD_Y + self.radius * y, *on)
+
+    def ear(self, side: str, x: float, at: float) -> None:
+        self.mark(f"{side} ear", at, 0, self.put("ear", ellipse(x, 0, 0.27, 0.36), f"{side} ear"))
+
+    def eye(self, side: str, x: float) -> None:
+        white = self.put("eye", ellipse(x, -0.1, 0.2, 0.16), f"{side} eye")
+        pupil = self.put("eye", ellipse(x, -0.1, 0.09, 0.1), f"{side} eye", paint="pupil")
+        self.mark(f"{side} eye", x, -0.1, white, pupil)
+
+    def nose_and_mouth(self, x: float, mouth: float) -> None:
+        self.mark("nose", x, 0.22, self.put("snout", ellipse(x, 0.22, 0.18, 0.2), "nose"))
+        self.put("mouth", ellipse(mouth, 0.68, 0.32, 0.1))
+
+
+def _face(head: _Head) -> None:
+    head.ear("near", -1.0, -1.15)
+    head.ear("far", 1.0, 1.15)
+    head.put("head", ellipse(0, 0, 1, 1.15))
+    head.put("hair", ellipse(0, -0.75, 1.08, 0.5))
+    turned = head.figure.off(0.2)
+    head.eye("near", turned - 0.42)
+    head.eye("far", turned + 0.42)
+    head.nose_and_mouth(turned, turned)
+
+
+def _profile(head: _Head) -> None:
+    head.put("head", ellipse(0, 0, 1, 1.15))
+    head.put("hair", ellipse(-0.1, -0.3, 1.08, 0.95))
+    head.put("head", ellipse(0.4, 0.25, 0.72, 0.8))
+    head.ear("near", -0.1, -0.1)
+    head.mark("far ear", -0.1, 0)
+    head.eye("near", 0.6)
+    head.mark("far eye", 0.8, -0.1)
+    head.nose_and_mouth(1.05, 0.8)
+
+
+def _back_of_head(head: _Head) -> None:
+    head.ear("near", 1.0, 1.15)
+    head.ear("far", -1.0, -1.15)
+    head.put("head", ellipse(0, 0, 1, 1.15))
+    head.put("hair", ellipse(0, -0.3, 1.08, 1.2))
+    for name in ("near eye", "far eye", "nose"):
+        head.mark(name, 0, 0)

@@ -31,12 +31,12 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> Poin
     return moved(_CIRCLE * (rx, ry), x, y, turn=turn)
 
 
-def limb(x0: float, y0: float, x1: float, y1: float, w0: float, w1: float) -> Points:
-    """A tapered bar with round ends from (x0, y0) to (x1, y1), half as wide as `w0` and `w1` say: (22, 2)."""
-    turn = math.atan2(y1 - y0, x1 - x0)
-    end = moved(np.concatenate([_CIRCLE[15:], _CIRCLE[:6]]) * w1, x1, y1, turn=turn)
-    start = moved(_CIRCLE[5:16] * w0, x0, y0, turn=turn)
-    return np.concatenate([end, start])
+def limb(start: tuple[float, float], end: tuple[float, float], r0: float, r1: float) -> Points:
+    """A bar with round ends of radius `r0` and `r1` around the points `start` and `end`: (22, 2)."""
+    turn = math.atan2(end[1] - start[1], end[0] - start[0])
+    front = moved(np.concatenate([_CIRCLE[15:], _CIRCLE[:6]]) * r1, *end, turn=turn)
+    back = moved(_CIRCLE[5:16] * r0, *start, turn=turn)
+    return np.concatenate([front, back])
 
 
 def moved(points: Points, x: float = 0.0, y: float = 0.0, *, scale: float = 1.0, turn: float = 0.0) -> Points:

@@ -82,7 +82,7 @@ def airplane(figure: Figure) -> None:
         polygon((-0.68, -height * 0.6), (-0.95, -height - 0.44), (-1.12, -height - 0.44), (-0.98, -height * 0.3)),
         "stern",
     )
-    figure.add("body", limb(0.7, 0, -0.55, 0, height, height))
+    figure.add("body", limb((0.7, 0), (-0.55, 0), height, height))
     figure.add("body", ellipse(0.7, 0, 0.32, height))
     figure.add("body", polygon((-0.5, height), (-1.02, -height * 0.4), (-0.95, -height), (-0.5, -height)))
     figure.add("tail", polygon((-0.7, -0.02), (-1.08, 0.14 + sweep / 2), (-1.18, 0.1 + sweep / 2), (-0.95, -0.04)))
@@ -101,7 +101,7 @@ def boat(figure: Figure) -> None:
     """A sailing boat."""
     length, mast = figure.about(0.8), figure.about(1.1)
     lean = figure.off(0.1)
-    figure.add("mast", limb(0, 0.1, lean, -mast, 0.04, 0.03))
+    figure.add("mast", limb((0, 0.1), (lean, -mast), 0.04, 0.03))
     figure.add("sail", polygon((lean - 0.04, -mast * 0.95), (-0.06, -0.05), (-length * 0.85, -0.05)), "back sail")
     figure.add("sail", polygon((lean + 0.06, -mast * 0.85), (0.08, -0.05), (length * 0.8, -0.05)), "front sail")
     figure.add("body", polygon((-length, 0.05), (length, 0.05), (length * 0.7, 0.42), (-length * 0.75, 0.42)))

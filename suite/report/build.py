@@ -63,7 +63,7 @@ def build(
             "notes": notes,
             "summary": judgement.counts,
             "family": judgement.family,
-            "cells": [_cell(cell) for cell in judgement.cells],
+            "cells": [cell_entry(cell) for cell in judgement.cells],
             "claims": [_claim(claim) for claim in judgement.claims],
             "environment": environment,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
@@ -76,7 +76,8 @@ def build(
     )
 
 
-def _cell(cell: CellVerdict) -> Json:
+def cell_entry(cell: CellVerdict) -> Json:
+    """A judged cell as it stands in `cells`; `plain` has still to see it."""
     words = dataclasses.asdict(cell.id)
     place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}

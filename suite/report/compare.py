@@ -109,7 +109,7 @@ def _claims(a: Json, b: Json) -> str:
 
 def _asked(report: Json) -> Json:
     """The request less its name, in which any two runs differ."""
-    return {key: value for key, value in report["asked"].items() if key not in NAMES_OF_A_RUN}
+    return {key: value for key, value in summary.asked(report).items() if key not in NAMES_OF_A_RUN}
 
 
 def _facts(a: Any, b: Any) -> str:

@@ -39,13 +39,14 @@ def render(report: Json, run_dir: Path) -> str:
         "number": labels.number,
         "signed": labels.signed,
         "duration": labels.duration,
+        "mebibytes": labels.mebibytes,
         "family": labels.family,
         "label": labels.label,
     }
     cells = report["cells"]
     # Markup: matplotlib has escaped the names in it
     plots = [(Markup(p.svg), p.alt, p.families) for p in plot.plots(cells)]
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         report=report,
         verdict=labels.VERDICTS[report["verdict"]],
         verdicts=labels.VERDICTS,
@@ -64,6 +65,7 @@ def render(report: Json, run_dir: Path) -> str:
         summary=summary,
         flatten=flatten,
     )
+    return page.lstrip() + "\n"
 
 
 @dataclass(frozen=True)

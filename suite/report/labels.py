@@ -136,6 +136,11 @@ def signed(value: float | None, digits: int = 2) -> str:
     return ("+" if value > 0 else "−") + text
 
 
+def mebibytes(value: float | None) -> str:
+    """`1444 MiB`; an en dash where nothing is known."""
+    return "–" if value is None else f"{value:.0f} MiB"
+
+
 def duration(seconds: float | None) -> str:
     """`41 s`, `3 min 05 s`, `2 h 10 min`; an en dash where nothing is known."""
     if seconds is None:

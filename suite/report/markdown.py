@@ -18,6 +18,7 @@ from suite.report.labels import (
     duration,
     family,
     label,
+    mebibytes,
     name,
     number,
     signed,
@@ -45,7 +46,7 @@ def render(report: Json) -> str:
         _variables(report),
         _patch_search(report),
         _details("Environment", _facts(report["environment"])),
-        _details("Protocol", _facts({"asked": report["asked"], "protocol": report["protocol"]})),
+        _details("Protocol", _facts({"asked": summary.asked(report), "protocol": report["protocol"]})),
         _again(report),
         _all_cells(report),
     ]
@@ -205,7 +206,7 @@ def _costs(report: Json) -> str:
             len(costs),
             summary.reused(costs),
             duration(summary.seconds(costs)),
-            f"{number(summary.peak_memory(costs), 0)} MiB",
+            mebibytes(summary.peak_memory(costs)),
         )
         for title, costs in [*groups, ("all", report["costs"])]
     ]

@@ -92,9 +92,17 @@ def elapsed(report: Json) -> float | None:
         return None
 
 
+def asked(report: Json) -> Json:
+    """The request for a person: of the list of cells, its length."""
+    cells = report["asked"].get("cells")
+    return report["asked"] | ({} if cells is None else {"cells": len(cells)})
+
+
 def rerun_commands(report: Json) -> list[str]:
     """Shell lines that make this report again."""
     commit = report["environment"].get("code", {}).get("commit")
     checkout = [f"git checkout {commit}"] if commit else []
-    command = report["asked"].get("command") or f"make reproduce PROFILE={report['profile']}"
+    seeds = ",".join(map(str, report["asked"].get("seeds") or ()))
+    same = f"make reproduce PROFILE={report['profile']}" + (f" SEED={seeds}" if seeds else "")
+    command = report["asked"].get("command") or same
     return [*checkout, "make setup", command, f"make compare A=runs/{report['run']} B=runs/<the new run>"]

@@ -24,7 +24,7 @@ def variables(*, profile: str, environment: Group, protocol: Group, asked: Group
         (
             "Pseudocode",
             "Are the procedures written precisely enough to be built again?",
-            "Prose and formulas; where text and later code differ, the text leaves the choice open.",
+            "Prose and formulas; several choices are left open, and the later code answers some of them differently.",
             _pseudocode(protocol),
         ),
         (
@@ -71,10 +71,10 @@ def variables(*, profile: str, environment: Group, protocol: Group, asked: Group
 
 
 def _pseudocode(protocol: Group) -> Evidence:
-    experiments = protocol.get("experiments") or {}
-    if not experiments:
-        return "partial", "Each experiment is an executable page in suite/experiments; its protocol was not recorded."
-    return "provided", f"Each of {len(experiments)} experiments is an executable page in suite/experiments."
+    page = "Every experiment that ran is an executable page in suite/experiments"
+    if not protocol.get("experiments"):
+        return "partial", f"{page}; its hyper-parameters were not recorded."
+    return "provided", f"{page}; its hyper-parameters, with sources, are in this report."
 
 
 def _code(code: Group) -> Evidence:
@@ -108,7 +108,10 @@ def _hardware(environment: Group) -> Evidence:
     accelerator = gpu.get("name") or f"no GPU ({gpu.get('reason') or 'not recorded'})"
     size = f"{memory / 1024:.1f} GiB of memory" if memory else "memory unknown"
     cores = cpu.get("usable_cores") or cpu.get("logical_cores") or "unknown number of"
-    return "provided", f"{cpu['model']}, {cores} cores, {size}; {accelerator}. Seconds and memory per test below."
+    return (
+        "provided",
+        f"{cpu['model']}, {cores} cores, {size}; {accelerator}. Seconds and memory of every result: see cost.",
+    )
 
 
 def _software(environment: Group) -> Evidence:

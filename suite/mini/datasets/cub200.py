@@ -33,11 +33,11 @@ def write(root: Path, parallel: Parallel, share: float) -> None:
     (folder / "parts").mkdir()
     count = sized(IMAGES, share, least=2)
     birds = parallel(partial(_write_image, folder=folder, count=count), len(_FOLDERS) * count)
-    tables = {
+    tables: dict[str, list[list[object]]] = {
         "images.txt": [[_path(i, count)] for i in range(len(birds))],
         "image_class_labels.txt": [[i // count + 1] for i in range(len(birds))],
         "train_test_split.txt": [[1 - i % 2] for i in range(len(birds))],
-        "bounding_boxes.txt": [_box(thing) for thing in birds],
+        "bounding_boxes.txt": [[*_box(thing)] for thing in birds],
         "classes.txt": [[name] for name in _FOLDERS],
         "parts/parts.txt": [[name] for name in PARTS],
     }

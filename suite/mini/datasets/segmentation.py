@@ -27,27 +27,30 @@ class SegmentationSet:
 
     Attributes:
         family: sets of the same family hold the same images.
-        classes: the objects that are drawn.
+        classes: the objects that are drawn, once the first one is.
+        first: what the first object is one of; each has labels in all sets of the family.
         most: objects an image, at most.
         label: class and the label of a shape -> its value in the mask, 0 where it has none.
     """
 
     family: int
     classes: tuple[str, ...]
+    first: tuple[str, ...]
     most: int
     label: Callable[[str, str], int]
 
 
-_ADE = ("person", "car", "bus", "truck", "airplane", "boat", "dog", "cat", "horse", "elephant")
+_ADE_FIRST = ("person", "car", "bus", "truck", "airplane", "boat")
+_ADE = (*_ADE_FIRST, "dog", "cat", "horse", "elephant")
 _PASCAL = ("airplane", "finch", "bus", "car", "cat", "cow", "dog", "horse", "person")
 
 SETS = {
-    "ade20k": SegmentationSet(6, _ADE, 3, labels.ade20k),
-    "ade20k_object": SegmentationSet(6, _ADE, 3, labels.ade20k_object),
-    "ade20k_part": SegmentationSet(6, _ADE, 3, labels.ade20k_part),
-    "pascal_object": SegmentationSet(7, _PASCAL, 2, labels.pascal_object),
-    "pascal_part": SegmentationSet(7, _PASCAL, 2, labels.pascal_part),
-    "lip": SegmentationSet(8, ("person",), 1, labels.lip),
+    "ade20k": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k),
+    "ade20k_object": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k_object),
+    "ade20k_part": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k_part),
+    "pascal_object": SegmentationSet(7, _PASCAL, _PASCAL, 2, labels.pascal_object),
+    "pascal_part": SegmentationSet(7, _PASCAL, _PASCAL, 2, labels.pascal_part),
+    "lip": SegmentationSet(8, (), ("person",), 1, labels.lip),
 }
 
 
@@ -73,8 +76,9 @@ def _write_pair(index: int, folders: tuple[Path, Path], name: str, split: str, f
     chosen = SETS[name]
     rng = generator(chosen.family, first + index)
     width, height = int(rng.integers(*WIDTHS)), int(rng.integers(*HEIGHTS))
-    classes = rng.choice(chosen.classes, size=int(rng.integers(1, chosen.most + 1))).tolist()
-    scene = draw_group(rng, classes, width, height)
+    others = int(rng.integers(0, chosen.most))
+    names = [*rng.choice(chosen.first, size=1), *(rng.choice(chosen.classes, size=others) if others else ())]
+    scene = draw_group(rng, [str(name) for name in names], width, height)
     values = [chosen.label(scene.things[owner].name, shape.label) for owner, shape in scene.shapes]
     stem = _stem(name, split, index)
     save_jpeg(folders[0] / f"{stem}.jpg", scene.image)

@@ -41,13 +41,13 @@ class Budget:
 
 
 BUDGETS = {
-    "deit": Budget(steps=2000),
-    "mocov3": Budget(steps=1600, ema=0.97),
-    "dino": Budget(steps=1600, ema=0.97),
-    "beit": Budget(steps=2000),
-    "mae": Budget(steps=4700),
-    "cae": Budget(steps=2000),
-    "ibot": Budget(steps=1600, ema=0.97),
+    "deit": Budget(steps=1300),
+    "mocov3": Budget(steps=900, ema=0.97),
+    "dino": Budget(steps=900, ema=0.97),
+    "beit": Budget(steps=1000),
+    "mae": Budget(steps=2600),
+    "cae": Budget(steps=900),
+    "ibot": Budget(steps=900, ema=0.97),
 }
 
 

@@ -8,6 +8,7 @@ lightly's `DINOLoss` and `IBOTPatchLoss`, which centre, do not fit; its heads, `
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from lightly.loss.swav_loss import sinkhorn
@@ -26,7 +27,10 @@ MASKED = (0.1, 0.6)
 
 def new_head() -> DINOProjectionHead:
     """MLP with batch norm and GELU, bottleneck, weight-normed prototypes of unit length."""
-    return DINOProjectionHead(DIM, HIDDEN, BOTTLENECK, PROTOTYPES, batch_norm=True, freeze_last_layer=FROZEN_STEPS)
+    with warnings.catch_warnings():
+        # lightly still calls torch's older weight_norm, whose weight_g and weight_v the releases store
+        warnings.simplefilter("ignore", FutureWarning)
+        return DINOProjectionHead(DIM, HIDDEN, BOTTLENECK, PROTOTYPES, batch_norm=True, freeze_last_layer=FROZEN_STEPS)
 
 
 class SelfDistillation(Objective):

@@ -99,7 +99,7 @@ class Run:
     train_set: data.Drawings
     held_out: data.HeldOut
     state_file: Path
-    save_every: int = 200
+    save_every: int = 50
     step: int = 0
     cpu_s: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -112,10 +112,10 @@ class Run:
 
     def train(self) -> None:
         """Take the remaining steps, measuring and saving on the way."""
-        every = max(self.budget.steps // MEASUREMENTS, 1)
+        marks = {round(i * self.budget.steps / MEASUREMENTS) for i in range(MEASUREMENTS)}
         with tqdm(total=self.budget.steps, initial=self.step, desc=self.method, unit="step") as bar:
             while self.step < self.budget.steps:
-                if self.step % every == 0:
+                if self.step in marks:
                     self.measure()
                 if self.step % self.save_every == 0:
                     self.save()

@@ -1,0 +1,38 @@
+"""Part classification (section 4.2, Table 3 right; official code `retrieval-classification/patch_lincls.py`).
+
+The part patches of part retrieval, now with a probe that names the part: four of a bird (CUB-200-2011, its official
+split), three of a person (COCO, train2017 and val2017). Training sees the central 7/8 of a patch, evaluation all.
+"""
+
+from __future__ import annotations
+
+from suite.datasets import coco, cub200
+from suite.datasets.parts import part_views
+from suite.datasets.views import ViewSet
+from suite.experiments.probing import probe
+from suite.experiments.trial import Outcome, Trial
+
+
+def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
+    """Training and evaluation patches."""
+    box = trial.choice("keypoint-box")
+    if trial.dataset == "cub200":
+        patches = [cub200.part_patches(trial.root, split, keypoint_box=box) for split in ("train", "test")]
+    else:
+        distance = trial.choice("keypoint-distance")
+        patches = [
+            coco.part_patches(trial.root, split, keypoint_box=box, distance=distance)
+            for split in ("train2017", "val2017")
+        ]
+    return part_views(patches[0]), part_views(patches[1])
+
+
+def part_classification(trial: Trial) -> Outcome:
+    """Train on one split's patches, report top-1 on the other's."""
+    train, test = part_splits(trial)
+    return probe(trial, train, test, train_transform="square_train", test_transform="square")
+
+
+def test_part_classification(trial: Trial) -> None:
+    """Table 3, right."""
+    trial.check(part_classification)

@@ -1,0 +1,38 @@
+"""Linear probe: the class token and one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def classifier(embed_dim: int, num_classes: int, generator: torch.Generator | None) -> nn.Linear:
+    """The last layer of both probes: weight drawn from N(0, 0.01), bias 0 (official code, patch_lincls.py)."""
+    layer = nn.utils.skip_init(nn.Linear, embed_dim, num_classes)
+    nn.init.normal_(layer.weight, std=0.01, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class LinearHead(nn.Module):
+    """Logits from the class token; no normalisation.
+
+    Source: paper, section 4.2; official code, retrieval-classification/patch_lincls.py.
+    """
+
+    smallest_batch = 1
+
+    def __init__(self, embed_dim: int, num_classes: int, *, generator: torch.Generator | None = None) -> None:
+        """Draw the weights.
+
+        Args:
+            embed_dim: D, width of the tokens.
+            num_classes: C.
+            generator: source of the weights; None for torch's global one.
+        """
+        super().__init__()
+        self.fc = classifier(embed_dim, num_classes, generator)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, 1 + n, D) tokens, the class token first, to (B, C) logits."""
+        return self.fc(tokens[:, 0])

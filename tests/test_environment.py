@@ -1,0 +1,113 @@
+"""The environment is described honestly and never fails a run."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from suite import environment
+
+GROUPS = {"code", "python", "packages", "lock", "cpu", "memory", "os", "gpu", "container", "threads"}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of our own, outside any repository."""
+    monkeypatch.setattr(environment, "ROOT", tmp_path.resolve())
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.resolve().parent))
+    return tmp_path
+
+
+def test_every_group_is_there_and_is_json() -> None:
+    facts = environment.capture("cpu")
+    assert set(facts) == GROUPS
+    json.dumps(facts, allow_nan=False)
+    assert (
+        facts["packages"]["torch"].split("+")[0] in environment.locked_versions(environment.LOCK.read_text())["torch"]
+    )
+    assert facts["gpu"]["reason"] == "the run was on cpu"
+    assert facts["memory"]["total_mib"] > 100
+
+
+def test_a_group_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "LOCK", Path("/nonexistent/requirements.lock"))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: 1 / 0)
+    facts = environment.capture("cpu")
+    assert set(facts) == GROUPS
+    assert facts["lock"]["reason"].startswith("not readable: FileNotFoundError: ")
+    assert facts["memory"] == {"reason": "not readable: ZeroDivisionError: division by zero"}
+
+
+@pytest.mark.usefixtures("root")
+def test_outside_a_checkout_the_commit_is_unknown() -> None:
+    state = environment.code_state()
+    assert (state["commit"], state["dirty"], state["reason"]) == (None, None, "not a git checkout")
+
+
+def test_a_checkout_is_clean_until_something_changes(root: Path) -> None:
+    git(root, "init", "-q")
+    (root / "a").write_text("1")
+    git(root, "add", "a")
+    git(root, "commit", "-qm", "m")
+    state = environment.code_state()
+    assert len(state["commit"]) == 40
+    assert (state["dirty"], state["reason"]) == (False, None)
+    (root / "a").write_text("2")
+    assert environment.code_state()["dirty"] is True
+
+
+def test_a_repository_around_the_project_is_not_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(root, "init", "-q")
+    (root / "inner").mkdir()
+    monkeypatch.setattr(environment, "ROOT", (root / "inner").resolve())
+    assert environment.code_state()["reason"] == "not a git checkout"
+
+
+def test_without_git_the_reason_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    assert environment.code_state()["reason"] == "git is not installed"
+
+
+def test_lock_names_packages_that_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text(
+        "# comment==9\nnumpy==0.0.1 ; python_version < '3.12' \\\n    --hash=sha256:ab\n"
+        "numpy==0.0.2 ; x \\\nabsent==1\n"
+    )
+    monkeypatch.setattr(environment, "LOCK", lock)
+    facts = environment.capture("cpu")
+    version = environment.package_versions(["numpy", "absent"])
+    assert facts["packages"] == version == {"numpy": version["numpy"]}
+    assert facts["lock"]["differ"] == {"numpy": f"installed {version['numpy']}, locked 0.0.1 or 0.0.2"}
+
+
+def test_the_container_is_as_declared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "CONTAINER_MARKS", (tmp_path / "mark",))
+    monkeypatch.delenv("container", raising=False)
+    assert environment.capture("cpu")["container"]["inside"] is False
+    (tmp_path / "mark").touch()
+    monkeypatch.setenv("SUITE_IMAGE_DIGEST", "sha256:12")
+    assert environment.capture("cpu")["container"] == {
+        "inside": True,
+        "image": None,
+        "image_digest": "sha256:12",
+        "base_image": None,
+    }
+
+
+def test_cuda_without_a_device_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert environment.capture("cuda")["gpu"]["reason"] == "torch sees no CUDA device"
+
+
+def test_nothing_personal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "someone-in-particular")
+    text = json.dumps(environment.capture("cpu"))
+    assert "someone-in-particular" not in text
+    assert str(environment.ROOT) not in text
