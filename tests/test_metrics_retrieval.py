@@ -162,10 +162,12 @@ def test_retrieval_ignores_the_length_of_features(scale):
 
 
 def test_a_zero_feature_is_equally_far_from_all():
-    features, labels = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]]), [0, 0, 1, 1]
-    assert retrieval_average_precision(features, np.array(labels))[0] == 1 / 2
+    """For [1, 0], the zero, [0, 1] and [0, -1] are one threshold: 3 of 4 are relevant at its end."""
+    features, labels = np.array([[0.0, 0], [1, 0], [0, 1], [0, -1]]), np.array([0, 0, 0, 1])
+    np.testing.assert_allclose(retrieval_average_precision(features, labels), [3 / 4, (1 + 3 / 4 + 3 / 4) / 3, 1, 1])
 
 
+@pytest.mark.filterwarnings("error")
 def test_retrieval_takes_read_only_float64_half_and_gradients():
     features, labels = data()
     expected = retrieval_average_precision(features, labels)
@@ -179,11 +181,14 @@ def test_retrieval_takes_read_only_float64_half_and_gradients():
     assert torch.equal(retrieval_average_precision(half, labels), same)
 
 
-def test_autocast_does_not_coarsen_scores():
-    features, labels = (torch.from_numpy(a) for a in data())
-    expected = retrieval_average_precision(features, labels)
+def test_scores_are_made_outside_autocast(monkeypatch):
+    seen = []
+    original = ranking._product
+    spy = lambda q, i, out: (seen.append(torch.is_autocast_enabled("cpu")), original(q, i, out))  # noqa: E731
+    monkeypatch.setattr(ranking, "_product", spy)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(retrieval_average_precision(features, labels), expected)
+        retrieval_average_precision(*data())
+    assert seen == [False]
 
 
 def test_the_pair_is_both_choices():
@@ -223,6 +228,13 @@ def test_retrieval_refuses(features, labels, chunk, message):
     with pytest.raises(MetricError) as error:
         retrieval_average_precision(features, np.array(labels), chunk=chunk)
     assert str(error.value) == message
+
+
+def test_the_bad_row_is_named_in_a_later_piece_too(monkeypatch):
+    monkeypatch.setattr(ranking, "WHOLE_GALLERY", 2)
+    with pytest.raises(MetricError) as error:
+        retrieval_average_precision(BAD, np.zeros(3), chunk=1)
+    assert str(error.value) == "features: expected finite numbers, got a norm of nan in row 1"
 
 
 def test_means_by_hand():

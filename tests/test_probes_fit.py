@@ -144,6 +144,12 @@ def test_after_epoch_sees_heads_in_eval_mode_and_changes_nothing():
     assert same(watched, plain)
 
 
+def test_every_epoch_trains_batch_norm_even_where_the_head_came_in_eval_mode():
+    head = attentive().eval()
+    fit_probe(head, *problem(), **SETTINGS)
+    assert head.bn.num_batches_tracked == 3 * 3
+
+
 @pytest.mark.parametrize("make", [linear, lambda: attentive(eval_statistics="running")])
 def test_predictions_without_batch_statistics_do_not_depend_on_the_batch(make):
     tokens, labels = problem()

@@ -1,4 +1,4 @@
-"""Placing figures in a frame, colouring them and painting the scene.
+"""Colouring placed figures and painting the scene they make.
 
 Every shape is painted in its colour and, beside that, as its number: masks, boxes and visibility are looked up from
 the numbers. Each part type of each object has one colour drawn from all hues and saturations, and backgrounds are
@@ -10,14 +10,14 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from suite.mini.shapes import Figure, Landmark, Points, Shape, ellipse, moved
+from suite.mini.shapes import Figure, Landmark, Points, Shape, ellipse
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Numbers: TypeAlias = NDArray[np.int32]
@@ -30,16 +30,6 @@ COLOUR_DISTANCE = 60.0
 """A part's colour is drawn again when nearer than this (RGB, 0..255) to the background's."""
 NOISE = 3.0
 """Standard deviation of the grey noise, 0..255."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where a figure may lie, in pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True)
@@ -83,43 +73,6 @@ class Scene:
         return self.mask([owner + 1 for owner, _ in self.shapes])
 
 
-def place(figure: Figure, frame: Frame, extent: tuple[float, float]) -> Figure:
-    """The figure turned, stretched, perhaps flipped, scaled and shifted into a frame.
-
-    Sides, `near` and `far` before, become `left` and `right`.
-
-    Args:
-        figure: in its own frame; its `rng` draws the placement too.
-        frame: where it must lie.
-        extent: least and greatest share of the frame's side that it takes.
-    """
-    rng = figure.rng
-    turn, stretch, flipped = rng.normal(0, 0.12), rng.uniform(0.88, 1.14), bool(rng.random() < 0.5)
-    along = np.array([-1.0 if flipped else 1.0, stretch])
-    outline = moved(np.concatenate([shape.points for shape in figure.shapes]) * along, turn=turn)
-    low, span = outline.min(axis=0), np.ptp(outline, axis=0)
-    room = np.array([frame.width, frame.height])
-    scale = rng.uniform(*extent) * float((room / span).min())
-    x, y = np.array([frame.left, frame.top]) - scale * low + rng.random(2) * (room - scale * span)
-
-    def land(points: Points) -> Points:
-        return moved(points * along, x, y, scale=scale, turn=turn)
-
-    def landed(mark: Landmark) -> Landmark:
-        ((mx, my),) = land(np.array([[mark.x, mark.y]]))
-        return Landmark(float(mx), float(my), mark.on)
-
-    shapes = [replace(s, label=_sided(s.label, flipped), points=land(s.points)) for s in figure.shapes]
-    marks = {_sided(name, flipped): landed(mark) for name, mark in figure.landmarks.items()}
-    return Figure(rng, shapes, marks)
-
-
-def _sided(name: str, flipped: bool) -> str:
-    # a figure that faces right shows its right side
-    near, far = ("left", "right") if flipped else ("right", "left")
-    return name.replace("near", near).replace("far", far)
-
-
 def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], width: int, height: int) -> Scene:
     """Paint placed figures, the first one farthest away, on a muted background.
 
@@ -140,9 +93,9 @@ def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], wid
     seen = canvas.numbers()
     owners = np.array([0, *(owner + 1 for owner, _ in shapes)])[seen]
     things, first = [], 1
-    for i, (name, figure) in enumerate(objects):
+    for i, (name, figure) in enumerate(objects, start=1):
         keypoints = {key: _keypoint(seen, mark, first) for key, mark in figure.landmarks.items()}
-        things.append(Thing(name, _box(owners == i + 1), keypoints))
+        things.append(Thing(name, _box(owners == i), keypoints))
         first += len(figure.shapes)
     return Scene(canvas.image(rng), seen, tuple(shapes), tuple(things))
 
@@ -178,7 +131,7 @@ def _background(rng: np.random.Generator, muted: list[Colour], width: int, heigh
 
 
 def _muted(rng: np.random.Generator) -> Colour:
-    return _hsv(rng.random(), rng.uniform(0, 0.4), rng.uniform(0.3, 1))
+    return _hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.3, 0.9))
 
 
 def _hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -198,13 +151,8 @@ def _colours(rng: np.random.Generator, figure: Figure, muted: list[Colour]) -> l
 
 def _blob(rng: np.random.Generator, width: int, height: int) -> Points:
     radius = rng.uniform(0.03, 0.1) * max(width, height)
-    x, y, flat, turn = (
-        rng.random() * width,
-        rng.random() * height,
-        rng.uniform(0.3, 1),
-        rng.uniform(0, math.pi),
-    )
-    return ellipse(x, y, radius, radius * flat, turn)
+    x, y = rng.random() * width, rng.random() * height
+    return ellipse(x, y, radius, radius * rng.uniform(0.3, 1), rng.uniform(0, math.pi))
 
 
 def _keypoint(seen: Numbers, mark: Landmark, first: int) -> Keypoint:

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +76,8 @@ def render(
         share: how much of each dataset to draw; 1 and `digests.SAMPLE` have recorded digests.
 
     Raises:
-        StorageError: the folder cannot be written, or holds a dataset that was not drawn here.
+        StorageError: the folder cannot be written or holds a dataset that was not drawn here, or a process was
+            killed.
     """
     recorded = recorded_digests(share)
     with _storage_errors(data), _Workers(workers, progress) as run:
@@ -160,4 +162,9 @@ def _storage_errors(data: Path) -> Iterator[None]:
         raise StorageError(
             f"{data}: cannot write the mini data ({error.strerror or error}): "
             "make room, or choose a data folder that can be written"
+        ) from error
+    except BrokenProcessPool as error:
+        raise StorageError(
+            f"{data}: a drawing process was killed: expected it to finish, so memory may be short: "
+            "run it again, with fewer workers"
         ) from error

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from suite.mini.animals import QUADRUPEDS, beetle, butterfly, fish, frog, quadruped
 from suite.mini.birds import SPECIES, bird
-from suite.mini.draw import Frame, Pixels, Scene, compose, place
+from suite.mini.draw import Pixels, Scene, compose
 from suite.mini.person import person
+from suite.mini.place import Frame, place
 from suite.mini.shapes import Figure
 from suite.mini.vehicles import airplane, boat, bus, car, truck
 
@@ -40,7 +41,7 @@ PARTS = (
 )  # fmt: skip
 """The part types; a part's number in a part mask is 1 + its index."""
 
-EXTENT = (0.7, 0.98)
+EXTENT = (0.84, 0.99)
 """Least and greatest share of the frame that an object takes."""
 
 GROUP_EXTENT, OVERLAP = (0.75, 1.06), 1.3

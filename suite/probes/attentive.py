@@ -86,8 +86,8 @@ class AttentiveHead(nn.Module):
         query = self.q(self.norm_q(self.query)).view(heads) * heads[1] ** -0.5
         folded = torch.einsum("hd,hdw->hw", query, self.k.weight.view(*heads, width))
         x = F.layer_norm(tokens, (width,), eps=_EPSILON)
-        logits = F.linear(x, folded * self.norm_k.weight, folded @ self.norm_k.bias)
-        gathered = logits.softmax(dim=1).mT @ x * self.norm_v.weight + self.norm_v.bias
+        logits = (folded * self.norm_k.weight) @ x.mT + (folded @ self.norm_k.bias)[:, None]
+        gathered = logits.softmax(dim=2) @ x * self.norm_v.weight + self.norm_v.bias
         values = torch.einsum("bhw,hdw->bhd", gathered, self.v.weight.view(*heads, width))
         return values.flatten(1) + self.v.bias
 

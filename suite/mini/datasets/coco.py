@@ -61,7 +61,7 @@ def write(root: Path, parallel: Parallel, share: float) -> None:
             annotation["id"] = _annotation_id(number, crowd=annotation["iscrowd"] == 1)
         content = {
             "info": {"description": f"Mini study, drawn in the format of COCO {split}", "year": 2017},
-            "licenses": [],
+            "licenses": [{"url": "", "id": 1, "name": "Drawn, not photographed"}],
             "images": [one.image for one in drawn],
         }
         _write_instances(root / "annotations" / f"instances_{split}.json", content, annotations)

@@ -50,7 +50,7 @@ def write(root: Path, parallel: Parallel, share: float) -> None:
 def _path(index: int, count: int) -> str:
     folder = _FOLDERS[index // count]
     # as in the real set, ids do not follow the order of the file names
-    return f"{folder}/{folder[4:]}_{(index % count * 37 + 46) % 997:04d}_{1000 + index * 7}.jpg"
+    return f"{folder}/{folder[4:]}_{(960 - 37 * (index % count)) % 997:04d}_{1000 + index * 7}.jpg"
 
 
 def _write_image(index: int, folder: Path, count: int) -> Thing:

@@ -41,13 +41,13 @@ class Budget:
 
 
 BUDGETS = {
-    "deit": Budget(steps=1300),
-    "mocov3": Budget(steps=900, ema=0.97),
-    "dino": Budget(steps=900, ema=0.97),
-    "beit": Budget(steps=1000),
+    "deit": Budget(steps=1000),
+    "mocov3": Budget(steps=850, ema=0.97),
+    "dino": Budget(steps=850, ema=0.97),
+    "beit": Budget(steps=1000, lr=1e-3),
     "mae": Budget(steps=2600),
-    "cae": Budget(steps=900),
-    "ibot": Budget(steps=900, ema=0.97),
+    "cae": Budget(steps=900, lr=1e-3),
+    "ibot": Budget(steps=800, ema=0.97),
 }
 
 

@@ -21,11 +21,14 @@ from suite.mini.pretrain.train import WEIGHTS
 DOCS = Path(__file__).parents[3] / "docs"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PANELS = {
-    "held_out_loss": "own loss, held out (first = 1)",
+    "held_out_loss": "own loss, held out",
+    "object_linear": "object, linear classification, %",
+    "part_linear": "part, linear classification, %",
     "object_ap": "object retrieval AP, %",
     "part_ap": "part retrieval AP, %",
     "teacher_entropy": "teacher entropy, nats",
 }
+COLUMNS = {"held_out_loss": 2, "object_linear": 1, "part_linear": 1, "object_ap": 1, "part_ap": 1}
 History = list[dict[str, float]]
 
 
@@ -54,14 +57,13 @@ def table(histories: dict[str, History], weights: Path) -> str:
     rows = []
     for name, history in histories.items():
         first, last = history[0], history[-1]
-        change = [f"{first[key]:.2f} → {last[key]:.2f}" for key in ("held_out_loss", "object_ap", "part_ap")]
+        change = [f"{first[key]:.{digits}f} → {last[key]:.{digits}f}" for key, digits in COLUMNS.items()]
         entropy = f"{last['teacher_entropy']:.2f}" if "teacher_entropy" in last else ""
-        size = (weights / f"{name}.pth").stat().st_size / 1e6
-        verdict = "; ".join(failures(name, history)) or "yes"
-        rows.append([name, f"{last['images']:,.0f}", f"{last['cpu_s']:,.0f}", *change, entropy, f"{size:.2f}", verdict])
-    headers = [
-        "method", "images", "CPU s", "own loss", "object AP, %", "part AP, %", "teacher entropy, nats", "MB", "healthy",
-    ]  # fmt: skip
+        size = f"{(weights / f'{name}.pth').stat().st_size / 1e6:.2f}"
+        cost = [f"{last['images']:,.0f}", f"{last['cpu_s']:,.0f}"]
+        healthy = "; ".join(failures(name, history)) or "yes"
+        rows.append([name, *cost, size, *change, entropy, healthy])
+    headers = ["method", "images", "CPU s", "MB", *(PANELS[key] for key in COLUMNS), "teacher entropy, nats", "healthy"]
     return tabulate(rows, headers, tablefmt="github", disable_numparse=True)
 
 
@@ -69,15 +71,16 @@ def curves(histories: dict[str, History]) -> bytes:
     """The histories as one SVG, a panel per quantity; the same bytes for the same histories."""
     settings = {"svg.hashsalt": "mini_encoders", "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(settings):
-        figure, axes = plt.subplots(1, len(PANELS), figsize=(15, 3.6), layout="constrained")
+        figure, axes = plt.subplots(1, len(PANELS), figsize=(4 * len(PANELS), 3.6), layout="constrained")
         for axis, (key, title) in zip(axes, PANELS.items(), strict=True):
             for number, (name, history) in enumerate(histories.items()):
                 if key in history[0]:
+                    # losses of different methods share nothing but where they start
                     scale = history[0][key] if key == "held_out_loss" else 1.0
                     thousands = [row["images"] / 1000 for row in history]
                     values = [row[key] / scale for row in history]
                     axis.plot(thousands, values, color=f"C{number}", label=name, marker=".")
-            axis.set(title=title, xlabel="training images, thousands")
+            axis.set(title=title + (" / first" if key == "held_out_loss" else ""), xlabel="training images, thousands")
         axes[1].legend(frameon=False)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -35,7 +35,7 @@ def objective(method: str, data: Drawings, budget: Budget, seed: int) -> Objecti
     """
     torch.manual_seed(seed)
     images = torch.from_numpy(data.images[:SAMPLE])
-    colour = method in ("deit", "mocov3", "dino", "ibot")
+    colour = method in ("mocov3", "dino", "ibot")
     sample = views(images, 1, colour=colour)[0]
     encoder = build(method, whitened(sample, DIM, PATCH))
     makers: dict[str, Callable[[], Objective]] = {

@@ -99,7 +99,10 @@ def split_bias(state: State) -> State:
 
 def deit(o: Any, step: int) -> dict[str, Any]:
     """Facebookresearch/deit."""
-    return {"model": trunk(o.encoder) | prefixed("head.", o.head.state_dict())}
+    norm, linear = o.head
+    weight = linear.weight / (norm.running_var + norm.eps).sqrt()
+    head = {"head.weight": weight, "head.bias": linear.bias - weight @ norm.running_mean}
+    return {"model": trunk(o.encoder) | head}
 
 
 def mocov3(o: Any, step: int) -> dict[str, Any]:

@@ -152,10 +152,15 @@ class Run:
         row: dict[str, float] = {"step": self.step, "images": self.step * self.budget.batch, "cpu_s": self.cpu_s}
         self.history.append(row | health.measure(self.objective, self.held_out, self.device))
 
+    @property
+    def plan(self) -> dict[str, float]:
+        """What a saved state must agree with to be continued."""
+        return vars(self.budget) | {"seed": self.seed, "drawings": self.train_set.checksum}
+
     def save(self) -> None:
         """Keep the state to resume from."""
         state = {
-            "budget": vars(self.budget),
+            "plan": self.plan,
             "step": self.step,
             "cpu_s": self.cpu_s,
             "history": self.history,
@@ -165,11 +170,11 @@ class Run:
         write_atomically(self.state_file, lambda file: torch.save(state, file))
 
     def resume(self) -> None:
-        """Continue from the saved state, if there is one of the same budget."""
+        """Continue from the saved state, if there is one of the same plan."""
         if not self.state_file.exists():
             return
         state: dict[str, Any] = torch.load(self.state_file, map_location=self.device, weights_only=True)
-        if state["budget"] != vars(self.budget):
+        if state["plan"] != self.plan:
             return
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
