@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from suite.errors import RequestError, SuiteError
 from suite.protocol import PROFILES, load_variants
@@ -83,9 +84,17 @@ def pretrain(options: argparse.Namespace) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A wrong command line is a wrong request: one line, exit code 3."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print and leave."""
+        print(f"error: {message}; see python -m suite --help", file=sys.stderr)
+        raise SystemExit(RequestError.exit_code)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m suite", description=__doc__, exit_on_error=False)
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser = _Parser(prog="python -m suite", description=__doc__)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for function, add in (
         (reproduce, _add_request),
@@ -95,28 +104,26 @@ def _parser() -> argparse.ArgumentParser:
         (render, _add_render),
         (pretrain, _add_pretrain),
     ):
-        verb = verbs.add_parser(
-            function.__name__, help=function.__doc__, description=function.__doc__, exit_on_error=False
-        )
-        verb.error = _refuse  # type: ignore[method-assign]
+        verb = verbs.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         verb.set_defaults(verb=function)
         add(verb)
     return parser
-
-
-def _refuse(message: str) -> None:
-    print(f"error: {message}; see python -m suite --help", file=sys.stderr)
-    raise SystemExit(RequestError.exit_code)
 
 
 def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="mini", help=f"one of {', '.join(PROFILES)} (default: mini)")
     parser.add_argument("--encoder", action="append", default=[], metavar="SPEC", help="comma-separated; default: all")
     parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="comma-separated; default: all")
-    parser.add_argument("--experiment", action="append", default=[], metavar="NAME", help="comma-separated; default: all")
+    parser.add_argument(
+        "--experiment", action="append", default=[], metavar="NAME", help="comma-separated; default: all"
+    )
     names = "; ".join(f"{v.name}={'|'.join(v.choices)}" for v in load_variants().values())
-    parser.add_argument("--variant", action="append", default=[], metavar="NAME=CHOICE", help=f"{names} (default: first)")
-    parser.add_argument("--seed", default=None, metavar="N[,N...]", help="seeds of the probes (default: 0; record: 0,1,2,3,4)")
+    parser.add_argument(
+        "--variant", action="append", default=[], metavar="NAME=CHOICE", help=f"{names} (default: first)"
+    )
+    parser.add_argument(
+        "--seed", default=None, metavar="N[,N...]", help="seeds of the probes (default: 0; record: 0,1,2,3,4)"
+    )
     parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--data", type=Path, help="folder of the datasets (default: the profile's)")
     parser.add_argument("--weights", type=Path, help="folder of the checkpoints (default: the profile's)")
@@ -146,7 +153,9 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: all seven")
     parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--out", type=Path, default=Path("suite/mini/weights"), help="default: suite/mini/weights")
-    parser.add_argument("--cache", type=Path, default=Path("cache/mini_pretrain"), help="images and checkpoints of unfinished runs")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("cache/mini_pretrain"), help="images and checkpoints of unfinished runs"
+    )
     parser.add_argument("--seed", type=int, default=0)
 
 

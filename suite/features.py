@@ -75,7 +75,7 @@ def extract(
     if path is not None and path.exists():
         os.utime(path)
         return Features(**load_file(path))
-    features = _encode(encoder, views, transform, tokens, permute, batch_size)
+    features = _encode(encoder, views, transform=transform, tokens=tokens, permute=permute, batch_size=batch_size)
     if path is not None:
         _remember(path, features)
     return features
@@ -105,7 +105,7 @@ def code_digest(names: tuple[str, ...]) -> str:
 
 
 def _encode(
-    encoder: Encoder, views: ViewSet, transform: str, tokens: bool, permute: bool, batch_size: int
+    encoder: Encoder, views: ViewSet, *, transform: str, tokens: bool, permute: bool, batch_size: int
 ) -> Features:
     device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     mean = torch.tensor(encoder.mean, device=device).view(3, 1, 1)
@@ -146,7 +146,9 @@ def _remember(path: Path, features: Features) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path.parent}: cannot be written: {error.strerror or error}; free space or pass --cache") from error
+        raise StorageError(
+            f"{path.parent}: cannot be written: {error.strerror or error}; free space or pass --cache"
+        ) from error
     entries = sorted(path.parent.glob("*.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True)
     total = 0
     for entry in entries:

@@ -34,11 +34,16 @@ class Progress:
         self.started = time.monotonic()
         self.reused: set[str] = set()
         self.storage_error: str | None = None
+        self.interrupted = False
         self.session: pytest.Session | None = None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Remember the session, to stop it on a full disk."""
         self.session = session
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Ctrl-C: the run ends early, and says so."""
+        self.interrupted = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a trial once, when it ends; xdist sends the reports of its workers through here too."""

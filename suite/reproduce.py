@@ -50,14 +50,13 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     """Render the mini data if need be, then run every trial; True if the user interrupted it."""
     check_writable(request.run)
     check_writable(request.cache)
-    if request.profile.name == "mini":
-        from suite.mini.render import render
-
-        render(request.data, workers=workers)
+    prepare_data(request, workers=workers)
     started = _now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
-    write_json(request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []})
+    write_json(
+        request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []}
+    )
     try:
         exit_code = _run_pytest(request, progress, _processes(request, len(keys), workers))
     finally:
@@ -68,7 +67,18 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         raise StorageError(progress.storage_error)
     if exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
-    return exit_code == pytest.ExitCode.INTERRUPTED and not progress.storage_error
+    return progress.interrupted
+
+
+def prepare_data(request: Request, *, workers: int | None = None) -> None:
+    """Draw the mini study's data where it is missing or damaged; say so if the bytes are not the recorded ones."""
+    if request.profile.name != "mini":
+        return
+    from suite.mini.render import render
+
+    for dataset in render(request.data, names=request.datasets, workers=workers):
+        if not dataset.as_recorded:
+            print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 
 
 def report(run: Path, *, strict: bool = False) -> int:
@@ -228,7 +238,9 @@ def _read_run(run: Path) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads((run / "run.json").read_text())
     except (OSError, ValueError) as error:
-        raise RequestError(f"{run}: expected a run folder with run.json: {error}; make one with make reproduce") from error
+        raise RequestError(
+            f"{run}: expected a run folder with run.json: {error}; make one with make reproduce"
+        ) from error
     return record
 
 

@@ -37,7 +37,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another folder") from error
+        raise StorageError(
+            f"{path}: cannot be written: {error.strerror or error}; free space or choose another folder"
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:

@@ -222,18 +222,18 @@ def _sentence(
     if verdict == "deviates":
         worst = max(failing, key=lambda cell: abs(cell.difference or 0))
         return (
-            f"Deviates: {len(failing)} of {judged} judged cells differ from their reference beyond tolerance, "
+            f"{len(failing)} of {judged} judged cells differ from their reference beyond tolerance, "
             f"most of all {worst.id} with {worst.measured:.2f} instead of {worst.expected:.2f}"
             + (f"; {lost}." if missing else ".")
         )
     if verdict == "incomplete":
-        return f"Incomplete: {lost}; {good} of {judged} judged cells agree with their reference."
+        return f"{lost}; {good} of {judged} judged cells agree with their reference."
     if not judged:
-        return f"Inconclusive: everything asked for ran, but none of its cells ({asked}) has a reference value."
+        return f"Everything asked for ran, but none of its cells ({asked}) has a reference value."
     if verdict == "inconclusive":
         return (
-            f"Inconclusive: no deviation is confirmed, but only {good} of {judged} judged cells agree with their "
+            f"No deviation is confirmed, but only {good} of {judged} judged cells agree with their "
             f"reference; {open_} cannot tell, with seed noise too large or unknown, and {off} deviate singly."
         )
     chance = "; the remainder is within what chance explains" if off else ""
-    return f"Reproduced: {good} of {judged} judged cells agree with their reference{chance}."
+    return f"{good} of {judged} judged cells agree with their reference{chance}."

@@ -32,7 +32,8 @@ def encoders(tmp_path_factory):
 @pytest.mark.parametrize("spec", SPECS)
 def test_tokens_have_the_contract_s_shapes(encoders, spec):
     encoder = encoders[spec]
-    out = encoder(images(2, 64, 40), layers=(1, 3))
+    rows, columns = 8, 5
+    out = encoder(images(2, rows * encoder.patch_size, columns * encoder.patch_size), layers=(1, 3))
     width = encoder.embed_dim
     assert width == (432 if spec == "raw_pixels" else 96)
     assert out.cls.shape == (2, width)

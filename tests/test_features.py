@@ -75,7 +75,9 @@ def test_permuted_patches_are_the_same_patches_elsewhere() -> None:
     alone = features._permute_patches(pixels[1:], 4, first=1)
     assert torch.equal(shuffled[1:], alone), "an image's order depends on its index, not on its batch"
     patches, moved = (
-        sorted(p.flatten().tolist() for p in image.unfold(1, 4, 4).unfold(2, 4, 4).permute(1, 2, 0, 3, 4).reshape(6, -1))
+        sorted(
+            p.flatten().tolist() for p in image.unfold(1, 4, 4).unfold(2, 4, 4).permute(1, 2, 0, 3, 4).reshape(6, -1)
+        )
         for image in (pixels[0], shuffled[0])
     )
     assert patches == moved

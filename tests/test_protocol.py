@@ -66,7 +66,9 @@ def test_a_wrong_choice_is_refused(text: str, message: str) -> None:
 
 
 def test_an_unknown_variant_lists_the_valid_ones() -> None:
-    with pytest.raises(RequestError, match=r"unknown variant 'keypoint=full': expected one of keypoint-box=half\|full, "):
+    with pytest.raises(
+        RequestError, match=r"unknown variant 'keypoint=full': expected one of keypoint-box=half\|full, "
+    ):
         choose_variants(["keypoint=full"], "mini")
 
 

@@ -43,7 +43,10 @@ def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
         ({"profile": "big"}, "unknown profile 'big': expected one of mini, paper"),
         ({"encoders": ["dinov9"]}, "unknown encoder 'dinov9': expected one of deit, mocov3, dino, beit, mae, cae, "),
         ({"datasets": ["mnist"]}, "unknown dataset 'mnist': expected one of cifar10, coco, imagenet1k, cub200, "),
-        ({"experiments": ["knn"]}, "unknown experiment 'knn': expected one of object_retrieval, image_classification, "),
+        (
+            {"experiments": ["knn"]},
+            "unknown experiment 'knn': expected one of object_retrieval, image_classification, ",
+        ),
         ({"variants": ["keypoint-box"]}, "unknown choice of variant keypoint-box '': expected one of half, full"),
         ({"device": "tpu"}, "unknown device 'tpu': expected one of auto, cpu, cuda"),
         ({"seeds": [1, 1]}, "seeds [1, 1]: expected one or more different integers, e.g. SEED=0,1,2"),
@@ -68,9 +71,7 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RequestError) as caught:
         resolve_device("cuda")
-    assert str(caught.value) == (
-        "device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi"
-    )
+    assert str(caught.value) == ("device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi")
     assert resolve_device("auto") == "cpu"
 
 

@@ -41,7 +41,9 @@ def test_a_result_is_fresh_only_if_every_input_agrees(tmp_path: Path) -> None:
     assert store.fresh(KEY, {"weights": "a"}) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"schema": 99}', '{"schema": 1}'], ids=["empty", "cut", "newer", "hollow"])
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"schema": 99}', '{"schema": 1}'], ids=["empty", "cut", "newer", "hollow"]
+)
 def test_a_damaged_cell_file_counts_as_none(tmp_path: Path, content: str) -> None:
     store = Store(tmp_path)
     store.save(result())

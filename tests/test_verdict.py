@@ -82,7 +82,7 @@ def test_a_wide_interval_is_no_evidence() -> None:
     assert cell.reason == "differs by +0.00, tolerance 5.02: wider than 0.3 is no evidence; run more seeds"
     assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 0)
     assert judgement.sentence == (
-        "Inconclusive: no deviation is confirmed, but only 0 of 1 judged cells agree with their reference; "
+        "No deviation is confirmed, but only 0 of 1 judged cells agree with their reference; "
         "1 cannot tell, with seed noise too large or unknown, and 0 deviate singly."
     )
 
@@ -152,7 +152,7 @@ def test_a_single_deviation_warns() -> None:
     assert cell.reason == "differs by +1.45, tolerance 1.37; not confirmed among 7 tested cells (Holm, 5%)"
     assert (judgement.verdict, judgement.exit_code, judgement.family.rejected) == ("reproduced", 0, ())
     assert judgement.sentence == (
-        "Reproduced: 6 of 7 judged cells agree with their reference; the remainder is within what chance explains."
+        "6 of 7 judged cells agree with their reference; the remainder is within what chance explains."
     )
 
 
@@ -160,7 +160,7 @@ def test_strict_fails_on_any_deviation() -> None:
     judgement = many(51.45, strict=True)
     assert (judgement.verdict, judgement.exit_code) == ("deviates", 1)
     assert judgement.sentence == (
-        "Deviates: 1 of 7 judged cells differ from their reference beyond tolerance, "
+        "1 of 7 judged cells differ from their reference beyond tolerance, "
         "most of all e/d/dino/s/m with 51.45 instead of 50.00."
     )
 
@@ -175,7 +175,7 @@ def test_a_confirmed_deviation_fails() -> None:
 def test_what_agrees_is_green() -> None:
     judgement = run(PUBLISHED, 50.0)
     assert (judgement.verdict, judgement.exit_code) == ("reproduced", 0)
-    assert judgement.sentence == "Reproduced: 1 of 1 judged cells agree with their reference."
+    assert judgement.sentence == "1 of 1 judged cells agree with their reference."
     assert judgement.counts == {
         "reproduced": 1,
         "deviates": 0,
@@ -203,9 +203,7 @@ def test_what_was_asked_for_and_did_not_run_is_incomplete() -> None:
         40.0,
     )
     assert (judgement.verdict, judgement.exit_code) == ("incomplete", 2)
-    assert judgement.sentence == (
-        "Incomplete: 1 of 2 cells asked for did not run; 1 of 1 judged cells agree with their reference."
-    )
+    assert judgement.sentence == ("1 of 2 cells asked for did not run; 1 of 1 judged cells agree with their reference.")
 
 
 def test_a_cell_nobody_accounts_for_is_not_green_either() -> None:
@@ -246,9 +244,7 @@ def test_without_a_reference_nothing_is_green(reference: Expected | None, reason
     judgement = run(reference, 50.0)
     assert (judgement.cells[0].verdict, judgement.cells[0].reason) == ("no reference", reason)
     assert (judgement.verdict, judgement.exit_code, judgement.family.judged) == ("inconclusive", 0, 0)
-    assert judgement.sentence == (
-        "Inconclusive: everything asked for ran, but none of its cells (1) has a reference value."
-    )
+    assert judgement.sentence == ("Everything asked for ran, but none of its cells (1) has a reference value.")
 
 
 @pytest.mark.parametrize("values", [(), (math.nan,), (50.0, math.inf)])

@@ -37,11 +37,14 @@ class PixelTrunk(nn.Module):
 
 
 def raw_pixels(architecture: Architecture) -> Encoder:
-    """The image at 12 x 12 pixels, as if an encoder had made it; only the grid is of `architecture`."""
+    """The image at 12 x 12 pixels, as if an encoder had made it.
+
+    All tokens being alike, one patch as large as the image says the same as a grid of them.
+    """
     return Encoder(
         "raw_pixels",
-        PixelTrunk(architecture.patch_size),
-        patch_size=architecture.patch_size,
+        PixelTrunk(architecture.image_size),
+        patch_size=architecture.image_size,
         embed_dim=3 * THUMBNAIL**2,
         depth=architecture.depth,
         image_size=architecture.image_size,

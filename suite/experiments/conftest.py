@@ -23,6 +23,7 @@ NOT_RUN_EXIT = 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """The request, as options; `python -m suite reproduce --help` explains them."""
     group = parser.getgroup("experiments", "experiments of the paper")
     group.addoption("--profile", default="mini")
     for name in ("encoder", "dataset", "experiment", "variant"):
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Check the request before anything is collected."""
     option = config.getoption
     try:
         config.stash[_REQUEST] = make_request(
@@ -69,6 +71,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per dataset and encoder asked for."""
     request = metafunc.config.stash[_REQUEST]
     name = metafunc.function.__name__.removeprefix("test_")
     tasks = [task for task in request.tasks() if task[0].name == name]

@@ -9,14 +9,16 @@ from suite.datasets.views import ViewSet
 from suite.experiments.trial import Outcome, Trial
 from suite.metrics import top1_accuracy
 from suite.probes import AttentiveHead, LinearHead, fit_probes, predict
+from suite.probes.attentive import Statistics
 
 
 def make_heads(trial: Trial, classes: int, seed: int) -> dict[str, nn.Module]:
     """One head per setting; a seed decides their first weights."""
     generator = torch.Generator().manual_seed(seed)
     width = trial.encoder.embed_dim
+    statistics: Statistics = "running" if trial.choice("bn-statistics") == "running" else "batch"
     attentive = AttentiveHead(
-        width, classes, num_heads=trial["num_heads"], eval_statistics=trial.choice("bn-statistics"), generator=generator
+        width, classes, num_heads=trial["num_heads"], eval_statistics=statistics, generator=generator
     )
     heads: dict[str, nn.Module] = {"linear": LinearHead(width, classes, generator=generator), "attentive": attentive}
     return {setting: heads[setting].to(trial.request.device) for setting in trial.settings}
@@ -48,9 +50,7 @@ def probe(trial: Trial, train: ViewSet, test: ViewSet, *, train_transform: str, 
     return outcome
 
 
-def fit(
-    trial: Trial, train: tuple[Tensor, ViewSet], test: tuple[Tensor, ViewSet], seed: int
-) -> dict[str, list[float]]:
+def fit(trial: Trial, train: tuple[Tensor, ViewSet], test: tuple[Tensor, ViewSet], seed: int) -> dict[str, list[float]]:
     """Accuracy on the test views, per cent, after every epoch of every head."""
     heads = make_heads(trial, len(train[1].class_names), seed)
     accuracy: dict[str, list[float]] = {setting: [] for setting in heads}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from suite.probes.retrieval import retrieval_scores
 
 from suite.datasets.views import ViewSet
 from suite.experiments.trial import Outcome, Trial
+from suite.probes.retrieval import retrieval_scores
 
 
 def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
     """Score every setting of the encoder; nothing is trained, so no seed plays a part."""
     views = views.take(trial.request.limit)
     features = trial.extract(views, transform)
-    outcome = Outcome(summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"})
+    outcome = Outcome(
+        summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"}
+    )
     for setting in trial.settings:
         by_cls = setting == "encoded" and trial.choice("encoder-token") == "cls"
         scores = retrieval_scores(features.setting("cls" if by_cls else setting), views.labels)

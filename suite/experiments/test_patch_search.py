@@ -90,7 +90,9 @@ def patch_search(trial: Trial) -> Outcome:
         outcome.summaries[f"{query} {setting}"] = dict(zip(found, best.values.round(decimals=4).tolist(), strict=True))
         strip = draw(trial, paths, [(image, crop), *ranked])
         name = f"{query.replace(':', '-')}_to_{setting}.png"
-        write_atomically(trial.request.run / "figures" / "patch_search" / trial.dataset / trial.key.method / name, strip)
+        write_atomically(
+            trial.request.run / "figures" / "patch_search" / trial.dataset / trial.key.method / name, strip
+        )
     return outcome
 
 

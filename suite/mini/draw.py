@@ -2,7 +2,7 @@
 
 Every shape is painted in its colour and, beside that, as its number: masks, boxes and visibility are looked up from
 the numbers. Each part type of each object has one colour drawn from all hues and saturations, and backgrounds are
-muted but not grey, so that neither mean colour nor a part's colour says what is seen.
+nearly grey, so that neither mean colour nor a part's colour says what is seen.
 """
 
 from __future__ import annotations

@@ -30,11 +30,6 @@ class Budget:
     warmup: int = 60
     ema: float = 0.0
 
-    @property
-    def images(self) -> int:
-        """Training images seen."""
-        return self.steps * self.batch
-
     def scaled(self, steps: int) -> Budget:
         """The same budget over another number of steps, with a warm-up that still fits."""
         return replace(self, steps=steps, warmup=min(self.warmup, max(steps // 10, 1)))
