@@ -47,14 +47,14 @@ def reproduce(options: argparse.Namespace) -> int:
 
 def record(options: argparse.Namespace) -> int:
     """Measure the mini profile over several seeds and write expected/mini."""
-    from suite.reproduce import record as run
+    from suite.record import record as run
 
     return run(_request(options), workers=options.workers)
 
 
 def report(options: argparse.Namespace) -> int:
     """Judge a run folder again and write its report anew."""
-    from suite.reproduce import report as run
+    from suite.assemble import report as run
 
     return run(options.run, strict=options.strict)
 

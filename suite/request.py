@@ -144,6 +144,10 @@ def make_request(
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))
+    if not request.wanted():
+        raise RequestError(
+            f"{', '.join(request.experiments)}: pictures only, nothing to judge: add an experiment that measures"
+        )
     return request
 
 

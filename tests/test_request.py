@@ -51,6 +51,7 @@ def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
         ({"device": "tpu"}, "unknown device 'tpu': expected one of auto, cpu, cuda"),
         ({"seeds": [1, 1]}, "seeds [1, 1]: expected one or more different integers, e.g. SEED=0,1,2"),
         ({"limit": 0}, "limit 0: expected at least 1"),
+        ({"experiments": ["patch_search"]}, "patch_search: pictures only, nothing to judge: add an experiment"),
         (
             {"experiments": ["part_segmentation"]},
             "nothing to run: part_segmentation on ",

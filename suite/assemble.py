@@ -1,0 +1,154 @@
+"""A run folder and the expected values -> the content of a report; needs neither data nor weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from suite.cells import CellId
+from suite.claims import load_claims
+from suite.environment import capture
+from suite.errors import RequestError
+from suite.expected import places
+from suite.protocol import Profile, load_profile, load_variants
+from suite.references import EXPECTED, references
+from suite.report import files, terminal
+from suite.report.build import build
+from suite.request import method_name
+from suite.results import Key, Result, Store
+from suite.verdict import judge
+
+
+def report(run: Path, *, strict: bool = False) -> int:
+    """Judge a run folder and write its report; needs neither data nor weights.
+
+    Returns:
+        The exit code of the verdict.
+
+    Raises:
+        RequestError: the folder holds no run.
+    """
+    judged = assemble(run, strict=strict)
+    files.write(run, judged)
+    print(terminal.render(judged))
+    print(f"report: {(run / 'report.html').resolve()}")
+    return int(judged["exit_code"])
+
+
+def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
+    """The content of report.json, from the run folder and `expected/` alone."""
+    record = _read_run(run)
+    asked = record["asked"]
+    profile = load_profile(asked["profile"])
+    store = Store(run)
+    results = [result for result in store.results() if _asked_for(result.key, asked)]
+    wanted = [CellId.parse(text) for text in asked["cells"]]
+    judgement = judge(
+        wanted,
+        {m.id: m for result in results for m in result.measurements()},
+        references(profile.name, asked["variants"], asked["limit"]),
+        reasons(profile, store, wanted),
+        load_claims(),
+        listed=profile.cells(),
+        places=places(EXPECTED),
+        strict=strict or bool(asked["strict"]),
+    )
+    lost = [
+        f"{key}: {why}" for key, why in store.reasons().items() if _asked_for(key, asked) and _cellless(profile, key)
+    ]
+    if lost:
+        code = judgement.exit_code or 2
+        verdict = "incomplete" if judgement.exit_code == 0 else judgement.verdict
+        sentence = f"{judgement.sentence} Pictures are missing: {lost[0]}."
+        judgement = replace(judgement, exit_code=code, verdict=verdict, sentence=sentence)
+    return build(
+        judgement,
+        profile=profile.name,
+        run=run.name,
+        asked=asked,
+        environment=capture(asked["device"]),
+        costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
+        figures=figures(run),
+        protocol=protocol(profile, results, asked["variants"]),
+        notes=[],
+        started=record["started"],
+        finished=record["finished"] or now(),
+    )
+
+
+def _asked_for(key: Key, asked: Mapping[str, Any]) -> bool:
+    """Only these were held against their inputs just now; older results of the folder may be stale."""
+    methods = {method_name(spec) for spec in asked["encoders"]}
+    return key.experiment in asked["experiments"] and key.dataset in asked["datasets"] and key.method in methods
+
+
+def _cellless(profile: Profile, key: Key) -> bool:
+    return not profile.experiment(key.experiment).metrics
+
+
+def reasons(profile: Profile, store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
+    """Why each cell without a value has none."""
+    found = {c: e.not_run for c in profile.cells() if (e := profile.experiment(c.experiment)).not_run}
+    notes = store.reasons()
+    for cell in wanted:
+        key = Key(cell.experiment, cell.dataset, cell.method)
+        if key in notes:
+            found[cell] = notes[key]
+    return found
+
+
+def figures(run: Path) -> list[dict[str, str]]:
+    """The strips of the patch search, by method, query and setting."""
+    found = []
+    for path in sorted(run.glob("figures/patch_search/*/*/*.png")):
+        query, _, setting = path.stem.partition("_to_")
+        place = {"kind": "patch_search", "dataset": path.parts[-3], "method": path.parts[-2]}
+        found.append(place | {"query": query, "setting": setting, "path": str(path.relative_to(run))})
+    return found
+
+
+def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
+    """What the report says of how it was done: hyper-parameters, variants, splits, digests."""
+    splits: dict[str, list[str]] = {}
+    for result in results:
+        said = result.summaries.get("split")
+        if said and said not in splits.setdefault(result.key.dataset, []):
+            splits[result.key.dataset].append(said)
+    chosen = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
+    return {
+        "experiments": {
+            e.name: {k: {"value": p.value, "source": p.source} for k, p in e.parameters.items()}
+            for e in profile.experiments.values()
+        },
+        "variants": chosen,
+        "notice": profile.notice,
+        "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
+        "digests": {
+            "data": {r.key.dataset: r.inputs["data"] for r in results},
+            "weights": {r.key.method: r.inputs["weights"] for r in results},
+        },
+    }
+
+
+def _read_run(run: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads((run / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{run}: expected a run folder with run.json: {error}; make one with make reproduce"
+        ) from error
+    return record
+
+
+def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
+    place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
+    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused}
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

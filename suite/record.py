@@ -1,0 +1,91 @@
+"""`make record`: measure the mini study over several seeds and write it down as its own reference."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from suite.assemble import now
+from suite.cells import CellId, Measurement
+from suite.environment import capture
+from suite.errors import RequestError, StorageError
+from suite.protocol import Profile
+from suite.recording import Recording, write_mini
+from suite.references import EXPECTED
+from suite.reproduce import INTERRUPTED, measure
+from suite.request import Request, make_request
+from suite.results import Store, write_atomically
+
+TABLE = EXPECTED.parent / "docs" / "mini_results.md"
+_READOUTS = ("encoded/ap", "projected/ap", "linear/top1", "attentive/top1", "linear/accuracy", "attentive/accuracy")
+
+
+def record(request: Request, *, workers: int | None = None) -> int:
+    """Measure over several seeds and write the recorded references of the profile.
+
+    Returns:
+        0; 2 if something did not run, and then nothing is written.
+    """
+    if request.profile.name != "mini" or request.limit is not None or _partial(request):
+        raise RequestError("record: expected the whole mini profile: no LIMIT, ENCODER, DATASET, EXPERIMENT or VARIANT")
+    if measure(request, workers=workers):
+        return INTERRUPTED
+    store = Store(request.run)
+    missing = [str(request.key(*task)) for task in request.tasks() if request.key(*task) in store.reasons()]
+    if missing:
+        raise StorageError(f"record: {len(missing)} trials did not run, {missing[0]} first; nothing was written")
+    code = capture(request.device)["code"]
+    recording = Recording(
+        command=f"make record SEED={','.join(map(str, request.seeds))}",
+        commit=f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
+        date=now()[:10],
+        machine=f"{platform.machine()}, {os.cpu_count()} cores, {request.device}",
+    )
+    results = list(store.results())
+    for name in request.experiments:
+        chosen = [r for r in results if r.key.experiment == name]
+        measurements = [m for r in chosen for m in r.measurements()]
+        if measurements:
+            items = min((r.summaries["test_items"] for r in chosen if "test_items" in r.summaries), default=None)
+            path = EXPECTED / "mini" / f"{name}.toml"
+            write_mini(path, measurements, recording=recording, test_items=items)
+            print(f"recorded {len(measurements)} cells in {path}")
+    write_table(request.profile, [m for r in results for m in r.measurements()], recording)
+    return 0
+
+
+def _partial(request: Request) -> bool:
+    whole = make_request(profile=request.profile.name, device=request.device)
+    return any(getattr(request, n) != getattr(whole, n) for n in ("encoders", "datasets", "experiments", "variants"))
+
+
+def write_table(profile: Profile, measurements: Sequence[Measurement], recording: Recording) -> None:
+    """Every task beside what raw pixels and an untrained encoder reach on it, for people."""
+    means = {m.id: m.mean for m in measurements}
+    columns = [
+        (experiment, dataset, setting, metric)
+        for experiment in profile.experiments.values()
+        if experiment.not_run is None
+        for dataset in experiment.datasets
+        for setting, metric in (readout.split("/") for readout in _READOUTS)
+        if setting in experiment.settings and metric in experiment.metrics
+    ]
+    rows = [
+        [experiment.title, dataset, setting, metric]
+        + [means.get(CellId(experiment.name, dataset, method, setting, metric)) for method in profile.methods]
+        for experiment, dataset, setting, metric in columns
+    ]
+    heads = ["task", "data", "readout", "metric", *profile.methods]
+    text = (
+        "# What the mini study measures\n\n"
+        f"Per cent, means over the seeds of the probes; written by `{recording.command}` at commit {recording.commit}, "
+        f"{recording.date}, on {recording.machine}.\n"
+        "The last two columns are the floors: an untrained encoder, and the image at 12 x 12 pixels. Every part is\n"
+        "drawn in a random colour of its own, so that neither mean colour nor raw pixels solve a task.\n\n"
+        + tabulate(rows, heads, tablefmt="github", floatfmt=".1f")
+        + "\n"
+    )
+    write_atomically(TABLE, text.encode())

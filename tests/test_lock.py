@@ -1,0 +1,36 @@
+"""The lock holds what pyproject.toml asks for, every file with its hash."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LOCK = (ROOT / "requirements.lock").read_text()
+ENTRIES = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)(.*(?:\n {4}.*)*)", LOCK, flags=re.MULTILINE)
+
+
+def wanted() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for group in project["optional-dependencies"].values() for line in group]
+    return [Requirement(line) for line in (*project["dependencies"], *extras)]
+
+
+@pytest.mark.parametrize("requirement", wanted(), ids=str)
+def test_every_requirement_is_locked_to_a_version_it_allows(requirement: Requirement) -> None:
+    versions = [v for name, v, _ in ENTRIES if canonicalize_name(name) == canonicalize_name(requirement.name)]
+    assert versions
+    assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_every_locked_package_has_hashes() -> None:
+    assert len(ENTRIES) > 50
+    for name, _, rest in ENTRIES:
+        assert "--hash=sha256:" in rest, name
+
+
+def test_the_lock_names_no_index() -> None:
+    assert not re.search(r"index-url|find-links|https?://|file:", LOCK)
