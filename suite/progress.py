@@ -60,7 +60,7 @@ class Progress:
         if facts.get("reused"):
             group.reused += 1
             self.reused.add(name)
-        verdicts = [str(v) for k, v in report.user_properties if str(k).startswith("verdict ")]
+        verdicts = [str(v) for k, v in report.user_properties if str(k).endswith("#verdict")]
         group.verdicts.update(verdicts or (["not run"] if not report.passed else []))
         if group.left == 0:
             self.bar.write(_line(f"{experiment} on {dataset}", group), file=sys.stderr)

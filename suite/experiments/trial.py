@@ -152,7 +152,6 @@ class Trial:
         expected = references(self.request.profile.name, self.protocol()["variants"], self.request.limit)
         cells = judge(list(measured), measured, expected, {}, []).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
-        self.properties += [(f"verdict {cell.id}", cell.verdict) for cell in cells]
         limit = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
         failing = [c for c in cells if c.verdict == "deviates" and c.p_value is not None and c.p_value <= limit]
         if failing:
