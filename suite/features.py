@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +15,7 @@ from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.errors import StorageError
 from suite.protocol import digest_of
+from suite.provenance import code_digest
 
 CACHE_BYTES = 4 << 30
 _CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py")
@@ -91,17 +90,6 @@ def identity(encoder: Encoder) -> dict[str, object]:
         "image_size": encoder.image_size,
         "patch_size": encoder.patch_size,
     }
-
-
-@functools.cache
-def code_digest(names: tuple[str, ...]) -> str:
-    """SHA-256 of the suite's source files of these names (a folder stands for its files)."""
-    root = Path(__file__).parent
-    digest = hashlib.sha256()
-    for name in names:
-        for path in sorted((root / name).rglob("*.py")) or [root / name]:
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _encode(

@@ -12,8 +12,9 @@ import pytest
 from suite.assemble import now, report
 from suite.errors import RequestError, StorageError
 from suite.progress import Progress
+from suite.provenance import trial_code
 from suite.request import Request, check_writable
-from suite.results import write_json
+from suite.results import Store, write_json
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []}
     )
     try:
-        exit_code = _run_pytest(request, progress, _processes(request, len(keys), workers))
+        exit_code = _run_pytest(request, progress, _processes(request, _pending(request), workers))
     finally:
         progress.close()
     record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.reused)}
@@ -88,7 +89,14 @@ def _run_pytest(request: Request, progress: Progress, processes: int) -> int:
         return int(pytest.main(arguments, plugins=[progress]))
 
 
-def _processes(request: Request, trials: int, workers: int | None) -> int:
-    """One per core on the CPU, since such small models gain little from threads; one on a GPU."""
+def _pending(request: Request) -> int:
+    """Trials that surely have to be measured: nothing stored, or stored by other code."""
+    store = Store(request.run)
+    stored = ((task[0].name, store.load(request.key(*task))) for task in request.tasks())
+    return sum(result is None or result.inputs.get("code") != trial_code(name) for name, result in stored)
+
+
+def _processes(request: Request, pending: int, workers: int | None) -> int:
+    """One per core on the CPU, since such small models gain little from threads; one on a GPU or if all is stored."""
     cores = 1 if request.device == "cuda" else os.cpu_count() or 1
-    return max(1, min(trials, workers or cores))
+    return max(1, min(pending, workers or cores))

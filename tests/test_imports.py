@@ -11,7 +11,7 @@ MAY_IMPORT = {
     "metrics": {"errors"},
     "encoders": {"errors"},
     "datasets": {"errors"},
-    "features": BASE | {"encoders", "datasets"},
+    "features": BASE | {"encoders", "datasets", "provenance"},
     "probes": {"errors", "metrics", "features"},
     "mini": {"errors", "results", "metrics"},
     "expected": BASE,

@@ -18,8 +18,9 @@ from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.environment import code_state, package_versions
-from suite.features import Features, code_digest, extract, identity
+from suite.features import Features, extract, identity
 from suite.protocol import Experiment, digest_of, load_variants
+from suite.provenance import trial_code
 from suite.references import references
 from suite.report.build import cell_entry
 from suite.report.junit import cell_properties
@@ -127,13 +128,12 @@ class Trial:
 
     def inputs(self) -> dict[str, Any]:
         """Digests of everything that the values are made from."""
-        code = ("features.py", "encoders", "datasets", "probes", "metrics", "experiments/trial.py")
         return {
             "weights": self.encoder.digest,
             "encoder": digest_of(identity(self.encoder)),
             "data": _data_digest(self.root),
             "protocol": digest_of(self.protocol()),
-            "code": code_digest((*code, f"experiments/test_{self.experiment.name}.py")),
+            "code": trial_code(self.experiment.name),
             "seeds": list(self.seeds),
             "device": self.request.device,
         }
