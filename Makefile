@@ -50,7 +50,7 @@ pretrain: setup ## train the mini study's encoders again: METHODS="dino mae"
 	@$(SUITE) pretrain $(METHODS) $(if $(DEVICE),--device $(DEVICE))
 
 test: setup ## is our code right?
-	@$(BIN)/python -m pytest -q -n auto tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -76,8 +76,7 @@ def _run_pytest(request: Request, progress: Progress, processes: int) -> int:
     arguments = [
         str(EXPERIMENTS),
         f"--rootdir={EXPERIMENTS.parent.parent}",
-        "-p",
-        "no:cacheprovider",
+        *("-p", "no:cacheprovider"),
         "--quiet",
         "--tb=short",
         f"--junitxml={request.run / 'junit.xml'}",

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,14 @@ from suite.references import EXPECTED
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
+
+
+@pytest.fixture(autouse=True)
+def fresh_encoders() -> Iterator[None]:
+    """These tests change weights and normalisation under the same names."""
+    trial.load.cache_clear()
+    yield
+    trial.load.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -59,19 +59,8 @@ class Trial:
     @functools.cached_property
     def encoder(self) -> Encoder:
         """The frozen encoder, on the request's device."""
-        weights = self.request.weights
-        spec, branch = self.spec, None
-        if spec == "dino":
-            branch = self.choice("dino-weights")
-        elif spec == "deit" and self.choice("deit-weights") == "vit-in21k":
-            # the official code feeds this one ImageNet's statistics too, although it was trained with 0.5
-            spec = f"timm:vit_base_patch16_224@{weights / 'jx_vit_base_p16_224-80ecf9dd.pth'}"
-            encoder = load_encoder(spec, device=self.request.device)
-            encoder.mean, encoder.std = IMAGENET_MEAN, IMAGENET_STD
-            return encoder
-        elif spec == "ibot" and self.choice("ibot-weights") == "block-mask":
-            spec = f"ibot@{weights / 'ibot_block_mask.pth'}"
-        return load_encoder(spec, weights=weights, device=self.request.device, branch=branch)
+        choices = tuple((name, self.choice(name)) for name in ("dino-weights", "deit-weights", "ibot-weights"))
+        return load(self.spec, self.request.weights, self.request.device, choices)
 
     @functools.cached_property
     def root(self) -> Path:
@@ -193,3 +182,27 @@ class Trial:
 def _data_digest(root: Path) -> str:
     """A dataset is read once a process for its digest."""
     return datasets.digest(root)
+
+
+@functools.lru_cache(maxsize=16)
+def load(spec: str, weights: Path, device: str, choices: tuple[tuple[str, str], ...]) -> Encoder:
+    """The encoder that a spec and the variants of its weights mean, loaded once a process.
+
+    Args:
+        spec: as the user wrote it.
+        weights: folder of the checkpoints.
+        device: where it is to run.
+        choices: of the variants `dino-weights`, `deit-weights` and `ibot-weights`.
+    """
+    chosen = dict(choices)
+    if spec == "dino":
+        return load_encoder(spec, weights=weights, device=device, branch=chosen["dino-weights"])
+    if spec == "ibot" and chosen["ibot-weights"] == "block-mask":
+        return load_encoder(f"ibot@{weights / 'ibot_block_mask.pth'}", device=device)
+    if spec == "deit" and chosen["deit-weights"] == "vit-in21k":
+        file = weights / "jx_vit_base_p16_224-80ecf9dd.pth"
+        encoder = load_encoder(f"timm:vit_base_patch16_224@{file}", device=device)
+        # the official code feeds this one ImageNet's statistics too, although it was trained with 0.5
+        encoder.mean, encoder.std = IMAGENET_MEAN, IMAGENET_STD
+        return encoder
+    return load_encoder(spec, weights=weights, device=device)
