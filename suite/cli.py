@@ -160,7 +160,8 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    default_seeds = "0,1,2,3,4" if options.verb is record else "0"
+    recording = options.verb is record
+    default_seeds = "0,1,2,3,4" if recording else "0"
     return make_request(
         profile=options.profile,
         encoders=words(options.encoder),
@@ -172,7 +173,7 @@ def _request(options: argparse.Namespace) -> Request:
         data=options.data,
         weights=options.weights,
         cache=options.cache,
-        run=options.run,
+        run=options.run or (Path("runs/record") if recording else None),
         limit=options.limit,
         strict=options.strict,
     )

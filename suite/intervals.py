@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtr, stdtrit
 
-from suite.cells import METHODS, CellId, Measurement
+from suite.cells import BASELINES, METHODS, CellId, Measurement
 
 NOISE = 1e-9
 """Differences below this count as none: decimal fractions are not exact in binary."""
@@ -38,11 +38,11 @@ class Spread:
 
 
 def pool_of(cell: CellId) -> CellId:
-    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper.
+    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper and the floors.
 
-    A baseline or an encoder under test is a pool of its own, since its noise may be of another size.
+    An encoder under test is a pool of its own, since its noise may be of another size.
     """
-    return replace(cell, method="methods" if cell.method in METHODS else cell.method)
+    return replace(cell, method="methods" if cell.method in (*METHODS, *BASELINES) else cell.method)
 
 
 def pooled_sd(measurements: Iterable[Measurement]) -> dict[CellId, Spread]:

@@ -6,6 +6,7 @@ its official code disagree (`suite/protocols/variants.toml`); it changes a value
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tomllib
@@ -160,6 +161,7 @@ def load_profile(name: str) -> Profile:
     )
 
 
+@functools.cache
 def load_variants() -> dict[str, Variant]:
     """Every variant by name, in the order of `variants.toml`."""
     path = PROTOCOLS / "variants.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,5 +22,11 @@ def references(profile: str, variants: Mapping[str, str], limit: int | None) -> 
     if limit is not None:
         return {}
     changed = [load_variants()[name] for name in deviations(variants)] if profile == "mini" else []
-    expected = load_expected(profile, EXPECTED)
+    expected = _load(profile)
     return {c: e for c, e in expected.items() if not any(v.applies(c.experiment, c.method) for v in changed)}
+
+
+@functools.cache
+def _load(profile: str) -> dict[CellId, Expected]:
+    """Read once a process: every trial asks."""
+    return load_expected(profile, EXPECTED)

@@ -214,9 +214,9 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
     found = load_expected("mini", tmp_path)
     assert [e.value for e in found.values()] == [92.0, 81.0, 50.0]
     deit, _, pixels = found.values()
-    assert (deit.seeds, deit.seed_df, deit.rounding, deit.numeric) == (5, 8, 0.0, 0.25)
-    assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5) / 2))
-    assert (pixels.seed_sd, pixels.seed_df) == (0.0, 4)  # a baseline's noise is its own
+    assert (deit.seeds, deit.seed_df, deit.rounding, deit.numeric) == (5, 12, 0.0, 0.25)
+    assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5 + 0) / 3))
+    assert (pixels.seed_sd, pixels.seed_df) == (deit.seed_sd, 12)  # one protocol, one noise
     assert deit.source == "our own runs: make record, commit 0123abc, 2026-01-31"
     assert "never edited by hand" in path.read_text()
     assert "values = [80.0, 80.0, 80.0, 80.0, 85.0]" in path.read_text()

@@ -67,11 +67,11 @@ def test_a_published_probe_is_judged_by_the_noise_of_the_run() -> None:
     assert cell.verdict == "reproduced"
 
 
-def test_noise_is_pooled_over_the_papers_methods_and_not_over_others() -> None:
-    cells = [replace(CELL, method=method) for method in ("dino", "mae", "raw_pixels", "mine")]
+def test_noise_is_pooled_over_the_papers_methods_and_the_floors_and_not_over_others() -> None:
+    cells = [replace(CELL, method=method) for method in ("dino", "raw_pixels", "theirs", "mine")]
     runs = [(1.0, 2.0, 3.0), (1.0, 3.0), (0.0, 10.0), (7.0,)]  # squares 2 + 2 over 2 + 1 degrees of freedom
     pools = pooled_sd(Measurement(cell, values) for cell, values in zip(cells, runs, strict=True))
-    assert {pool.method: spread.df for pool, spread in pools.items()} == {"methods": 3, "raw_pixels": 1}
+    assert {pool.method: spread.df for pool, spread in pools.items()} == {"methods": 3, "theirs": 1}
     assert pools[replace(CELL, method="methods")].sd == pytest.approx(math.sqrt(4 / 3))
 
 

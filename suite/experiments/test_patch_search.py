@@ -107,7 +107,7 @@ def draw(trial: Trial, paths: list[Path], patches: list[tuple[int, int]]) -> byt
         x = position * (TILE_PX + GAP_PX) + (2 * GAP_PX if position else 0)
         strip.paste(tile.resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC), (x, 0))
     buffer = io.BytesIO()
-    strip.save(buffer, "PNG", optimize=True)
+    strip.quantize(128).save(buffer, "PNG", optimize=True)  # a report carries dozens of these
     return buffer.getvalue()
 
 
