@@ -19,7 +19,7 @@ from suite.references import EXPECTED, references
 from suite.report import files, terminal
 from suite.report.build import build
 from suite.request import method_name
-from suite.results import Key, Result, Store
+from suite.results import Key, Result, Store, strip_path
 from suite.verdict import judge
 
 
@@ -72,7 +72,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         asked=asked,
         environment=capture(asked["device"]),
         costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
-        figures=figures(run),
+        figures=figures(results),
         protocol=protocol(profile, results, asked["variants"]),
         notes=[],
         started=record["started"],
@@ -101,13 +101,16 @@ def reasons(profile: Profile, store: Store, wanted: Sequence[CellId]) -> dict[Ce
     return found
 
 
-def figures(run: Path) -> list[dict[str, str]]:
-    """The strips of the patch search, by method, query and setting."""
+def figures(results: Sequence[Result]) -> list[dict[str, str]]:
+    """The strips that the patch search drew, by method, query and setting."""
     found = []
-    for path in sorted(run.glob("figures/patch_search/*/*/*.png")):
-        query, _, setting = path.stem.partition("_to_")
-        place = {"kind": "patch_search", "dataset": path.parts[-3], "method": path.parts[-2]}
-        found.append(place | {"query": query, "setting": setting, "path": str(path.relative_to(run))})
+    for result in results:
+        if result.key.experiment == "patch_search":
+            place = {"kind": "patch_search", "dataset": result.key.dataset, "method": result.key.method}
+            for name in result.summaries:
+                query, setting = name.split()
+                path = strip_path(result.key, query, setting)
+                found.append(place | {"query": query, "setting": setting, "path": str(path)})
     return found
 
 

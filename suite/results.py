@@ -87,6 +87,11 @@ class Result:
             yield Measurement(cell, tuple(values), seeds)
 
 
+def strip_path(key: Key, query: str, setting: str) -> Path:
+    """Where in a run folder the strip of a patch-search query, `image:crop`, lies."""
+    return Path("figures", key.experiment, key.dataset, key.method, f"{query.replace(':', '-')}_to_{setting}.png")
+
+
 class Store:
     """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`."""
 

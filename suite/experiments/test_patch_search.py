@@ -21,7 +21,7 @@ from suite.datasets import imagenet1k
 from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
 from suite.experiments.trial import Outcome, Trial
-from suite.results import write_atomically
+from suite.results import strip_path, write_atomically
 
 TILE_PX = 56
 GAP_PX = 4
@@ -89,10 +89,7 @@ def patch_search(trial: Trial) -> Outcome:
         found = [f"{numbers[i]}:{c}" for i, c in ranked]
         outcome.summaries[f"{query} {setting}"] = dict(zip(found, best.values.round(decimals=4).tolist(), strict=True))
         strip = draw(trial, paths, [(image, crop), *ranked])
-        name = f"{query.replace(':', '-')}_to_{setting}.png"
-        write_atomically(
-            trial.request.run / "figures" / "patch_search" / trial.dataset / trial.key.method / name, strip
-        )
+        write_atomically(trial.request.run / strip_path(trial.key, query, setting), strip)
     return outcome
 
 
