@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli import integers, words
 from suite.errors import StorageError, SuiteError
 from suite.experiments.trial import Trial
 from suite.request import Request, make_request
+from suite.verbs.options import integers, words
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()

@@ -1,0 +1,91 @@
+"""Options that several verbs share: what is asked for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.errors import RequestError
+from suite.protocol import PROFILES, load_variants
+from suite.request import DEVICES, Request, make_request
+
+
+def add_request(parser: argparse.ArgumentParser) -> None:
+    """The options that say which experiments, encoders and datasets, how, and where to."""
+    parser.add_argument("--profile", default="mini", help=f"one of {', '.join(PROFILES)} (default: mini)")
+    parser.add_argument("--encoder", action="append", default=[], metavar="SPEC", help="comma-separated; default: all")
+    parser.add_argument("--dataset", action="append", default=[], metavar="NAME", help="comma-separated; default: all")
+    parser.add_argument(
+        "--experiment", action="append", default=[], metavar="NAME", help="comma-separated; default: all"
+    )
+    names = "; ".join(f"{v.name}={'|'.join(v.choices)}" for v in load_variants().values())
+    parser.add_argument(
+        "--variant", action="append", default=[], metavar="NAME=CHOICE", help=f"{names} (default: first)"
+    )
+    parser.add_argument(
+        "--seed", default=None, metavar="N[,N...]", help="seeds of the probes (default: 0; record: 0,1,2,3,4)"
+    )
+    parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--data", type=Path, help="folder of the datasets (default: the profile's)")
+    parser.add_argument("--weights", type=Path, help="folder of the checkpoints (default: the profile's)")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for features (default: cache)")
+    parser.add_argument("--run", type=Path, help="folder of the run (default: runs/<profile>)")
+    parser.add_argument("--limit", type=int, help="at most this many views of each split: a smoke run, not judged")
+    add_strict(parser)
+    add_workers(parser)
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """`--strict`."""
+    parser.add_argument("--strict", action="store_true", help="fail on any single deviation, uncorrected")
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """`--workers`."""
+    parser.add_argument("--workers", type=int, help="processes (default: one per core on the CPU, one on a GPU)")
+
+
+def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | None = None) -> Request:
+    """Validate what was asked for.
+
+    Args:
+        options: as `add_request` defines them.
+        seeds: where the user names none.
+        run: the run folder, where the user names none.
+
+    Raises:
+        RequestError: something that was asked for does not exist.
+    """
+    return make_request(
+        profile=options.profile,
+        encoders=words(options.encoder),
+        datasets=words(options.dataset),
+        experiments=words(options.experiment),
+        variants=words(options.variant),
+        seeds=integers(options.seed if options.seed is not None else seeds),
+        device=options.device,
+        data=options.data,
+        weights=options.weights,
+        cache=options.cache,
+        run=options.run or run,
+        limit=options.limit,
+        strict=options.strict,
+    )
+
+
+def words(texts: Sequence[str]) -> list[str]:
+    """`["a,b", "c"]` -> `["a", "b", "c"]`."""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+def integers(text: str) -> list[int]:
+    """`"0,1,2"` -> `[0, 1, 2]`.
+
+    Raises:
+        RequestError: something in it is not an integer.
+    """
+    try:
+        return [int(word) for word in words([text])]
+    except ValueError as error:
+        raise RequestError(f"seed {text!r}: expected integers, e.g. SEED=0 or SEED=0,1,2") from error

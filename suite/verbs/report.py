@@ -1,0 +1,21 @@
+"""Judge a run folder again and write its report anew."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from suite.verbs.options import add_strict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run."""
+    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
+    add_strict(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns the exit code of the verdict."""
+    from suite.assemble import report
+
+    return report(options.run, strict=options.strict)
