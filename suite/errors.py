@@ -6,6 +6,8 @@ SuiteError
 ├── ExpectedError     an expected file without unit, source or reason for its tolerance
 ├── DatasetError      a missing, truncated or illegal file of a dataset
 ├── CheckpointError   a file of weights that is not what it claims to be
+├── ContainerError    no Docker daemon, no image, no GPU for it, a build that failed
+├── FetchError        a download that failed, or whose file is not what was published
 ├── MetricError       input for which a metric is not defined
 └── StorageError      a run folder that cannot be written, a full disk
 
@@ -39,6 +41,18 @@ class DatasetError(SuiteError):
 
 class CheckpointError(SuiteError):
     """A checkpoint is missing, damaged, unsafe or of another architecture."""
+
+    exit_code = 2
+
+
+class FetchError(SuiteError):
+    """A file cannot be downloaded, unpacked, or is not the one that was published."""
+
+    exit_code = 2
+
+
+class ContainerError(SuiteError):
+    """The container that was asked for cannot be built or started."""
 
     exit_code = 2
 

@@ -1,0 +1,183 @@
+"""Unpacking an archive from elsewhere, which may be hostile: plain files only, in one folder, of a size that fits.
+
+Whatever `tarfile`'s "data" filter lets pass, links are refused too: no dataset here holds any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from gzip import BadGzipFile
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, BinaryIO
+
+from suite.errors import FetchError
+from suite.fetch.remote import CHUNK, bar, human
+from suite.fetch.space import full, make_folder, require_space
+
+MOST_RATIO = 50
+MOST_SMALL = 10_000_000
+"""An archive that unpacks to more than so many times its size, and to more than so many bytes, is a bomb."""
+
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error, EOFError, ValueError, RuntimeError)
+"""How the standard library takes bytes that are no archive (an encrypted or unknown one raises RuntimeError)."""
+
+
+def unpack(archive: Path, inside: str, target: Path, check: Callable[[Path], None]) -> None:
+    """Unpack one folder of an archive, whole or not at all.
+
+    Args:
+        archive: a .zip, .tar, .tar.gz or .tgz file.
+        inside: the folder in it, e.g. "VOCdevkit/VOC2010"; what else it holds is left out.
+        target: the folder to be made.
+        check: is given the unpacked folder, and raises if it is not what it should be.
+
+    Raises:
+        FetchError: the archive is damaged or hostile, lacks the folder, or `target` is there already.
+        StorageError: the disk is or would be full.
+    """
+    with beside(archive, target) as folder:
+        _extract(archive, inside, folder)
+        check(folder)
+
+
+@contextlib.contextmanager
+def beside(archive: Path, target: Path) -> Iterator[Path]:
+    """A folder to unpack `archive` into, which becomes `target` if all goes well and vanishes otherwise.
+
+    So an interruption leaves nothing under the final name.
+
+    Raises:
+        FetchError: the archive turned out damaged, or `target` is there already.
+        StorageError: the disk is full.
+    """
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise FetchError(f"{target}: expected nothing there, to unpack {archive.name} to; move it away and run again")
+    make_folder(target.parent)
+    for left in target.parent.glob(f".unpacking-{target.name}-*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".unpacking-{target.name}-"))
+    try:
+        yield folder
+        os.sync()  # else a power cut may leave empty files under the final name
+        folder.chmod(0o755)
+        folder.rename(target)
+    except _DAMAGED as error:
+        raise refused(archive, f"it cannot be unpacked ({_phrase(error)})") from error
+    except OSError as error:
+        raise full(target, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Member:
+    """An entry of an archive; `kind` is "file", "folder" or what it is instead."""
+
+    name: str
+    kind: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def _extract(archive: Path, inside: str, folder: Path) -> None:
+    """Write the files below `inside` into `folder`."""
+    size = archive.stat().st_size
+    allowed, total, prefix = max(MOST_RATIO * size, MOST_SMALL), 0, PurePosixPath(inside)
+    found = False
+    with archive.open("rb") as raw, bar(f"unpacking {archive.name}", size) as shown:
+        for member in members(raw):
+            path = safe(archive, member)
+            total += member.size
+            if total > allowed:
+                raise refused(archive, f"it unpacks to more than {human(allowed)}: a bomb")
+            if member.kind == "file" and path.is_relative_to(prefix):
+                require_space(folder, member.size, f"unpacking {archive.name}")
+                write(archive, member, folder / path.relative_to(prefix))
+                found = True
+            shown.update(max(raw.tell() - shown.n, 0))
+    if not found:
+        raise refused(archive, f"expected the folder {inside} in it, got none")
+
+
+def members(raw: BinaryIO) -> Iterator[Member]:
+    """The entries of a zip or tar file, in its order.
+
+    Raises:
+        tarfile.TarError, zipfile.BadZipFile, ...: it is damaged; `beside` says so.
+    """
+    if zipfile.is_zipfile(raw):
+        with zipfile.ZipFile(raw) as opened:
+            yield from (_of_zip(opened, info) for info in opened.infolist())
+        return
+    raw.seek(0)
+    with tarfile.open(fileobj=raw, mode="r:*") as tar:
+        yield from (of_tar(tar, member) for member in tar)
+        rest: Any = tar.fileobj
+        while rest.read(CHUNK):  # up to the checksum of a .gz, which lies behind the end of the archive
+            pass
+
+
+def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+    kind = "folder" if info.is_dir() else "file" if mode in {0, stat.S_IFREG} else "a link or device"
+    return Member(info.filename.rstrip("/"), kind, info.file_size, lambda: opened.open(info))
+
+
+def of_tar(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Member:
+    """An entry of a tar file."""
+    kind = "folder" if member.isdir() else "file" if member.isreg() else "a link or device"
+
+    def opened() -> IO[bytes]:
+        stream = tar.extractfile(member)
+        if stream is None:
+            raise tarfile.ReadError(f"{member.name} is no file")
+        return stream
+
+    return Member(member.name, kind, member.size, opened)
+
+
+def safe(archive: Path, member: Member) -> PurePosixPath:
+    """The path of an entry, which stays inside wherever it is unpacked.
+
+    Raises:
+        FetchError: it would not, or the entry is no plain file or folder.
+    """
+    path = PurePosixPath(member.name)
+    if member.kind not in {"file", "folder"}:
+        raise refused(archive, f"{member.name!r} in it is {member.kind}: expected files and folders")
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
+        raise refused(archive, f"{member.name!r} in it leads out of its folder")
+    return path
+
+
+def write(archive: Path, member: Member, path: Path) -> None:
+    """Write an entry to a file that is not there yet.
+
+    Raises:
+        FetchError: it is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with member.open() as source, path.open("xb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise refused(archive, f"{member.name!r} is in it twice") from error
+
+
+def _phrase(error: BaseException) -> str:
+    """The first line of an error; tarfile lists on others all that it tried."""
+    return str(error).partition("\n")[0].rstrip(":") or type(error).__name__
+
+
+def refused(archive: Path, reason: str) -> FetchError:
+    """The error for an archive that cannot be used."""
+    return FetchError(f"{archive}: {reason}; move it away and fetch it again")

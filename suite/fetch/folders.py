@@ -1,0 +1,47 @@
+"""Whether a folder of a dataset is whole, seen from outside: counts of its files, digests of its index files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from suite.fetch.remote import algorithm, digests, hexadecimal
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that comes whole.
+
+    Attributes:
+        places: where it may be, below the data folder; it is put at the first.
+        holds: pattern of paths -> how many there are; 0 for at least one.
+        sums: file -> "md5:" or "sha256:" and its digest.
+    """
+
+    places: tuple[str, ...]
+    holds: Mapping[str, int] = field(default_factory=dict)
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    def found(self, data: Path) -> Path | None:
+        """Where it is and whole, or None."""
+        folders = (data / place for place in self.places)
+        return next((folder for folder in folders if folder.is_dir() and not self.fault(folder)), None)
+
+    def fault(self, folder: Path) -> str:
+        """What is wrong with this folder, or ""."""
+        for pattern, number in self.holds.items():
+            found = folder.glob(pattern)
+            if number == 0 and next(found, None) is None:
+                return f"expected {pattern}, got none"
+            count = sum(1 for _ in found) if number else 0
+            if count != number:
+                return f"expected {number:,} of {pattern}, got {count:,}"
+        for name, expected in self.sums.items():
+            path = folder / name
+            if not path.is_file():
+                return f"expected {name}, got none"
+            got = digests(path, {algorithm(expected)})[algorithm(expected)]
+            if got != hexadecimal(expected):
+                return f"expected {name} with {expected}, got {got}"
+        return ""

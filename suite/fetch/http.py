@@ -1,0 +1,199 @@
+"""Asking a server for a file, whole or from some byte on; what it answers is sorted into try again and give up."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import http.client
+import io
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from suite.errors import FetchError
+from suite.fetch.remote import CHUNK
+
+SCHEMES = ("http", "https")
+_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_LONGEST_WAIT = 120.0
+_REFUSALS = {
+    401: "it asks for a login",
+    403: "it refuses this network or program",
+    404: "it has no such file (any more)",
+    410: "it has no such file any more",
+}
+
+
+class TransientError(Exception):
+    """The server or the network failed in a way that may pass.
+
+    Attributes:
+        wait: seconds the server asks to be left alone, or None.
+    """
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A file, or its end, on its way.
+
+    Attributes:
+        start: byte of the file at which the body starts.
+        total: bytes of the whole file; None where the server does not say.
+        validator: what names this version of the file (ETag, or time of change), or "".
+    """
+
+    start: int
+    total: int | None
+    validator: str
+    _response: Any
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it arrives, up to where it ends or breaks off.
+
+        Raises:
+            TransientError: the connection broke or stalled.
+        """
+        try:
+            while chunk := self._response.read1(CHUNK):
+                yield chunk
+        except (OSError, http.client.HTTPException) as error:
+            raise TransientError(_reason(error)) from error
+
+
+@contextlib.contextmanager
+def ask(url: str, *, start: int = 0, validator: str = "", timeout: float = 60.0) -> Iterator[Answer]:
+    """Ask for a file from byte `start` on.
+
+    Args:
+        url: http or https.
+        start: first byte that is wanted; the answer may start at 0 all the same.
+        validator: of the version whose first bytes are had already; another version is sent whole.
+        timeout: seconds without a byte after which the connection counts as dead.
+
+    Raises:
+        FetchError: asking again would not help.
+        TransientError: it may.
+    """
+    require_web(url)
+    headers = {"User-Agent": "part-aware-repro", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        if validator:
+            headers["If-Range"] = validator
+    try:
+        response = _opener().open(urllib.request.Request(url, headers=headers), timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # nothing is left from `start` on: all of it is had, or another file is there now
+            total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", ""))
+            yield Answer(start, int(total[1]) if total else 0, validator, io.BytesIO())
+            return
+        raise _refusal(url, error) from error
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
+            raise FetchError(f"{url}: its certificate does not hold; check the clock and certificates here") from error
+        raise TransientError(_reason(error)) from error
+    with response:
+        yield _answer(url, response)
+
+
+def require_web(url: str) -> None:
+    """Refuse any address but http and https.
+
+    Raises:
+        FetchError: it is another.
+    """
+    if urlsplit(url).scheme not in SCHEMES:
+        raise FetchError(f"{url}: expected an http or https address")
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect to the web only, and never from https to http."""
+
+    def redirect_request(  # noqa: PLR0917 -- urllib's signature
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        new, old = urlsplit(newurl).scheme, urlsplit(req.full_url).scheme
+        if new not in SCHEMES or (old == "https" and new == "http"):
+            raise FetchError(f"{req.full_url}: refused to follow a redirect from {old} to {new}: {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """As urllib builds it, less the schemes file, ftp and data."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+        _Redirect(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _answer(url: str, response: Any) -> Answer:
+    headers = response.headers
+    if headers.get_content_type() == "text/html":
+        raise FetchError(f"{url}: expected a file, got a web page (a login or a question?); open it in a browser")
+    length = int(headers["Content-Length"]) if (headers["Content-Length"] or "").isdecimal() else None
+    etag = headers["ETag"] or ""
+    validator = etag if etag and not etag.startswith("W/") else headers["Last-Modified"] or ""
+    if response.status != 206:
+        return Answer(0, length, validator, response)
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers["Content-Range"] or "")
+    if not given:
+        raise TransientError(f"its Content-Range makes no sense: {headers['Content-Range']!r}")
+    start = int(given[1])
+    total = int(given[2]) if given[2] != "*" else None if length is None else start + length
+    return Answer(start, total, validator, response)
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
+    if error.code in _AGAIN:
+        return TransientError(
+            f"the server answers {error.code} {error.reason}", _wait(error.headers.get("Retry-After", ""))
+        )
+    if 300 <= error.code < 400:
+        return FetchError(f"{url}: it redirects without end, or away from the web ({error.code}); open it in a browser")
+    why = _REFUSALS.get(error.code, str(error.reason))
+    return FetchError(f"{url}: the server answers {error.code}: {why}; try from elsewhere or fetch it by hand")
+
+
+def _wait(text: str) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or a date."""
+    if text.isdecimal():
+        return min(float(text), _LONGEST_WAIT)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return min(max(date.timestamp() - time.time(), 0.0), _LONGEST_WAIT)
+
+
+def _reason(error: BaseException) -> str:
+    """One phrase for a person."""
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, TimeoutError):
+        return "nothing arrives (timeout)"
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return f"the connection fails: {text}"

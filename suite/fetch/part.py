@@ -1,0 +1,68 @@
+"""What has arrived of a file, kept so that the next attempt goes on from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.fetch.remote import Remote
+from suite.results import write_json
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file on its way.
+
+    Attributes:
+        path: its bytes so far.
+        note: the version they are of: the address, what the server calls the version, its size.
+        remote: the file.
+    """
+
+    path: Path
+    note: Path
+    remote: Remote
+
+    def size(self) -> int:
+        """Bytes that are there."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def known(self) -> tuple[int, str, int | None]:
+        """Bytes that can be gone on from, the version they are of, and its size in all."""
+        try:
+            note = json.loads(self.note.read_bytes())
+            url, validator, total = note["url"], str(note["validator"]), note["total"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0, "", None
+        if url != self.remote.url or not (validator or self.remote.recognisable):
+            return 0, "", None
+        return self.size(), validator, total
+
+    def begin(self, validator: str, total: int | None) -> None:
+        """Start anew, with the version that the server now sends.
+
+        Args:
+            validator: see `http.Answer`.
+            total: bytes of the whole file, if known.
+        """
+        self.drop()
+        write_json(self.note, {"url": self.remote.url, "validator": validator, "total": total})
+
+    def drop(self) -> None:
+        """Throw away what has arrived."""
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+    def finish(self, target: Path) -> None:
+        """Give the file its name, once it is on the disk."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        self.path.replace(target)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self.note.unlink(missing_ok=True)

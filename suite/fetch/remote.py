@@ -1,0 +1,129 @@
+"""What a file elsewhere should be: its size and digests, and whether a file on disk is it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from suite.errors import FetchError
+
+CHUNK = 1 << 20
+_BAR_FROM = 100 * CHUNK
+"""Bytes from which reading a file takes long enough for a bar."""
+FULL = {"md5": 32, "sha256": 64}
+"""Hex digits of a whole digest."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A published file.
+
+    Attributes:
+        name: of the file.
+        url: where it is.
+        digests: "md5:" or "sha256:" and the first hex digits, as published; all must agree.
+        size: in bytes; None where nobody states it.
+        exact: the size was published to the byte, otherwise it is for plans only.
+    """
+
+    name: str
+    url: str
+    digests: tuple[str, ...] = ()
+    size: int | None = None
+    exact: bool = False
+
+    @property
+    def recognisable(self) -> bool:
+        """Whether a whole digest is published, so that no other file can pass for it."""
+        return any(len(hexadecimal(text)) == FULL[algorithm(text)] for text in self.digests)
+
+
+def algorithm(digest: str) -> str:
+    """`"md5:8cad7c"` -> `"md5"`."""
+    return digest.partition(":")[0]
+
+
+def hexadecimal(digest: str) -> str:
+    """`"md5:8cad7c"` -> `"8cad7c"`."""
+    return digest.partition(":")[2]
+
+
+def check(path: Path, remote: Remote, pin: str = "") -> str:
+    """The SHA-256 (hex) of a file that is what it should be; see `compare`.
+
+    Raises:
+        FetchError: it is something else.
+    """
+    found, fault = compare(path, remote, pin)
+    if fault:
+        repin = f", or remove its entry in {path.parent / 'pins.toml'} if the change is meant" if pin else ""
+        raise FetchError(f"{path}: {fault}; move {path.name} away and fetch it again{repin}")
+    return found
+
+
+def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
+    """A file's SHA-256 (hex), and what is wrong with its size or digests, or "".
+
+    Args:
+        path: the file.
+        remote: what it should be.
+        pin: SHA-256 it had when first seen, or "".
+    """
+    size = path.stat().st_size
+    if remote.exact and size != remote.size:
+        return "", f"expected {remote.size:,} bytes, got {size:,}"
+    found = digests(path, {"sha256", *map(algorithm, remote.digests)})
+    for expected in remote.digests:
+        got = found[algorithm(expected)]
+        if not got.startswith(hexadecimal(expected)):
+            return found["sha256"], f"expected {expected} as published, got {algorithm(expected)}:{got}"
+    if pin and found["sha256"] != pin:
+        return found["sha256"], f"expected sha256:{pin} as on first download, got sha256:{found['sha256']}"
+    return found["sha256"], ""
+
+
+def digests(path: Path, algorithms: set[str]) -> dict[str, str]:
+    """Digests (hex) of a file by algorithm, in one pass; with a bar where it takes time."""
+    sums = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+    total = path.stat().st_size
+
+    try:
+        with path.open("rb") as file, bar(f"checking {path.name}", total, hidden=total < _BAR_FROM) as shown:
+            for chunk in iter(lambda: file.read(CHUNK), b""):
+                for one in sums.values():
+                    one.update(chunk)
+                shown.update(len(chunk))
+    except OSError as error:
+        raise FetchError(f"{path}: cannot be read: {error.strerror or error}; check the file and its disk") from error
+    return {name: one.hexdigest() for name, one in sums.items()}
+
+
+def bar(title: str, total: int | None, *, done: int = 0, hidden: bool = False) -> tqdm[NoReturn]:
+    """A progress bar over bytes, on stderr; none where that is no terminal."""
+    return tqdm(
+        total=total, initial=done, desc=title, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True,
+        disable=True if hidden else None, leave=False,
+    )  # fmt: skip
+
+
+def human(size: int | None, *, exact: bool = True) -> str:
+    """A size for people, in powers of ten as disks and web pages count.
+
+    Example:
+        >>> human(170_498_071), human(346_000_000, exact=False), human(None)
+        ('170.5 MB', 'about 346 MB', 'unknown')
+    """
+    if size is None:
+        return "unknown"
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    text = f"{value:.1f}".removesuffix(".0")
+    return f"{'' if exact else 'about '}{text} {unit}"

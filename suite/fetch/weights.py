@@ -1,0 +1,106 @@
+"""Official checkpoints: downloaded, checked against what is published, pinned where nothing is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.method import Method, Source
+from suite.errors import FetchError, unknown
+from suite.fetch.catalogue import remote_of
+from suite.fetch.download import download
+from suite.fetch.pins import pin, pinned
+from suite.fetch.remote import check, human
+from suite.fetch.tables import weights_table
+
+
+def table(names: Sequence[str]) -> str:
+    """The catalogue of weights, for the terminal."""
+    return weights_table(_methods(names), "simple")
+
+
+def fetch(names: Sequence[str], folder: Path, *, all_files: bool = False, files: Sequence[str] = ()) -> int:
+    """Bring checkpoints into `folder`, and say what was done and what is left to do.
+
+    A file that cannot be had does not keep the others from coming.
+
+    Args:
+        names: methods; none for all seven.
+        folder: where to.
+        all_files: every file of a release, not only the one that the experiments use.
+        files: names of files instead.
+
+    Returns:
+        0 if all of them are in place; 2 otherwise.
+
+    Raises:
+        RequestError: there is no such method or file.
+        StorageError: the disk is or would be full, or cannot be written.
+    """
+    done = []
+    for method, source in _sources(_methods(names), all_files, files):
+        own = folder / f"{method.name}.pth"
+        if own.is_file():
+            print(f"{method.name}: {own} is there and will be used: your own file, not compared with a release")
+            if not (all_files or files):
+                continue
+        try:
+            done.append(_fetch(method, source, folder))
+        except FetchError as error:
+            print(f"{method.name}: error: {error}", file=sys.stderr)
+            done.append(False)
+    return 0 if all(done) else FetchError.exit_code
+
+
+def _methods(names: Sequence[str]) -> list[Method]:
+    for name in names:
+        if name not in CATALOGUE:
+            raise unknown("method", name, list(CATALOGUE))
+    return [CATALOGUE[name] for name in dict.fromkeys(names or CATALOGUE)]
+
+
+def _sources(methods: Sequence[Method], all_files: bool, files: Sequence[str]) -> list[tuple[Method, Source]]:
+    """What to bring: by default each release's first file, which the experiments use."""
+    known = [(method, source) for method in methods for source in method.sources]
+    names = [source.file_name for _, source in known]
+    for name in files:
+        if name not in names:
+            raise unknown("file", name, names)
+    if files:
+        return [(method, source) for method, source in known if source.file_name in files]
+    return known if all_files else [(method, method.sources[0]) for method in methods]
+
+
+def _fetch(method: Method, source: Source, folder: Path) -> bool:
+    """Bring one file; returns whether it is there."""
+    remote, path = remote_of(source), folder / source.file_name
+    if source.manual and not path.is_file():
+        _explain(method, source, folder)
+        return False
+    there, known = path.is_file(), pinned(folder, source.file_name)
+    sha256 = check(path, remote, known) if there else download(remote, folder, pin=known)
+    if not known and not remote.recognisable:
+        pin(folder, source.file_name, sha256, source.url)
+    state = "already there" if there else f"downloaded, {human(path.stat().st_size)}"
+    print(f"{method.name}: {path}: {state}; {_grounds(source, known)}; sha256 {sha256}")
+    return True
+
+
+def _grounds(source: Source, known: str) -> str:
+    """What its identity rests on."""
+    if remote_of(source).recognisable:
+        return "verified by its published digest"
+    start = "the published start of its digest" if source.digest else ""
+    if known:
+        return f"verified by {start}{' and ' if start else ''}its pin"
+    return f"verified by {start}, and pinned now" if start else "pinned now, since no digest is published"
+
+
+def _explain(method: Method, source: Source, folder: Path) -> None:
+    print(f"{method.name}: {source.file_name} cannot be downloaded by a program. By hand:")
+    put = f"put it, under this name, into {folder}/"
+    again = f"run python -m suite fetch weights {method.name}: it pins the file's digest and says so"
+    for number, step in enumerate((*source.steps, put, again), 1):
+        print(f"  {number}. {step}")
