@@ -1,0 +1,77 @@
+"""Reading masks and image sizes, writing masks, and putting images in place without copying them."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from suite.errors import DatasetError
+from suite.preparation.recipe import Mask
+from suite.results import write_atomically
+
+
+def unusable(path: Path, reason: object) -> DatasetError:
+    """The error for an original file that cannot be used."""
+    if isinstance(reason, OSError) and reason.strerror:
+        reason = reason.strerror
+    text = " ".join(str(reason).split())
+    return DatasetError(f"{path}: {text if len(text) <= 300 else text[:300] + '...'}")
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """(H, W) of an image, from its header.
+
+    Raises:
+        DatasetError: it is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise unusable(path, error) from error
+
+
+def read_png(path: Path, *, modes: tuple[str, ...] = ("L", "P")) -> npt.NDArray[np.uint8]:
+    """Pixels as they are stored: (H, W), indices where there is a palette, or (H, W, 3) of mode RGB.
+
+    Raises:
+        DatasetError: the file is missing or truncated, or of another mode.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in modes:
+                raise unusable(path, f"expected mode {' or '.join(modes)}, got {image.mode}")
+            return np.array(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise unusable(path, error) from error
+
+
+def png(mask: Mask) -> bytes:
+    """An 8-bit PNG of mode L; equal masks give equal bytes under one version of Pillow."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def put(image: Path, target: Path) -> None:
+    """Make `target` a hard link to the image, or a copy where the file system allows none.
+
+    Raises:
+        DatasetError: the image cannot be read.
+        StorageError: the target cannot be written.
+    """
+    if target.exists():
+        return
+    try:
+        os.link(image.resolve(), target)  # a link to a symbolic link would break with it
+    except OSError:  # another device, a read-only mount, too many links: the copy says what is really wrong
+        try:
+            content = image.read_bytes()
+        except OSError as error:
+            raise unusable(image, error) from error
+        write_atomically(target, content)
