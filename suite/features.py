@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -81,7 +82,7 @@ def extract(
 
 
 def identity(encoder: Encoder) -> dict[str, object]:
-    """Everything about an encoder that decides its features: weights, normalisation, sizes."""
+    """Everything about an encoder that decides its features: weights, normalisation, sizes, code of a user's."""
     return {
         "name": encoder.name,
         "digest": encoder.digest,
@@ -89,6 +90,7 @@ def identity(encoder: Encoder) -> dict[str, object]:
         "std": list(encoder.std),
         "image_size": encoder.image_size,
         "patch_size": encoder.patch_size,
+        "code": encoder.code,
     }
 
 
@@ -98,29 +100,31 @@ def _encode(
     device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     mean = torch.tensor(encoder.mean, device=device).view(3, 1, 1)
     std = torch.tensor(encoder.std, device=device).view(3, 1, 1)
-    parts: dict[str, list[Tensor]] = {}
-    for start, batch in render(views.views, transform, encoder.image_size, batch_size=batch_size):
+    found: dict[str, Tensor] = {}
+    for indices, batch in render(views.views, transform, encoder.image_size, batch_size=batch_size):
         pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255
         if permute:
-            pixels = _permute_patches(pixels, encoder.patch_size, first=start)
+            pixels = _permute_patches(pixels, encoder.patch_size, seeds=indices)
         output = encoder((pixels - mean) / std, project=encoder.has_projector)
         kept = {"encoded": output.patches.mean((2, 3)), "cls": output.cls, "projected": output.projected}
         if tokens:
             kept["tokens"] = torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
         for name, value in kept.items():
             if value is not None:
-                parts.setdefault(name, []).append(value.float().cpu())
-    return Features(**{name: torch.cat(values) for name, values in parts.items()})
+                if name not in found:
+                    found[name] = torch.empty(len(views), *value.shape[1:])
+                found[name][torch.from_numpy(indices)] = value.float().cpu()
+    return Features(**found)
 
 
-def _permute_patches(pixels: Tensor, size: int, *, first: int) -> Tensor:
+def _permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> Tensor:
     """Shuffle the patches of each image, seeded by its index so that batches do not matter."""
-    batch, channels, height, width = pixels.shape
+    _, channels, height, width = pixels.shape
     grid = pixels.unfold(2, size, size).unfold(3, size, size).flatten(2, 3)
-    orders = [np.random.default_rng(first + i).permutation(grid.shape[2]) for i in range(batch)]
+    orders = [np.random.default_rng(seed).permutation(grid.shape[2]) for seed in seeds]
     index = torch.from_numpy(np.stack(orders)).to(pixels.device)
     shuffled = grid.gather(2, index[:, None, :, None, None].expand_as(grid))
-    rows = shuffled.view(batch, channels, height // size, width // size, size, size)
+    rows = shuffled.view(-1, channels, height // size, width // size, size, size)
     return rows.permute(0, 1, 2, 4, 3, 5).reshape(pixels.shape)
 
 

@@ -35,6 +35,14 @@ def save(path: Path, pixels: np.ndarray, mode: str = "RGB", file_format: str | N
     return path
 
 
+def broken_exif(path: Path) -> Path:
+    """Give a JPEG an EXIF block that promises entries which do not follow."""
+    content = path.read_bytes()
+    block = b"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x05\x01\x12"
+    path.write_bytes(content[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + content[2:])
+    return path
+
+
 def truncate(path: Path) -> Path:
     """Cut a file in half."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -72,17 +80,24 @@ def as_python2(content: bytes, data: np.ndarray) -> bytes:
 
 
 def write_cub200(root: Path, points: Sequence[tuple[int, int, float, float, int]], *, images: int = 2) -> Path:
-    """`CUB_200_2011` with `points` (image, part, x, y, visible); odd images train, even ones test."""
+    """`CUB_200_2011` with `points` (image, part, x, y, visible); odd images train, even ones test.
+
+    As in the real set, ids are not in the order of the file names, and the first image is a grayscale file.
+    """
     folder = root / "CUB_200_2011"
     (folder / "parts").mkdir(parents=True)
-    names = [f"00{i}.Bird_{i}/Bird_{i}_000{i}.jpg" for i in range(1, images + 1)]
+    ids = range(1, images + 1)
+    names = [f"{200 - i:03d}.Bird_{i}/Bird_{i}_000{i}.jpg" for i in ids]
     for i, name in enumerate(names):
         save(folder / "images" / name, noise(120, 160, i), "L" if i == 0 else "RGB")
-    _lines(folder / "images.txt", [(i, name) for i, name in enumerate(names, 1)])
-    _lines(folder / "train_test_split.txt", [(i, i % 2) for i in range(1, images + 1)])
+    _lines(folder / "images.txt", list(zip(ids, names, strict=True)))
+    _lines(folder / "train_test_split.txt", [(i, i % 2) for i in ids])
+    _lines(folder / "classes.txt", [(200 - i, f"{200 - i:03d}.Bird_{i}") for i in reversed(ids)])
+    _lines(folder / "image_class_labels.txt", [(i, 200 - i) for i in ids])
+    _lines(folder / "bounding_boxes.txt", [(i, 0.0, 1.0, 161.0, 100.0) for i in ids])  # a pixel too wide, as some are
     _lines(folder / "parts" / "parts.txt", list(enumerate(CUB_PARTS, 1)))
     seen = {(image, part): (x, y, visible) for image, part, x, y, visible in points}
-    every = [(image, part) for image in range(1, images + 1) for part in range(1, 16)]
+    every = [(image, part) for image in ids for part in range(1, 16)]
     rows = [(*key, *(f"{v}" for v in seen.get(key, (0.0, 0.0, 0)))) for key in every]
     _lines(folder / "parts" / "part_locs.txt", rows)
     return root
@@ -126,12 +141,12 @@ def write_coco(root: Path, kind: str, split: str, annotations: list[dict[str, An
 
 
 def write_imagenet(root: Path) -> Path:
-    """Two classes; train holds a PNG called .JPEG, val a grayscale and a CMYK JPEG."""
+    """Two classes; train holds a PNG called .JPEG, val a grayscale and a CMYK JPEG, and one with broken EXIF."""
     save(root / "train/n02105855/n02105855_2933.JPEG", noise(40, 60, 1), file_format="PNG")
     save(root / "train/n01440764/n01440764_1.JPEG", noise(40, 60, 2))
     save(root / "val/n01440764/ILSVRC2012_val_00000002.JPEG", noise(40, 60, 3), "L")
     save(root / "val/n01440764/ILSVRC2012_val_00000001.JPEG", noise(60, 40, 4), "CMYK")
-    save(root / "val/n02105855/ILSVRC2012_val_00000003.JPEG", noise(50, 50, 5))
+    broken_exif(save(root / "val/n02105855/ILSVRC2012_val_00000003.JPEG", noise(50, 50, 5)))
     return root
 
 

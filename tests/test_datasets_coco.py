@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,11 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         coco.part_patches(tmp_path, distance="far")
 
 
+IDS = itertools.count(1)
+
+
 def thing(image_id: int, category: int, bbox: list[float], *, crowd: int = 0) -> dict[str, Any]:
-    return {"id": image_id * 10, "image_id": image_id, "category_id": category, "bbox": bbox, "iscrowd": crowd}
+    return {"id": next(IDS), "image_id": image_id, "category_id": category, "bbox": bbox, "iscrowd": crowd}
 
 
 def test_object_crops_are_squares_around_boxes(tmp_path: Path) -> None:

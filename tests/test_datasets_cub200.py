@@ -20,7 +20,7 @@ POINTS = [
     (2, 14, 20.0, 120.0, 1),  # exactly 40 px from the leg: both dropped
     (3, 11, 70.0, 70.0, 1),  # alone
 ]
-FILES = {i: f"CUB_200_2011/images/00{i}.Bird_{i}/Bird_{i}_000{i}.jpg" for i in (1, 2, 3)}
+FILES = {i: f"CUB_200_2011/images/{200 - i}.Bird_{i}/Bird_{i}_000{i}.jpg" for i in (1, 2, 3)}
 
 
 def test_patches_by_image_then_part(tmp_path: Path) -> None:
@@ -64,10 +64,10 @@ def test_views_of_patches_render_with_black_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("images.txt", "2 002", "22 002", ": expected image 2 of part_locs.txt"),
+        ("images.txt", "2 198", "22 198", ": expected image 2 of part_locs.txt"),
         (
             "images.txt",
-            "1 001.Bird_1/Bird_1_0001.jpg",
+            "1 199.Bird_1/Bird_1_0001.jpg",
             "1",
             ": cannot be read (line 1: expected an id and a name, got '1')",
         ),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from suite.datasets import views as module
-from suite.datasets.views import View, ViewSet, render
+from suite.datasets.views import View, ViewSet, by_image, render
 from suite.errors import DatasetError
 from tests.lookalikes import noise, save, truncate
 
@@ -22,36 +22,55 @@ def pixels(views: ViewSet, **how: int) -> np.ndarray:
     return np.concatenate([batch for _, batch in render(views.views, "square", 16, **how)])
 
 
+def crop_of(view: View) -> np.ndarray:
+    """The view by PIL alone."""
+    with Image.open(view.image) as image:  # type: ignore[arg-type]
+        return np.asarray(image.crop(view.box).resize((16, 16), Image.Resampling.BICUBIC))
+
+
 def test_pixels_and_order_depend_neither_on_workers_nor_on_batches(tmp_path: Path) -> None:
     views = make(tmp_path)
-    expected = [
-        Image.open(v.image).crop(v.box).resize((16, 16), Image.Resampling.BICUBIC)  # type: ignore[arg-type]
-        for v in views.views
-    ]
+    expected = [crop_of(view) for view in views.views]
     for workers, batch_size in ((1, 256), (1, 7), (3, 64)):
         found = pixels(views, workers=workers, batch_size=batch_size)
         np.testing.assert_array_equal(found, np.stack(expected))
 
 
-def test_batches_are_full_and_say_where_they_start() -> None:
+def test_batches_are_full_and_say_whose_they_are() -> None:
     views = [View(noise(8, 8, i)) for i in range(10)]
     batches = list(render(views, "square", 4, batch_size=4, workers=2))
-    assert [(start, batch.shape, batch.dtype) for start, batch in batches] == [
-        (0, (4, 4, 4, 3), np.uint8),
-        (4, (4, 4, 4, 3), np.uint8),
-        (8, (2, 4, 4, 3), np.uint8),
+    assert [(indices.tolist(), batch.shape, batch.dtype) for indices, batch in batches] == [
+        ([0, 1, 2, 3], (4, 4, 4, 3), np.uint8),
+        ([4, 5, 6, 7], (4, 4, 4, 3), np.uint8),
+        ([8, 9], (2, 4, 4, 3), np.uint8),
     ]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_an_image_is_decoded_once_whatever_its_boxes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+@pytest.mark.parametrize("scattered", [False, True])
+def test_an_image_is_opened_once_whatever_its_boxes_and_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, scattered: bool
 ) -> None:
-    views, decoded = make(tmp_path), []
-    read = module.read_rgb
-    monkeypatch.setattr(module, "read_rgb", lambda path: decoded.append(path.name) or read(path))
-    pixels(views, workers=workers, batch_size=16)
-    assert sorted(decoded) == [f"{i}.png" for i in range(5)]
+    views, opened = make(tmp_path), []
+    if scattered:  # as COCO lists people
+        views = views.subset(np.random.default_rng(0).permutation(len(views)))
+    expected = [crop_of(view) for view in views.views]
+    open_file = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(path.name) or open_file(path))
+    found = np.empty((len(views), 16, 16, 3), np.uint8)
+    for indices, batch in render(views.views, "square", 16, batch_size=16, workers=workers):
+        found[indices] = batch
+    assert sorted(opened) == [f"{i}.png" for i in range(5)]
+    np.testing.assert_array_equal(found, np.stack(expected))
+
+
+def test_views_of_an_image_come_together_images_in_the_order_of_their_first_view() -> None:
+    one, two = noise(4, 4, 1), noise(4, 4, 2)
+    views = [View(Path("b")), View(one), View(Path("a")), View(Path("b")), View(two), View(one)]
+    assert by_image(views).tolist() == [0, 3, 1, 5, 2, 4]
+    assert by_image([]).tolist() == []
+    many = [View((one, two)[i % 2]) for i in range(400)]
+    assert by_image(many).tolist() == [*range(0, 400, 2), *range(1, 400, 2)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -6,13 +6,15 @@ Files: `annotations/person_keypoints_<split>.json`, `annotations/instances_<spli
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools.coco import COCO
 
-from suite.datasets.files import RESTORE, column, damaged, home, read_json, rows_of
+from suite.datasets.files import RESTORE, column, damaged, home, no_collection, read_json, rows_of
 from suite.datasets.parts import Floats, Ints, PartPatch, nearest_distances, part_boxes
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
@@ -24,6 +26,7 @@ SPLITS = ("train2017", "val2017")
 DISTANCES = ("id", "person", "image")
 
 
+@no_collection()
 def part_patches(
     root: Path, split: str = "train2017", *, keypoint_box: str = "half", distance: str = "id"
 ) -> list[PartPatch]:
@@ -47,7 +50,7 @@ def part_patches(
     """
     if distance not in DISTANCES:
         raise unknown("coco-distance", distance, DISTANCES)
-    index = _Index.read(root, "person_keypoints", split)
+    index = Index.read(root, "person_keypoints", split)
     _check_parts(index)
     keypoints = index.numbers("keypoints", 51).reshape(-1, 17, 3)[:, [number - 1 for number in PARTS]]
     visible = keypoints[..., 2] == 2
@@ -59,10 +62,12 @@ def part_patches(
     if kept.size == 0:
         raise DatasetError(f"{index.path}: expected part patches, found none: {RESTORE}")
     names = tuple(PARTS.values())
+    files = {image_id: index.file(image_id) for image_id in np.unique(image_ids[kept]).tolist()}
     rows = zip(image_ids[kept].tolist(), labels[kept].tolist(), boxes.tolist(), strict=True)
-    return [PartPatch(index.file(i), tuple(box), label, names[label], i) for i, label, box in rows]
+    return [PartPatch(files[i], tuple(box), label, names[label], i) for i, label, box in rows]
 
 
+@no_collection()
 def object_crops(root: Path, split: str = "val2017") -> ViewSet:
     """Square crops around objects that are not crowds, labelled by category, in the order of annotations.
 
@@ -74,7 +79,7 @@ def object_crops(root: Path, split: str = "val2017") -> ViewSet:
         RequestError: unknown split.
         DatasetError: a file is missing or breaks its format, or no crop is left.
     """
-    index = _Index.read(root, "instances", split)
+    index = Index.read(root, "instances", split)
     boxes = index.numbers("bbox", 4)
     crowd = np.array([row.get("iscrowd", 0) for row in index.annotations], dtype=bool)
     longer = boxes[:, 2:].max(axis=1)
@@ -90,27 +95,55 @@ def object_crops(root: Path, split: str = "val2017") -> ViewSet:
 
 
 @dataclass(frozen=True)
-class _Index:
-    """One annotation file."""
+class Index:
+    """One annotation file, indexed by pycocotools.
+
+    Attributes:
+        path: the file.
+        images: its rows, in its order.
+        annotations: its rows, in its order, each with an id of its own.
+        categories: its rows.
+        folder: where the images lie.
+        names: image id -> file name.
+    """
 
     path: Path
+    images: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
     categories: list[dict[str, Any]]
-    files: dict[int, Path]
+    folder: Path
+    names: dict[int, str]
 
     @classmethod
-    def read(cls, root: Path, kind: str, split: str) -> _Index:
+    def read(cls, root: Path, kind: str, split: str) -> Index:
+        """Read `annotations/<kind>_<split>.json`.
+
+        Raises:
+            RequestError: unknown split.
+            DatasetError: the file is missing, is not in COCO's format, or two annotations share an id.
+        """
         if split not in SPLITS:
             raise unknown("split of coco", split, SPLITS)
         path = root / "annotations" / f"{kind}_{split}.json"
         document = read_json(path)
-        images = rows_of(document, "images", path)
-        folder = home(root, "images") / split
-        names = (column(images, key, f"{path}: images") for key in ("id", "file_name"))
-        files = {image_id: folder / name for image_id, name in zip(*names, strict=True)}
-        return cls(path, rows_of(document, "annotations", path), rows_of(document, "categories", path), files)
+        images, annotations, categories = (rows_of(document, k, path) for k in ("images", "annotations", "categories"))
+        for key, rows in (("annotations", annotations), ("categories", categories)):
+            column(rows, "id", f"{path}: {key}")
+        ids, names = (column(images, key, f"{path}: images") for key in ("id", "file_name"))
+        api = COCO()
+        api.dataset = document
+        try:
+            with contextlib.redirect_stdout(None):  # it reports its progress
+                api.createIndex()
+        except KeyError as error:
+            raise damaged(path, f"annotations: expected {error} in each") from error
+        if len(api.anns) < len(annotations):
+            raise damaged(path, f"expected an id of its own for each of {len(annotations):,} annotations")
+        folder, named = home(root, "images") / split, dict(zip(ids, names, strict=True))
+        return cls(path, images, api.loadAnns(api.getAnnIds()), api.loadCats(api.getCatIds()), folder, named)
 
     def column(self, key: str) -> list[Any]:
+        """`key` of every annotation."""
         return column(self.annotations, key, f"{self.path}: annotations")
 
     def numbers(self, key: str, width: int) -> Floats:
@@ -121,9 +154,10 @@ class _Index:
             raise damaged(self.path, f"annotations: {key!r}: expected {width} number(s) in each") from error
 
     def file(self, image_id: int) -> Path:
-        if image_id not in self.files:
+        """The file of an image that an annotation is on."""
+        if image_id not in self.names:
             raise damaged(self.path, f"an annotation is on image {image_id}, which 'images' does not list")
-        return self.files[image_id]
+        return self.folder / self.names[image_id]
 
 
 def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance: str) -> Floats:
@@ -135,7 +169,7 @@ def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance
     return nearest_distances(np.column_stack([centres, ids.astype(np.float64)]), image_ids)
 
 
-def _check_parts(index: _Index) -> None:
+def _check_parts(index: Index) -> None:
     """The keypoint numbers above mean what they should, where the file names them."""
     names = index.categories[0].get("keypoints", [])
     for number, part in PARTS.items():
@@ -144,7 +178,7 @@ def _check_parts(index: _Index) -> None:
             raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {found!r}")
 
 
-def _categories(index: _Index) -> tuple[Ints, tuple[str, ...]]:
+def _categories(index: Index) -> tuple[Ints, tuple[str, ...]]:
     """Labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
     ids, names = (column(index.categories, key, f"{index.path}: categories") for key in ("id", "name"))
     named = dict(sorted(zip(ids, names, strict=True)))

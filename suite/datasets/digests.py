@@ -48,6 +48,19 @@ def file_keys(paths: Sequence[Path]) -> list[str]:
         return list(pool.map(_content_key, paths, stats))
 
 
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The digest (hex) of a file's content.
+
+    Raises:
+        DatasetError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
 def digest(root: Path) -> str:
     """SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
 
@@ -95,8 +108,4 @@ def _content_key(path: Path, stat: os.stat_result) -> str:
 
 @lru_cache(maxsize=2**16)  # many view sets share their images; a rewritten file has another time or size
 def _hash(path: Path, _size: int, _mtime_ns: int) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise damaged(path, error) from error
+    return file_digest(path)

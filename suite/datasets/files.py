@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import numpy.typing as npt
 
 from suite.errors import DatasetError
 
-RESTORE = "restore it (`python -m suite render` writes the mini data, README.md tells where the real data is)"
+RESTORE = "restore it (`python -m suite plan` tells where from; `python -m suite render` draws the mini data)"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -42,6 +45,21 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise damaged(path, f"expected a JSON object, got {type(document).__name__}")
     return document
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Without Python's garbage collector, which looks through millions of new lists over and over.
+
+    Nothing that a reader builds is garbage until it returns.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:

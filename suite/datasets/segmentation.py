@@ -76,10 +76,10 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
         raise unknown("segmentation dataset", name, list(CLASSES))
     if split not in SPLITS:
         raise unknown(f"split of {name}", split, SPLITS)
-    images, masks = _folders(name, root, split)
+    images, masks = folders(name, root, split)
     records = []
     for image in images_under(images, (".jpg",)):
-        mask = masks / image.relative_to(images).with_suffix(".png")
+        mask = mask_of(image, images, masks)
         if not mask.is_file():
             raise DatasetError(f"{mask}: expected the mask of {image.name}, found nothing: {RESTORE}")
         records.append((image, mask))
@@ -119,8 +119,13 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = True) -
     return table[raw]
 
 
-def _folders(name: str, root: Path, split: str) -> tuple[Path, Path]:
-    """Folders of the images and of the masks."""
+def mask_of(image: Path, images: Path, masks: Path) -> Path:
+    """Where the mask of an image must be: the same relative path, `.png`."""
+    return masks / image.relative_to(images).with_suffix(".png")
+
+
+def folders(name: str, root: Path, split: str) -> tuple[Path, Path]:
+    """Folders of a split's images and of its masks."""
     if name in {"ade20k", "ade20k_object"}:
         folder, long = home(root, _SCENE_PARSING), {"train": "training", "val": "validation"}[split]
         return folder / "images" / long, folder / "annotations" / long

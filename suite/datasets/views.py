@@ -42,7 +42,7 @@ class ViewSet:
     """N labelled views, in the order in which an experiment sees them.
 
     Attributes:
-        views: N views; those of one image should be neighbours, since only neighbours share its decoding.
+        views: N views.
         labels: (N,) index into `class_names`.
         class_names: one per class, also for a class that no view has.
     """
@@ -80,8 +80,10 @@ class ViewSet:
 
 def render(
     views: Sequence[View], transform: str, size: int, *, batch_size: int = 256, workers: int | None = None
-) -> Iterator[tuple[int, Pixels]]:
-    """Decode, crop and resize views, batch by batch; consecutive views of an image decode it once.
+) -> Iterator[tuple[npt.NDArray[np.int64], Pixels]]:
+    """Decode, crop and resize views, batch by batch, all views of an image together: each is decoded once.
+
+    COCO lists the people of an image far apart, so the batches' order is that of `by_image`.
 
     Args:
         views: N views.
@@ -91,23 +93,32 @@ def render(
         workers: threads; None for one per core. Neither pixels nor order depend on it.
 
     Yields:
-        Index of the batch's first view, and (B, size, size, 3) pixels.
+        (B,) indices of the batch's views, and (B, size, size, 3) pixels.
 
     Raises:
         RequestError: unknown transform.
         DatasetError: an image cannot be read.
     """
     work = partial(_draw, transform=transform_named(transform), size=size)
+    order = by_image(views)
     waiting: list[Pixels] = []
     start = 0
-    for image in _in_order(work, _pieces(views), workers or os.cpu_count() or 1):
+    for image in _in_order(work, _pieces([views[i] for i in order]), workers or os.cpu_count() or 1):
         waiting.extend(image)
         while len(waiting) >= batch_size:
-            yield start, np.stack(waiting[:batch_size])
+            yield order[start : start + batch_size], np.stack(waiting[:batch_size])
             start += batch_size
             del waiting[:batch_size]
     if waiting:
-        yield start, np.stack(waiting)
+        yield order[start:], np.stack(waiting)
+
+
+def by_image(views: Sequence[View]) -> npt.NDArray[np.int64]:
+    """(N,) indices of views such that those of an image are neighbours, images in the order of their first view."""
+    rank: dict[object, int] = {}
+    keys = (view.image if isinstance(view.image, Path) else id(view.image) for view in views)
+    ranks = [rank.setdefault(key, len(rank)) for key in keys]
+    return np.argsort(np.array(ranks, dtype=np.int64), kind="stable")
 
 
 def _key(view: View, keys: dict[Path, str]) -> str:

@@ -1,0 +1,101 @@
+"""The datasets and checkpoints that a request needs, each with its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.datasets import DATASETS, dataset_root, require
+from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.files import find_file
+from suite.errors import CheckpointError, DatasetError
+from suite.fetch.catalogue import download_size, how_to_get, sources
+from suite.request import Request
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A dataset or a checkpoint.
+
+    Attributes:
+        kind: `data` or `weights`.
+        name: as it is asked for.
+        title: for people.
+        there: whether it can be used.
+        place: where it lies, or where it is expected.
+        size: bytes to download; None where unknown, or where nothing is to be downloaded.
+        how: how to get it, in one line; empty where it is there.
+        cells: the cells that cannot be measured without it.
+        experiments: the experiments that they belong to.
+    """
+
+    kind: str
+    name: str
+    title: str
+    there: bool
+    place: Path
+    size: int | None
+    how: str
+    cells: frozenset[str]
+    experiments: tuple[str, ...]
+
+
+def pieces(request: Request) -> list[Piece]:
+    """Everything a request needs, datasets first, in the order of the profile."""
+    tasks = list(request.tasks())
+    datasets = [name for name in request.profile.datasets if any(task[1] == name for task in tasks)]
+    specs = [spec for spec in request.encoders if needs_file(spec)]
+    return [*(dataset(request, name) for name in datasets), *(checkpoint(request, spec) for spec in specs)]
+
+
+def dataset(request: Request, name: str) -> Piece:
+    """A dataset's state: there if its folder holds something; whether that is right, `verify data` tells."""
+    root = dataset_root(request.data, name)
+    try:
+        require(root, name)
+        there = True
+    except DatasetError:
+        there = False
+    drawn = request.profile.name == "mini"
+    cells, experiments = _blocked(request, dataset=name)
+    size = None if there or drawn else download_size(name)
+    how = "" if there else "drawn on the spot by make reproduce" if drawn else how_to_get(name)
+    return Piece("data", name, DATASETS[name].title, there or drawn, root, size, how, cells, experiments)
+
+
+def checkpoint(request: Request, spec: str) -> Piece:
+    """A checkpoint's state: there if a file of a name that is looked for is; reading it is for the run."""
+    name, _, file = spec.partition("@")
+    method = CATALOGUE.get(name)
+    cells, experiments = _blocked(request, spec=spec)
+    title = method.title if method else name
+    if file or method is None:
+        path = Path(file)
+        how = "" if path.is_file() else "the file that was named does not exist"
+        return Piece("weights", spec, title, path.is_file(), path, None, how, cells, experiments)
+    try:
+        path = find_file(method, request.weights)
+    except CheckpointError:
+        place = request.weights / method.sources[0].file_name
+        return Piece("weights", spec, title, False, place, download_size(name), how_to_get(name), cells, experiments)
+    return Piece("weights", spec, title, True, path, None, "", cells, experiments)
+
+
+def needs_file(spec: str) -> bool:
+    """Whether an encoder has a file: the floors have none, and a factory or a bare timm name sees to itself."""
+    return spec in CATALOGUE or "@" in spec
+
+
+def total_download(missing: Sequence[Piece]) -> tuple[int, int]:
+    """Bytes to download, a file that two datasets share counted once; and how many files nobody states the size of."""
+    names = [piece.name for piece in missing if piece.size is not None or piece.name in {*DATASETS, *CATALOGUE}]
+    files = {file for name in names for file in sources(name)}
+    return sum(file.size or 0 for file in files), sum(file.size is None for file in files)
+
+
+def _blocked(request: Request, *, dataset: str = "", spec: str = "") -> tuple[frozenset[str], tuple[str, ...]]:
+    """Cells and experiments that need a piece."""
+    tasks = [task for task in request.tasks() if dataset in {"", task[1]} and spec in {"", task[2]}]
+    cells = {str(cell) for task in tasks for cell in task[0].cells(task[1], request.key(*task).method)}
+    return frozenset(cells), tuple(dict.fromkeys(experiment.name for experiment, _, _ in tasks))

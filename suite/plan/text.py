@@ -1,0 +1,72 @@
+"""A plan as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tabulate import tabulate
+
+from suite.plan.pieces import Piece, total_download
+from suite.request import Request
+
+
+def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]) -> str:
+    """The plan in full.
+
+    Args:
+        request: what is asked for.
+        found: its pieces.
+        verified: dataset -> what `verify data` said of it.
+    """
+    rows = [
+        (piece.kind, piece.name, _state(piece, verified), _size(piece), len(piece.cells), _where(piece))
+        for piece in found
+    ]
+    headers = ("", "needed", "state", "download", "cells", "how to get it")
+    lines = [
+        f"{request.profile.title}: {len(request.wanted()):,} cells asked for",
+        "",
+        tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "left", "right", "right", "left")),
+        "",
+        *_summary(request, found),
+    ]
+    return "\n".join(lines)
+
+
+def _summary(request: Request, found: Sequence[Piece]) -> list[str]:
+    if request.profile.name == "mini" and all(piece.there for piece in found):
+        return ["Nothing to download: the mini study draws its data on the spot and carries its checkpoints with it."]
+    missing = [piece for piece in found if not piece.there]
+    if not missing:
+        return ["Everything is there. Whether it is right: python -m suite verify data"]
+    known, unknown = total_download(missing)
+    size = f"{_bytes(known)} to download" + (f", and {unknown} files of unknown size" if unknown else "")
+    blocked = frozenset[str]().union(*(piece.cells for piece in missing))
+    asked = len(request.wanted())
+    lines = [f"{len(missing)} missing: {size}; {len(blocked):,} of {asked:,} cells cannot be measured without them."]
+    for piece in missing:
+        if piece.kind == "data":
+            lines.append(f"  without {piece.name}: no {', '.join(piece.experiments)} on it")
+    encoders = [piece.name for piece in missing if piece.kind == "weights"]
+    return [*lines, f"  without their weights: nothing of {', '.join(encoders)}"] if encoders else lines
+
+
+def _state(piece: Piece, verified: Mapping[str, str]) -> str:
+    if piece.there and piece.how:
+        return "drawn when run"
+    return verified.get(piece.name, "there") if piece.there else "missing"
+
+
+def _size(piece: Piece) -> str:
+    if piece.there:
+        return ""
+    return "unknown" if piece.size is None else _bytes(piece.size)
+
+
+def _where(piece: Piece) -> str:
+    return piece.how or str(piece.place)
+
+
+def _bytes(size: int) -> str:
+    """`1_150_585_339` -> `1.2 GB`."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

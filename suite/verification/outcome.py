@@ -1,0 +1,118 @@
+"""What a check found: its status, its sentence, and every problem counted, the first few of each kind listed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+Status = Literal["passed", "warning", "no reference", "missing", "failed"]
+"""From best to worst. `no reference`: nothing is published to compare with; `missing`: nothing there to check."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+LISTED = 10
+"""Problems of one kind that are listed; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one subject.
+
+    Attributes:
+        subject: what was checked: a dataset, `environment`, ...
+        name: what about it, e.g. `splits`.
+        status: see `Status`.
+        detail: one sentence.
+        problems: the first ones of each kind, each naming its file.
+        count: how many problems there are in all.
+    """
+
+    subject: str
+    name: str
+    status: Status
+    detail: str
+    problems: tuple[str, ...] = ()
+    count: int = 0
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether nothing is wrong and nothing is missing; a warning is acceptable unless the user is strict."""
+        return self.status in {"passed", "warning", "no reference"}
+
+    def text(self) -> str:
+        """The check in lines of text, its problems below it."""
+        lines = [f"{self.subject} {self.name}: {self.status}: {self.detail}", *(f"  {p}" for p in self.problems)]
+        hidden = self.count - len(self.problems)
+        return "\n".join([*lines, f"  ... and {hidden:,} more"] if hidden else lines)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> Check:
+        """What `record` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        if record["status"] not in STATUSES:
+            raise ValueError(record["status"])
+        fields = {name: record[name] for name in ("subject", "name", "status", "detail", "count")}
+        return cls(**fields, problems=tuple(record["problems"]))
+
+
+@dataclass
+class Findings:
+    """Collects what one check finds; `check` sums it up."""
+
+    said: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    warned: bool = False
+    without_reference: bool = False
+
+    def say(self, sentence: str) -> None:
+        """What was looked at, for the line of a check that passed too."""
+        self.said.append(sentence)
+
+    def problem(self, kind: str, text: str) -> None:
+        """Something is wrong; of each kind `LISTED` are listed, and all are counted."""
+        self.kinds[kind] += 1
+        if self.kinds[kind] <= LISTED:
+            self.problems.append(text)
+
+    def warn(self, text: str) -> None:
+        """Something a reader should know, and that need not be wrong."""
+        self.warned = True
+        self.said.append(text)
+
+    def no_reference(self, text: str) -> None:
+        """There is nothing to compare with."""
+        self.without_reference = True
+        self.said.append(text)
+
+    def check(self, subject: str, name: str) -> Check:
+        """The check, `failed` if there is a problem."""
+        count = self.kinds.total()
+        if count:
+            kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items())
+            return Check(subject, name, "failed", kinds, tuple(self.problems), count)
+        status: Status = "warning" if self.warned else "no reference" if self.without_reference else "passed"
+        return Check(subject, name, status, "; ".join(self.said) or "nothing wrong")
+
+
+def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
+    """1 something is wrong; 2 something is missing; 0 otherwise. If strict, only `passed` is right."""
+    statuses = {check.status for check in checks}
+    if "failed" in statuses or (strict and statuses & {"warning", "no reference"}):
+        return 1
+    return 2 if "missing" in statuses else 0
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """How many checks came out how, worst first."""
+    counts = Counter(check.status for check in checks)
+    worst_first = [f"{counts[status]} {status}" for status in reversed(STATUSES) if counts[status]]
+    return f"{len(checks)} checks: {', '.join(worst_first)}"

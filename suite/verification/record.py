@@ -1,0 +1,105 @@
+"""The outcome as a file: written by `verify` and by `pytest checks`, taken into a run, read by its report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from suite.datasets import digest, require
+from suite.errors import DatasetError
+from suite.results import write_json
+from suite.verification.outcome import Check
+from suite.verification.subject import Subject
+
+FILE = "verification.json"
+SCHEMA = 1
+
+
+def digests_of(subjects: Sequence[Subject]) -> dict[str, str]:
+    """Dataset -> the digest by which results know their data, so that a report can tell whether it is still so."""
+    found = {}
+    for subject in subjects:
+        with contextlib.suppress(DatasetError):  # a folder or file that cannot be read is for a check to say
+            found[subject.name] = digest(require(subject.root, subject.name))
+    return found
+
+
+def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], how: Mapping[str, Any]) -> None:
+    """Write the outcome; what the file says of other subjects stays.
+
+    Args:
+        path: the file.
+        checks: what was found.
+        data: dataset -> digest of what was checked.
+        how: profile, sample, seed.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    record = read(path) or {"schema": SCHEMA, "subjects": {}}
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    for name in dict.fromkeys(check.subject for check in checks):
+        record["subjects"][name] = {
+            "finished": finished,
+            "how": dict(how),
+            "digest": data.get(name),
+            "checks": [check.record() for check in checks if check.subject == name],
+        }
+    write_json(path, record)
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The outcome in a file; None where there is none that can be read."""
+    try:
+        record = json.loads(path.read_bytes())
+        for subject in record["subjects"].values():
+            list(map(Check.parse, subject["checks"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return dict(record) if record.get("schema") == SCHEMA else None
+
+
+def take_along(data: Path, run: Path, names: Sequence[str]) -> None:
+    """Copy what is known of a run's datasets from the data folder into the run, so that the run explains itself.
+
+    Raises:
+        StorageError: the run folder cannot be written.
+    """
+    known, own = read(data / FILE), read(run / FILE)
+    record = own or {"schema": SCHEMA, "subjects": {}}
+    fresh = {name: s for name, s in (known or {"subjects": {}})["subjects"].items() if name in names}
+    if fresh:
+        write_json(run / FILE, record | {"subjects": record["subjects"] | fresh})
+
+
+def verified(run: Path, digests: Mapping[str, str]) -> dict[str, str]:
+    """Dataset -> a sentence about its verification, for the datasets whose results were made from other data too.
+
+    Args:
+        run: a run folder.
+        digests: dataset -> digest of the data that the results were made from.
+    """
+    subjects = (read(run / FILE) or {"subjects": {}})["subjects"]
+    return {name: _sentence(subjects[name], data) for name, data in sorted(digests.items()) if name in subjects}
+
+
+def sayings(path: Path) -> dict[str, str]:
+    """Dataset -> what its verification came to, whatever has happened to it since."""
+    subjects = (read(path) or {"subjects": {}})["subjects"]
+    return {name: _sentence(subject, subject["digest"]) for name, subject in subjects.items()}
+
+
+def _sentence(subject: Mapping[str, Any], data: str) -> str:
+    checks = list(map(Check.parse, subject["checks"]))
+    wrong = [check for check in checks if not check.acceptable]
+    day = subject["finished"][:10]
+    if subject["digest"] != data:
+        return f"checked on {day}, but the data were others then"
+    if wrong:
+        return f"checked on {day}: {wrong[0].name}: {wrong[0].detail}"
+    sample = subject["how"].get("sample")
+    return f"verified on {day}, {'every image' if sample is None else f'a sample of {sample}'} opened"
