@@ -91,6 +91,8 @@ def test_moving_an_encoder_moves_its_resized_positions(encoders, tmp_path):
         ({}, (1, 3, 50, 48), "expected (B, 3, H, W) with H and W multiples of 8, got (1, 3, 50, 48)"),
         ({}, (1, 1, 48, 48), "expected (B, 3, H, W) with H and W multiples of 8, got (1, 1, 48, 48)"),
         ({}, (3, 48, 48), "expected (B, 3, H, W) with H and W multiples of 8, got (3, 48, 48)"),
+        ({}, (0, 3, 48, 48), "expected (B, 3, H, W) with H and W multiples of 8, got (0, 3, 48, 48)"),
+        ({}, (1, 3, 48, 0), "expected (B, 3, H, W) with H and W multiples of 8, got (1, 3, 48, 0)"),
         ({"layers": (0, 4)}, (1, 3, 48, 48), "expected 0 to 3, got [4]"),
         ({"layers": (-1,)}, (1, 3, 48, 48), "expected 0 to 3, got [-1]"),
     ],
@@ -100,6 +102,46 @@ def test_what_an_encoder_cannot_do_is_said(encoders, keywords, shape, expected):
         encoders["mae"](torch.zeros(shape), **keywords)
     where = "layers" if keywords else "images"
     assert str(caught.value) == f"mae: {where}: {expected}"
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_images_of_another_type_or_device_are_an_error(encoders, spec):
+    with pytest.raises(RequestError) as caught:
+        encoders[spec](torch.zeros(1, 3, 48, 48, dtype=torch.uint8))
+    assert str(caught.value) == (
+        f"{spec}: images: expected floating point, normalised with mean and std, got torch.uint8"
+    )
+    with pytest.raises(RequestError, match=rf"^{spec}: images: expected on cpu, got on meta; move one$"):
+        encoders[spec](torch.zeros(1, 3, 48, 48, device="meta"))
+
+
+@pytest.mark.parametrize("spec", METHODS)
+def test_autocast_changes_precision_and_neither_the_dtype_nor_what_comes_after(encoders, spec):
+    encoder = encoders[spec]
+    encoder.trunk._placed.clear()
+    keywords = {"layers": (1,), "project": encoder.has_projector}
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = encoder(images(), **keywords)
+    single = encoder(images(), **keywords)
+    encoder.trunk._placed.clear()
+    assert torch.equal(encoder(images(), **keywords).patches, single.patches)
+    for field in ("cls", "patches", "projected"):
+        if getattr(single, field) is not None:
+            assert getattr(mixed, field).dtype == torch.float32
+    assert mixed.layers[1].dtype == torch.float32
+    difference = (mixed.patches - single.patches).std() / single.patches.std()
+    assert 1e-4 < difference < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("spec", METHODS)
+def test_half_precision_encoders_return_half_precision(tmp_path, spec, dtype):
+    write(spec, tmp_path / f"{spec}.pth")
+    encoder = load_encoder(spec, weights=tmp_path, dtype=dtype)
+    out = encoder(images(1, 64, 48), layers=(3,), project=encoder.has_projector)
+    tensors = [out.cls, out.patches, out.layers[3], *([out.projected] if encoder.has_projector else [])]
+    assert {tensor.dtype for tensor in tensors} == {dtype}
+    assert all(torch.isfinite(tensor).all() for tensor in tensors)
 
 
 def test_projecting_without_a_projector_is_an_error(encoders):
@@ -201,10 +243,14 @@ def test_register_tokens_are_dropped_and_a_missing_class_token_is_the_mean_patch
             "encoder 'timm:vit_enormous': timm has no model 'vit_enormous'; see timm.list_models('vit_*')",
         ),
         ("timm:resnet18@x", "encoder 'timm:resnet18@x': not a plain vision transformer; wrap it in a factory"),
-        ("no_such_module:make", "encoder 'no_such_module:make': No module named 'no_such_module'"),
+        (
+            "no_such_module:make",
+            "encoder 'no_such_module:make': no module 'no_such_module'; "
+            "it has to be in the current folder or on PYTHONPATH",
+        ),
         ("math:pi", "encoder 'math:pi': expected a function, got float"),
-        ("math:make", "encoder 'math:make': module 'math' has no attribute 'make'"),
-        ("builtins:dict", "encoder 'builtins:dict': expected the factory to return an Encoder, got dict"),
+        ("math:make", "encoder 'math:make': module 'math' has no attribute 'make'; expected MODULE:FUNCTION"),
+        ("builtins:dict", "encoder 'builtins:dict': expected the factory to return an Encoder or a module, got dict"),
     ],
 )
 def test_a_user_s_encoder_that_is_none(spec, expected):
@@ -221,7 +267,8 @@ def test_timm_weights_that_cannot_be_fetched_ask_for_a_file(monkeypatch):
     with pytest.raises(CheckpointError) as caught:
         load_encoder("timm:test_vit")
     assert str(caught.value) == (
-        "encoder 'timm:test_vit': no pretrained weights (OSError); give a file: timm:test_vit@FILE"
+        "encoder 'timm:test_vit': no pretrained weights (OSError); give a file, timm:test_vit@FILE, "
+        "or try it untrained, timm:test_vit@random"
     )
 
 

@@ -5,6 +5,7 @@ from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.encoder import Encoder, Tokens
 from suite.encoders.load import load_encoder
 from suite.encoders.method import Layout, Method, Source
+from suite.encoders.wrap import wrap
 
 __all__ = [
     "BASE",
@@ -17,4 +18,5 @@ __all__ = [
     "Source",
     "Tokens",
     "load_encoder",
+    "wrap",
 ]

@@ -12,6 +12,8 @@ from torch import Tensor
 from suite.errors import CheckpointError
 
 _BIAS_TABLE = "rel_pos_bias.relative_position_bias_table"
+_OTHERS = {(192, 12): "ViT-Ti", (384, 12): "ViT-S", (1024, 24): "ViT-L", (1280, 32): "ViT-H"}
+_MOST_BLOCKS = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,16 @@ class Architecture:
                 f"{where}: expected a width that 32 divides and square grids of positions, "
                 f"got {telling[0]} {patch} and {table_name} {table}"
             )
-        blocks = {int(found[1]) for name in tensors if (found := re.match(r"blocks\.(\d+)\.", name))}
+        blocks = {found[1] for name in tensors if (found := re.match(r"blocks\.(\d+)\.", name))}
+        if len(blocks) > _MOST_BLOCKS:
+            raise CheckpointError(f"{where}: expected at most {_MOST_BLOCKS} blocks, got {len(blocks)}")
+        other = _OTHERS.get((patch[0], len(blocks)))
+        if other:
+            # MoCo v3's ViT-S has 12 heads, everybody else's 6, and no tensor of either says so
+            raise CheckpointError(
+                f"{where}: expected the paper's ViT-B (768 wide, 12 blocks), got a {other} ({patch[0]} wide, "
+                f"{len(blocks)} blocks); a file does not tell its number of heads: use timm:NAME@{where}"
+            )
         return cls(grid * patch[-1], patch[-1], patch[0], len(blocks), hidden[0] / patch[0])
 
 

@@ -1,61 +1,24 @@
-"""What a file of weights holds -> one network's tensors -> a module, exactly or not at all."""
+"""Tensors of a file -> a module: every one of them, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from suite.encoders.method import Layout, Method
-from suite.errors import CheckpointError, unknown
+from suite.errors import CheckpointError
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Tensors of one network in a file, under their full names, and the layout they were found by."""
-
-    layout: Layout
-    trunk: dict[str, Tensor]
-    head: dict[str, Tensor]
-
-
-def select(content: Mapping[str, object], method: Method, branch: str | None, where: str) -> Weights:
-    """Pick `method`'s network out of what `read_file` returned.
-
-    Args:
-        content: see `read_file`.
-        method: whose layouts to look for.
-        branch: "student" or "teacher" where the file may hold both; None for the catalogue's default.
-        where: starts the message of an error.
-
-    Raises:
-        RequestError: the method has no such branch.
-        CheckpointError: no layout of the method fits.
-    """
-    if branch is not None and branch not in method.branches:
-        raise unknown(f"branch of {method.name}", branch, method.branches or ("none",))
-    wanted = branch or (method.branches or ("",))[0]
-    layouts = [layout for layout in method.layouts if layout.branch == wanted]
-    for layout in layouts:
-        group = content.get(layout.top) if layout.top else content
-        if isinstance(group, Mapping) and layout.mark in group:
-            return _split(tensors_of(group, where, layout.ignore), layout)
-    expected = " or ".join(f"{layout.top}/{layout.mark}".lstrip("/") for layout in layouts)
-    got = _shown(sorted(map(str, content)))
-    raise CheckpointError(f"{where}: not in {method.title}'s layout: expected {expected}, got {got}")
 
 
 def tensors_of(group: object, where: str, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """The tensors of a dictionary from a file, less those whose names fit a pattern to ignore.
 
     Raises:
-        CheckpointError: it is no dictionary, or holds something else too.
+        CheckpointError: it is no dictionary, or holds something else than plain tensors.
     """
     if not isinstance(group, Mapping):
         raise CheckpointError(f"{where}: expected a dictionary of tensors, got {type(group).__name__}")
@@ -64,31 +27,28 @@ def tensors_of(group: object, where: str, ignore: tuple[str, ...] = ()) -> dict[
         for name, value in group.items()
         if not any(fnmatchcase(str(name), pattern) for pattern in ignore)
     }
-    others = [f"{name} ({type(value).__name__})" for name, value in kept.items() if not isinstance(value, Tensor)]
+    others = [f"{name} ({kind})" for name, value in kept.items() if (kind := _unusable(value))]
     if others:
-        raise CheckpointError(f"{where}: expected tensors, got {_shown(sorted(others))}")
+        raise CheckpointError(f"{where}: expected tensors, got {shown(sorted(others))}")
     return kept
 
 
 def undrawn(build: Callable[[], ModuleT]) -> ModuleT:
-    """A module whose tensors hold nothing yet, for `load_exactly`: drawing them first doubles the time to load."""
+    """A module without memory, for `load_exactly`: drawing weights first doubles the time to load."""
     with torch.device("meta"):
-        module = build()
-    module.to_empty(device="cpu")
-    for part in module.modules():
-        refill: Any = getattr(part, "init_non_persistent_buffers", None)
-        if refill is not None:
-            refill()
-    return module
+        return build()
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], where: str, prefix: str = "") -> None:
-    """Copy `tensors` into `module`; every tensor of either must have its like in the other.
+    """Put `tensors` into `module`; every tensor of either must have its like in the other.
+
+    A module without memory takes the tensors themselves, where they have its dtype; any other one copies them.
 
     Raises:
         CheckpointError: names the tensors that are missing, unexpected, misshapen or not finite.
     """
-    expected = {prefix + name: tuple(value.shape) for name, value in module.state_dict().items()}
+    state = module.state_dict()
+    expected = {prefix + name: tuple(value.shape) for name, value in state.items()}
     common = expected.keys() & tensors.keys()
     faults = {
         "missing": expected.keys() - tensors.keys(),
@@ -100,11 +60,15 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], where: str, p
         },
     }
     if not any(faults.values()):
-        faults = {"not finite": {name for name in common if not torch.isfinite(tensors[name]).all()}}
+        faults = {"not finite": {name for name in common if not _finite(tensors[name])}}
     if any(faults.values()):
-        listed = "; ".join(f"{kind} {_shown(sorted(names))}" for kind, names in faults.items() if names)
+        listed = "; ".join(f"{kind} {shown(sorted(names))}" for kind, names in faults.items() if names)
         raise CheckpointError(f"{where}: {listed}")
-    module.load_state_dict({name.removeprefix(prefix): value for name, value in tensors.items()})
+    without_memory = any(value.is_meta for value in state.values())
+    if without_memory:
+        _give_memory(module)
+    loaded = {name: tensors[prefix + name].to(value.dtype).contiguous() for name, value in state.items()}
+    module.load_state_dict(loaded, assign=without_memory)
 
 
 def strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -112,13 +76,36 @@ def strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items()}
 
 
-def _split(tensors: dict[str, Tensor], layout: Layout) -> Weights:
-    """Sort the tensors; one that belongs nowhere stays with the trunk, to be reported as unexpected."""
-    head = {name: value for name, value in tensors.items() if layout.head and name.startswith(layout.head)}
-    return Weights(layout, {name: value for name, value in tensors.items() if name not in head}, head)
-
-
-def _shown(names: list[str], most: int = 4) -> str:
-    """The first few names, and how many more there are."""
+def shown(names: list[str], most: int = 4) -> str:
+    """The first few names, each cut to a line's length, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    short = (name if len(name) <= 100 else f"{name[:99]}…" for name in names[:most])
+    return ", ".join(short).translate(dict.fromkeys(range(32), " ")) + more
+
+
+def _unusable(value: object) -> str:
+    """What a value is, if no weights of a network."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    # a sparse, quantised or memoryless tensor, or one number shown a billion times, is no weight matrix
+    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu" or value.is_complex():
+        return f"{str(value.layout).removeprefix('torch.')} {value.dtype} on {value.device}"
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"{tuple(value.shape)} out of {value.untyped_storage().nbytes()} bytes"
+    return ""
+
+
+def _finite(tensor: Tensor) -> bool:
+    # a sum is several times as fast, and finite only where every term is
+    if torch.isfinite(tensor.float().sum()):
+        return True
+    return bool(torch.isfinite(tensor.float()).all())
+
+
+def _give_memory(module: nn.Module) -> None:
+    """Room for every tensor of a module made on the "meta" device; timm fills its constant buffers."""
+    module.to_empty(device="cpu")
+    for part in module.modules():
+        refill: Any = getattr(part, "init_non_persistent_buffers", None)
+        if refill is not None:
+            refill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 
 import torch
@@ -43,7 +44,10 @@ class Encoder(nn.Module):
         mean: per channel, of images in [0, 1], subtracted by whoever prepares the images.
         std: per channel, divided by after that.
         digest: SHA-256 of names, shapes and float32 values of its tensors, whatever file they came in.
+        code: SHA-256 of a user's source files behind it; empty where all its code is this suite's or installed.
     """
+
+    code = ""
 
     def __init__(
         self,
@@ -95,33 +99,49 @@ class Encoder(nn.Module):
         """Encode a batch.
 
         Args:
-            images: (B, 3, H, W), normalised with `mean` and `std`; any H and W that `patch_size` divides.
+            images: (B, 3, H, W), B at least 1, normalised with `mean` and `std`; any H and W that `patch_size`
+                divides.
             layers: indices of the blocks whose raw outputs are wanted, from 0.
             project: also run the projector.
 
         Returns:
-            Tokens in the encoder's dtype, on its device.
+            Tokens in the encoder's dtype, also under autocast, on its device.
 
         Raises:
-            RequestError: an image size, a layer or a projection that this encoder does not have.
+            RequestError: images of another shape, type or device, or a layer or a projection that this encoder
+                does not have.
         """
-        self._check(images, layers, project)
+        kind = self._weight()
+        self._check(images, layers, project, kind)
         height, width = images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
         tokens, raw = self.trunk(images, layers)
+        projected = self.projector(tokens[:, 0]) if project and self.projector is not None else None
+        dtype = tokens.dtype if kind is None else kind.dtype
         return Tokens(
-            cls=tokens[:, 0],
-            patches=_on_grid(tokens, height, width),
-            projected=self.projector(tokens[:, 0]) if project and self.projector is not None else None,
-            layers={index: _on_grid(raw[index], height, width) for index in layers},
+            cls=tokens[:, 0].to(dtype),
+            patches=_on_grid(tokens.to(dtype), height, width),
+            projected=projected if projected is None else projected.to(dtype),
+            layers={index: _on_grid(raw[index].to(dtype), height, width) for index in layers},
         )
 
-    def _check(self, images: Tensor, layers: tuple[int, ...], project: bool) -> None:
-        fits = images.ndim == 4 and images.shape[1] == 3
+    def _weight(self) -> Tensor | None:
+        """Any one of its weights, which tells dtype and device; None where there are none."""
+        every = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor for tensor in every if tensor.is_floating_point()), None)
+
+    def _check(self, images: Tensor, layers: tuple[int, ...], project: bool, weight: Tensor | None) -> None:
+        fits = images.ndim == 4 and images.shape[1] == 3 and len(images) > 0
         if not fits or any(side == 0 or side % self.patch_size for side in images.shape[-2:]):
             raise RequestError(
                 f"{self.name}: images: expected (B, 3, H, W) with H and W multiples of {self.patch_size}, "
                 f"got {tuple(images.shape)}"
             )
+        if not images.is_floating_point():
+            raise RequestError(
+                f"{self.name}: images: expected floating point, normalised with mean and std, got {images.dtype}"
+            )
+        if weight is not None and images.device != weight.device:
+            raise RequestError(f"{self.name}: images: expected on {weight.device}, got on {images.device}; move one")
         beyond = [index for index in layers if not 0 <= index < self.depth]
         if beyond:
             raise RequestError(f"{self.name}: layers: expected 0 to {self.depth - 1}, got {beyond}")

@@ -1,30 +1,31 @@
-"""Files of weights, which are untrusted: found, and read without running anything in them."""
+"""Files of weights, which are untrusted: read without running anything in them, in memory they can account for."""
 
 from __future__ import annotations
 
-import argparse
-import re
-import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from suite.encoders.method import Method
+from suite.encoders.untrusted import is_zip, reason, unpickle
 from suite.errors import CheckpointError
+
+_PORTION = 32 * 2**20
 
 
 def find_file(method: Method, weights: Path) -> Path:
-    """The file of `method`: `weights` itself, or `<method>.pth` or an official name in that folder.
+    """The file of `method`: `weights` itself, or in that folder `<method>.pth`, .safetensors or an official name.
 
     Raises:
         CheckpointError: there is none.
     """
     if weights.is_file():
         return weights
-    names = [f"{method.name}.pth", *(source.file_name for source in method.sources)]
+    official = [source.file_name for source in method.sources]
+    names = [f"{method.name}.pth", f"{method.name}.safetensors", *official]
     for name in names:
         if (weights / name).is_file():
             return weights / name
@@ -37,35 +38,59 @@ def find_file(method: Method, weights: Path) -> Path:
 def read_file(path: Path) -> dict[str, object]:
     """Everything a .pth, .pth.tar or .safetensors file holds, on the CPU.
 
+    Tensors of files in today's formats show the file itself: what is not used is not read, and whoever keeps
+    one should copy it (`owned` does). Files from before PyTorch 1.6 are read whole.
+
     Raises:
         CheckpointError: it is missing, damaged, not a checkpoint, or holds code.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file of weights")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+        content = load_file(path) if path.suffix == ".safetensors" else unpickle(path)
     except Exception as error:  # whatever a damaged or hostile file makes of the reader, it is the file's fault
-        raise CheckpointError(f"{path}: cannot be read as weights: {_reason(error)}") from error
+        raise CheckpointError(f"{path}: cannot be read as weights: {reason(error)}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}")
     return content
 
 
-def _unpickle(path: Path) -> object:
-    # training dumps keep their arguments, and NumPy scalars of a schedule under the name NumPy 1 gave them
-    scalar: Any = np.float64(0).__reduce__()[0]
-    numpy_1 = (scalar, "numpy.core.multiarray.scalar")
-    allowed = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, scalar, numpy_1]
-    with torch.serialization.safe_globals(allowed):
-        # mapped where the format allows it, so that an optimizer beside the weights is never read
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+def owned(path: Path, tensors: dict[str, Tensor], again: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors picked out of a file, in memory of their own.
+
+    The file is mapped anew for every few of them: letting go of a mapping is what gives its memory back, and
+    with a single one every byte would be held twice.
+
+    Args:
+        path: the file.
+        tensors: some of what `read_file` returned for it.
+        again: reads the file anew and picks the same.
+
+    Raises:
+        CheckpointError: they are larger than the file, or it is not the same any more.
+    """
+    size, total = path.stat().st_size, sum(tensor.nbytes for tensor in tensors.values())
+    if total > size:
+        raise CheckpointError(f"{path}: cannot be read as weights: {total} bytes of tensors in a file of {size}")
+    if path.suffix != ".safetensors" and not is_zip(path):
+        return tensors
+    copies: dict[str, Tensor] = {}
+    for names in _portions(tensors):
+        tensors = again()
+        if not tensors.keys() >= set(names):
+            raise CheckpointError(f"{path}: was changed while it was read; try again")
+        copies |= {name: tensors[name].clone(memory_format=torch.contiguous_format) for name in names}
+    return copies
 
 
-def _reason(error: Exception) -> str:
-    """One line for a person: torch's own messages run to a page."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if refused:
-        return f"it asks for {refused[1]}, which weights have no need of; it may be malicious"
-    return f"it is damaged or no checkpoint ({type(error).__name__})"
+def _portions(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
+    """Their names, a few at a time: one large tensor or some 32 MiB."""
+    names: list[str] = []
+    taken = 0
+    for name, size in [(name, tensor.nbytes) for name, tensor in tensors.items()]:
+        if names and taken + size > _PORTION:
+            yield names
+            names, taken = [], 0
+        names.append(name)
+        taken += size
+    yield names

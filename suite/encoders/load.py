@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import torch
 from suite.encoders.architecture import MINI, Architecture
 from suite.encoders.baselines import random_init, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
-from suite.encoders.checkpoint import load_exactly, select, strip, undrawn
+from suite.encoders.checkpoint import load_exactly, strip, undrawn
+from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
-from suite.encoders.files import find_file, read_file
+from suite.encoders.files import find_file, owned, read_file
+from suite.encoders.layouts import Network, head_names, recognise, select
 from suite.encoders.method import Method
 from suite.encoders.projectors import build_projector, merge_weight_norm
 from suite.encoders.user import factory_encoder, timm_encoder
 from suite.encoders.vit import build_vit, vit_encoder
-from suite.errors import RequestError, unknown
+from suite.errors import CheckpointError, RequestError, unknown
 
 _BASELINES = {"random_init": random_init, "raw_pixels": raw_pixels}
 
@@ -56,7 +59,7 @@ def load_encoder(
     name, _, file = spec.partition("@")
     with torch.random.fork_rng(devices=[]):
         if name in CATALOGUE:
-            path = Path(file) if file else find_file(CATALOGUE[name], weights or Path("weights"))
+            path = Path(file) if file else _looked_up(CATALOGUE[name], weights or Path("weights"))
             encoder = _release(CATALOGUE[name], path, branch)
         elif spec in _BASELINES:
             encoder = _BASELINES[spec](architecture)
@@ -70,17 +73,47 @@ def load_encoder(
     return encoder.to(device=device, dtype=dtype)
 
 
+def _looked_up(method: Method, weights: Path) -> Path:
+    """The file of a method in a folder, known to be the published one where a digest was published or pinned."""
+    path = find_file(method, weights)
+    if path != weights:
+        check_digest(path, method)
+    return path
+
+
 def _release(method: Method, path: Path, branch: str | None) -> Encoder:
-    """The encoder in a file of `method`'s layout, with its projector where the file has one."""
+    """The encoder in a file of `method`'s layout; the error for another method's file says whose it looks like."""
     where = str(path)
-    found = select(read_file(path), method, branch, where)
-    layout = found.layout
-    sizes = Architecture.of(strip(found.trunk, layout.trunk), where)
-    vit = undrawn(partial(build_vit, method, sizes))
-    load_exactly(vit, found.trunk, where, layout.trunk)
+    try:
+        return _assembled(method, _network(method, path, branch), where)
+    except CheckpointError as error:
+        others = recognise(read_file(path), CATALOGUE.values(), where)
+        if not others or method in others:
+            raise
+        names = " or ".join(f"{other.title}'s" for other in others)
+        raise CheckpointError(f"{error}; it looks like {names}: try {others[0].name}@{path}") from error
+
+
+def _network(method: Method, path: Path, branch: str | None) -> Network:
+    """The tensors of `method`'s network in a file, in memory of their own."""
+
+    def found() -> Network:
+        return select(read_file(path), method, branch, str(path))
+
+    network = found()
+    return Network(network.layout, owned(path, network.tensors, lambda: found().tensors))
+
+
+def _assembled(method: Method, network: Network, where: str) -> Encoder:
+    """The encoder with its projector, where the file has one."""
+    layout = network.layout
+    sizes = Architecture.of(strip(network.trunk, layout.trunk), where)
+    method = replace(method, positions=layout.positions or method.positions)
+    vit = undrawn(partial(build_vit, method, sizes, layer_scale=layout.layer_scale))
+    load_exactly(vit, network.trunk, where, layout.trunk)
     projector = None
     if layout.head and method.projector:
-        tensors = merge_weight_norm(strip(found.head, layout.head))
+        tensors = merge_weight_norm(head_names(network.head, layout))
         projector = undrawn(partial(build_projector, method.projector, tensors, where))
         load_exactly(projector, {layout.head + name: value for name, value in tensors.items()}, where, layout.head)
     return vit_encoder(method.name, method, vit, sizes, projector)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 
+Positions = Literal["bicubic", "shifted_bicubic", "relative"]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -17,12 +19,18 @@ class Source:
         url: of the file, or of the page from which a person has to fetch it.
         digest: "sha256:" or "md5:" and the first hex digits that its authors or users have published, or "".
         manual: True where no program can download it.
+        size: in bytes, roughly: nobody publishes it to the byte; None where it is not known.
+        what: what it holds, where a release has several files.
+        steps: how a person gets it, where no program can.
     """
 
     file_name: str
     url: str
     digest: str = ""
     manual: bool = False
+    size: int | None = None
+    what: str = ""
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,14 @@ class Layout:
 
     Attributes:
         top: key of the dictionary of tensors; "" where the file is that dictionary.
-        mark: a tensor in it by which the layout is recognised.
+        mark: pattern of a tensor in it by which the layout is recognised.
         trunk: prefix of the encoder's tensors.
         head: prefix of its projector's tensors; None where the file has none.
         ignore: patterns of the other tensors that the release is known to hold.
         branch: whose weights these are, where a file holds two networks.
+        renamed: starts of the projector's names in this file, and what they are called now.
+        positions: as in `Method`, where this file's are other than the method's.
+        layer_scale: False where this file has none although the method has it.
     """
 
     top: str
@@ -44,6 +55,9 @@ class Layout:
     head: str | None = None
     ignore: tuple[str, ...] = ()
     branch: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    positions: Positions | None = None
+    layer_scale: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,7 @@ class Method:
         norm_eps: of every LayerNorm.
         mean: per channel, of images in [0, 1].
         std: per channel.
+        reported: top-1 on ImageNet-1K (per cent) that its own authors report, by protocol.
         notes: what a reader of a report should know.
     """
 
@@ -75,11 +90,12 @@ class Method:
     licence: str
     layouts: tuple[Layout, ...]
     trunk: Literal["vit", "beit"] = "vit"
-    positions: Literal["bicubic", "shifted_bicubic", "relative"] = "bicubic"
+    positions: Positions = "bicubic"
     projector: Literal["batch_norm_mlp", "prototypes"] | None = None
     norm_eps: float = 1e-6
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    reported: tuple[tuple[str, float], ...] = ()
     notes: str = ""
 
     @property

@@ -57,7 +57,7 @@ class VitTrunk(nn.Module):
         return self._placed[key]
 
 
-def build_vit(method: Method, architecture: Architecture) -> VisionTransformer | Beit:
+def build_vit(method: Method, architecture: Architecture, *, layer_scale: bool = True) -> VisionTransformer | Beit:
     """A timm ViT with `method`'s tensors under its official names, untrained.
 
     CAE's separate query and value biases and its LayerScale are those of timm's `Beit`, which also takes
@@ -78,7 +78,8 @@ def build_vit(method: Method, architecture: Architecture) -> VisionTransformer |
     if method.trunk == "vit":
         return VisionTransformer(**sizes)
     relative = method.positions == "relative"
-    return Beit(**sizes, use_abs_pos_emb=not relative, use_shared_rel_pos_bias=relative, init_values=0.1)
+    scale = 0.1 if layer_scale else None
+    return Beit(**sizes, use_abs_pos_emb=not relative, use_shared_rel_pos_bias=relative, init_values=scale)
 
 
 def vit_encoder(
