@@ -50,7 +50,7 @@ class Progress:
         if report.when != "call" and not (report.when == "setup" and not report.passed):
             return
         facts = {str(k): v for k, v in report.user_properties}
-        name = str(facts.get("trial", report.nodeid.split("[")[-1].rstrip("]")))
+        name = str(facts.get("trial", report.nodeid.split("[")[-1].split("]")[0]))
         experiment, dataset, _ = name.split("/", 2)
         self.bar.set_postfix_str(name, refresh=False)
         self.bar.update()

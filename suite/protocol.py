@@ -21,7 +21,8 @@ from suite.errors import ProtocolError, RequestError, unknown
 PROTOCOLS = Path(__file__).parent / "protocols"
 PROFILES = ("mini", "paper")
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
-_EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "not_run"}
+_EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "like", "without"}
+_OPTIONAL = {"parameters", "like", "without"}
 _VARIANT_KEYS = {"choices", "about", "experiments", "methods", "profiles"}
 
 
@@ -61,7 +62,7 @@ class Experiment:
     Attributes:
         name: e.g. `part_retrieval`.
         section: its place in the paper.
-        not_run: why it cannot run yet; None where it can.
+        without: baselines that it makes no sense for.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Experiment:
     settings: tuple[str, ...]
     metrics: tuple[str, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    not_run: str | None = None
+    without: tuple[str, ...] = ()
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.parameters:
@@ -126,12 +127,13 @@ class Profile:
         return self.experiments[name]
 
     def cells(self) -> list[CellId]:
-        """Every cell of the profile, measured by this version or not."""
+        """Every cell of the profile."""
         return [
             cell
             for experiment in self.experiments.values()
             for dataset in experiment.datasets
-            for method in (METHODS if experiment.not_run else self.methods)
+            for method in self.methods
+            if method not in experiment.without
             for cell in experiment.cells(dataset, method)
         ]
 
@@ -157,7 +159,7 @@ def load_profile(name: str) -> Profile:
         weights=Path(head["weights"]),
         baselines=tuple(head["baselines"]),
         parameters=_parameters(f"{path.name}: profile", head["parameters"]),
-        experiments={key: _experiment(path.name, key, table) for key, table in tables.items()},
+        experiments={key: _experiment(path.name, key, tables) for key in tables},
     )
 
 
@@ -205,9 +207,13 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _experiment(file: str, name: str, table: dict[str, Any]) -> Experiment:
-    where = f"{file}: {name}"
-    _check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - {"parameters", "not_run"})
+def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> Experiment:
+    where, table = f"{file}: {name}", tables[name]
+    _check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
+    model = table.get("like")
+    if model is not None and model not in tables:
+        raise ProtocolError(f"{where}: like: expected the name of an experiment of this file, got {model!r}")
+    inherited = tables[model].get("parameters", {}) if model else {}
     return Experiment(
         name=name,
         title=table["title"],
@@ -215,8 +221,8 @@ def _experiment(file: str, name: str, table: dict[str, Any]) -> Experiment:
         datasets=tuple(table["datasets"]),
         settings=tuple(table["settings"]),
         metrics=tuple(table["metrics"]),
-        parameters=_parameters(where, table.get("parameters", {})),
-        not_run=table.get("not_run"),
+        parameters=_parameters(where, {**inherited, **table.get("parameters", {})}),
+        without=tuple(table.get("without", ())),
     )
 
 

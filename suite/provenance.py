@@ -6,14 +6,32 @@ import functools
 import hashlib
 from pathlib import Path
 
-SHARED = ("features.py", "encoders", "datasets", "probes", "metrics", "experiments/trial.py")
+SHARED = ("features.py", "encoders", "datasets", "metrics", "experiments/trial.py", "experiments/items.py")
 """What every experiment's numbers depend on, besides its own page."""
+
+_RETRIEVING = ("probes/retrieval.py", "experiments/retrieval.py")
+_PROBING = ("probes/linear.py", "probes/attentive.py", "probes/fit.py", "experiments/probing.py")
+_SEGMENTING = (
+    "probes/linear.py",
+    "probes/segmentation.py",
+    "segmentation",
+    *(f"experiments/{name}.py" for name in ("families", "heads", "segmenting", "strips")),
+)
+HELPERS = {
+    "object_retrieval": _RETRIEVING,
+    "part_retrieval": _RETRIEVING,
+    "image_classification": _PROBING,
+    "part_classification": _PROBING,
+    "object_segmentation": _SEGMENTING,
+    "part_segmentation": _SEGMENTING,
+    "learning_rate_sweep": _SEGMENTING,
+}
+"""What the pages of experiments share with some others."""
 
 
 def trial_code(experiment: str) -> str:
     """Digest of the code behind an experiment: when it changes, stored results are made again."""
-    helpers = ("experiments/retrieval.py", "experiments/probing.py")
-    return code_digest((*SHARED, *helpers, f"experiments/test_{experiment}.py"))
+    return code_digest((*SHARED, *HELPERS.get(experiment, ()), f"experiments/test_{experiment}.py"))
 
 
 @functools.cache

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from suite.archive import sbom
 from suite.assemble import now, report
 from suite.errors import RequestError, StorageError
 from suite.progress import Progress
 from suite.provenance import trial_code
 from suite.request import Request, check_writable
 from suite.results import Store, write_json
+from suite.verification.record import take_along
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 INTERRUPTED = 130
@@ -41,6 +43,8 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     check_writable(request.run)
     check_writable(request.cache)
     prepare_data(request, workers=workers)
+    take_along(request.data, request.run, request.datasets)
+    sbom.take_along(request.run)
     started = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
@@ -82,7 +86,7 @@ def _run_pytest(request: Request, progress: Progress, processes: int) -> int:
         f"--junitxml={request.run / 'junit.xml'}",
         *request.arguments(),
         f"--threads={max(1, (os.cpu_count() or 1) // processes)}",
-        *(["-n", str(processes), "--dist=worksteal"] if processes > 1 else ["-p", "no:xdist"]),
+        *(["-n", str(processes), "--dist=loadgroup"] if processes > 1 else ["-p", "no:xdist"]),
     ]
     with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
         return int(pytest.main(arguments, plugins=[progress]))

@@ -42,13 +42,13 @@ class Request:
     strict: bool
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
-        """(experiment, dataset, encoder spec) for everything asked for that this version can run."""
+        """(experiment, dataset, encoder spec) for everything asked for."""
         for name in self.experiments:
             experiment = self.profile.experiment(name)
-            if experiment.not_run is None:
-                for dataset in experiment.datasets:
-                    if dataset in self.datasets:
-                        yield from ((experiment, dataset, spec) for spec in self.encoders)
+            for dataset in experiment.datasets:
+                if dataset in self.datasets:
+                    specs = (spec for spec in self.encoders if spec not in experiment.without)
+                    yield from ((experiment, dataset, spec) for spec in specs)
 
     def key(self, experiment: Experiment, dataset: str, spec: str) -> Key:
         """Where the result of a task is stored."""
@@ -89,8 +89,9 @@ class Request:
 
 
 def method_name(spec: str) -> str:
-    """An encoder spec as a name that can stand in a path and in a cell."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", spec)
+    """An encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
+    name, at, file = spec.partition("@")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name)
 
 
 def make_request(
@@ -124,6 +125,13 @@ def make_request(
     for spec in encoders:
         if not re.search(r"[@:]", spec) and spec not in chosen.methods:
             raise unknown("encoder", spec, (*chosen.methods, "method@file", "timm:name", "package.module:factory"))
+    names = {method_name(spec): spec for spec in encoders}
+    for spec in encoders:
+        if names[method_name(spec)] != spec:
+            raise RequestError(
+                f"encoders {spec!r} and {names[method_name(spec)]!r}: both would be called {method_name(spec)!r}: "
+                "rename one of the files"
+            )
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
     choices = choose_variants(variants, profile)
@@ -184,6 +192,8 @@ def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def _nothing(request: Request) -> str:
-    reasons = [e.not_run for e in map(request.profile.experiment, request.experiments) if e.not_run]
     asked = f"{', '.join(request.experiments)} on {', '.join(request.datasets)}"
-    return f"nothing to run: {asked}: {reasons[0] if reasons else 'no experiment uses these datasets'}"
+    chosen = [request.profile.experiment(name) for name in request.experiments]
+    used = any(dataset in request.datasets for experiment in chosen for dataset in experiment.datasets)
+    why = f"they leave out {', '.join(request.encoders)}" if used else "no experiment uses these datasets"
+    return f"nothing to run: {asked}: {why}"

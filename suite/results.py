@@ -7,14 +7,22 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from suite.cells import CellId, Measurement
 from suite.errors import StorageError
 
 SCHEMA = 1
 _NAMES = {"schema", "experiment", "dataset", "method", "unit"}
+_GROUPS = "groups"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -87,13 +95,38 @@ class Result:
             yield Measurement(cell, tuple(values), seeds)
 
 
+@dataclass(frozen=True)
+class Items:
+    """What the single items behind a result score: two encoders can be compared pairwise on the same items.
+
+    Attributes:
+        scores: name, e.g. `encoded/ap` or `linear/accuracy` -> (R, N) float32 fractions, a row per seed, a single row
+            where nothing is random.
+        identity: digest of the N items in their order; scores may be paired only where it is the same.
+        groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
+    """
+
+    scores: Mapping[str, NDArray[np.float32]]
+    identity: str
+    groups: NDArray[np.int32]
+
+
 def strip_path(key: Key, query: str, setting: str) -> Path:
     """Where in a run folder the strip of a patch-search query, `image:crop`, lies."""
     return Path("figures", key.experiment, key.dataset, key.method, f"{query.replace(':', '-')}_to_{setting}.png")
 
 
+def sample_path(key: Key, role: str) -> Path:
+    """Where in a run folder the strip of segmentation samples lies; role is `image`, `truth` or `prediction`."""
+    return Path("figures", key.experiment, key.dataset, key.method, f"{role}.png")
+
+
 class Store:
-    """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`."""
+    """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`, and their items' scores beside them.
+
+    The scores, `items/<experiment>/<dataset>/<method>.safetensors`, are written first and named in the cell file by
+    their SHA-256, so that a cell file never stands beside the scores of another.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -102,7 +135,11 @@ class Store:
         """Where the result of `key` lives."""
         return self.folder / "cells" / key.experiment / key.dataset / f"{key.method}.json"
 
-    def save(self, result: Result) -> None:
+    def items_path(self, key: Key) -> Path:
+        """Where the scores of single items of `key` live."""
+        return self.folder / "items" / key.experiment / key.dataset / f"{key.method}.safetensors"
+
+    def save(self, result: Result, items: Items | None = None) -> None:
         """Store a finished result; it replaces an older one and any note that it did not run."""
         record = {
             "schema": SCHEMA,
@@ -116,6 +153,14 @@ class Store:
             "protocol": result.protocol,
             **result.facts,
         }
+        if items is not None:
+            content = save_arrays({**items.scores, _GROUPS: items.groups})
+            write_atomically(self.items_path(result.key), content)
+            record["items"] = {
+                "sha256": sha256(content).hexdigest(),
+                "identity": items.identity,
+                "count": len(items.groups),
+            }
         write_json(self.path(result.key), record)
         self._reason_path(result.key).unlink(missing_ok=True)
 
@@ -132,9 +177,25 @@ class Store:
         return Result(key=key, facts=facts, **parts)
 
     def fresh(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
-        """The stored result if it was made from exactly these inputs."""
+        """The stored result if it was made from exactly these inputs, and its items' scores are all there."""
         result = self.load(key)
-        return result if result is not None and result.inputs == inputs else None
+        if result is None or result.inputs != inputs:
+            return None
+        return None if "items" in result.facts and self.items(result) is None else result
+
+    def items(self, result: Result) -> Items | None:
+        """Scores of the single items of a stored result; None where it has none or they are damaged."""
+        noted = result.facts.get("items")
+        if noted is None:
+            return None
+        try:
+            content = self.items_path(result.key).read_bytes()
+            if sha256(content).hexdigest() != noted["sha256"]:
+                return None
+            scores = load_arrays(content)
+            return Items(groups=scores.pop(_GROUPS), scores=scores, identity=noted["identity"])
+        except (OSError, SafetensorError, KeyError):
+            return None
 
     def results(self) -> Iterator[Result]:
         """Every stored result, in order of name, but those that the last attempt could not make again."""

@@ -16,8 +16,9 @@ def test_by_default_everything_of_the_mini_profile_is_asked_for() -> None:
     assert request.run == Path("runs/mini")
     assert {task[0].name for task in request.tasks()} == {
         "object_retrieval", "image_classification", "part_retrieval", "part_classification", "patch_search",
+        "object_segmentation", "part_segmentation", "learning_rate_sweep",
     }  # fmt: skip
-    assert len(list(request.tasks())) == 9 * 8
+    assert len(list(request.tasks())) == 9 * 8 + 8 * 7, "raw pixels have no grid to segment"
 
 
 def test_a_narrow_request_wants_its_cells_only() -> None:
@@ -53,8 +54,8 @@ def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
         ({"limit": 0}, "limit 0: expected at least 1"),
         ({"experiments": ["patch_search"]}, "patch_search: pictures only, nothing to judge: add an experiment"),
         (
-            {"experiments": ["part_segmentation"]},
-            "nothing to run: part_segmentation on ",
+            {"experiments": ["part_segmentation"], "encoders": ["raw_pixels"], "datasets": ["lip"]},
+            "nothing to run: part_segmentation on lip: they leave out raw_pixels",
         ),
         (
             {"experiments": ["part_retrieval"], "datasets": ["cifar10"]},

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from suite.errors import StorageError, SuiteError
+from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
+from suite.protocol import Experiment
 from suite.request import Request, make_request
 from suite.verbs.options import integers, words
 
@@ -75,7 +77,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     request = metafunc.config.stash[_REQUEST]
     name = metafunc.function.__name__.removeprefix("test_")
     tasks = [task for task in request.tasks() if task[0].name == name]
-    metafunc.parametrize("task", tasks, ids=[str(request.key(*task)) for task in tasks], scope="function")
+    parameters = [pytest.param(task, id=str(request.key(*task)), marks=_together(*task)) for task in tasks]
+    metafunc.parametrize("task", parameters)
+
+
+def _together(_experiment: Experiment, dataset: str, spec: str) -> list[pytest.MarkDecorator]:
+    """Heads of one encoder on the same images train side by side, so their tests go to one process."""
+    family = family_of(dataset)
+    return [pytest.mark.xdist_group(f"{family}-{spec}")] if family else []
 
 
 @pytest.fixture

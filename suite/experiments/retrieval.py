@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.datasets.views import ViewSet
+from suite.experiments.items import items_of
 from suite.experiments.trial import Outcome, Trial
 from suite.probes.retrieval import retrieval_scores
 
@@ -17,12 +18,15 @@ def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
     outcome = Outcome(
         summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"}
     )
+    items = {}
     for setting in trial.settings:
         by_cls = setting == "encoded" and trial.choice("encoder-token") == "cls"
         scores = retrieval_scores(features.setting("cls" if by_cls else setting), views.labels)
         for metric in trial.experiment.metrics:
             outcome.values[f"{setting}/{metric}"] = [getattr(scores, metric)]
         outcome.summaries[setting] = summary(scores.per_query, views.labels, views.class_names)
+        items[f"{setting}/ap"] = [scores.per_query]
+    outcome.items = items_of(views, items)
     return outcome
 
 

@@ -38,9 +38,14 @@ def searched_files(trial: Trial) -> dict[int, Path]:
     return {n: files[n] for n in sorted(files) if n < trial["numbers_below"] or n in also}
 
 
+def crop_px(trial: Trial) -> int:
+    """Side of a crop: the size of the paper's encoders, also for one that then sees it at a size of its own."""
+    return int(trial.request.profile["image_size"])
+
+
 def corners(trial: Trial) -> list[tuple[int, int]]:
     """(top, left) of the crops in the enlarged view, row by row."""
-    last = trial["enlarged_px"] - trial.encoder.image_size
+    last = trial["enlarged_px"] - crop_px(trial)
     steps = range(0, last + 1, trial["stride_px"])
     return list(itertools.product(steps, steps))
 
@@ -53,7 +58,7 @@ def enlarged(trial: Trial, path: Path) -> Image.Image:
 
 def crops(trial: Trial, paths: list[Path]) -> ViewSet:
     """All crops of some images; made a chunk at a time, since the paper's set has 1.2 million."""
-    size = trial.encoder.image_size
+    size = crop_px(trial)
     views = [
         View(picture, (left, top, left + size, top + size))
         for picture in (np.asarray(enlarged(trial, path)) for path in paths)
@@ -95,7 +100,7 @@ def patch_search(trial: Trial) -> Outcome:
 
 def draw(trial: Trial, paths: list[Path], patches: list[tuple[int, int]]) -> bytes:
     """The query, set apart, then its neighbours, as PNG."""
-    size, places = trial.encoder.image_size, corners(trial)
+    size, places = crop_px(trial), corners(trial)
     width = (TILE_PX + GAP_PX) * len(patches) + 2 * GAP_PX
     strip = Image.new("RGB", (width, TILE_PX), "white")
     for position, (image, crop) in enumerate(patches):

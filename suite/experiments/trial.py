@@ -25,7 +25,7 @@ from suite.references import references
 from suite.report.build import cell_entry
 from suite.report.junit import cell_properties
 from suite.request import Request
-from suite.results import Result, Store
+from suite.results import Items, Result, Store
 from suite.verdict import ALPHA, judge
 
 
@@ -37,11 +37,13 @@ class Outcome:
         values: `setting/metric` -> per cent, one value per seed, or a single one where nothing is random.
         summaries: per-item summaries by name.
         seeded: whether a probe was trained, so that seeds play a part.
+        items: scores of the single items behind the values; None where there are none.
     """
 
     values: dict[str, list[float]] = field(default_factory=dict)
     summaries: dict[str, Any] = field(default_factory=dict)
     seeded: bool = False
+    items: Items | None = None
 
 
 class Trial:
@@ -138,11 +140,12 @@ class Trial:
         measured = {m.id: m for m in result.measurements()}
         if not measured:
             return
-        expected = references(self.request.profile.name, self.protocol()["variants"], self.request.limit)
+        variants, limit = self.protocol()["variants"], self.request.limit
+        expected = references(self.request.profile.name, variants, limit, {self.key.method})
         cells = judge(list(measured), measured, expected, {}, []).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
-        limit = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
-        failing = [c for c in cells if c.verdict == "deviates" and c.p_value is not None and c.p_value <= limit]
+        level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
+        failing = [c for c in cells if c.verdict == "deviates" and c.p_value is not None and c.p_value <= level]
         if failing:
             pytest.fail("\n".join(f"{cell.id}: {cell.reason}" for cell in failing), pytrace=False)
 
@@ -162,7 +165,7 @@ class Trial:
             protocol=self.protocol(),
             facts=self._facts(outcome, seconds=time.perf_counter() - started),
         )
-        self.store.save(result)
+        self.store.save(result, outcome.items)
         return result, False
 
     def _facts(self, outcome: Outcome, *, seconds: float) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ STYLES = {
     "baseline": ("#858b94", "x", "✕"),
 }
 INK = "#010203"
-"""Stands for the page's text colour until `_inline` replaces it."""
+"""Stands for the page's text colour until `inline` replaces it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,17 @@ PANELS = (
         "attentive",
         x=("image_classification/imagenet1k/attentive/top1",),
         y=("part_classification/cub200/attentive/accuracy", "part_classification/coco/attentive/accuracy"),
+    ),
+    # the paper's Figure 6
+    Panel(
+        "ade20k",
+        x=("object_segmentation/ade20k_object/linear_head/miou",),
+        y=("part_segmentation/ade20k_part/linear_head/miou",),
+    ),
+    Panel(
+        "pascal",
+        x=("object_segmentation/pascal_object/linear_head/miou",),
+        y=("part_segmentation/pascal_part/linear_head/miou",),
     ),
 )
 
@@ -115,7 +126,7 @@ def _draw(key: str, points: Mapping[str, tuple[float, float]], x_label: str, y_l
     _annotate(figure, axes, points)
     sink = io.StringIO()
     figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(sink.getvalue(), key)
+    return inline(sink.getvalue(), key)
 
 
 def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
@@ -160,7 +171,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.prod(np.maximum(size, 0)))
 
 
-def _inline(svg: str, key: str) -> str:
+def inline(svg: str, key: str) -> str:
     """Fit matplotlib's file into a page: its own ids, the page's colour, no prolog, metadata or comment."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->| xmlns(:\w+)?=\"[^\"]*\"", "", svg, flags=re.DOTALL)

@@ -1,0 +1,266 @@
+"""The segmentation heads of one encoder on the same images: trained side by side, scored in one pass.
+
+A test asks for its own heads; those of the other tests of the same images that are still to be measured come along,
+since a head costs little beside the encoder (the official code trains each alone).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from suite.datasets.segmentation import SegmentationSet, segmentation
+from suite.errors import SuiteError
+from suite.experiments.families import family_of
+from suite.experiments.trial import Trial
+from suite.features import identity
+from suite.probes.segmentation import SegmentationHead
+from suite.protocol import digest_of
+from suite.results import write_json
+from suite.segmentation.augment import mirror_table
+from suite.segmentation.bank import HeadSpec
+from suite.segmentation.crops import CropRecipe, Crops
+from suite.segmentation.encode import Encode, blocks_at, layer_features
+from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate
+from suite.segmentation.store import ImageStore, same_images
+from suite.segmentation.train import stop_on_signals, train_bank
+
+LAYER_DECAY = ("beit", "mae", "cae")
+"""Methods whose configs use layer decay, which spares biases (official code, configs_local)."""
+PASS = 8
+"""Crops an encoder sees at once: a bank's crops vary in number, and the rounding of none may depend on it."""
+METRICS = {"miou": "mean_iou", "macc": "mean_accuracy", "aacc": "pixel_accuracy"}
+Percent = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained head, judged.
+
+    Attributes:
+        scores: on the validation images, after the last iteration.
+        losses: of every step.
+        history: (iterations done, metric -> per cent) of every evaluation, the last one included.
+    """
+
+    scores: HeadScores
+    losses: list[float]
+    history: list[tuple[int, Percent]]
+
+
+_FITTED: dict[str, Fitted] = {}
+"""What this process has trained, by the digest of everything it depends on."""
+
+
+def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
+    """Train and score the trial's heads: setting -> what came of it.
+
+    Raises:
+        DatasetError: images or masks are missing or damaged.
+        StorageError: a checkpoint cannot be written.
+    """
+    own = Heads(trial, seed)
+    if not all(digest in _FITTED for digest in own.digests.values()):
+        _FITTED.update(_train([own, *_companions(trial, seed)]))
+    return {setting: _FITTED[digest] for setting, digest in own.digests.items()}
+
+
+def label_set(trial: Trial, split: str) -> SegmentationSet:
+    """Images and masks of a split, at most `limit` of them."""
+    whole = segmentation(trial.dataset, trial.root, split)
+    return replace(whole, records=whole.records[: trial.request.limit])
+
+
+class Heads:
+    """The heads that one trial asks for, with one seed: one, or one per learning rate of a sweep."""
+
+    def __init__(self, trial: Trial, seed: int) -> None:
+        """Read which images there are.
+
+        Raises:
+            DatasetError: a folder is missing, or an image has no mask.
+        """
+        self.trial, self.seed = trial, seed
+        self.train, self.val = label_set(trial, "train"), label_set(trial, "val")
+        self.mirrored = trial.choice("flip-labels") == "swapped" and trial.experiment.name != "object_segmentation"
+        spares = trial.choice("segmentation-decay") == "method" and trial.spec.partition("@")[0] in LAYER_DECAY
+        self.specs = {
+            setting: HeadSpec(
+                name=f"{trial.dataset} lr {rate:g}",
+                label_set=trial.dataset,
+                num_classes=self.train.num_classes,
+                lr=rate,
+                weight_decay=trial["weight_decay"],
+                decay_bias=not spares,
+                seed=seed,
+                enlarge_first=4 if trial.choice("segmentation-upsampling") == "x4-first" else 1,
+                data=digest_of([self.train.digest, self.mirrored]),
+            )
+            for setting, rate in ((s, _rate(s, trial["lr"])) for s in trial.settings)
+        }
+
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """Setting -> digest of everything that its scores depend on."""
+        shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__]
+        return {setting: digest_of([shared, asdict(spec)]) for setting, spec in self.specs.items()}
+
+
+def training_identity(trial: Trial, seed: int) -> object:
+    """What the weights of every head of these images depend on, besides its own description."""
+    variants = {name: trial.choice(name) for name in ("dino-weights", "deit-weights", "ibot-weights")}
+    recipe = [asdict(_recipe(trial, trial["batch_size"])), layers(trial), trial["autocast"], _iterations(trial)]
+    return [identity(trial.encoder), variants, recipe, trial["warmup_iterations"], trial["evaluations"], seed]
+
+
+def _rate(setting: str, primary: float) -> float:
+    return float(setting.removeprefix("lr_")) if setting.startswith("lr_") else primary
+
+
+def _iterations(trial: Trial) -> int:
+    """A smoke run takes as many steps as it takes images."""
+    whole: int = trial["iterations"]
+    return min(whole, trial.request.limit or whole)
+
+
+def layers(trial: Trial) -> tuple[int, ...]:
+    """The blocks that a head looks at, counted from 0."""
+    return blocks_at(trial.encoder.depth, of=trial["blocks"])
+
+
+def _crop_px(trial: Trial) -> int:
+    """The protocol's crop, in whole patches of the encoder."""
+    patch = trial.encoder.patch_size
+    return patch * max(1, round(trial["crop_px"][trial.dataset] / patch))
+
+
+def _recipe(trial: Trial, batch_size: int) -> CropRecipe:
+    return CropRecipe(
+        crop_px=_crop_px(trial),
+        scale=tuple(trial["train_scale"][trial.dataset]),
+        batch_size=batch_size,
+        ratio=tuple(trial["ratio_range"]),
+        cat_max_ratio=trial["cat_max_ratio"],
+        flip=trial["flip"],
+        photometric=trial["photometric"],
+    )
+
+
+def _slide(trial: Trial) -> SlideRecipe:
+    return SlideRecipe(
+        crop_px=_crop_px(trial),
+        stride_px=trial["stride_px"][trial.dataset],
+        scale=tuple(trial["test_scale"][trial.dataset]),
+        batch_size=PASS,
+    )
+
+
+def _companions(trial: Trial, seed: int) -> Iterator[Heads]:
+    """Heads of the request's other trials that share encoder and images, as far as they have no fresh result yet.
+
+    Where the data of one is missing or damaged, its own test will say so.
+    """
+    own = Heads(trial, seed)
+    for experiment, dataset, spec in trial.request.tasks():
+        other = Trial(trial.request, experiment, dataset, spec)
+        if spec != trial.spec or other.key == trial.key or family_of(dataset) != family_of(trial.dataset):
+            continue
+        try:
+            heads = Heads(other, seed)
+            alike = len(same_images([own.train, heads.train])) == len(same_images([own.val, heads.val])) == 1
+            same = training_identity(other, seed) == training_identity(trial, seed) and _slide(other) == _slide(trial)
+            if alike and same and other.store.fresh(other.key, other.inputs()) is None:
+                yield heads
+        except SuiteError:
+            continue
+
+
+def _train(bank: list[Heads]) -> dict[str, Fitted]:
+    """Train the heads of a bank side by side, and score them: digest -> what came of it."""
+    trial, seed = bank[0].trial, bank[0].seed
+    encoder, device = trial.encoder, trial.request.device
+    specs = list({spec.name: spec for heads in bank for spec in heads.specs.values()}.values())
+    digests = {spec.name: heads.digests[setting] for heads in bank for setting, spec in heads.specs.items()}
+    iterations, count = _iterations(trial), trial["evaluations"]
+    val = ImageStore(_once([heads.val for heads in bank]), device)
+    train = ImageStore(_once([heads.train for heads in bank]), device)
+    encode = _encode(trial)
+    folder = trial.request.cache / "segmentation"
+    histories = {name: History(folder / f"{digest}.json") for name, digest in digests.items()}
+
+    scored: dict[str, HeadScores] = {}
+
+    def score(done: int, heads: Mapping[str, SegmentationHead]) -> None:
+        keep = range(trial["samples"])
+        scored.update(evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep))
+        for name in heads:
+            histories[name].add(done, percent(scored[name]))
+
+    crops = Crops(
+        train,
+        _recipe(trial, min(trial["batch_size"], len(train))),
+        seed=seed,
+        mean=encoder.mean,
+        std=encoder.std,
+        mirror={heads.trial.dataset: mirror_table(heads.train.classes) for heads in bank if heads.mirrored},
+    )
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
+        trained = train_bank(
+            encode,
+            crops,
+            specs,
+            in_channels=encoder.embed_dim * len(layers(trial)),
+            iterations=iterations,
+            warmup=min(trial["warmup_iterations"], iterations),
+            device=device,
+            identity=training_identity(trial, seed),
+            checkpoints=folder,
+            evaluate_at={round(iterations * k / count) for k in range(1, count)},
+            on_evaluate=score,
+            stop=stop,
+        )
+    score(iterations, trained.heads)
+    return {
+        digests[name]: Fitted(scored[name], trained.losses[name], histories[name].entries()) for name in trained.heads
+    }
+
+
+def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
+    return list({found.name: found for found in sets}.values())
+
+
+def _encode(trial: Trial) -> Encode:
+    lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
+    return layer_features(trial.encoder, layers(trial), autocast=lower, batch_size=PASS)
+
+
+def percent(scores: HeadScores) -> Percent:
+    """mIoU, mAcc and aAcc over all images."""
+    return {metric: 100 * getattr(scores.counts, name) for metric, name in METRICS.items()}
+
+
+class History:
+    """The evaluations of a head while it trains, on disk, since a training may be interrupted between them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self) -> list[tuple[int, Percent]]:
+        """(iterations done, metric -> per cent), in that order."""
+        try:
+            found = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return []
+        return sorted((int(done), scores) for done, scores in found.items())
+
+    def add(self, done: int, scores: Percent) -> None:
+        """Note an evaluation; one of the same iteration is replaced."""
+        write_json(self.path, {str(d): s for d, s in self.entries()} | {str(done): scores})

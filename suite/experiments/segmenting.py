@@ -1,0 +1,82 @@
+"""What the three segmentation experiments share: linear heads on frozen blocks, scored at the images' own size."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from suite.datasets.pixels import read_rgb
+from suite.experiments.heads import Fitted, Percent, fit, label_set
+from suite.experiments.strips import labelled, strip
+from suite.experiments.trial import Outcome, Trial
+from suite.results import Items, sample_path, write_atomically
+
+CURVE_POINTS = 60
+
+
+def segment(trial: Trial) -> Outcome:
+    """Train a head per setting and seed, report mIoU, mAcc and aAcc on the validation images.
+
+    The result is that of the last iteration; the best evaluation, which selects on these images, is kept beside it.
+    """
+    train, val = label_set(trial, "train"), label_set(trial, "val")
+    title = trial.experiment.title.lower()
+    outcome = Outcome(seeded=True)
+    outcome.summaries = {
+        "split": f"{title}: {len(train):,} training, {len(val):,} evaluation images",
+        "classes": train.num_classes,
+    }
+    scores: dict[str, list[np.ndarray]] = {}
+    for seed in trial.seeds:
+        fitted = fit(trial, seed)
+        for setting, head in fitted.items():
+            best = max(head.history, key=lambda entry: entry[1]["miou"])
+            chosen = best if trial.choice("probe-epoch") == "best" else head.history[-1]
+            for metric in trial.experiment.metrics:
+                outcome.values.setdefault(f"{setting}/{metric}", []).append(chosen[1][metric])
+            outcome.summaries.setdefault(setting, []).append(
+                {"seed": seed, "last": _rounded(head.history[-1][1]), "best": _rounded(best[1]), "best_at": best[0]}
+            )
+            scores.setdefault(f"{setting}/miou", []).append(head.scores.image_iou)
+        if seed == trial.seeds[0] and "linear_head" in fitted:
+            outcome.summaries["training"] = training(fitted["linear_head"])
+            outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
+    outcome.items = _items(scores, val.digest)
+    return outcome
+
+
+def training(head: Fitted) -> dict[str, object]:
+    """The loss curve, thinned out, and mIoU at every evaluation: what a report draws."""
+    steps = np.unique(np.linspace(0, len(head.losses) - 1, CURVE_POINTS).round().astype(int))
+    return {
+        "steps": (steps + 1).tolist(),
+        "losses": [round(head.losses[step], 5) for step in steps],
+        "evaluations": [[done, round(scores["miou"], 4)] for done, scores in head.history],
+    }
+
+
+def draw(trial: Trial, head: Fitted) -> list[str]:
+    """Write the strips of the first validation images: what they show, the truth, what the head says."""
+    val = label_set(trial, "val")
+    numbers = sorted(head.scores.predictions)
+    rows: dict[str, list[Image.Image]] = {
+        "image": [read_rgb(val.records[number][0]) for number in numbers],
+        "truth": [labelled(val.mask(number)) for number in numbers],
+        "prediction": [labelled(head.scores.predictions[number]) for number in numbers],
+    }
+    for role, pictures in rows.items():
+        write_atomically(trial.request.run / sample_path(trial.key, role), strip(pictures))
+    return list(rows)
+
+
+def _items(scores: dict[str, list[np.ndarray]], identity: str) -> Items:
+    """Mean IoU of every image that has a label at all; which have does not depend on the encoder."""
+    stacked = {name: np.stack(rows).astype(np.float32) for name, rows in scores.items()}
+    kept = ~np.isnan(next(iter(stacked.values()))[0])
+    return Items(
+        {name: rows[:, kept] for name, rows in stacked.items()}, identity, np.arange(kept.sum(), dtype=np.int32)
+    )
+
+
+def _rounded(scores: Percent) -> Percent:
+    return {metric: round(value, 4) for metric, value in scores.items()}

@@ -1,0 +1,14 @@
+"""Object segmentation (section 4.1, Table 2 and Figure 6): a 1x1 convolution on four frozen blocks.
+
+Objects of ADE20K (150 classes, and the 59 that have parts) and of Pascal (16 classes).
+"""
+
+from __future__ import annotations
+
+from suite.experiments.segmenting import segment
+from suite.experiments.trial import Trial
+
+
+def test_object_segmentation(trial: Trial) -> None:
+    """Table 2, Figure 6."""
+    trial.check(segment)

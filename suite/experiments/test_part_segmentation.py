@@ -1,0 +1,11 @@
+"""Part segmentation (section 4.2, Table 4): the same heads on parts of ADE20K (209), Pascal (193) and LIP (19)."""
+
+from __future__ import annotations
+
+from suite.experiments.segmenting import segment
+from suite.experiments.trial import Trial
+
+
+def test_part_segmentation(trial: Trial) -> None:
+    """Table 4."""
+    trial.check(segment)

@@ -1,0 +1,102 @@
+"""What segmentation heads went through: loss and mIoU over the iterations, mIoU over learning rates; inline SVG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from suite.report.labels import Json, family, method_order, name
+from suite.report.plot import INK, STYLES, inline
+
+Dashes = str | tuple[float, tuple[float, ...]]
+DASHES: tuple[Dashes, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+"""Methods of one family share its colour; these tell them apart."""
+Line = tuple[Sequence[float], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One small plot: its caption, inline SVG and a sentence for those who do not see it."""
+
+    caption: str
+    svg: str
+    alt: str
+
+
+def curves(trainings: Sequence[Json], cells: Sequence[Json]) -> list[Curves]:
+    """A plot of the loss per set, of mIoU while training where it was measured, and of the learning-rate sweep."""
+    drawn = []
+    for dataset in dict.fromkeys(t["dataset"] for t in trainings):
+        of_set = [t for t in trainings if t["dataset"] == dataset]
+        losses = {t["method"]: (t["steps"], t["losses"]) for t in of_set}
+        drawn.append(_curves(f"{name(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
+        scores = {t["method"]: _line(t["evaluations"]) for t in of_set if len(t["evaluations"]) > 1}
+        if scores:
+            caption = f"{name(dataset)}: mIoU while training"
+            drawn.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
+    return drawn + sweep(cells)
+
+
+def sweep(cells: Sequence[Json]) -> list[Curves]:
+    """Mean IoU against the learning rate, where more than one was measured."""
+    found: dict[str, dict[float, float]] = {}
+    for cell in cells:
+        if cell["experiment"] == "learning_rate_sweep" and cell["metric"] == "miou" and cell["measured"] is not None:
+            rate = float(cell["setting"].removeprefix("lr_"))
+            found.setdefault(cell["method"], {})[rate] = cell["measured"]
+    lines = {m: _line(sorted(rates.items())) for m, rates in found.items() if len(rates) > 1}
+    if not lines:
+        return []
+    caption = f"{name('lip')}: learning rates"
+    return [_curves(caption, "sweep", lines, "learning rate", "mIoU (%)", logarithmic=True)]
+
+
+def line_styles(methods: Sequence[str]) -> dict[str, tuple[str, Dashes]]:
+    """(colour, dashes) per method: the family's colour, dashes by place within the family."""
+    ordered = sorted(methods, key=method_order)
+    places = {m: [o for o in ordered if family(o) == family(m)].index(m) for m in ordered}
+    return {m: (STYLES[family(m)][0], DASHES[places[m] % len(DASHES)]) for m in ordered}
+
+
+def _line(points: Sequence[tuple[float, float]]) -> Line:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _curves(
+    caption: str, key: str, lines: dict[str, Line], x_label: str, y_label: str, *, logarithmic: bool = False
+) -> Curves:
+    ends = "; ".join(f"{name(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
+    alt = f"Line plot, {caption}, {y_label} over {x_label}; last values: {ends}."
+    return Curves(caption, _draw(key, lines, (x_label, y_label), logarithmic=logarithmic), alt)
+
+
+def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, logarithmic: bool) -> str:
+    figure = Figure(figsize=(4.4, 3.1), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    for method, (colour, dashes) in line_styles(list(lines)).items():
+        axes.plot(*lines[method], color=colour, linestyle=dashes, linewidth=1.5, marker="." if logarithmic else None)
+    if logarithmic:
+        axes.set_xscale("log")
+    _plain(axes, axis_labels)
+    axes.legend(
+        [name(method) for method in line_styles(list(lines))], fontsize=7, ncols=2, frameon=False, labelcolor=INK
+    )
+    sink = io.StringIO()
+    figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
+    return inline(sink.getvalue(), f"curve-{key}")
+
+
+def _plain(axes: Axes, axis_labels: tuple[str, str]) -> None:
+    """Ink that follows the page, no frame that says nothing."""
+    axes.set_xlabel(axis_labels[0], color=INK)
+    axes.set_ylabel(axis_labels[1], color=INK)
+    axes.tick_params(which="both", colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(INK)
+    axes.grid(visible=True, color=INK, alpha=0.12, linewidth=0.8)

@@ -1,0 +1,156 @@
+"""One head of a bank: how it is described, and how it learns; it knows nothing of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from suite.errors import MetricError, RequestError
+from suite.probes.segmentation import SegmentationHead, enlarge
+from suite.segmentation.fused import fastest_loss
+
+BETAS = (0.9, 0.999)
+WARMUP_RATIO = 1e-6
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """What to train.
+
+    Attributes:
+        name: unique in its bank.
+        label_set: whose labels it learns.
+        num_classes: C.
+        lr: of AdamW, at its peak.
+        weight_decay: of AdamW, decoupled.
+        decay_bias: the bias decays too. The official code's layer-decay constructor (MAE, CAE, BEiT) spares it, its
+            default one (DeiT, MoCo v3, DINO, iBOT) does not.
+        seed: of the initial weights.
+        enlarge_first: 1: logits are enlarged in one step, as the official code does; 4: by 4 and then the rest, which
+            equals enlarging the features by 4 before the head, as the paper says.
+        data: digest of the images and labels that it learns from; part of what names its checkpoint.
+    """
+
+    name: str
+    label_set: str
+    num_classes: int
+    lr: float = 4e-4
+    weight_decay: float = 0.05
+    decay_bias: bool = True
+    seed: int = 0
+    enlarge_first: int = 1
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no optimizer can use."""
+        if self.num_classes < 1 or self.enlarge_first < 1 or not self.lr >= 0 or not self.weight_decay >= 0:
+            raise RequestError(f"segmentation head: expected positive sizes and rates of at least 0, got {self}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over a training (official code, segmentation/configs_local, `lr_config`; mmcv's poly policy).
+
+    Attributes:
+        iterations: steps in all.
+        warmup: steps of the linear warm-up, which multiplies the decaying rate.
+    """
+
+    iterations: int
+    warmup: int
+
+    def factor(self, step: int) -> float:
+        """What the learning rate is multiplied by in a step, counted from 0."""
+        decayed = 1 - step / self.iterations
+        if step >= self.warmup:
+            return decayed
+        return decayed * (1 - (1 - step / self.warmup) * (1 - WARMUP_RATIO))
+
+
+class Learner:
+    """A head, its optimizer and its losses so far."""
+
+    def __init__(self, spec: HeadSpec, in_channels: int, schedule: Schedule, device: torch.device) -> None:
+        """Draw the head's weights, on the CPU, so that no device makes others.
+
+        Args:
+            spec: of the head.
+            in_channels: of the features.
+            schedule: of its learning rate.
+            device: where it learns.
+        """
+        self.spec, self.schedule = spec, schedule
+        generator = torch.Generator().manual_seed(spec.seed)
+        self.head = SegmentationHead(in_channels, spec.num_classes, generator=generator).to(device).eval()
+        decays = {"weight": spec.weight_decay, "bias": spec.weight_decay * spec.decay_bias}
+        groups = [{"params": [self.head.fc.get_parameter(n)], "weight_decay": decay} for n, decay in decays.items()]
+        self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS)
+        self._losses: list[float] = []
+        self._unread: list[Tensor] = []  # on the device: reading each would make it wait
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return len(self._losses) + len(self._unread)
+
+    @property
+    def done(self) -> bool:
+        """True after the last step."""
+        return self.step >= self.schedule.iterations
+
+    def learn(self, features: Tensor, labels: Tensor) -> None:
+        """One step.
+
+        Args:
+            features: (B, C_in, h, w) on the head's device.
+            labels: (B, H, W) there too.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.spec.lr * self.schedule.factor(self.step)
+        logits = self.head(features)
+        if self.spec.enlarge_first > 1:
+            logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
+        loss = fastest_loss(logits, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self._unread.append(loss.detach())
+
+    def losses(self) -> list[float]:
+        """The loss of each step so far.
+
+        Raises:
+            MetricError: one of them is not finite.
+        """
+        if self._unread:
+            fresh = torch.stack(self._unread).cpu()
+            self._losses += fresh.tolist()
+            self._unread.clear()
+            if not fresh.isfinite().all():
+                first = self.step - len(fresh) + int((~fresh.isfinite()).nonzero()[0])
+                raise MetricError(
+                    f"head {self.spec.name}: expected finite losses, got {self._losses[first]} in step {first}; "
+                    f"labels outside [0, {self.spec.num_classes}) or too high a learning rate ({self.spec.lr:g})"
+                )
+        return self._losses
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, and the losses."""
+        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        return tensors | {"losses": torch.tensor(self.losses(), dtype=torch.float32)}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        self.head.load_state_dict({name: tensors[f"head.{name}"] for name in self.head.state_dict()})
+        saved = self.optimizer.state_dict()
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "optimizer":
+                index, moment = rest.split(".")
+                saved["state"].setdefault(int(index), {})[moment] = value
+        self.optimizer.load_state_dict(saved)
+        self._losses, self._unread = tensors["losses"].tolist(), []

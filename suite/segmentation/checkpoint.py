@@ -1,0 +1,81 @@
+"""Where a training has got to: a file per head, so that a bank that grows trains its new heads only."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from suite.protocol import digest_of
+from suite.provenance import code_digest
+from suite.results import write_atomically
+from suite.segmentation.bank import Learner
+
+_CODE = (
+    *(f"segmentation/{name}.py" for name in ("bank", "encode", "fused", "kernel", "train")),
+    *(f"segmentation/{name}.py" for name in ("augment", "crops", "resize", "store")),
+    "probes/segmentation.py",
+    "probes/linear.py",
+)
+
+
+class Checkpoints:
+    """The checkpoints of one training in a folder; those of other configurations may lie beside them, untouched."""
+
+    def __init__(self, folder: Path, identity: object) -> None:
+        """Name the training.
+
+        Args:
+            folder: made when first needed.
+            identity: everything besides a head's own description that its weights depend on: digests of the encoder
+                and the data, protocol, seed; anything that JSON can hold.
+        """
+        self.folder = folder
+        self.identity = [identity, code_digest(_CODE), str(torch.__version__)]
+
+    def path(self, learner: Learner) -> Path:
+        """Where a head's checkpoint lies; its name is the digest of its configuration."""
+        return self.folder / f"{self._digest(learner)}.safetensors"
+
+    def save(self, learner: Learner) -> None:
+        """Store a head's state, whole or not at all.
+
+        Raises:
+            StorageError: the folder cannot be written or the disk is full; the older checkpoint stays.
+        """
+        tensors = {name: value.contiguous() for name, value in learner.state().items()}
+        write_atomically(self.path(learner), save(tensors, {"digest": self._digest(learner)}))
+
+    def restore(self, learner: Learner) -> None:
+        """Let a head go on from its checkpoint; where there is none that can be read, it starts from the beginning."""
+        path = self.path(learner)
+        if not path.exists():
+            return
+        try:
+            with safe_open(path, "pt") as file:
+                found = (file.metadata() or {}).get("digest")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            _warn(path, f"cannot be read ({error})", learner)
+            return
+        if found != self._digest(learner):
+            _warn(path, f"is of another configuration ({found})", learner)
+            return
+        learner.restore(tensors)
+
+    def forget(self, learner: Learner) -> None:
+        """Remove a head's checkpoint, once what it led to is stored."""
+        self.path(learner).unlink(missing_ok=True)
+
+    def _digest(self, learner: Learner) -> str:
+        weight = learner.head.fc.weight
+        facts = [asdict(learner.spec), asdict(learner.schedule), weight.shape[1], weight.device.type]
+        return digest_of([*self.identity, *facts])
+
+
+def _warn(path: Path, why: str, learner: Learner) -> None:
+    print(f"warning: {path}: {why}; head {learner.spec.name} is trained from the beginning", file=sys.stderr)

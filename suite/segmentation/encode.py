@@ -1,0 +1,76 @@
+"""What heads see of an image: raw outputs of several blocks, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from suite.encoders import Encoder
+from suite.errors import RequestError
+
+Encode = Callable[[Tensor], Tensor]
+"""(B, 3, H, W) normalised images -> (B, C_in, h, w) float32 features."""
+
+
+def blocks_at(depth: int, *, of: Sequence[int] = (4, 6, 8, 12), whole: int = 12) -> tuple[int, ...]:
+    """Indices, from 0, of the blocks at the same fractions of an encoder's depth as the paper's 3, 5, 7, 11 of 12.
+
+    Source: official code, segmentation/configs_local, `out_indices`.
+
+    Args:
+        depth: blocks of the encoder.
+        of: blocks counted from 1 in an encoder of `whole` blocks.
+        whole: see `of`.
+
+    Example:
+        >>> blocks_at(12), blocks_at(24)
+        ((3, 5, 7, 11), (7, 11, 15, 23))
+    """
+    return tuple(max(1, round(depth * block / whole)) - 1 for block in of)
+
+
+def layer_features(
+    encoder: Encoder, layers: Sequence[int], *, autocast: torch.dtype | None = None, batch_size: int | None = None
+) -> Encode:
+    """A function from images to the raw outputs of some blocks, concatenated; no final norm, not even for the last.
+
+    Source: official code, segmentation/mmseg/models/decode_heads/decode_head.py, `resize_concat`.
+
+    Args:
+        encoder: frozen.
+        layers: indices of blocks, from 0.
+        autocast: lower precision of the encoder's matrix products on a GPU (official code: apex O1); None for its own.
+        batch_size: images a pass, the last pass filled up with zeros, so that the rounding of an image's features does
+            not depend on how many come with it; None for a single pass over whatever comes.
+
+    Returns:
+        Images on any device to features of len(layers) x D channels on the encoder's, channels last in memory.
+
+    Raises:
+        RequestError: no layers, or a layer that the encoder does not have.
+    """
+    if not layers or not all(0 <= layer < encoder.depth for layer in layers):
+        raise RequestError(f"{encoder.name}: layers: expected some of 0 to {encoder.depth - 1}, got {list(layers)}")
+    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    wanted = tuple(layers)
+
+    @torch.no_grad()
+    def one_pass(pixels: Tensor) -> Tensor:
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
+            raw = encoder(pixels.to(device), layers=tuple(sorted(set(wanted)))).layers
+        return torch.cat([raw[layer].permute(0, 2, 3, 1).float() for layer in wanted], dim=3)
+
+    def encode(pixels: Tensor) -> Tensor:
+        passes = pixels.split(batch_size or len(pixels))
+        places = [one_pass(_filled_up(part, batch_size or len(part)))[: len(part)] for part in passes]
+        return (places[0] if len(places) == 1 else torch.cat(places)).permute(0, 3, 1, 2)
+
+    return encode
+
+
+def _filled_up(pixels: Tensor, length: int) -> Tensor:
+    if len(pixels) == length:
+        return pixels
+    return torch.cat([pixels, pixels.new_zeros(length - len(pixels), *pixels.shape[1:])])

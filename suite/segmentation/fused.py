@@ -1,0 +1,96 @@
+"""The loss of `segmentation_loss` as one GPU kernel: enlarged logits live in registers only.
+
+A program takes the enlarged pixels whose top-left neighbour is one given place of the low-resolution logits, so each
+is a blend of the same four places. It sums their losses and the gradient in each of the four, and writes these to its
+own spot of a small buffer, which torch then adds up in a fixed order: no atomics, so two runs agree to the last bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from suite.probes.segmentation import alarm, segmentation_loss
+
+_PIXELS = 16  # of a row at a time; 16 x 256 classes are 32 registers a thread
+
+
+def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+    """`segmentation_loss`, by the kernel where the logits are on a GPU that can run it."""
+    if logits.is_cuda and importlib.util.find_spec("triton") is not None:
+        return fused_loss(logits, target, ignore_index=ignore_index)
+    return segmentation_loss(logits, target, ignore_index=ignore_index)
+
+
+def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+    """`segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
+    return alarm(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
+
+
+class _FusedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+        from suite.segmentation.kernel import loss_and_gradient
+
+        places = logits.detach().permute(0, 2, 3, 1).float().contiguous()
+        batch, h, w, classes = places.shape
+        losses = torch.empty(batch, h, w, device=places.device)
+        parts = torch.empty(4, batch, h, w, classes, device=places.device)
+        rows, columns = (neighbours(*sizes, places.device) for sizes in ((h, target.shape[1]), (w, target.shape[2])))
+        loss_and_gradient[(batch * h * w,)](
+            places, target.contiguous(), losses, parts, *rows, *columns,
+            h, w, target.shape[1], target.shape[2], classes, ignore_index, parts[0].numel(),
+            CLASSES=_power_of_two(classes), PIXELS=_PIXELS,
+        )  # fmt: skip
+        gradient = _gather(parts) / target.numel()
+        ctx.save_for_backward(gradient.permute(0, 3, 1, 2).to(logits.dtype))
+        return (losses.sum(dtype=torch.float64) / target.numel()).float()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * scale, None, None
+
+
+@functools.lru_cache(maxsize=32)
+def neighbours(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Which enlarged pixels lie between which source pixels, along one axis (bilinear, align_corners off).
+
+    Args:
+        source: length of the logits.
+        target: length of the enlarged logits.
+        device: where the answer is wanted.
+
+    Returns:
+        (source + 1,) int32 starts: pixels starts[i] to starts[i + 1] lie between source pixels i and i + 1;
+        (target,) float32 share of pixel i + 1 in each.
+    """
+    position = ((torch.arange(target) + 0.5) * (source / target) - 0.5).clamp_min(0)
+    left = position.floor()
+    starts = torch.searchsorted(left, torch.arange(source + 1.0)).int()
+    return starts.to(device), (position - left).to(device)
+
+
+def _gather(parts: Tensor) -> Tensor:
+    """(4, B, h, w, C) gradients at top left, top right, bottom left, bottom right to (B, h, w, C); borders repeat."""
+    gradient = parts[0].clone()
+    _shift_and_add(gradient, parts[1], dim=2)
+    below = parts[2].clone()
+    _shift_and_add(below, parts[3], dim=2)
+    _shift_and_add(gradient, below, dim=1)
+    return gradient
+
+
+def _shift_and_add(total: Tensor, part: Tensor, *, dim: int) -> None:
+    length = total.shape[dim]
+    total.narrow(dim, 1, length - 1).add_(part.narrow(dim, 0, length - 1))
+    total.narrow(dim, length - 1, 1).add_(part.narrow(dim, length - 1, 1))
+
+
+def _power_of_two(number: int) -> int:
+    return max(16, 1 << (number - 1).bit_length())

@@ -1,0 +1,173 @@
+"""Train any number of segmentation heads over one frozen pass.
+
+Source: paper, section 4 and appendix; official code, segmentation/configs_local: AdamW, poly decay, linear warm-up.
+Deviates: the official auxiliary head shares nothing that is trained with the main one, so it is left out.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from suite.errors import RequestError
+from suite.probes.segmentation import SegmentationHead
+from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.batch import Batch
+from suite.segmentation.checkpoint import Checkpoints
+from suite.segmentation.encode import Encode
+
+OnLog = Callable[[int, Mapping[str, float]], None]
+OnEvaluate = Callable[[int, Mapping[str, SegmentationHead]], None]
+
+
+@dataclass(frozen=True)
+class TrainedBank:
+    """What a training gives.
+
+    Attributes:
+        heads: by name, frozen, in eval mode.
+        losses: by name, of each step.
+    """
+
+    heads: Mapping[str, SegmentationHead]
+    losses: Mapping[str, list[float]]
+
+
+def train_bank(
+    encode: Encode,
+    batches: Callable[[int], Batch],
+    specs: Sequence[HeadSpec],
+    *,
+    in_channels: int,
+    iterations: int,
+    warmup: int,
+    device: torch.device | str = "cpu",
+    identity: object = None,
+    checkpoints: Path | None = None,
+    checkpoint_s: float = 300.0,
+    log_every: int = 50,
+    on_log: OnLog | None = None,
+    evaluate_at: Collection[int] = (),
+    on_evaluate: OnEvaluate | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainedBank:
+    """Train heads side by side; each ends, to the last bit, as it would alone.
+
+    A head whose checkpoint is ahead of the others' joins when they have caught up; one that is finished stays out.
+
+    Args:
+        encode: images to (B, in_channels, h, w) features on `device`.
+        batches: step, from 0 -> its crops, whatever was asked for before.
+        specs: the heads.
+        in_channels: channels of the features.
+        iterations: steps of each head.
+        warmup: steps of the linear warm-up.
+        device: where heads learn.
+        identity: digests of encoder, data and protocol (see `Checkpoints`); needed with `checkpoints`.
+        checkpoints: folder for checkpoints, or None. They stay when the training is done.
+        checkpoint_s: seconds between them; 0 for one after each step.
+        log_every: steps between calls of `on_log`, and between looks at the losses.
+        on_log: called with the number of steps done and the last loss of each head that took it.
+        evaluate_at: numbers of steps done at which to call `on_evaluate`.
+        on_evaluate: called with such a number and the heads, in eval mode, that just reached it. Checkpoints at or
+            beyond that number are written only once the call has returned; after a kill it may come again, never
+            with other weights.
+        stop: asked after each step; True ends the training.
+
+    Returns:
+        The heads and their loss curves.
+
+    Raises:
+        RequestError: heads of the same name, no steps, or checkpoints without an identity.
+        MetricError: a loss that is not finite, or illegal labels.
+        StorageError: a checkpoint cannot be written; older ones stay.
+        KeyboardInterrupt: `stop` said so; checkpoints are written.
+    """
+    _check(specs, iterations, warmup, checkpoints, identity)
+    schedule = Schedule(iterations, warmup)
+    learners = [Learner(spec, in_channels, schedule, torch.device(device)) for spec in specs]
+    store = None if checkpoints is None else Checkpoints(checkpoints, identity)
+    if store:
+        for learner in learners:
+            store.restore(learner)
+    saved = time.monotonic()
+    for step in range(min((learner.step for learner in learners), default=iterations), iterations):
+        active = [learner for learner in learners if learner.step == step]
+        _learn(active, encode, batches(step), device)
+        done = step + 1
+        if done % log_every == 0 or done == iterations:
+            last = {learner.spec.name: learner.losses()[-1] for learner in active}
+            if on_log:
+                on_log(done, last)
+        if on_evaluate and done in evaluate_at:
+            on_evaluate(done, {learner.spec.name: learner.head for learner in active})
+        stopping = stop()
+        if store and (stopping or done == iterations or time.monotonic() - saved >= checkpoint_s):
+            for learner in active:
+                store.save(learner)
+            saved = time.monotonic()
+        if stopping and done < iterations:
+            raise KeyboardInterrupt(f"stopped after step {done} of {iterations}")
+    names = {learner.spec.name: learner for learner in learners}
+    return TrainedBank(
+        heads={name: learner.head.requires_grad_(False) for name, learner in names.items()},
+        losses={name: learner.losses() for name, learner in names.items()},
+    )
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """For `train_bank(stop=...)`: a first SIGINT or SIGTERM ends the training after its step, a second one at once.
+
+    Only the main thread can receive signals, so use it there.
+    """
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(received)
+    finally:
+        restore()
+
+
+def _learn(learners: Sequence[Learner], encode: Encode, batch: Batch, device: torch.device | str) -> None:
+    """One step of each: every crop is encoded once, every label set's features are gathered once."""
+    places = encode(batch.pixels).to(device).permute(0, 2, 3, 1)
+    label_sets = dict.fromkeys(learner.spec.label_set for learner in learners)
+    missing = label_sets.keys() - batch.labels.keys()
+    if missing:
+        raise RequestError(f"bank of heads: expected label sets among {sorted(batch.labels)}, got {sorted(missing)}")
+    for label_set in label_sets:
+        features = places[batch.rows[label_set].to(device)].permute(0, 3, 1, 2)
+        labels = batch.labels[label_set].to(device)
+        for learner in learners:
+            if learner.spec.label_set == label_set:
+                learner.learn(features, labels)
+
+
+def _check(specs: Sequence[HeadSpec], iterations: int, warmup: int, checkpoints: Path | None, identity: object) -> None:
+    names = [spec.name for spec in specs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RequestError(f"bank of heads: expected names that differ, got {', '.join(twice)} more than once")
+    if iterations < 1 or warmup < 0:
+        raise RequestError(f"bank of heads: expected at least 1 step and 0 of warm-up, got {iterations} and {warmup}")
+    if checkpoints is not None and identity is None:
+        raise RequestError(f"{checkpoints}: checkpoints need `identity`, which says what the training depends on")
