@@ -9,18 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from suite.archive.digests import result_digests, run_digest
 from suite.cells import CellId
 from suite.claims import load_claims
 from suite.environment import capture
 from suite.errors import RequestError
 from suite.expected import places
+from suite.newcomer.beside import beside
 from suite.protocol import Profile, load_profile, load_variants
 from suite.references import EXPECTED, references
 from suite.report import files, terminal
 from suite.report.build import build
 from suite.request import method_name
-from suite.results import Key, Result, Store, strip_path
+from suite.results import Key, Result, Store, sample_path, strip_path
 from suite.verdict import judge
+from suite.verification.record import verified
 
 
 def report(run: Path, *, strict: bool = False) -> int:
@@ -41,17 +44,18 @@ def report(run: Path, *, strict: bool = False) -> int:
 
 def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
     """The content of report.json, from the run folder and `expected/` alone."""
-    record = _read_run(run)
+    record = read_run(run)
     asked = record["asked"]
     profile = load_profile(asked["profile"])
     store = Store(run)
     results = [result for result in store.results() if _asked_for(result.key, asked)]
     wanted = [CellId.parse(text) for text in asked["cells"]]
+    expected = references(profile.name, asked["variants"], asked["limit"], {cell.method for cell in wanted})
     judgement = judge(
         wanted,
         {m.id: m for result in results for m in result.measurements()},
-        references(profile.name, asked["variants"], asked["limit"]),
-        reasons(profile, store, wanted),
+        expected,
+        reasons(store, wanted),
         load_claims(),
         listed=profile.cells(),
         places=places(EXPECTED),
@@ -60,6 +64,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
     lost = [
         f"{key}: {why}" for key, why in store.reasons().items() if _asked_for(key, asked) and _cellless(profile, key)
     ]
+    digests = result_digests(results)
     if lost:
         code = judgement.exit_code or 2
         verdict = "incomplete" if judgement.exit_code == 0 else judgement.verdict
@@ -73,11 +78,26 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         environment=capture(asked["device"]),
         costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
         figures=figures(results),
-        protocol=protocol(profile, results, asked["variants"]),
+        trainings=trainings(results),
+        protocol=protocol(profile, results, asked["variants"])
+        | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
+        newcomers=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
+        conformance=_conformance(run, asked),
+        digest=run_digest(digests) if digests else None,
+        results=digests,
         notes=[],
         started=record["started"],
         finished=record["finished"] or now(),
     )
+
+
+def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How the encoder under test climbed the ladder; None where none did in this run."""
+    try:
+        found: dict[str, Any] = json.loads((run / "conformance.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("encoder") in asked["encoders"] else None
 
 
 def _asked_for(key: Key, asked: Mapping[str, Any]) -> bool:
@@ -90,9 +110,9 @@ def _cellless(profile: Profile, key: Key) -> bool:
     return not profile.experiment(key.experiment).metrics
 
 
-def reasons(profile: Profile, store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
+def reasons(store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
     """Why each cell without a value has none."""
-    found = {c: e.not_run for c in profile.cells() if (e := profile.experiment(c.experiment)).not_run}
+    found = {}
     notes = store.reasons()
     for cell in wanted:
         key = Key(cell.experiment, cell.dataset, cell.method)
@@ -102,16 +122,27 @@ def reasons(profile: Profile, store: Store, wanted: Sequence[CellId]) -> dict[Ce
 
 
 def figures(results: Sequence[Result]) -> list[dict[str, str]]:
-    """The strips that the patch search drew, by method, query and setting."""
+    """The strips of patch search, by method, query and setting, and of segmentation, by method and role."""
     found = []
     for result in results:
+        place = {"dataset": result.key.dataset, "method": result.key.method}
         if result.key.experiment == "patch_search":
-            place = {"kind": "patch_search", "dataset": result.key.dataset, "method": result.key.method}
             for name in result.summaries:
                 query, setting = name.split()
-                path = strip_path(result.key, query, setting)
-                found.append(place | {"query": query, "setting": setting, "path": str(path)})
+                strip = {"query": query, "setting": setting, "path": str(strip_path(result.key, query, setting))}
+                found.append({"kind": "patch_search"} | place | strip)
+        for role in result.summaries.get("samples", ()):
+            found.append({"kind": "segmentation"} | place | {"role": role, "path": str(sample_path(result.key, role))})
     return found
+
+
+def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """What the segmentation heads of the primary setting went through."""
+    return [
+        {"dataset": result.key.dataset, "method": result.key.method, **result.summaries["training"]}
+        for result in results
+        if "training" in result.summaries
+    ]
 
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
@@ -137,7 +168,12 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
     }
 
 
-def _read_run(run: Path) -> dict[str, Any]:
+def read_run(run: Path) -> dict[str, Any]:
+    """What was asked of a run, and when.
+
+    Raises:
+        RequestError: the folder holds no run.
+    """
     try:
         record: dict[str, Any] = json.loads((run / "run.json").read_text())
     except (OSError, ValueError) as error:

@@ -68,7 +68,6 @@ def write_table(profile: Profile, measurements: Sequence[Measurement], recording
     columns = [
         (experiment, dataset, setting, metric)
         for experiment in profile.experiments.values()
-        if experiment.not_run is None
         for dataset in experiment.datasets
         for setting, metric in (readout.split("/") for readout in _READOUTS)
         if setting in experiment.settings and metric in experiment.metrics

@@ -61,14 +61,14 @@ def write_mini(
         f"{experiment}.recorded": {**asdict(recording), "seeds": list(seeds)},
     }
     for metric in sorted({m.id.metric for m in measurements}):
-        sections[f"{experiment}.tolerance.{metric}"] = _tolerance(bool(seeds), test_items)
+        sections[f"{experiment}.tolerance.{metric}"] = tolerance(bool(seeds), test_items)
     rounded = [replace(m, values=tuple(round(value, 6) for value in m.values)) for m in measurements]
     for pool, spread in pooled_sd(rounded).items():
         sections.setdefault(_column("spread", pool), {})[pool.method] = asdict(spread)
     for m in rounded:
         cell = {"mean": round(fmean(m.values), 6), "values": list(m.values)}
         sections.setdefault(_column("cells", m.id), {})[m.id.method] = cell
-    write_atomically(path, (_TITLE + "".join(map(_section, sections, sections.values()))).encode())
+    write_atomically(path, (_TITLE + "".join(map(toml_section, sections, sections.values()))).encode())
 
 
 def _common(path: Path, what: str, values: Iterable[T]) -> T:
@@ -88,19 +88,21 @@ def _check_runs(path: Path, seeds: tuple[int, ...], measurements: Sequence[Measu
             raise ExpectedError(f"{path}: {m.id}: expected one value a run, {runs} in all, got {len(m.values)}")
 
 
-def _tolerance(trained: bool, test_items: int | None) -> dict[str, Any]:
+def tolerance(trained: bool, test_items: int | None, cap: float = CAP) -> dict[str, Any]:
+    """What a recorded cell is allowed: see `write_mini` and `CAP`."""
     if not trained:
         reason = "nothing is trained: 0.05 for JPEG decoder and fp32 summation order"
         return {"numeric": 0.05, "cap": 0.3, "reason": reason}
     reason = "one test item may flip with the CPU; wrong weights or labels cost more than the cap"
-    return {"numeric": round(100 / test_items, 6) if test_items else 0.05, "cap": CAP, "reason": reason}
+    return {"numeric": round(100 / test_items, 6) if test_items else 0.05, "cap": cap, "reason": reason}
 
 
 def _column(kind: str, cell: CellId) -> str:
     return f"{cell.experiment}.{kind}.{cell.dataset}.{cell.setting}.{cell.metric}"
 
 
-def _section(name: str, values: dict[str, Any]) -> str:
+def toml_section(name: str, values: dict[str, Any]) -> str:
+    """A table of a TOML file."""
     return f"\n[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 
 

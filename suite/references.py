@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from suite.cells import CellId
+from suite.cells import BASELINES, METHODS, CellId
 from suite.expected import Expected, load_expected
-from suite.protocol import deviations, load_variants
+from suite.newcomer.accepted import load_accepted
+from suite.protocol import Variant, deviations, load_variants
 
 EXPECTED = Path(__file__).parent.parent / "expected"
 
 
-def references(profile: str, variants: Mapping[str, str], limit: int | None) -> dict[CellId, Expected]:
-    """The expected values that a run can be held against.
+def references(
+    profile: str, variants: Mapping[str, str], limit: int | None, methods: Collection[str] = ()
+) -> dict[CellId, Expected]:
+    """The expected values that a run can be held against, with those accepted for an encoder among `methods`.
 
-    A limited run sees other data. The recorded values of the mini study are of the default variants; the paper
-    does not say which variants its own are of, so those stand for every choice.
+    A limited run sees other data. Accepted values, and the recorded ones of the mini study, are of the default
+    variants; the paper does not say which variants its own are of, so those stand for every choice.
     """
     if limit is not None:
         return {}
-    changed = [load_variants()[name] for name in deviations(variants)] if profile == "mini" else []
-    expected = _load(profile)
-    return {c: e for c, e in expected.items() if not any(v.applies(c.experiment, c.method) for v in changed)}
+    changed = [load_variants()[name] for name in deviations(variants)]
+    newcomers = set(methods) - {*METHODS, *BASELINES}
+    accepted = load_accepted(profile, EXPECTED / "encoders") if newcomers else {}
+    expected = {c: e for c, e in _load(profile).items() if profile != "mini" or not _changes(changed, c)}
+    return expected | {c: e for c, e in accepted.items() if c.method in newcomers and not _changes(changed, c)}
+
+
+def _changes(variants: Sequence[Variant], cell: CellId) -> bool:
+    return any(variant.applies(cell.experiment, cell.method) for variant in variants)
 
 
 @functools.cache

@@ -33,6 +33,7 @@ def built(judged: Judgement) -> dict[str, Any]:
         environment=report_sample.environment(),
         costs=[],
         figures=[],
+        trainings=[],
         protocol={},
         notes=[],
         started="2025-01-01T00:00:00+00:00",

@@ -117,7 +117,7 @@ def test_headers_have_a_scope_and_pictures_a_text(page: Page) -> None:
     assert all("scope" in attributes for attributes in page.of("th"))
     assert len(page.of("img")) == 20
     assert all(image["alt"] for image in page.of("img"))
-    assert len([figure for figure in page.of("figure") if figure["aria-label"]]) == 2
+    assert len([figure for figure in page.of("figure") if figure["aria-label"]]) == 4
 
 
 def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict[str, Any], folder: Path) -> None:
@@ -142,7 +142,8 @@ def test_segmentation_keeps_its_place(page: Page) -> None:
 
 
 def test_an_empty_run_still_makes_a_page(report: dict[str, Any], folder: Path) -> None:
-    empty: dict[str, Any] = {key: [] for key in ("cells", "claims", "costs", "figures", "notes", "variables")}
+    keys = ("cells", "claims", "costs", "figures", "notes", "trainings", "variables")
+    empty: dict[str, Any] = {key: [] for key in keys}
     page = Page(html.render(report | empty | {"environment": {}, "protocol": {}, "asked": {}, "finished": ""}, folder))
     assert page.problems == []
     for said in ("No claim was listed.", "No gallery was made", "No cost was recorded.", "Not drawn", "lists no cell"):

@@ -4,10 +4,11 @@ import errno
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.errors import StorageError
-from suite.results import Key, Result, Store, write_atomically, write_json
+from suite.results import Items, Key, Result, Store, write_atomically, write_json
 
 KEY = Key("part_retrieval", "cub200", "dino")
 
@@ -88,3 +89,40 @@ def test_nan_is_never_written(tmp_path: Path) -> None:
         write_json(tmp_path / "x.json", {"ap": float("nan")})
     write_json(tmp_path / "x.json", {"ap": None})
     assert json.loads((tmp_path / "x.json").read_text()) == {"ap": None}
+
+
+def items() -> Items:
+    scores = {"encoded/ap": np.array([[0.25, 0.5, 1.0]], np.float32)}
+    return Items(scores, "a digest of the items", np.array([0, 0, 1], np.int32))
+
+
+def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save(result(), items())
+    stored = store.fresh(KEY, result().inputs)
+    assert stored is not None
+    found = store.items(stored)
+    assert found is not None
+    assert found.identity == "a digest of the items"
+    np.testing.assert_array_equal(found.scores["encoded/ap"], items().scores["encoded/ap"])
+    np.testing.assert_array_equal(found.groups, [0, 0, 1])
+    assert store.items(result()) is None, "a result that names no scores has none"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "of another result"])
+def test_a_result_whose_scores_are_not_its_own_is_made_again(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    store.save(result(), items())
+    path = store.items_path(KEY)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        other = Store(tmp_path / "other")
+        other.save(result(), Items({"encoded/ap": np.zeros((1, 3), np.float32)}, "x", items().groups))
+        path.write_bytes(other.items_path(KEY).read_bytes())
+    stored = store.load(KEY)
+    assert stored is not None
+    assert store.items(stored) is None
+    assert store.fresh(KEY, result().inputs) is None

@@ -28,10 +28,15 @@ def build(
     environment: Mapping[str, Any],
     costs: Sequence[Mapping[str, Any]],
     figures: Sequence[Mapping[str, Any]],
+    trainings: Sequence[Mapping[str, Any]],
     protocol: Mapping[str, Any],
     notes: Sequence[str],
     started: str,
     finished: str,
+    newcomers: Sequence[Mapping[str, Any]] = (),
+    conformance: Mapping[str, Any] | None = None,
+    digest: str | None = None,
+    results: Mapping[str, str] | None = None,
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -42,11 +47,17 @@ def build(
         asked: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
         environment: see `suite.environment.capture`.
         costs: one per finished test: experiment, dataset, method, seconds, peak_memory_mib, reused.
-        figures: one per strip: kind, dataset, method, query, setting, path relative to the run's folder.
+        figures: one per strip: kind, dataset, method, path relative to the run's folder; query and setting of patch
+            search, role (image, truth, prediction) of segmentation.
+        trainings: one per segmentation head: dataset, method, steps, losses, evaluations (step, mIoU).
         protocol: every hyper-parameter with its source, the variants, `digests` of data and weights.
         notes: sentences a reader should see beside the verdict.
         started: ISO 8601.
         finished: ISO 8601.
+        newcomers: one per encoder under test, see `suite.newcomer.beside`.
+        conformance: how an encoder under test climbed the ladder, see `suite.conformance`.
+        digest: of all results, see `suite.archive.digests`.
+        results: `experiment/dataset/method` -> digest of that result.
 
     Returns:
         Plain JSON types only; None where a value is unknown or not finite.
@@ -57,18 +68,23 @@ def build(
             "verdict": judgement.verdict,
             "sentence": judgement.sentence,
             "exit_code": judgement.exit_code,
+            "digest": digest,
             "profile": profile,
             "run": run,
             "asked": asked,
             "notes": notes,
             "summary": judgement.counts,
             "family": judgement.family,
+            "newcomers": newcomers,
+            "conformance": conformance,
             "cells": [cell_entry(cell) for cell in judgement.cells],
             "claims": [_claim(claim) for claim in judgement.claims],
             "environment": environment,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
+            "results": results or {},
             "costs": costs,
             "figures": figures,
+            "trainings": trainings,
             "protocol": protocol,
             "started": started,
             "finished": finished,

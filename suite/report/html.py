@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from suite.cells import BASELINES
-from suite.report import labels, plot, summary, tables
+from suite.cells import BASELINES, METHODS
+from suite.report import curves, labels, newcomers, plot, ranks, samples, summary, tables
 from suite.report.facts import flatten
 from suite.report.labels import Json
 
@@ -60,12 +60,23 @@ def render(report: Json, run_dir: Path) -> str:
         paper_tables=tables.paper_tables(cells),
         other_tables=tables.other_tables(cells),
         plots=plots,
+        newcomers=newcomers,
+        statuses=labels.STATUSES,
+        methods=METHODS,
+        rank_plots=[_rank_plot(newcomer, number) for number, newcomer in enumerate(report["newcomers"])],
+        curves=[(c.caption, Markup(c.svg), c.alt) for c in curves.curves(report["trainings"], cells)],
+        samples=samples.samples(report["figures"]),
         galleries=galleries(report["figures"]),
         picture=partial(picture, run_dir),
         summary=summary,
         flatten=flatten,
     )
     return page.lstrip() + "\n"
+
+
+def _rank_plot(newcomer: Json, number: int) -> tuple[Markup, str] | None:
+    drawn = ranks.ranks(newcomer, number)
+    return None if drawn is None else (Markup(drawn.svg), drawn.alt)
 
 
 @dataclass(frozen=True)

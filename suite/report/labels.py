@@ -39,6 +39,13 @@ VERDICTS = {
     "incomplete": Label("incomplete", "◐", "🟡", "inc", "warn"),
 }
 UNCONFIRMED = Label("deviates, unconfirmed", "!", "⚠️", "dev?", "warn")
+STATUSES = {
+    "passed": Label("passed", "✓", "✅", "ok", "good"),
+    "warning": Label("warning", "!", "⚠️", "warn", "warn"),
+    "failed": Label("failed", "✗", "❌", "FAIL", "bad"),
+    "not reached": Label("not reached", "○", "⚪", "---", "mute"),
+}
+"""Of the rungs of the conformance ladder."""
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference")
 
 METHOD_NAMES = {

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
-from suite.report import summary
+from suite.cells import METHODS
+from suite.report import newcomers, summary
 from suite.report.facts import flatten
 from suite.report.labels import (
     CELL_VERDICTS,
+    STATUSES,
     UNCONFIRMED,
     VERDICTS,
     Json,
@@ -40,6 +42,7 @@ def render(report: Json) -> str:
         _head(report),
         _summary(report),
         _attention(report),
+        *_newcomers(report),
         *_tables(report),
         _claims(report),
         _costs(report),
@@ -143,6 +146,36 @@ def _attention(report: Json) -> str:
     return "\n\n".join(blocks)
 
 
+def _newcomers(report: Json) -> Iterator[str]:
+    if report["conformance"]:
+        yield f"## Beside the seven\n\n{_ladder(report['conformance'])}"
+    for newcomer in report["newcomers"]:
+        rows = [
+            [newcomers.LEVELS[row.level], row.column, f"**{row.own}**", row.rank]
+            + [f"{value} {f'({mark})' if mark else ''}".strip() for value, mark in row.values]
+            for row in newcomers.table(newcomer)
+        ]
+        marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in newcomers.marks(newcomer))
+        heads = ["level", "column", escape(newcomer["method"]), "rank", *map(name, METHODS)]
+        text = f"### {escape(newcomer['method'])} beside the seven\n\n{escape(newcomer['sentence'])}{marks}\n\n"
+        yield text + grid(rows, heads, "llrr" + "r" * len(METHODS))
+        yield escape(newcomers.verdict_of_pairs(newcomer)) + _pairs(newcomer)
+
+
+def _ladder(conformance: Json) -> str:
+    looks = [(STATUSES[rung["status"]], rung) for rung in conformance["rungs"]]
+    rows = [[escape(r["name"]), f"{look.emoji} {look.word}", escape(r["detail"])] for look, r in looks]
+    facts = escape(newcomers.facts(conformance))
+    return f"Conformance of {code(conformance['encoder'])}: {facts}.\n\n" + grid(rows, ("rung", "answer", "detail"))
+
+
+def _pairs(newcomer: Json) -> str:
+    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in newcomers.pairs(newcomer)]
+    heads = ("column", "against", "difference", "95 % interval", "p", "after Holm")
+    found = _details(f"{len(rows)} paired comparisons", grid(rows, heads, "llrrrl"))
+    return f"\n\n{found}" if rows else ""
+
+
 def _tables(report: Json) -> Iterator[str]:
     icons = ", ".join(f"{look.emoji} {look.word}" for look in (*(VERDICTS[v] for v in CELL_VERDICTS), UNCONFIRMED))
     word = summary.expected_word(report)
@@ -233,7 +266,14 @@ def _patch_search(report: Json) -> str:
 
 def _again(report: Json) -> str:
     commands = "\n".join(html.escape(line, quote=False) for line in summary.rerun_commands(report))
-    return f"## Run it again\n\n<pre>\n{commands}\n</pre>"
+    return f"## Run it again\n\n<pre>\n{commands}\n</pre>{_citation(report)}"
+
+
+def _citation(report: Json) -> str:
+    line = summary.citation(report)
+    if line is None:
+        return ""
+    return f"\n\nTo cite this report: {code(line)}; {code(summary.verify_command(report))} checks it."
 
 
 def _all_cells(report: Json) -> str:

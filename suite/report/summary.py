@@ -98,6 +98,18 @@ def asked(report: Json) -> Json:
     return report["asked"] | ({} if cells is None else {"cells": len(cells)})
 
 
+def citation(report: Json) -> str | None:
+    """One line by which the report can be cited, and checked later; None where nothing was measured."""
+    if not report.get("digest"):
+        return None
+    suite = report["environment"].get("code", {}).get("suite") or "of unknown version"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in tally(report["cells"]).items() if count)
+    return (
+        f"part-aware-repro {suite}, run {report['run']}, profile {report['profile']}, {report['finished'][:10]}: "
+        f"{report['verdict']} ({counts}); results sha256:{report['digest']}"
+    )
+
+
 def rerun_commands(report: Json) -> list[str]:
     """Shell lines that make this report again."""
     commit = report["environment"].get("code", {}).get("commit")
@@ -106,3 +118,8 @@ def rerun_commands(report: Json) -> list[str]:
     same = f"make reproduce PROFILE={report['profile']}" + (f" SEED={seeds}" if seeds else "")
     command = report["asked"].get("command") or same
     return [*checkout, "make setup", command, f"make compare A=runs/{report['run']} B=runs/<the new run>"]
+
+
+def verify_command(report: Json) -> str:
+    """The shell line that holds the run's folder against its citation."""
+    return f"python -m suite verify runs/{report['run']} --digest {report['digest']}"

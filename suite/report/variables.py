@@ -16,8 +16,8 @@ def variables(*, profile: str, environment: Group, protocol: Group, asked: Group
     """Answer the seven questions from this run's own records.
 
     `protocol` is read for `experiments` (name -> parameter -> {value, source}), `variants` (name -> choice),
-    `splits` (dataset -> text) and `digests` (`data` and `weights`, name -> SHA-256); what is absent counts
-    as missing, never as provided.
+    `splits` (dataset -> text), `digests` (`data` and `weights`, name -> SHA-256) and `verification` (dataset ->
+    what `suite verify data` said of it); what is absent counts as missing, never as provided.
     """
     digests = protocol.get("digests") or {}
     rows = (
@@ -37,7 +37,7 @@ def variables(*, profile: str, environment: Group, protocol: Group, asked: Group
             "Open data",
             "Can the same data be had, and be recognised as the same?",
             "Public datasets by name, without digests; some part masks are the authors' own conversions.",
-            _data(profile, digests.get("data") or {}),
+            _data(profile, digests.get("data") or {}, protocol.get("verification") or {}),
         ),
         (
             "Dataset splits",
@@ -86,12 +86,17 @@ def _code(code: Group) -> Evidence:
     return "provided", f"Suite {version}, commit {commit}, nothing changed since."
 
 
-def _data(profile: str, digests: Group) -> Evidence:
+def _data(profile: str, digests: Group, verification: Group) -> Evidence:
     made = "rendered from a seed by the suite itself" if profile == "mini" else "read from local copies"
     if not digests:
         return "missing", f"The data were {made}; no digest was recorded."
     listed = ", ".join(f"{dataset} {str(digest)[:12]}" for dataset, digest in sorted(digests.items()))
-    return "provided", f"{len(digests)} datasets, {made}; SHA-256 {listed}."
+    text = f"{len(digests)} datasets, {made}; SHA-256 {listed}."
+    if not verification:
+        return "provided", text
+    sure = all(said.startswith("verified") for said in verification.values())
+    said = "; ".join(f"{dataset} {sentence}" for dataset, sentence in verification.items())
+    return ("provided" if sure else "partial"), f"{text} Verification: {said}."
 
 
 def _splits(splits: Group) -> Evidence:

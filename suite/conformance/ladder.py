@@ -1,0 +1,160 @@
+"""The ladder: rungs in order, each with its answer in plain words; after the first that fails, none is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from suite.conformance import rungs
+from suite.conformance.fingerprint import fingerprint
+from suite.conformance.rungs import Answer, RungError
+from suite.encoders import Encoder
+from suite.errors import RequestError, SuiteError
+
+PASSED, WARNING, FAILED, NOT_REACHED = "passed", "warning", "failed", "not reached"
+QUESTIONS = {
+    "loads": "can it be loaded?",
+    "normalisation": "is it said how its images are normalised?",
+    "shapes": "are tokens and layers of the promised shapes, and finite?",
+    "patch order": "does each patch token stand where its patch is?",
+    "frozen": "does nothing in it change or learn?",
+    "deterministic": "do two passes give the same bytes?",
+    "batch-invariant": "is an image's result independent of its batch?",
+    "other sizes": "does it work on larger and on oblong images?",
+    "fingerprint": "what does it make of 64 fixed pictures?",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One question and its answer.
+
+    Attributes:
+        status: `passed`, `warning`, `failed` or `not reached`.
+        detail: the answer in words; empty if not reached.
+    """
+
+    name: str
+    question: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rungs, and what identifies the encoder that climbed them.
+
+    Attributes:
+        encoder: its spec.
+        facts: weights (SHA-256), patch size, embedding size, depth, image size, mean, std.
+        fingerprint: see `suite.conformance.fingerprint`; empty if not reached.
+    """
+
+    encoder: str
+    rungs: tuple[Rung, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> Rung | None:
+        """The rung that failed, if one did."""
+        return next((rung for rung in self.rungs if rung.status == FAILED), None)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def climb(
+    spec: str,
+    load: Callable[[], Encoder],
+    *,
+    other_sizes: bool = False,
+    tell: Callable[[Rung], None] = lambda _rung: None,
+) -> Ladder:
+    """Ask every question in turn.
+
+    Args:
+        spec: name of the encoder.
+        load: makes it; its `SuiteError` is the first rung's answer.
+        other_sizes: whether what was asked for needs images of other sizes; else failing there is only a warning.
+        tell: called with each rung as it is answered.
+    """
+    found: list[Rung] = []
+    facts: dict[str, Any] = {}
+    prints: dict[str, Any] = {}
+
+    def ask(name: str, question: Callable[[], Answer]) -> None:
+        failed = any(rung.status == FAILED for rung in found)
+        status, detail = (NOT_REACHED, "") if failed else _answer(question)
+        if name == "other sizes" and status == FAILED and not other_sizes:
+            status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
+        found.append(Rung(name, QUESTIONS[name], status, detail))
+        tell(found[-1])
+
+    loaded: list[Encoder] = []
+
+    def loads() -> Answer:
+        encoder = load()
+        loaded.append(encoder)
+        facts.update(_facts(encoder))
+        return Answer(f"{_millions(encoder)}, weights {encoder.digest[:12]}")
+
+    ask("loads", loads)
+    for name, question in _questions():
+        ask(name, lambda question=question: question(loaded[0]))  # type: ignore[misc]
+
+    def shown() -> Answer:
+        prints.update(fingerprint(loaded[0]))
+        return Answer(f"{prints['hash']}; {prints['images_per_second']:g} pictures/s")
+
+    ask("fingerprint", shown)
+    return Ladder(spec, tuple(found), facts, prints)
+
+
+def _questions() -> Iterator[tuple[str, Callable[[Encoder], Answer]]]:
+    yield "normalisation", rungs.normalisation
+    yield "shapes", rungs.shapes
+    yield "patch order", rungs.patch_order
+    yield "frozen", rungs.frozen
+    yield "deterministic", rungs.deterministic
+    yield "batch-invariant", rungs.batch_invariant
+    yield "other sizes", rungs.other_sizes
+
+
+def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
+    """Whatever goes wrong in code that is not ours is an answer too."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            answer = question()
+    except RungError as failure:
+        return FAILED, str(failure)
+    except SuiteError as error:
+        return FAILED, " ".join(str(error).split())
+    except Exception as error:
+        return FAILED, f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return (WARNING if answer.warning else PASSED), answer.text
+
+
+def _facts(encoder: Encoder) -> dict[str, Any]:
+    names = ("patch_size", "embed_dim", "depth", "image_size", "mean", "std", "has_projector")
+    return {"weights": encoder.digest} | {name: getattr(encoder, name) for name in names}
+
+
+def _millions(encoder: Encoder) -> str:
+    count = sum(p.numel() for p in encoder.parameters())
+    return f"{count / 1e6:.1f} M parameters, {encoder.depth} blocks, {encoder.embed_dim} wide"
+
+
+def require(ladder: Ladder) -> None:
+    """Stop where a rung failed.
+
+    Raises:
+        RequestError: names the rung and says what was found.
+    """
+    failed = ladder.failure
+    if failed is not None:
+        raise RequestError(f"encoder {ladder.encoder!r}: {failed.name}: {failed.detail}; nothing was measured")

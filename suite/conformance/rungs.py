@@ -1,0 +1,256 @@
+"""The questions of the ladder, each a function of an encoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from suite.conformance.pictures import pictures
+from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD, Encoder, Tokens
+
+HITS = 0.75
+"""Share of disturbed patches whose own token has to move most."""
+TOLERANCE = {"cpu": 1e-3, "cuda": 1e-2}
+"""Largest change, in standard deviations of a token, that a batch may cause: summation order, TF32 on a GPU."""
+LARGE_PX = 512
+"""Side at which the paper segments; small encoders are asked for twice their own size."""
+
+
+class RungError(Exception):
+    """A question answered with no."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question answered with yes, perhaps with a word of warning."""
+
+    text: str
+    warning: bool = False
+
+
+def normalised(encoder: Encoder, pixels: Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] as the encoder wants to see it."""
+    place = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.mean, encoder.std))
+    return ((pixels - mean) / std).to(place)
+
+
+def view(encoder: Encoder, count: int, height: int | None = None, width: int | None = None) -> Tensor:
+    """The first pictures, at the encoder's own size unless told otherwise."""
+    side = encoder.image_size
+    return normalised(encoder, pictures(count, height or side, width or side))
+
+
+def normalisation(encoder: Encoder) -> Answer:
+    """Mean and standard deviation are three numbers each, of images in [0, 1]."""
+    mean, std = tuple(map(float, encoder.mean)), tuple(map(float, encoder.std))
+    for word, values in (("mean", mean), ("std", std)):
+        if len(values) != 3 or not all(map(math.isfinite, values)):
+            raise RungError(f"{word}: expected three finite numbers, got {values}")
+    if max(mean) > 1 or max(std) > 1:
+        raise RungError(f"mean {mean}, std {std}: expected those of images in [0, 1]: divide by 255")
+    if min(mean) < 0 or min(std) <= 0:
+        raise RungError(f"mean {mean}, std {std}: expected a mean in [0, 1] and a std in (0, 1]")
+    stated = f"mean {_short(mean)}, std {_short(std)}"
+    if not _close(mean, IMAGENET_MEAN) or not _close(std, IMAGENET_STD):
+        return Answer(f"{stated}; not ImageNet's: right if it was trained so", warning=True)
+    return Answer(f"{stated}: ImageNet's")
+
+
+def shapes(encoder: Encoder) -> Answer:
+    """Class token (B, D), patches (B, D, h, w), every layer like them, all finite."""
+    side = encoder.image_size // encoder.patch_size
+    layers = tuple(sorted({0, encoder.depth - 1})) if encoder.depth else ()
+    out = encoder(view(encoder, 2), layers=layers, project=encoder.has_projector)
+    _check_tokens(encoder, out, (2, side, side), layers)
+    text = f"{side} x {side} patches of {encoder.patch_size} pixels, {encoder.embed_dim} wide"
+    if not encoder.depth:
+        return Answer(f"{text}; no blocks are named, so segmentation cannot read its layers", warning=True)
+    spread = out.patches.float().std(dim=(0, 2, 3)).mean().item()
+    if spread == 0:
+        return Answer(f"{text}; every patch token of every picture is the same", warning=True)
+    return Answer(text)
+
+
+def patch_order(encoder: Encoder) -> Answer:
+    """Disturb one patch: its own token should move most, at the first block and at the end.
+
+    Attention spreads a change over all tokens, but adds to each token's own way through the residual connections,
+    so that at the first block the test is sure. After the last one it is a hint: trained encoders keep notes in
+    tokens of other places.
+    """
+    side = encoder.image_size // encoder.patch_size
+    if side < 2:
+        return Answer("a single patch has no order")
+    rows, columns = side, side + 1 if _takes(encoder, side, side + 1) else side
+    early = _moved(encoder, rows, columns, layer=0) if encoder.depth else None
+    late = _moved(encoder, rows, columns, layer=None)
+    for where, found in (("the first block", early), ("the end", late)):
+        if found is not None:
+            _check_order(found, rows, columns, where)
+    if _hits(early if early is not None else late) >= HITS:
+        return Answer(f"row by row; {_hits(late):.0%} of disturbed patches move their own token most at the end")
+    if early is None or _hits(early) == 0 == _hits(late):
+        text = f"cannot tell: only {_hits(late):.0%} of disturbed patches move their own token most"
+        return Answer(f"{text}; make sure that patches come row by row", warning=True)
+    raise RungError(
+        f"only {_hits(early):.0%} of disturbed patches move their own token most at the first block: "
+        "expected patches row by row after prefix_tokens others"
+    )
+
+
+def frozen(encoder: Encoder) -> Answer:
+    """No gradient, no training mode, no tensor that a pass changes."""
+    learning = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
+    if learning:
+        raise RungError(f"{learning[0]} and {len(learning) - 1} more require a gradient")
+    encoder.train()
+    training = [name for name, module in encoder.named_modules() if module.training]
+    if training:
+        raise RungError(f"after train(), {training[0] or 'the encoder'} is in training mode: dropout would be on")
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    out = encoder(view(encoder, 2))
+    changed = [name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])]
+    if changed:
+        raise RungError(f"a pass changed {changed[0]}")
+    if out.cls.requires_grad or out.patches.requires_grad:
+        raise RungError("its tokens require a gradient")
+    return Answer(f"{len(before)} tensors, none changes")
+
+
+def deterministic(encoder: Encoder) -> Answer:
+    """Two passes under different random seeds give the same bytes, so nothing is drawn or masked."""
+    images = view(encoder, 4)
+    torch.manual_seed(0)
+    first = encoder(images)
+    torch.manual_seed(1)
+    second = encoder(images)
+    for name in ("cls", "patches"):
+        difference = _apart(getattr(first, name), getattr(second, name))
+        if difference > (0 if images.device.type == "cpu" else TOLERANCE["cuda"]):
+            raise RungError(f"{name}: two passes differ by {difference:.2g} standard deviations: is something random?")
+    return Answer("two passes under different seeds are the same")
+
+
+def batch_invariant(encoder: Encoder) -> Answer:
+    """Alone, together and in another order, an image gets the same tokens."""
+    images = view(encoder, 6)
+    together = encoder(images)
+    alone = [encoder(image[None]) for image in images]
+    backwards = encoder(images.flip(0))
+    apart = max(
+        _apart(together.patches, torch.cat([tokens.patches for tokens in alone])),
+        _apart(together.cls, torch.cat([tokens.cls for tokens in alone])),
+        _apart(together.patches, backwards.patches.flip(0)),
+    )
+    low = together.patches.dtype in {torch.float16, torch.bfloat16}
+    if apart > TOLERANCE.get(images.device.type, 1e-2) * (30 if low else 1):
+        raise RungError(f"an image's tokens change by {apart:.2g} standard deviations with its batch: batch norm?")
+    return Answer(f"largest change {apart:.1g} standard deviations")
+
+
+def other_sizes(encoder: Encoder) -> Answer:
+    """At the size of segmentation, and oblong: the grid fits, tokens are finite and resemble those at its own size."""
+    patch, side = encoder.patch_size, encoder.image_size
+    target = LARGE_PX if side >= LARGE_PX // 3 else 2 * side
+    large = max(2, round(target / patch)) * patch
+    grid = large // patch
+    near = encoder(view(encoder, 2))
+    far = encoder(view(encoder, 2, large, large))
+    _check_tokens(encoder, far, (2, grid, grid), ())
+    oblong = encoder(view(encoder, 1, large, large - patch))
+    _check_tokens(encoder, oblong, (1, grid, grid - 1), ())
+    if side // patch < 2:
+        return Answer(f"{large} pixels: {grid} x {grid} patches")
+    pooled = torch.nn.functional.adaptive_avg_pool2d(far.patches.float(), near.patches.shape[-2:])
+    alike, control = _alike(pooled, near.patches.float()), _alike(pooled.mT, near.patches.float())
+    text = (
+        f"{large} pixels: {grid} x {grid} patches, correlation {alike:.2f} with those at {side} "
+        f"(transposed {control:.2f})"
+    )
+    if not alike > max(control, 0.1):
+        return Answer(f"{text}: hardly alike; are positions interpolated rightly?", warning=True)
+    return Answer(text)
+
+
+def _check_tokens(encoder: Encoder, out: object, grid: tuple[int, int, int], layers: tuple[int, ...]) -> None:
+    if not isinstance(out, Tokens):
+        raise RungError(f"expected Tokens, got {type(out).__name__}")
+    count, rows, columns = grid
+    expected = {"cls": (count, encoder.embed_dim), "patches": (count, encoder.embed_dim, rows, columns)}
+    expected |= {f"layer {index}": expected["patches"] for index in layers}
+    found = {"cls": out.cls, "patches": out.patches} | {f"layer {i}": t for i, t in out.layers.items()}
+    for name, shape in expected.items():
+        if name not in found:
+            raise RungError(f"{name}: expected {shape}, got nothing")
+        if tuple(found[name].shape) != shape:
+            raise RungError(f"{name}: expected {shape}, got {tuple(found[name].shape)}")
+        if not found[name].isfinite().all():
+            raise RungError(f"{name}: not finite")
+
+
+def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
+    """Whether it sees an oblong image, which tells rows from columns even where few patches are disturbed."""
+    try:
+        encoder(view(encoder, 1, rows * encoder.patch_size, columns * encoder.patch_size))
+    except Exception:  # that is the question
+        return False
+    return True
+
+
+def _moved(encoder: Encoder, rows: int, columns: int, *, layer: int | None) -> list[tuple[int, int]]:
+    """(disturbed, moved most) places, counted row by row, for up to 12 places spread over the grid."""
+    patch, count = encoder.patch_size, rows * columns
+    images = view(encoder, 2, rows * patch, columns * patch)
+    step = max(1, count // 12)
+    places = [place for place in range(step // 2, count, step) if count > 4] or list(range(count))
+    batch = images[:1].repeat(len(places) + 1, 1, 1, 1)
+    for index, place in enumerate(places, start=1):
+        top, left = (patch * p for p in divmod(place, columns))
+        batch[index, :, top : top + patch, left : left + patch] = (
+            images[1, :, top : top + patch, left : left + patch].flip(-1) * -1
+        )
+    layers = () if layer is None else (layer,)
+    parts = [encoder(piece, layers=layers) for piece in batch.split(4)]
+    tokens = torch.cat([part.patches if layer is None else part.layers[layer] for part in parts]).float()
+    change = (tokens[1:] - tokens[:1]).norm(dim=1).flatten(1)
+    return list(zip(places, change.argmax(dim=1).tolist(), strict=True))
+
+
+def _hits(moved: list[tuple[int, int]]) -> float:
+    return sum(place == most for place, most in moved) / len(moved)
+
+
+def _check_order(moved: list[tuple[int, int]], rows: int, columns: int, where: str) -> None:
+    """Two ways of being wrong that can be named."""
+    if _hits(moved) >= HITS:
+        return
+    across = [((place % columns) * rows + place // columns, most) for place, most in moved]
+    if _hits(across) >= HITS:
+        raise RungError(f"at {where}, patches come column by column: expected row by row")
+    shifts = [most - place for place, most in moved]
+    usual = max(set(shifts), key=shifts.count)
+    if usual and shifts.count(usual) / len(shifts) >= HITS:
+        raise RungError(f"at {where}, patches are shifted by {usual}: is prefix_tokens right?")
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    scale = a.float().std().clamp_min(1e-12)
+    return float((a.float() - b.float()).abs().max() / scale)
+
+
+def _alike(a: Tensor, b: Tensor) -> float:
+    """Mean correlation over places of tokens (B, D, h, w), each channel less its mean over the picture."""
+    a, b = (t - t.mean(dim=(2, 3), keepdim=True) for t in (a, b))
+    return float(torch.nn.functional.cosine_similarity(a, b, dim=1).mean())
+
+
+def _close(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(abs(x - y) < 5e-3 for x, y in zip(a, b, strict=True))
+
+
+def _short(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3g}" for value in values)

@@ -1,0 +1,131 @@
+"""The section on an encoder under test: rungs, ranks, paired comparisons, as rows that HTML and Markdown share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.cells import METHODS
+from suite.report.labels import Json, name, number, signed
+
+MARKS = {"measured": "", "recorded": "r", "published": "p"}
+"""Set beside a value of the seven that this run did not measure."""
+LEVELS = {"object": "object level", "part": "part level"}
+ITEMS = {"ap": "queries", "miou": "images"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A row of the table: the newcomer's value in one column, and everybody else's.
+
+    Attributes:
+        values: of the seven in the paper's order: text, and its mark.
+        rank: `3 of 8`.
+        best: whether nobody is above it.
+    """
+
+    level: str
+    column: str
+    own: str
+    values: tuple[tuple[str, str], ...]
+    rank: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of paired comparisons: one column against one of the seven.
+
+    Attributes:
+        tone: good where the newcomer is above and Holm's procedure confirms it, bad where below, else mute.
+    """
+
+    column: str
+    reference: str
+    difference: str
+    interval: str
+    p_value: str
+    items: str
+    word: str
+    tone: str
+
+
+def table(newcomer: Json) -> list[Beside]:
+    """Object level first, then part level."""
+    columns = sorted(newcomer["columns"], key=lambda column: list(LEVELS).index(column["level"]))
+    return [_row(column) for column in columns]
+
+
+def marks(newcomer: Json) -> list[tuple[str, str]]:
+    """(mark, source) of the sources that the table uses besides this run."""
+    used = {reference["source"] for column in newcomer["columns"] for reference in column["references"].values()}
+    return [(mark, source) for source, mark in MARKS.items() if mark and source in used]
+
+
+def pairs(newcomer: Json) -> list[Pair]:
+    """Every paired comparison, by column, then in the paper's order of methods."""
+    return [_pair(pair) for pair in newcomer["pairs"]]
+
+
+def verdict_of_pairs(newcomer: Json) -> str:
+    """How many comparisons are certain, in a sentence."""
+    found = newcomer["pairs"]
+    if not found:
+        return (
+            "No paired comparison: scores of single items exist only for encoders that this run measured on the same "
+            "items; measure them beside it with BESIDE=dino,mae."
+        )
+    above = sum(pair["confirmed"] and pair["value"] > 0 for pair in found)
+    below = sum(pair["confirmed"] and pair["value"] < 0 for pair in found)
+    return (
+        f"Of {len(found)} paired comparisons Holm's procedure at 5 % confirms that it is better in {above} and worse "
+        f"in {below}; {len(found) - above - below} are open."
+    )
+
+
+def title(column: Mapping[str, Any]) -> str:
+    """`Part retrieval, COCO: encoded AP`."""
+    setting = "" if column["setting"] == "linear_head" else f"{name(column['setting'])} "
+    return f"{name(column['experiment'])}, {name(column['dataset'])}: {setting}{name(column['metric'])}"
+
+
+def facts(conformance: Json) -> str:
+    """What was found of the encoder on the ladder, in one line; empty if it was not reached."""
+    found, prints = conformance["facts"], conformance["fingerprint"]
+    if not found:
+        return ""
+    text = (
+        f"patches of {found['patch_size']} pixels on images of {found['image_size']}, {found['embed_dim']} wide, "
+        f"{found['depth']} blocks, weights {found['weights'][:12]}"
+    )
+    if not prints:
+        return text
+    return f"{text}; fingerprint {prints['hash']}, cosines {' '.join(f'{value:.3f}' for value in prints['probe'])}"
+
+
+def _row(column: Json) -> Beside:
+    references = column["references"]
+    values: Sequence[tuple[str, str]] = [
+        (number(references[m]["value"]), MARKS[references[m]["source"]]) if m in references else ("—", "")
+        for m in METHODS
+    ]
+    rank = f"{column['rank']:g} of {column['of']}"
+    return Beside(column["level"], title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)
+
+
+def _pair(pair: Json) -> Pair:
+    word, tone = ("better", "good") if pair["value"] > 0 else ("worse", "bad")
+    if not pair["confirmed"]:
+        word, tone = "open", "mute"
+    p_value = pair["p_value"]
+    return Pair(
+        column=title(pair),
+        reference=name(pair["reference"]),
+        difference=signed(pair["value"]),
+        interval=f"{signed(pair['low'])} to {signed(pair['high'])}",
+        p_value=f"{p_value:.4f}" if p_value >= 0.0003 else "< 0.0003",
+        items=f"{pair['items']:,} {ITEMS.get(pair['metric'], 'items')}, {pair['images']:,} images",
+        word=word,
+        tone=tone,
+    )

@@ -1,0 +1,70 @@
+"""Mean rank at object level against part level, a line per encoder: inline SVG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from suite.report.labels import Json, family, name
+from suite.report.plot import INK, STYLES, Plot, inline
+
+_GAP = 0.42
+"""Least distance between two names, in ranks."""
+
+
+def ranks(newcomer: Json, number: int) -> Plot | None:
+    """The drawing for the `number`th encoder under test; None where a level has no column of all seven."""
+    means: Mapping[str, Mapping[str, float]] = newcomer["mean_ranks"]
+    lines = {method: (levels["object"], levels["part"]) for method, levels in means.items() if len(levels) == 2}
+    if newcomer["method"] not in lines:
+        return None
+    said = "; ".join(f"{name(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
+    alt = f"Mean rank of eight encoders at object level and at part level, 1 is best: {said}."
+    families = tuple(f for f in STYLES if f in {family(method) for method in lines})
+    return Plot(_draw(lines, newcomer["method"], f"ranks{number}"), alt, families)
+
+
+def _draw(lines: Mapping[str, tuple[float, float]], newcomer: str, key: str) -> str:
+    figure = Figure(figsize=(5.4, 3.9), layout="constrained")
+    canvas = FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    for method, ends in lines.items():
+        colour, marker, _ = STYLES[family(method)]
+        own = method == newcomer
+        axes.plot((0, 1), ends, color=colour, marker=marker, linewidth=3 if own else 1.2, markersize=9 if own else 6)
+    for side, align, x in ((0, "right", -0.05), (1, "left", 1.05)):
+        places = _spaced([ends[side] for ends in lines.values()])
+        for method, y in zip(lines, places, strict=True):
+            text = name(method) if len(name(method)) <= 16 else name(method)[:15] + "…"
+            weight = "bold" if method == newcomer else "normal"
+            colour = STYLES[family(method)][0]
+            axes.text(x, y, text, ha=align, va="center", fontsize=9, color=colour, fontweight=weight, parse_math=False)
+    axes.set_xlim(-0.75, 1.75)
+    axes.set_ylim(8.4, 0.6)
+    axes.set_xticks((0, 1), ("object level", "part level"), color=INK)
+    axes.set_yticks(range(1, 9))
+    axes.set_ylabel("mean rank of eight (1 is best)", color=INK)
+    axes.tick_params(colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(INK)
+    canvas.draw()
+    sink = io.StringIO()
+    figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
+    return inline(sink.getvalue(), key)
+
+
+def _spaced(places: Sequence[float]) -> list[float]:
+    """The places moved apart, in their order, so that names do not cover each other."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    moved = list(places)
+    for before, after in pairwise(order):
+        moved[after] = max(moved[after], moved[before] + _GAP)
+    limit = 8.2
+    for after in reversed(order):  # back inside, where the last were pushed out
+        moved[after] = min(moved[after], limit)
+        limit = moved[after] - _GAP
+    return moved
