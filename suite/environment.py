@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from importlib import metadata
@@ -69,6 +70,9 @@ def _run(*command: str) -> str:
 def code_state() -> Facts:
     """Commit of this checkout and whether anything differs from it; None with a `reason` where git cannot say."""
     facts: Facts = {"suite": suite_version(), "commit": None, "dirty": None, "reason": None}
+    declared = os.environ.get("SUITE_REVISION", "unknown")
+    if declared != "unknown":  # an image is no checkout: its build declared what it was made from
+        return {**facts, "commit": declared.removesuffix("-dirty"), "dirty": declared.endswith("-dirty")}
     try:
         # a parent folder may be somebody else's repository: its commit says nothing about this code
         if Path(_run("git", "-C", str(ROOT), "rev-parse", "--show-toplevel")).resolve() != ROOT:
@@ -183,6 +187,7 @@ def _container() -> Facts:
     inside = any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ
     return {
         "inside": inside,
+        "runtime": os.environ.get("SUITE_RUNTIME", "venv" if sys.prefix != sys.base_prefix else "system"),
         "image": os.environ.get("SUITE_IMAGE"),
         "image_digest": os.environ.get("SUITE_IMAGE_DIGEST"),
         "base_image": os.environ.get("SUITE_BASE_IMAGE"),

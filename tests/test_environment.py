@@ -95,6 +95,7 @@ def test_the_container_is_as_declared(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("SUITE_IMAGE_DIGEST", "sha256:12")
     assert environment.capture("cpu")["container"] == {
         "inside": True,
+        "runtime": "venv",
         "image": None,
         "image_digest": "sha256:12",
         "base_image": None,

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from suite.verbs.options import add_request as add_arguments
-from suite.verbs.options import to_request
+from suite.verbs.options import add_request, to_request
+from suite.verbs.runtime import add_runtime, elsewhere
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked for, and where it runs."""
+    add_request(parser)
+    add_runtime(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns the exit code of the verdict."""
+    code = elsewhere(options, "reproduce")
+    if code is not None:
+        return code
     from suite.reproduce import reproduce
 
     return reproduce(to_request(options), workers=options.workers)

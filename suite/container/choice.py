@@ -1,0 +1,89 @@
+"""Container or virtual environment: decided before anything is measured, and said in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from suite.container.engine import can_give_gpu, connect, explained, has_gpu
+from suite.container.image import IMAGE, find
+from suite.container.mounts import Mount, caller, make_writable
+from suite.container.run import Setup
+from suite.environment import CONTAINER_MARKS
+from suite.errors import ContainerError, unknown
+
+RUNTIMES = ("auto", "container", "venv")
+ROOTLESS = (0, 0)
+"""User in a container of a daemon without root's rights: its root is the caller."""
+
+
+def choose(
+    runtime: str,
+    *,
+    folders: Callable[[], Sequence[Mount]],
+    device: str = "auto",
+    image: str = IMAGE,
+    read_only: bool = True,
+    say: Callable[[str], None] = print,
+) -> Setup | None:
+    """The container to run in, or None to go on in this process.
+
+    Args:
+        runtime: `container` (or an error), `venv`, or `auto`: the container where this machine has a GPU, a daemon
+            that can hand it over, an image of just this source, and may write where it has to, and is no container
+            itself; otherwise the virtual environment.
+        folders: what to mount; asked only if the rest is there.
+        device: as the user asked for it; a GPU is handed over unless it is `cpu`.
+        image: name of the image.
+        read_only: keep the container's root read-only.
+        say: takes the one line about the choice; `venv` is what was asked for, so it says nothing.
+
+    Raises:
+        RequestError: no such runtime.
+        ContainerError: `container` was asked for and cannot be had. It is never replaced silently.
+    """
+    if runtime not in RUNTIMES:
+        raise unknown("runtime", runtime, RUNTIMES)
+    if runtime == "venv":
+        return None
+    try:
+        setup = _asked_for(device, image) if runtime == "container" else _if_complete(device, image)
+        setup = replace(setup, mounts=folders(), read_only=read_only)
+        if setup.user != ROOTLESS:
+            make_writable(setup.mounts, setup.user)
+    except ContainerError as error:
+        if runtime == "container":
+            raise
+        say(f"runtime: virtual environment ({str(error).removesuffix(', or pass RUNTIME=venv')})")
+        return None
+    stale = f"; warning: built from {setup.image.stale} than this checkout's" if setup.image.stale else ""
+    where = f"{setup.image.id[7:19]}, {'GPU' if setup.gpu else 'CPU'}; /suite inside stands for {Path.cwd()}"
+    say(f"runtime: container {image} ({where}){stale}")
+    return setup
+
+
+def _asked_for(device: str, image: str) -> Setup:
+    client = connect()
+    with explained("docker info"):
+        info = client.info()
+    if device == "auto" and has_gpu() and not can_give_gpu(info):
+        raise ContainerError(
+            "this machine has a GPU, but Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit and run "
+            "nvidia-ctk runtime configure, or pass DEVICE=cpu"
+        )
+    gpu = device == "cuda" or (device == "auto" and has_gpu())
+    rootless = any("name=rootless" in option for option in info.get("SecurityOptions") or [])
+    return Setup(client, find(client, image), (), ROOTLESS if rootless else caller(), gpu=gpu)
+
+
+def _if_complete(device: str, image: str) -> Setup:
+    if any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ:
+        raise ContainerError("this is a container already")
+    if not has_gpu():
+        raise ContainerError("no NVIDIA GPU on this machine")
+    setup = _asked_for("auto", image)
+    if setup.image.stale:
+        raise ContainerError(f"{image} was built from {setup.image.stale} than this checkout's: make image")
+    return replace(setup, gpu=device != "cpu")

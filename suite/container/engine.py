@@ -1,0 +1,110 @@
+"""The Docker daemon: where it is, whether it has a GPU to give, and each of its complaints as one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.errors import ContainerError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SOCKET = "unix:///var/run/docker.sock"
+DEVICES = Path("/dev")
+
+
+def address() -> str:
+    """Where the daemon listens: `DOCKER_HOST`, else the usual socket."""
+    return os.environ.get("DOCKER_HOST") or SOCKET
+
+
+def connect() -> DockerClient:
+    """A client of a daemon that answers.
+
+    Raises:
+        ContainerError: there is none, or this user may not talk to it.
+    """
+    knock(address())
+    with explained("connecting"):
+        import docker
+
+        return docker.from_env()
+
+
+def knock(where: str) -> None:
+    """Fail within milliseconds where nobody listens: importing the client alone takes 0.3 s.
+
+    Raises:
+        ContainerError: no such socket, nobody behind it, or no permission.
+    """
+    if not where.startswith("unix://"):
+        return
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+            door.settimeout(5)
+            door.connect(where.removeprefix("unix://"))
+    except PermissionError as error:
+        raise ContainerError(
+            f"no permission for the Docker daemon at {where}: join the group docker (usermod -aG docker $USER, then "
+            "log in again), or pass RUNTIME=venv"
+        ) from error
+    except OSError as error:
+        raise ContainerError(
+            f"no Docker daemon at {where} ({error.strerror or error}): start it, set DOCKER_HOST, or pass RUNTIME=venv"
+        ) from error
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Docker's own errors within -> `ContainerError`.
+
+    Args:
+        what: the step, for complaints that explain themselves.
+    """
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise ContainerError(_advice(str(error.explanation or error), what)) from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise ContainerError(f"{what}: the Docker daemon at {address()} does not answer: {_line(error)}") from error
+
+
+def _advice(said: str, what: str) -> str:
+    known = {
+        "could not select device driver": "Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit and run "
+        "nvidia-ctk runtime configure, or pass DEVICE=cpu",
+        "nvidia-container-cli": "the NVIDIA runtime cannot reach the GPU: check nvidia-smi, or pass DEVICE=cpu",
+        "read-only file system": "the NVIDIA hook needs a writable root: pass --no-read-only (READ_ONLY=0)",
+        "no space left on device": "too little disk: free space, e.g. with docker system prune",
+    }
+    advice = next((text for mark, text in known.items() if mark in said.lower()), "")
+    return f"{what}: {advice + ': ' if advice else ''}{_line(said)}"
+
+
+def _line(said: object) -> str:
+    return " ".join(str(said).split())
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
+    return any(DEVICES.glob("nvidia[0-9]*")) or (DEVICES / "dxg").exists()
+
+
+def can_give_gpu(info: Mapping[str, Any]) -> bool:
+    """Whether the daemon can hand a GPU to a container.
+
+    Args:
+        info: what `docker info` says.
+    """
+    by_hook = shutil.which("nvidia-container-runtime-hook") is not None
+    by_cdi = any("nvidia.com/gpu" in device.get("ID", "") for device in info.get("DiscoveredDevices") or [])
+    return "nvidia" in (info.get("Runtimes") or {}) or by_hook or by_cdi

@@ -1,0 +1,148 @@
+"""Which folders of the host a verb sees in the container, and where.
+
+A path means the same inside and outside: an absolute one is mounted at itself, a relative one below the container's
+working folder. So a request is passed on word for word, and a run records the same command under either runtime.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from suite.errors import ContainerError
+
+INSIDE = PurePosixPath("/suite")
+SYSTEM = ("bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "suite", "sys", "tmp", "usr", "venv")
+TAKEN = frozenset({"/", "/suite/suite", "/suite/expected", *(f"/{name}" for name in SYSTEM)})
+"""Folders of the container that a mount would hide."""
+USER = (10001, 10001)
+"""Of the image; root's containers run as it too."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the host.
+
+    Attributes:
+        source: on the host, links resolved.
+        target: in the container.
+    """
+
+    source: Path
+    target: PurePosixPath
+    writable: bool = False
+
+
+def mount(path: Path, *, writable: bool = False) -> Mount:
+    """The mount of a path as the user wrote it.
+
+    Raises:
+        ContainerError: it would hide what the container needs, e.g. `--run .`.
+    """
+    target = PurePosixPath(os.path.normpath(INSIDE / path))
+    if str(target) in TAKEN:
+        raise ContainerError(
+            f"{path}: expected a folder of its own: mounted at {target}, it would hide the container's; name another"
+        )
+    return Mount(path.resolve(), target, writable)
+
+
+def readable(path: Path) -> Iterator[Mount]:
+    """A path to read from, and where the links in its two upper levels lead: a dataset often lies on another disk.
+
+    A path that does not exist is left out: what needs it says so.
+    """
+    if not path.exists():
+        return
+    whole = mount(path)
+    yield whole
+    links = (entry for pattern in ("*", "*/*") for entry in whole.source.glob(pattern) if entry.is_symlink())
+    for link in links:
+        if link.exists() and not link.resolve().is_relative_to(whole.source):
+            here = whole.target / link.parent.relative_to(whole.source).as_posix()
+            yield Mount(link.resolve(), PurePosixPath(os.path.normpath(here / link.readlink())))
+
+
+def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
+    """What the encoders under test are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
+    for spec in specs:
+        name, _, file = spec.partition("@")
+        if file:
+            yield from readable(Path(file))
+        elif ":" in name and not name.startswith("timm:"):
+            top = name.partition(":")[0].partition(".")[0]
+            yield from (m for found in (Path(top), Path(f"{top}.py")) for m in readable(found))
+
+
+def folders(
+    *, data: Path, draws: bool, weights: Path | None, cache: Path, run: Path, encoders: Sequence[str] = ()
+) -> list[Mount]:
+    """The mounts of a verb that measures.
+
+    Args:
+        data: the datasets.
+        draws: the suite draws them itself, so it must be able to write there.
+        weights: the checkpoints; None for the embedded ones, which are in the image.
+        cache: features.
+        run: the run, or the folder of all runs.
+        encoders: specs as the user wrote them.
+    """
+    found = [mount(run, writable=True), mount(cache, writable=True)]
+    found += [mount(data, writable=True)] if draws else readable(data)
+    found += [] if weights is None else readable(weights)
+    found += encoder_files(encoders)
+    by_target: dict[PurePosixPath, Mount] = {}
+    for each in found:
+        if not (each.target in by_target and by_target[each.target].writable):
+            by_target[each.target] = each
+    return list(by_target.values())
+
+
+def caller() -> tuple[int, int]:
+    """Who the container runs as, so that what it writes belongs to the caller; never root."""
+    uid, gid = os.getuid(), os.getgid()
+    if uid:
+        return uid, gid
+    sudoer = int(os.environ.get("SUDO_UID", "0")), int(os.environ.get("SUDO_GID", "0"))
+    return sudoer if all(sudoer) else USER
+
+
+def make_writable(mounts: Iterable[Mount], user: tuple[int, int]) -> None:
+    """Make the folders that will be written to, and check that the container's user may.
+
+    Raises:
+        ContainerError: it may not.
+    """
+    for each in mounts:
+        if not each.writable:
+            continue
+        try:
+            if not each.source.exists():
+                each.source.mkdir(parents=True)
+                if os.getuid() == 0:
+                    os.chown(each.source, *user)
+            if not each.source.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "it is a file")
+            closed = next((path for path in _upper(each.source) if not _may_write(path, user)), None)
+        except OSError as error:
+            raise ContainerError(f"{each.source}: expected a folder to write to: {error.strerror or error}") from error
+        if closed is not None:
+            raise ContainerError(
+                f"{closed}: user {user[0]} of the container may not write there: run as the owner, "
+                f"chown -R {user[0]}:{user[1]} {each.source}, or pass RUNTIME=venv"
+            )
+
+
+def _upper(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from (entry for entry in folder.iterdir() if entry.is_dir())
+
+
+def _may_write(path: Path, user: tuple[int, int]) -> bool:
+    status = path.stat()
+    bits = 0o700 if status.st_uid == user[0] else 0o070 if status.st_gid == user[1] else 0o007
+    needed = 0o333 & bits
+    return status.st_mode & needed == needed

@@ -1,0 +1,40 @@
+"""The part of the lock that a run needs: what only `pretrain` and `dev` ask for stays out of the image.
+
+Run while the image is built, by the base's own Python, before any package is there: it imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+US = "part-aware-repro (pyproject.toml)"
+
+
+def runtime_lock(lock: str, project: str) -> str:
+    """The entries of a lock that the project's dependencies lead to, extras aside; hashes and markers as they are.
+
+    Args:
+        lock: text of requirements.lock, whose `# via` comments say who asks for a package.
+        project: text of pyproject.toml.
+
+    Raises:
+        ValueError: a dependency of the project is not in the lock.
+    """
+    entries = re.findall(r"^(([\w.-]+)(?:\[[^\]]*\])?==.*?)(?=^\S|\Z)", lock, flags=re.MULTILINE | re.DOTALL)
+    asked_by = {name: set(re.findall(r"^ +#(?: via)? +(\S.*)$", text, re.MULTILINE)) for text, name in entries}
+    wanted = {re.match(r"[\w.-]+", line)[0].lower() for line in tomllib.loads(project)["project"]["dependencies"]}  # type: ignore[index]
+    if missing := sorted(name for name in wanted if US not in asked_by.get(name, ())):
+        raise ValueError(f"requirements.lock: no entry for {', '.join(missing)}: run make lock")
+    size = 0
+    while size != len(wanted):
+        size = len(wanted)
+        wanted |= {name for name, parents in asked_by.items() if parents & wanted}
+    return "".join(text for text, name in entries if name in wanted)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    sys.stdout.write(runtime_lock((folder / "requirements.lock").read_text(), (folder / "pyproject.toml").read_text()))

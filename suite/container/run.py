@@ -1,0 +1,156 @@
+"""Run a verb in the image: no network, no capability, nothing writable but what it is given."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from suite.container.engine import explained
+from suite.container.image import LABEL, Image
+from suite.container.mounts import Mount
+from suite.environment import THREAD_VARIABLES
+from suite.errors import ContainerError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+GRACE_S = 30
+"""Time to judge what has finished and write the report after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A container that can be started.
+
+    Attributes:
+        user: uid and gid of its processes.
+        gpu: hand it every GPU.
+        read_only: its root cannot be written to; an NVIDIA hook may need that off.
+    """
+
+    client: DockerClient
+    image: Image
+    mounts: Sequence[Mount]
+    user: tuple[int, int]
+    gpu: bool = False
+    read_only: bool = True
+
+
+def run_in_container(setup: Setup, arguments: Sequence[str]) -> int:
+    """`python -m suite <arguments>` in the container; its output is passed on as it comes.
+
+    Returns:
+        The exit code of the suite inside. After Ctrl-C it stops, judges what has finished, and answers 130.
+
+    Raises:
+        ContainerError: it cannot be started, or ran out of memory.
+    """
+    with _terminable():
+        with explained("creating the container"):
+            container = setup.client.containers.create(**options(setup, arguments))
+        try:
+            with explained("starting the container"):
+                output = threading.Thread(target=_pass_on, args=[_streams(container)], daemon=True)
+                container.start()
+            output.start()
+            code = _wait(container)
+            output.join(GRACE_S)
+            with explained("reading the container's end"):
+                container.reload()
+            if container.attrs["State"].get("OOMKilled"):
+                raise ContainerError("the container ran out of memory: pass WORKERS=1, or give Docker more")
+            return code
+        finally:
+            with suppress(ContainerError), explained("removing the container"):
+                container.remove(force=True)
+
+
+def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
+    """What Docker is asked for; docs/container.md says why of each."""
+    from docker.types import DeviceRequest
+    from docker.types import Mount as Bind
+
+    return {
+        "image": setup.image.id,
+        "command": list(arguments),
+        "user": ":".join(map(str, setup.user)),
+        "environment": environment(setup.image),
+        "mounts": [Bind(str(m.target), str(m.source), type="bind", read_only=not m.writable) for m in setup.mounts],
+        "tmpfs": {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"},
+        "read_only": setup.read_only,
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        # every process of a run starts a thread per core: less is too little on a large machine
+        "pids_limit": 16384,
+        "shm_size": "1g",
+        # PyTorch's start every ten minutes would show in the measured times
+        "healthcheck": {"test": ["NONE"]},
+        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if setup.gpu else [],
+        "labels": {f"{LABEL}.run": str(os.getpid())},
+    }
+
+
+def environment(image: Image) -> dict[str, str]:
+    """What the suite inside records of its image, and the caller's thread settings."""
+    size = shutil.get_terminal_size()
+    passed_on = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    return passed_on | {
+        "SUITE_IMAGE": image.pulled_from or image.name,
+        "SUITE_IMAGE_DIGEST": image.id,
+        "COLUMNS": str(size.columns),
+        "LINES": str(size.lines),
+    }
+
+
+Chunks = Iterable[tuple[bytes | None, bytes | None]]
+
+
+def _streams(container: Container) -> Chunks:
+    return container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
+
+
+def _pass_on(chunks: Chunks) -> None:
+    streams = (sys.stdout, sys.stderr)
+    decoders = [codecs.getincrementaldecoder("utf-8")(errors="replace") for _ in streams]
+    # the daemon may go away; how the container ended is asked elsewhere
+    with suppress(OSError):
+        for chunk in chunks:
+            for part, stream, decoder in zip(chunk, streams, decoders, strict=True):
+                if part:
+                    stream.write(decoder.decode(part))
+                    stream.flush()
+
+
+def _wait(container: Container) -> int:
+    try:
+        with explained("waiting for the container"):
+            return int(container.wait()["StatusCode"])
+    except KeyboardInterrupt:
+        print("\nstopping the container; what had finished is kept", file=sys.stderr)
+        with explained("stopping the container"):
+            container.stop(timeout=GRACE_S)
+            return int(container.wait()["StatusCode"])
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, as a CI system sends it, ends the container too, like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
