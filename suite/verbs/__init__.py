@@ -4,5 +4,20 @@ A verb's module has a docstring, whose first line is its help, `add_arguments(pa
 the exit code. It imports the part that does the work only when run, so that `--help` is quick.
 """
 
-VERBS = ("reproduce", "record", "report", "compare", "render", "pretrain")
+VERBS = (
+    "reproduce",
+    "check",
+    "accept",
+    "record",
+    "report",
+    "compare",
+    "render",
+    "pretrain",
+    "image",
+    "fetch",
+    "prepare",
+    "verify",
+    "archive",
+    "plan",
+)
 """Their names, in the order of `--help`."""
