@@ -20,7 +20,11 @@ from suite.request import Request, make_request
 from suite.results import Store, write_atomically
 
 TABLE = EXPECTED.parent / "docs" / "mini_results.md"
-_READOUTS = ("encoded/ap", "projected/ap", "linear/top1", "attentive/top1", "linear/accuracy", "attentive/accuracy")
+_READOUTS = (
+    *("encoded/ap", "projected/ap"),
+    *("linear/top1", "attentive/top1", "linear/accuracy", "attentive/accuracy"),
+    "linear_head/miou",
+)
 
 
 def record(request: Request, *, workers: int | None = None) -> int:

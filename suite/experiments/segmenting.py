@@ -6,12 +6,13 @@ import numpy as np
 from PIL import Image
 
 from suite.datasets.pixels import read_rgb
+from suite.datasets.segmentation import IGNORE
 from suite.experiments.heads import Fitted, Percent, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.experiments.trial import Outcome, Trial
 from suite.results import Items, sample_path, write_atomically
 
-CURVE_POINTS = 60
+CURVE_POINTS = 20
 
 
 def segment(trial: Trial) -> Outcome:
@@ -46,23 +47,26 @@ def segment(trial: Trial) -> Outcome:
 
 
 def training(head: Fitted) -> dict[str, object]:
-    """The loss curve, thinned out, and mIoU at every evaluation: what a report draws."""
-    steps = np.unique(np.linspace(0, len(head.losses) - 1, CURVE_POINTS).round().astype(int))
+    """The loss, averaged over stretches of the training, and mIoU at every evaluation: what a report draws."""
+    stretches = np.array_split(np.array(head.losses), min(CURVE_POINTS, len(head.losses)))
+    ends = np.cumsum([len(stretch) for stretch in stretches])
     return {
-        "steps": (steps + 1).tolist(),
-        "losses": [round(head.losses[step], 5) for step in steps],
+        "steps": ends.tolist(),
+        "losses": [round(float(stretch.mean()), 5) for stretch in stretches],
         "evaluations": [[done, round(scores["miou"], 4)] for done, scores in head.history],
     }
 
 
 def draw(trial: Trial, head: Fitted) -> list[str]:
-    """Write the strips of the first validation images: what they show, the truth, what the head says."""
+    """Write the strips of the first validation images: what they show, the truth, what the head says of it."""
     val = label_set(trial, "val")
     numbers = sorted(head.scores.predictions)
+    truth = {number: val.mask(number) for number in numbers}
+    said = {n: np.where(truth[n] == IGNORE, truth[n], head.scores.predictions[n]) for n in numbers}
     rows: dict[str, list[Image.Image]] = {
         "image": [read_rgb(val.records[number][0]) for number in numbers],
-        "truth": [labelled(val.mask(number)) for number in numbers],
-        "prediction": [labelled(head.scores.predictions[number]) for number in numbers],
+        "truth": [labelled(truth[number]) for number in numbers],
+        "prediction": [labelled(said[number]) for number in numbers],
     }
     for role, pictures in rows.items():
         write_atomically(trial.request.run / sample_path(trial.key, role), strip(pictures))

@@ -21,7 +21,7 @@ from suite.errors import ExpectedError, RequestError
 from suite.intervals import Spread, pool_of, pooled_sd
 from suite.newcomer.accepted import load_accepted
 from suite.protocol import digest_of, load_profile
-from suite.recording import CAP, MIN_SEEDS, tolerance, toml_section
+from suite.recording import MIN_SEEDS, cap_of, tolerance, toml_section
 from suite.references import EXPECTED, references
 from suite.request import method_name
 from suite.results import Result, Store, write_atomically
@@ -153,7 +153,7 @@ def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
     noise |= {pool_of(cell): expected.spread for cell, expected in known.items() if expected.spread is not None}
     for result, m in candidate.measurements:
         cell = {"values": [round(value, 6) for value in m.values], "seeds": list(m.seeds)}
-        cap = caps.get((m.id.experiment, m.id.metric), CAP)
+        cap = caps.get((m.id.experiment, m.id.metric), cap_of(m.id.metric))
         cell |= tolerance(bool(m.seeds), result.summaries.get("test_items"), cap)
         if m.seeds:
             spread = _spread(m, noise)
