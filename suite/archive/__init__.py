@@ -1,0 +1,1 @@
+"""A run as evidence: the digest by which it is cited, its check, its packages, its archive (docs/provenance.md)."""

@@ -1,0 +1,68 @@
+"""What an archive holds: the files of a run that are evidence, and what of the source they were made from."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.environment import ROOT
+
+RUN = ("report.*", "run.json", "sbom.json", "verification.json", "checks.json", "conformance.json")
+FOLDERS = ("cells", "items", "figures", "not_run")
+"""All but junit.xml and pytest.log, which name the machine; what they say of results is in the report."""
+SOURCE = (
+    "requirements.lock",
+    "pyproject.toml",
+    "suite/protocols/*.toml",
+    "expected/**/*.toml",
+    "suite/experiments/*.py",
+)
+"""Below `source/`: which packages, which hyper-parameters, which references, which procedure."""
+
+DESCRIPTIONS = {
+    "report.html": "The report, for people",
+    "report.md": "The report, in Markdown",
+    "report.json": "The report, for programs: every cell with its reference and verdict, and the digest of all results",
+    "run.json": "What was asked for, and when",
+    "environment.json": "Code, packages, machine and container of the run",
+    "sbom.json": "Every package of the lock with its SHA-256, CycloneDX 1.6",
+    "verification.json": "What was found when the datasets were verified",
+    "checks.json": "What the checks before the experiments found",
+    "source/requirements.lock": "Hash-locked packages",
+}
+
+
+def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
+    """Path in the archive -> content, sorted by path; an unpacked archive is itself a run folder.
+
+    Args:
+        run: its folder.
+        report: its report.json.
+    """
+    found = {"environment.json": (json.dumps(report["environment"], indent=1) + "\n").encode()}
+    places = [path for pattern in RUN for path in run.glob(pattern)]
+    places += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
+    for path in places:
+        # a link may lead out of the folder, and a temporary file of an interrupted write is no evidence
+        if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+            found[path.relative_to(run).as_posix()] = path.read_bytes()
+    for path in (path for pattern in SOURCE for path in ROOT.glob(pattern)):
+        found[f"source/{path.relative_to(ROOT).as_posix()}"] = path.read_bytes()
+    return {name: found[name] for name in sorted(found)}
+
+
+def description(path: str) -> str | None:
+    """What a file of the archive is; None where its name says it all."""
+    parts = path.removesuffix(".json").split("/")
+    if parts[0] == "cells" and len(parts) == 4:
+        return f"Result of {parts[1]} on {parts[2]} with {parts[3]}"
+    return DESCRIPTIONS.get(path)
+
+
+def media_type(path: str) -> str:
+    """IANA media type of a file by its name."""
+    known = {".toml": "application/toml", ".md": "text/markdown", ".lock": "text/plain", ".py": "text/x-python"}
+    return known.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"

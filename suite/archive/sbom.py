@@ -1,0 +1,105 @@
+"""The lock as a software bill of materials, CycloneDX 1.6: `make lock` writes sbom.json, a run takes a copy along.
+
+It lists every package of requirements.lock with the SHA-256 of all its files, what asked for it, and the marker under
+which it is installed. It holds no time and no serial number, so that the same lock gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from suite.environment import LOCK, ROOT, suite_version
+from suite.errors import RequestError
+from suite.results import write_atomically
+
+SBOM = ROOT / "sbom.json"
+US = "part-aware-repro"
+LOCK_DIGEST = f"{US}:lock:sha256"
+"""Property of the list that says of which lock it is."""
+
+
+def sbom(lock: bytes, version: str) -> bytes:
+    """The list of packages of a lock.
+
+    Args:
+        lock: content of requirements.lock, as `uv pip compile --generate-hashes` writes it.
+        version: of this project.
+
+    Raises:
+        RequestError: `cyclonedx-python-lib` is not installed, or the lock holds an entry without hash.
+    """
+    try:
+        from cyclonedx.model import HashAlgorithm, HashType, Property
+        from cyclonedx.model.bom import Bom
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output.json import JsonV1Dot6
+        from packageurl import PackageURL
+    except ImportError as error:
+        raise RequestError(f"sbom: expected the packages of the extra `provenance`: {error}; run make setup") from error
+
+    bom = Bom(version=1, properties=[Property(name=LOCK_DIGEST, value=sha256(lock).hexdigest())])
+    bom.metadata.component = Component(type=ComponentType.APPLICATION, name=US, version=version, bom_ref=US)
+    # one package may have several entries, a version for each Python
+    found: list[tuple[str, Component, set[str]]] = []
+    for name, number, marker, body in _entries(lock.decode()):
+        files = sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", body))
+        if not files:
+            raise RequestError(f"requirements.lock: {name}: expected the SHA-256 of its files, got none; run make lock")
+        component = Component(
+            type=ComponentType.LIBRARY,
+            name=name,
+            version=number,
+            bom_ref=f"{name}=={number}",
+            purl=PackageURL("pypi", None, name, number),
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file) for file in files],
+            properties=[Property(name=f"{US}:marker", value=marker)] if marker else [],
+        )
+        found.append((name, component, set(re.findall(r"^ +#(?: via)? +([\w.-]+)", body, re.MULTILINE))))
+        bom.components.add(component)
+    for parent, component in [(US, bom.metadata.component), *((name, component) for name, component, _ in found)]:
+        bom.register_dependency(component, [child for _, child, askers in found if parent in askers])
+    return _without_occasion(JsonV1Dot6(bom).output_as_string())
+
+
+def _entries(lock: str) -> list[tuple[str, str, str, str]]:
+    """(name, version, marker or empty, the entry's lines) of every package."""
+    pattern = r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?: *; *([^\\\n]*?))? *\\?\n(.*?)(?=^\S|\Z)"
+    return [match.groups("") for match in re.finditer(pattern, lock, re.MULTILINE | re.DOTALL)]  # type: ignore[misc]
+
+
+def _without_occasion(text: str) -> bytes:
+    """Drop the time and the random serial number, and sort what the library leaves unsorted."""
+    content = json.loads(text)
+    del content["serialNumber"], content["metadata"]["timestamp"]
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def for_lock(lock: Path = LOCK, listed: Path = SBOM) -> bytes | None:
+    """sbom.json as it lies beside the lock; None where there is none, or it is that of another lock."""
+    try:
+        content = listed.read_bytes()
+        properties = json.loads(content)["properties"]
+        of = next(entry["value"] for entry in properties if entry["name"] == LOCK_DIGEST)
+        return content if of == sha256(lock.read_bytes()).hexdigest() else None
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):
+        return None
+
+
+def take_along(run: Path) -> None:
+    """Put the list into a run folder; where there is none of this lock, none stays there either.
+
+    Raises:
+        StorageError: the run folder cannot be written.
+    """
+    content, place = for_lock(), run / SBOM.name
+    if content is None:
+        place.unlink(missing_ok=True)
+    elif not place.exists() or place.read_bytes() != content:
+        write_atomically(place, content)
+
+
+if __name__ == "__main__":
+    write_atomically(SBOM, sbom(LOCK.read_bytes(), suite_version() or "unknown"))

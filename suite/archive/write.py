@@ -1,0 +1,77 @@
+"""A run folder -> one zip that explains itself: an RO-Crate; the same run gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from suite.archive.contents import contents
+from suite.archive.crate import METADATA, metadata
+from suite.archive.verify import verify
+from suite.environment import LOCK
+from suite.errors import RequestError
+from suite.provenance import trial_code
+from suite.report import files
+from suite.results import Store, write_atomically
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold: the files' own would differ between copies of a run."""
+
+
+def archive(run: Path, out: Path, *, licence: str, author: str | None = None) -> int:
+    """Write the archive of a run whose results and report agree.
+
+    Args:
+        run: a run folder with a report.
+        out: the zip, replaced whole or not at all.
+        licence: URL of the licence under which it is given.
+        author: who gives it.
+
+    Returns:
+        Number of files in it.
+
+    Raises:
+        RequestError: no report there, or it is not what its results say, or other code made them.
+        StorageError: the zip cannot be written.
+    """
+    problems, _ = verify(run)
+    if problems:
+        raise RequestError(f"{run}: {problems[0]} ({len(problems)} in all); run make report RUN={run} first")
+    report = files.load(run)
+    refuse_other_source(run, report)
+    found = contents(run, report)
+    found = {METADATA: metadata(found, report, licence=licence, author=author), **found}
+    write_atomically(out, _zip(found))
+    return len(found)
+
+
+def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
+    """An archive holds the source as it is now, so it must be the one that made the results.
+
+    Raises:
+        RequestError: the lock or an experiment's code has changed since.
+    """
+    commit = (report["environment"].get("code") or {}).get("commit") or "of the run"
+    advice = f"check out commit {commit}, or make reproduce again"
+    locked = (report["environment"].get("lock") or {}).get("sha256")
+    if locked not in {None, sha256(LOCK.read_bytes()).hexdigest()}:
+        raise RequestError(f"{run}: made with another requirements.lock, {locked[:12]}: {advice}")
+    for result in Store(run).results():
+        if str(result.key) in report["results"] and result.inputs.get("code") != trial_code(result.key.experiment):
+            raise RequestError(f"{run}: {result.key} was made by other code than is here now: {advice}")
+
+
+def _zip(found: dict[str, bytes]) -> bytes:
+    """All in memory: a run is some megabytes, and a zip half written is none."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, content in found.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            zipped.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
+    return stream.getvalue()
