@@ -18,7 +18,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
                $(if $(filter 0,$(READ_ONLY)),--no-read-only)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test lint format bench lock clean image image-lint image-test
+.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test lint format bench lock lock-check archive checks clean image image-lint image-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -49,9 +49,17 @@ accept: setup ## hold later runs of a new encoder against this one: RUN=runs/che
 plan: setup ## what a run needs: what is there, what is missing, how large it is, how to get it
 	@$(SUITE) plan $(ARGS)
 
-verify: setup ## is the data what it should be? PROFILE=paper DATASET=cub200,coco FULL=1
-	@$(SUITE) verify data $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
+verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
+	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(DATA),--data '$(DATA)') $(if $(FULL),--full) $(if $(STRICT),--strict)
+
+checks: setup ## is this the declared environment, and are the data what they should be? PROFILE= DATASET= FULL=1 STRICT=1
+	@$(BIN)/python -m pytest -q checks $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATASET),--dataset $(DATASET)) \
+	  $(if $(DATA),--data '$(DATA)') $(if $(FULL),--full) $(if $(STRICT),--strict)
+
+archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini OUT= AUTHOR= LICENSE=
+	@$(SUITE) archive $(if $(RUN),'$(RUN)',runs/mini) $(if $(OUT),--out '$(OUT)') $(if $(AUTHOR),--author '$(AUTHOR)') \
+	  $(if $(LICENSE),--license '$(LICENSE)')
 
 record: setup ## measure the mini study over five seeds and rewrite expected/mini
 	@$(SUITE) record $(ARGS)
@@ -88,9 +96,17 @@ format: setup ## let ruff rewrite
 bench: setup ## measured cost of the hot parts
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-enable --benchmark-only
 
-lock: ## resolve pyproject.toml again into requirements.lock (needs uv)
-	uv pip compile --universal --generate-hashes --python-version 3.11 --no-config --all-extras \
-	  pyproject.toml -o requirements.lock
+lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock and sbom.json: UPGRADE=1 for newer versions
+	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
+	  --all-extras $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory setup
+	@$(BIN)/python -m suite.archive.sbom
+
+lock-check: $(VENV)/uv/bin/uv ## does the lock install on Python 3.11 and 3.12? asks the package index, installs nothing
+	@.ci/lock-check $<
+
+$(VENV)/uv/bin/uv:
+	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.*'
 
 image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BUILD_NETWORK=
 	@$(SUITE) image build $(if $(IMAGE),--image '$(IMAGE)') $(if $(BASE_IMAGE),--base '$(BASE_IMAGE)') \

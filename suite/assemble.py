@@ -23,6 +23,7 @@ from suite.report.build import build
 from suite.request import method_name
 from suite.results import Key, Result, Store, sample_path, strip_path
 from suite.verdict import judge
+from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
 
@@ -75,7 +76,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         profile=profile.name,
         run=run.name,
         asked=asked,
-        environment=capture(asked["device"]),
+        environment=_environment(run, asked["device"]) | {"checks": outcomes(run)},
         costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
         figures=figures(results),
         trainings=trainings(results),
@@ -166,6 +167,15 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
             "weights": {r.key.method: r.inputs["weights"] for r in results},
         },
     }
+
+
+def _environment(run: Path, device: str) -> dict[str, Any]:
+    """What the run was measured on, as it noted then; of this machine where a run folder is older than that note."""
+    try:
+        noted: dict[str, Any] = json.loads((run / "environment.json").read_text())
+    except (OSError, ValueError):
+        return capture(device)
+    return noted
 
 
 def read_run(run: Path) -> dict[str, Any]:

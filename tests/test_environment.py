@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import environment
+from suite import assemble, environment
 
 GROUPS = {"code", "python", "packages", "lock", "cpu", "memory", "os", "gpu", "container", "threads"}
 
@@ -112,3 +112,11 @@ def test_nothing_personal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(environment.capture("cpu"))
     assert "someone-in-particular" not in text
     assert str(environment.ROOT) not in text
+
+
+def test_a_report_made_elsewhere_keeps_the_environment_of_the_measurement(tmp_path: Path) -> None:
+    noted = {"cpu": {"model": "another machine's"}}
+    (tmp_path / "environment.json").write_text(json.dumps(noted))
+    assert assemble._environment(tmp_path, "cpu") == noted
+    (tmp_path / "environment.json").write_text("{")
+    assert "python" in assemble._environment(tmp_path, "cpu")

@@ -34,3 +34,25 @@ def test_every_locked_package_has_hashes() -> None:
 
 def test_the_lock_names_no_index() -> None:
     assert not re.search(r"index-url|find-links|https?://|file:", LOCK)
+
+
+def test_nothing_is_locked_that_nobody_asks_for() -> None:
+    names = {canonicalize_name(name) for name, _, _ in ENTRIES}
+    for name, _, rest in ENTRIES:
+        askers = set(re.findall(r"#(?: via)? +([\w.-]+)", rest)) - {"via"}
+        assert askers, name
+        assert {canonicalize_name(asker) for asker in askers} <= names | {"part-aware-repro"}, name
+
+
+def test_both_pythons_get_the_same_versions() -> None:
+    versions: dict[str, set[str]] = {}
+    for name, version, _ in ENTRIES:
+        versions.setdefault(name, set()).add(version)
+    # contourpy is part of how pictures are drawn, and of no number
+    assert {name for name, found in versions.items() if len(found) > 1} <= {"contourpy"}
+
+
+def test_the_lock_was_written_by_the_command_of_make_lock() -> None:
+    command = "--universal --generate-hashes --python-version 3.11 --no-config"
+    assert command in LOCK.splitlines()[1]
+    assert command in (ROOT / "Makefile").read_text()

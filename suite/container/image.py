@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 IMAGE = "part-aware-repro:latest"
 LABEL = "part-aware-repro"
-CONTEXT = ("requirements.lock", "pyproject.toml", "suite", "expected", "checks")
+CONTEXT = ("requirements.lock", "pyproject.toml", "suite", "expected", "checks", "sbom.json")
 """What .dockerignore lets into the image."""
 
 

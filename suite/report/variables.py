@@ -125,6 +125,9 @@ def _software(environment: Group) -> Evidence:
     if "torch" not in packages:
         return "missing", f"Python {python}; package versions were not recorded."
     text = f"Python {python}, torch {packages['torch']}, {len(packages)} packages recorded"
+    wrong = [f"{name} {said}" for name, said in (environment.get("checks") or {}).items() if said.startswith("failed")]
+    if wrong:
+        return "partial", f"{text}; {wrong[0]}."
     if lock.get("differ"):
         return "partial", f"{text}; not at the locked version: {', '.join(sorted(lock['differ']))}."
     if not lock.get("sha256"):

@@ -1,0 +1,90 @@
+"""On what machine: Python, processor, memory, GPU; what is known to spoil a measurement is said before it is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from suite.environment import capture
+from suite.verification.outcome import Check, Findings
+
+SUBJECT = "environment"
+PYTHONS = ((3, 11), (3, 12))
+MEMORY_MIB = 3000
+"""What the mini study's processes take together on two cores, measured, and some for the system."""
+GPU_FACTS = {
+    "name": "name",
+    "driver": "driver_version",
+    "memory_mib": "memory.total",
+    "used_mib": "memory.used",
+    "sm_mhz": "clocks.sm",
+    "max_sm_mhz": "clocks.max.sm",
+    "ecc": "ecc.mode.current",
+    "ecc_errors": "ecc.errors.uncorrected.volatile.total",
+    "temperature_c": "temperature.gpu",
+    "mig": "mig.mode.current",
+}
+"""Our name -> that of `nvidia-smi --query-gpu`."""
+BUSY_MIB = 2048
+"""Memory in use above which somebody else computes there; a driver and its display take a few hundred."""
+
+
+def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
+    """Is it a Python that the lock was resolved for?"""
+    said = ".".join(map(str, version))
+    if version not in PYTHONS:
+        expected = " or ".join(".".join(map(str, each)) for each in PYTHONS)
+        return Check(SUBJECT, "python", "failed", f"expected {expected}, got {said}; run make setup PYTHON=python3.11")
+    return Check(SUBJECT, "python", "passed", f"Python {sys.version.split()[0]}")
+
+
+def processor() -> Check:
+    """Processor and memory, as the report will state them."""
+    facts = capture("cpu")
+    cpu, memory = facts["cpu"], facts["memory"].get("total_mib")
+    if not cpu.get("model") or not memory:
+        return Check(SUBJECT, "processor", "no reference", f"not readable: {cpu.get('reason') or facts['memory']}")
+    findings = Findings()
+    findings.say(f"{cpu['model']}, {cpu['usable_cores'] or cpu['logical_cores']} cores, {memory / 1024:.1f} GiB")
+    if memory < MEMORY_MIB:
+        findings.warn(f"less than {MEMORY_MIB / 1024:.1f} GiB: pass WORKERS=1")
+    return findings.check(SUBJECT, "processor")
+
+
+def gpus() -> list[dict[str, str]] | str:
+    """What nvidia-smi says of each GPU; a sentence where it cannot be asked."""
+    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FACTS.values())}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False, errors="replace")
+    except (OSError, subprocess.SubprocessError):
+        return "nvidia-smi is not there or does not answer"
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        return f"nvidia-smi: {said[0] if said else f'exit code {done.returncode}'}"
+    lines = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
+    return [dict(zip(GPU_FACTS, (field.strip() for field in line), strict=True)) for line in lines]
+
+
+def gpu(profile: str = "mini") -> Check:
+    """Can PyTorch use it, and would it measure well: ECC errors, somebody else's processes, the versions of CUDA."""
+    facts: dict[str, Any] = capture("cuda")["gpu"]
+    if facts.get("reason"):
+        needed = profile == "paper"  # the mini study needs none
+        return Check(SUBJECT, "gpu", "missing" if needed else "no reference", f"no GPU: {facts['reason']}")
+    findings = Findings()
+    findings.say(f"{facts['name']}, {facts['memory_mib']} MiB, CUDA {facts['cuda']}, cuDNN {facts['cudnn']}")
+    found = gpus()
+    if isinstance(found, str):
+        findings.no_reference(f"driver, clocks and ECC unknown: {found}")
+        return findings.check(SUBJECT, "gpu")
+    for number, one in enumerate(found):
+        clocks = f"{one['sm_mhz']} of {one['max_sm_mhz']} MHz"
+        findings.say(f"GPU {number}: driver {one['driver']}, {clocks}, ECC {one['ecc']}, MIG {one['mig']}")
+        if one["ecc_errors"].isdigit() and int(one["ecc_errors"]):
+            findings.problem("GPU with uncorrected ECC errors", f"GPU {number}: {one['ecc_errors']}: its memory fails")
+        if one["ecc"] == "Disabled":
+            findings.warn(f"GPU {number}: ECC is off, so a flipped bit goes unseen")
+        if one["used_mib"].isdigit() and int(one["used_mib"]) > BUSY_MIB:
+            findings.warn(f"GPU {number}: {one['used_mib']} MiB in use: measured times and memory will not be its own")
+    return findings.check(SUBJECT, "gpu")
