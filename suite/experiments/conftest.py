@@ -41,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
+    # xdist's own marker, which is unknown where one process runs everything
+    config.addinivalue_line("markers", "xdist_group(name): to be run in one process")
     option = config.getoption
     try:
         config.stash[_REQUEST] = make_request(
