@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from suite.errors import RequestError, SuiteError
+from suite.signals import TERMINATED, graceful_termination, terminated
 from suite.verbs import VERBS
 
 INTERRUPTED = 130
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 nothing deviates and everything asked for ran; 1 something deviates; 2 something asked for did not
-        run; 3 the request was wrong; 130 interrupted.
+        run; 3 the request was wrong; 130 interrupted (Ctrl-C); 143 terminated (SIGTERM).
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -28,13 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return RequestError.exit_code
     run: Callable[[argparse.Namespace], int] = options.run_verb
     try:
-        return run(options)
+        with graceful_termination():
+            return run(options)
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted: what had finished is kept; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if terminated() else INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):

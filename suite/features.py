@@ -104,7 +104,7 @@ def _encode(
     for indices, batch in render(views.views, transform, encoder.image_size, batch_size=batch_size):
         pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255
         if permute:
-            pixels = _permute_patches(pixels, encoder.patch_size, seeds=indices)
+            pixels = permute_patches(pixels, encoder.patch_size, seeds=indices)
         output = encoder((pixels - mean) / std, project=encoder.has_projector)
         kept = {"encoded": output.patches.mean((2, 3)), "cls": output.cls, "projected": output.projected}
         if tokens:
@@ -117,7 +117,7 @@ def _encode(
     return Features(**found)
 
 
-def _permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> Tensor:
+def permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> Tensor:
     """Shuffle the patches of each image, seeded by its index so that batches do not matter."""
     _, channels, height, width = pixels.shape
     grid = pixels.unfold(2, size, size).unfold(3, size, size).flatten(2, 3)

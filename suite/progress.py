@@ -41,9 +41,9 @@ class Progress:
         """Remember the session, to stop it on a full disk."""
         self.session = session
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """Ctrl-C: the run ends early, and says so."""
-        self.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Ctrl-C: the run ends early, and says so. Pytest's own reasons to stop come through here too."""
+        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a trial once, when it ends; xdist sends the reports of its workers through here too."""

@@ -15,6 +15,7 @@ _SEGMENTING = (
     "probes/linear.py",
     "probes/segmentation.py",
     "segmentation",
+    "checkpoints.py",
     *(f"experiments/{name}.py" for name in ("families", "heads", "segmenting", "strips")),
 )
 HELPERS = {

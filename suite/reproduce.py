@@ -11,11 +11,16 @@ import pytest
 
 from suite.archive import sbom
 from suite.assemble import now, report
+from suite.environment import capture
 from suite.errors import RequestError, StorageError
+from suite.plan.forecast import write_plan
 from suite.progress import Progress
 from suite.provenance import trial_code
+from suite.report.build import plain
 from suite.request import Request, check_writable
 from suite.results import Store, write_json
+from suite.signals import TERMINATED, terminated
+from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -26,7 +31,7 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
     """Run what was asked for, judge it, write the report.
 
     Returns:
-        The exit code of the verdict (see `suite.verdict`), or 130 if interrupted.
+        The exit code of the verdict (see `suite.verdict`), 130 if interrupted, 143 if terminated.
 
     Raises:
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
@@ -35,6 +40,8 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
     code = report(request.run, strict=request.strict)
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
+    if terminated():
+        return TERMINATED
     return INTERRUPTED if interrupted else code
 
 
@@ -45,6 +52,9 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     prepare_data(request, workers=workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
+    check_environment(request.run, request.profile.name, request.device, strict=request.strict)
+    write_json(request.run / "environment.json", plain(capture(request.device)))
+    write_plan(request, workers=workers)
     started = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
@@ -59,7 +69,8 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     write_json(request.run / "run.json", record)
     if progress.storage_error:
         raise StorageError(progress.storage_error)
-    if exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
+    stopped = exit_code == pytest.ExitCode.INTERRUPTED and not progress.interrupted
+    if stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
     return progress.interrupted
 
@@ -100,6 +111,10 @@ def _pending(request: Request) -> int:
 
 
 def _processes(request: Request, pending: int, workers: int | None) -> int:
-    """One per core on the CPU, since such small models gain little from threads; one on a GPU or if all is stored."""
-    cores = 1 if request.device == "cuda" else os.cpu_count() or 1
-    return max(1, min(pending, workers or cores))
+    """One per core on the CPU, since such small models gain little from threads; one per GPU; one if all is stored."""
+    if request.device == "cuda":
+        import torch
+
+        gpus = torch.cuda.device_count()
+        return max(1, min(pending, gpus, workers or gpus))
+    return max(1, min(pending, workers or os.cpu_count() or 1))

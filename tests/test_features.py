@@ -71,8 +71,8 @@ def test_whatever_changes_the_values_changes_the_key(encoder, views: ViewSet, tm
 
 def test_permuted_patches_are_the_same_patches_elsewhere() -> None:
     pixels = torch.rand(2, 3, 8, 12)
-    shuffled = features._permute_patches(pixels, 4, seeds=np.arange(len(pixels)))
-    alone = features._permute_patches(pixels[1:], 4, seeds=np.arange(1, len(pixels)))
+    shuffled = features.permute_patches(pixels, 4, seeds=np.arange(len(pixels)))
+    alone = features.permute_patches(pixels[1:], 4, seeds=np.arange(1, len(pixels)))
     assert torch.equal(shuffled[1:], alone), "an image's order depends on its index, not on its batch"
     patches, moved = (
         sorted(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from suite.errors import RequestError, StorageError
-from suite.segmentation.train import stop_on_signals
+from suite.signals import stop_on_signals
 from tests.segmentation_bank import SPECS, assert_same, train
 
 KILLED = """

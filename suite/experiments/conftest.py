@@ -15,12 +15,15 @@ import pytest
 from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
+from suite.leases import Lease, lease
 from suite.protocol import Experiment
 from suite.request import Request, make_request
 from suite.verbs.options import integers, words
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
+_LEASE = pytest.StashKey[Lease]()
+"""Held as long as the process: of several processes on a machine's GPUs each has its own."""
 NOT_RUN_EXIT = 2
 
 
@@ -65,6 +68,11 @@ def pytest_configure(config: pytest.Config) -> None:
     import torch
 
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
+    asked = config.stash[_REQUEST]
+    starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    if asked.device == "cuda" and not starts_others:
+        config.stash[_LEASE] = lease(asked.run / "leases", range(torch.cuda.device_count()))
+        torch.cuda.set_device(config.stash[_LEASE].index)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

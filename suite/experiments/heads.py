@@ -30,7 +30,8 @@ from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.encode import Encode, blocks_at, layer_features
 from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore, same_images
-from suite.segmentation.train import stop_on_signals, train_bank
+from suite.segmentation.train import train_bank
+from suite.signals import stop_on_signals
 
 LAYER_DECAY = ("beit", "mae", "cae")
 """Methods whose configs use layer decay, which spares biases (official code, configs_local)."""

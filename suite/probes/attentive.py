@@ -73,7 +73,15 @@ class AttentiveHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, 1 + n, D) tokens to (B, C) logits."""
-        return self.fc(self._normalise(self.proj(self._attend(tokens))))
+        return self.classify(self.pool(tokens))
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """(B, 1 + n, D) tokens to (B, D); an item's does not depend on the others of its batch."""
+        return self.proj(self._attend(tokens))
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """(B, D) to (B, C) logits; batch norm ties the items of a batch together."""
+        return self.fc(self._normalise(pooled))
 
     def _attend(self, tokens: Tensor) -> Tensor:
         """(B, D): each head's mean of the values, weighted by attention.

@@ -20,7 +20,10 @@ class LinearHead(nn.Module):
     Source: paper, section 4.2; official code, retrieval-classification/patch_lincls.py.
     """
 
-    smallest_batch = 1
+    @property
+    def smallest_batch(self) -> int:
+        """Items that a batch needs at least."""
+        return 1
 
     def __init__(self, embed_dim: int, num_classes: int, *, generator: torch.Generator | None = None) -> None:
         """Draw the weights.
@@ -35,4 +38,12 @@ class LinearHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, 1 + n, D) tokens, the class token first, to (B, C) logits."""
-        return self.fc(tokens[:, 0])
+        return self.classify(self.pool(tokens))
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """(B, 1 + n, D) tokens to the (B, D) class tokens."""
+        return tokens[:, 0]
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """(B, D) class tokens to (B, C) logits."""
+        return self.fc(pooled)

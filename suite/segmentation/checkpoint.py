@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
+from suite.checkpoints import read_tensors, write_tensors
 from suite.protocol import digest_of
 from suite.provenance import code_digest
-from suite.results import write_atomically
 from suite.segmentation.bank import Learner
 
 _CODE = (
@@ -47,25 +44,13 @@ class Checkpoints:
         Raises:
             StorageError: the folder cannot be written or the disk is full; the older checkpoint stays.
         """
-        tensors = {name: value.contiguous() for name, value in learner.state().items()}
-        write_atomically(self.path(learner), save(tensors, {"digest": self._digest(learner)}))
+        write_tensors(self.path(learner), learner.state(), self._digest(learner))
 
     def restore(self, learner: Learner) -> None:
         """Let a head go on from its checkpoint; where there is none that can be read, it starts from the beginning."""
-        path = self.path(learner)
-        if not path.exists():
-            return
-        try:
-            with safe_open(path, "pt") as file:
-                found = (file.metadata() or {}).get("digest")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            _warn(path, f"cannot be read ({error})", learner)
-            return
-        if found != self._digest(learner):
-            _warn(path, f"is of another configuration ({found})", learner)
-            return
-        learner.restore(tensors)
+        tensors = read_tensors(self.path(learner), self._digest(learner), whose=f"head {learner.spec.name}")
+        if tensors is not None:
+            learner.restore(tensors)
 
     def forget(self, learner: Learner) -> None:
         """Remove a head's checkpoint, once what it led to is stored."""
@@ -75,7 +60,3 @@ class Checkpoints:
         weight = learner.head.fc.weight
         facts = [asdict(learner.spec), asdict(learner.schedule), weight.shape[1], weight.device.type]
         return digest_of([*self.identity, *facts])
-
-
-def _warn(path: Path, why: str, learner: Learner) -> None:
-    print(f"warning: {path}: {why}; head {learner.spec.name} is trained from the beginning", file=sys.stderr)

@@ -6,13 +6,10 @@ Deviates: the official auxiliary head shares nothing that is trained with the ma
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -120,31 +117,6 @@ def train_bank(
         heads={name: learner.head.requires_grad_(False) for name, learner in names.items()},
         losses={name: learner.losses() for name, learner in names.items()},
     )
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """For `train_bank(stop=...)`: a first SIGINT or SIGTERM ends the training after its step, a second one at once.
-
-    Only the main thread can receive signals, so use it there.
-    """
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(received)
-    finally:
-        restore()
 
 
 def _learn(learners: Sequence[Learner], encode: Encode, batch: Batch, device: torch.device | str) -> None:

@@ -1,0 +1,81 @@
+"""Ending early, on Ctrl-C or on the SIGTERM that schedulers send, without losing what is done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+TERMINATED = 143
+"""Exit code after a SIGTERM, 128 + 15 as shells count."""
+
+_terminated = threading.Event()
+
+
+def terminated() -> bool:
+    """Whether this process has received a SIGTERM that one of the handlers here has turned into a graceful end."""
+    return _terminated.is_set()
+
+
+@contextmanager
+def graceful_termination() -> Iterator[None]:
+    """SIGTERM ends the work within as Ctrl-C does: `KeyboardInterrupt`, here and in the processes started from here.
+
+    A terminal sends Ctrl-C to all processes of a command; a scheduler may send SIGTERM to the first one only.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        _pass_on()
+        raise KeyboardInterrupt("terminated")
+
+    _terminated.clear()
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """For a training's `stop`: a first SIGINT or SIGTERM ends it after its step, a second one at once.
+
+    Only the main thread can receive signals, so use it there.
+    """
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGTERM:
+            _pass_on()
+        restore()
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(received)
+    finally:
+        restore()
+
+
+def _pass_on() -> None:
+    """Remember the SIGTERM, and send it on to the processes that this one has started."""
+    if not _terminated.is_set():
+        _terminated.set()
+        for child in psutil.Process().children():
+            try:
+                child.terminate()
+            except psutil.NoSuchProcess:
+                continue
