@@ -158,8 +158,8 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 def test_missing_weights_say_what_to_fetch(tmp_path):
     assert message(CheckpointError, "mae", weights=tmp_path) == (
-        f"{tmp_path}: no weights of mae: expected mae.pth or mae.safetensors or mae_pretrain_vit_base.pth; fetch "
-        "https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_base.pth or name a file with mae@FILE"
+        f"{tmp_path}: no weights of mae: expected mae.pth or mae.safetensors or mae_pretrain_vit_base.pth; run "
+        "python -m suite fetch weights mae, or name a file with mae@FILE"
     )
     absent = tmp_path / "no.pth"
     assert message(CheckpointError, f"mae@{absent}") == f"{absent}: no such file of weights"

@@ -9,32 +9,55 @@ from suite import reproduce
 from suite.cli import main
 from suite.experiments import trial
 from suite.protocol import load_profile
+from suite.request import method_name
 from tests.lookalike_data import write_data
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"
+TINY = "timm:test_vit@random"  # patches of 16, and cheap at crops of 512
+SEGMENTATION = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 EXPERIMENTS = ("object_retrieval", "image_classification", "part_retrieval", "part_classification", "patch_search")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A run of the paper profile with a small checkpoint of an official layout."""
+    # a limit keeps the published values from being held against it
+    return run(tmp_path_factory.mktemp("look_alikes"), EXPERIMENTS, encoder="dino", limit=100_000)
+
+
+@pytest.fixture(scope="module")
+def segmentation_report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The same for segmentation; the limit is also that of its iterations."""
+    return run(tmp_path_factory.mktemp("look_alikes"), SEGMENTATION, encoder=TINY, limit=2)
+
+
+def run(folder: Path, experiments: tuple[str, ...], *, encoder: str, limit: int) -> dict:
     trial.load.cache_clear()
-    folder = tmp_path_factory.mktemp("look_alikes")
     places = {"data": write_data(folder / "data"), "weights": WEIGHTS, "run": folder / "run", "cache": folder / "cache"}
     request = [f"--{name}={path}" for name, path in places.items()]
-    request += ["--profile=paper", "--encoder=dino", f"--experiment={','.join(EXPERIMENTS)}"]
-    # a limit keeps the published values from being held against it
+    request += ["--profile=paper", f"--encoder={encoder}", f"--experiment={','.join(experiments)}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 1)  # threads of several tests at once only wait for one another
-        assert main(["reproduce", *request, "--device=cpu", "--limit=100000", "--workers=1"]) == 0
+        assert main(["reproduce", *request, "--device=cpu", f"--limit={limit}", "--workers=1"]) == 0
     return json.loads((folder / "run" / "report.json").read_text())
 
 
 PROFILE = load_profile("paper")
-TRIALS = [(name, dataset) for name in EXPERIMENTS for dataset in PROFILE.experiment(name).datasets]
 
 
-@pytest.mark.parametrize(("experiment", "dataset"), TRIALS)
+def trials(experiments: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(name, dataset) for name in experiments for dataset in PROFILE.experiment(name).datasets]
+
+
+@pytest.mark.parametrize(("experiment", "dataset"), trials(SEGMENTATION))
+def test_every_cell_of_segmentation_is_measured(segmentation_report: dict, experiment: str, dataset: str) -> None:
+    found = {cell["id"]: cell["measured"] for cell in segmentation_report["cells"]}
+    assert all(
+        found[str(cell)] is not None for cell in PROFILE.experiment(experiment).cells(dataset, method_name(TINY))
+    )
+
+
+@pytest.mark.parametrize(("experiment", "dataset"), trials(EXPERIMENTS))
 def test_every_cell_is_measured(report: dict, experiment: str, dataset: str) -> None:
     found = {cell["id"]: cell["measured"] for cell in report["cells"]}
     wanted = [str(cell) for cell in PROFILE.experiment(experiment).cells(dataset, "dino")]

@@ -31,7 +31,7 @@ def find_file(method: Method, weights: Path) -> Path:
             return weights / name
     raise CheckpointError(
         f"{weights}: no weights of {method.name}: expected {' or '.join(names)}; "
-        f"fetch {method.sources[0].url} or name a file with {method.name}@FILE"
+        f"run python -m suite fetch weights {method.name}, or name a file with {method.name}@FILE"
     )
 
 

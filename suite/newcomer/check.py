@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
 
 from suite.conformance import Rung, climb
 from suite.conformance.ladder import require
 from suite.encoders import load_encoder
 from suite.errors import RequestError
 from suite.protocol import load_profile
+from suite.report import newcomers
 from suite.report.labels import STATUSES
 from suite.reproduce import reproduce
 from suite.request import Request, check_writable
@@ -55,7 +60,17 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
     write_json(request.run / "conformance.json", ladder.record())
     require(ladder)
     adopt(Path("runs") / request.profile.name, request)
-    return reproduce(request, workers=workers)
+    code = reproduce(request, workers=workers)
+    for newcomer in json.loads((request.run / "report.json").read_text())["newcomers"]:
+        print(standing(newcomer))
+    return code
+
+
+def standing(newcomer: Mapping[str, Any]) -> str:
+    """Where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
+    rows = [(row.column, row.own, row.rank) for row in newcomers.table(dict(newcomer))]
+    said = tabulate(rows, (newcomer["method"], "value", "rank"), disable_numparse=True)
+    return f"\n{said}\n{newcomer['sentence']}\n{newcomers.verdict_of_pairs(dict(newcomer))}"
 
 
 def adopt(run: Path, request: Request) -> None:
