@@ -46,8 +46,9 @@ check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or mo
 accept: setup ## hold later runs of a new encoder against this one: RUN=runs/check-name NAME= DIFF=1
 	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff)
 
-plan: setup ## what a run needs: what is there, what is missing, how large it is, how to get it
-	@$(SUITE) plan $(ARGS)
+plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
+	@$(SUITE) plan $(ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
+	  $(if $(CALIBRATE),$(if $(filter 0,$(CALIBRATE)),--no-calibrate,--calibrate))
 
 verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
 	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \

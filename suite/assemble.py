@@ -16,6 +16,7 @@ from suite.environment import capture
 from suite.errors import RequestError
 from suite.expected import places
 from suite.newcomer.beside import beside
+from suite.plan.record import against_actual
 from suite.protocol import Profile, load_profile, load_variants
 from suite.references import EXPECTED, references
 from suite.report import files, terminal
@@ -66,6 +67,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         f"{key}: {why}" for key, why in store.reasons().items() if _asked_for(key, asked) and _cellless(profile, key)
     ]
     digests = result_digests(results)
+    costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
     if lost:
         code = judgement.exit_code or 2
         verdict = "incomplete" if judgement.exit_code == 0 else judgement.verdict
@@ -77,7 +79,8 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         run=run.name,
         asked=asked,
         environment=_environment(run, asked["device"]) | {"checks": outcomes(run)},
-        costs=[_cost(result, reused=result.key in {*record["reused"]}) for result in results],
+        costs=costs,
+        plan=against_actual(run, costs),
         figures=figures(results),
         trainings=trainings(results),
         protocol=protocol(profile, results, asked["variants"])

@@ -90,7 +90,18 @@ def test_a_file_that_two_datasets_share_is_downloaded_once(places: dict[str, Pat
 
 
 def test_the_verb(places: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
-    ask = ["plan", "--profile", "paper", "--experiment", "part_retrieval", "--dataset", "cub200", "--encoder", "beit"]
+    ask = [
+        "plan",
+        "--no-calibrate",
+        "--profile",
+        "paper",
+        "--experiment",
+        "part_retrieval",
+        "--dataset",
+        "cub200",
+        "--encoder",
+        "beit",
+    ]
     ask += [f"--{name}={path}" for name, path in places.items()]
     assert main(ask) == 2
     said = capsys.readouterr().out
@@ -110,7 +121,7 @@ def test_the_verb(places: dict[str, Path], capsys: pytest.CaptureFixture) -> Non
 
 
 def test_the_mini_study_needs_nothing(places: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
-    assert main(["plan", f"--data={places['data']}"]) == 0
+    assert main(["plan", "--no-calibrate", f"--data={places['data']}"]) == 0
     said = capsys.readouterr().out
     assert "drawn when run" in said
     assert "Nothing to download" in said

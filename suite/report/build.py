@@ -37,6 +37,7 @@ def build(
     conformance: Mapping[str, Any] | None = None,
     digest: str | None = None,
     results: Mapping[str, str] | None = None,
+    plan: Sequence[Mapping[str, Any]] | None = None,
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -58,6 +59,7 @@ def build(
         conformance: how an encoder under test climbed the ladder, see `suite.conformance`.
         digest: of all results, see `suite.archive.digests`.
         results: `experiment/dataset/method` -> digest of that result.
+        plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
         Plain JSON types only; None where a value is unknown or not finite.
@@ -83,6 +85,7 @@ def build(
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
             "results": results or {},
             "costs": costs,
+            "plan": plan,
             "figures": figures,
             "trainings": trainings,
             "protocol": protocol,

@@ -243,7 +243,23 @@ def _costs(report: Json) -> str:
         )
         for title, costs in [*groups, ("all", report["costs"])]
     ]
-    return "## Cost\n\n" + grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
+    table = grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
+    return "## Cost\n\n" + table + _plan(report)
+
+
+def _plan(report: Json) -> str:
+    rows = [
+        (
+            name(row["experiment"]),
+            f"{row['trials']} of {row['trials'] + row['unknown']}",
+            duration(row["planned_s"]),
+            duration(row["measured_s"]),
+            number(row["ratio"], 2),
+        )
+        for row in summary.planned(report)
+    ]
+    heads = ("experiment", "results compared", "planned", "measured", "ratio")
+    return f"\n\n### Plan against actual\n\n{grid(rows, heads, 'lrrrr')}" if rows else ""
 
 
 def _variables(report: Json) -> str:

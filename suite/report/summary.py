@@ -54,6 +54,11 @@ def reused(costs: Sequence[Json]) -> int:
     return sum(bool(cost["reused"]) for cost in costs)
 
 
+def planned(report: Json) -> list[Json]:
+    """Experiments whose plan can be held against what they took; empty where there was no plan, or of nothing known."""
+    return [row for row in report.get("plan") or () if row["trials"]]
+
+
 def attention(report: Json) -> list[Json]:
     """Cells a reader should look at: deviating or inconclusive, the worst first."""
     cells = [cell for cell in report["cells"] if cell["verdict"] in ("deviates", "inconclusive")]

@@ -9,9 +9,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and whether to write."""
     parser.add_argument("run", type=Path, help="the folder of a finished run, e.g. runs/check-my_encoder-build")
-    parser.add_argument(
-        "--name", help="of the file expected/encoders/NAME.toml (default: its name in cells)"
-    )
+    parser.add_argument("--name", help="of the file expected/encoders/NAME.toml (default: its name in cells)")
     parser.add_argument("--diff", action="store_true", help="say what would change, and change nothing")
 
 

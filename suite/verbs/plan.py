@@ -1,5 +1,7 @@
-"""List what a run needs: what is there, what is missing, how large it is and how to get it.
+"""List what a run needs and what it costs: data, weights, images to encode, hours on this device, memory, disk.
 
+What is missing is listed with its size and how to get it. Durations come from a calibration of at most a minute,
+remembered in the cache for this device. `--budget 8h` picks whole trials that fit and prints the command for them.
 Exit code 2 if something that was asked for is missing, 0 if everything is there.
 """
 
@@ -7,19 +9,43 @@ from __future__ import annotations
 
 import argparse
 
-from suite.verbs.options import add_request as add_arguments
-from suite.verbs.options import to_request
+from suite.verbs.options import add_request, to_request
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked for, how durations are found, and what they may add up to."""
+    add_request(parser)
+    parser.add_argument(
+        "--calibrate",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure all rates anew, or none (default: those that are not remembered)",
+    )
+    parser.add_argument("--budget", metavar="DURATION", help="pick what fits, e.g. 8h, 90m, 1h30m")
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0, or 2 if something is missing."""
+    from suite.plan.budget import choose, parse_budget
+    from suite.plan.costs_text import render_budget, render_costs
+    from suite.plan.forecast import forecast, timed
     from suite.plan.pieces import pieces
     from suite.plan.text import render
     from suite.verification.record import FILE, sayings
 
+    budget_s = None if options.budget is None else parse_budget(options.budget)
     request = to_request(options)
     found = pieces(request)
     print(render(request, found, sayings(request.data / FILE)))
+    made = forecast(request, workers=options.workers)
+    if options.calibrate is not False:
+        from suite.plan.calibrate import calibrate_forecast
+
+        calibrate_forecast(made, anew=options.calibrate is True)
+        timed(made)
+    print()
+    print(render_costs(made))
+    if budget_s is not None:
+        print()
+        print(render_budget(request, choose(made, budget_s), budget_s))
     return 0 if all(piece.there for piece in found) else 2

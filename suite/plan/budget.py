@@ -1,0 +1,117 @@
+"""What fits into a number of hours, and the commands that run exactly that."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from suite.errors import RequestError
+from suite.plan.forecast import Entry, Forecast
+from suite.request import Request
+from suite.results import Key
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is run within a budget.
+
+    Attributes:
+        chosen: trials, those that are measured already included: they cost nothing.
+        left_out: trials that do not fit, or whose duration is unknown.
+        seconds: on this device, with all processes.
+    """
+
+    chosen: list[Key]
+    left_out: list[Key]
+    seconds: float
+
+
+def parse_budget(text: str) -> float:
+    """`8h`, `1h30m`, `90min`, `2d` -> seconds.
+
+    Raises:
+        RequestError: no duration, or none of at least a second.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text.lower())
+    if not parts or re.sub(r"\d+(?:\.\d+)?\s*(min|[dhms])|\s", "", text.lower()):
+        raise RequestError(f"budget {text!r}: expected a duration, e.g. --budget 8h, 90m or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds < 1:
+        raise RequestError(f"budget {text!r}: expected at least a second")
+    return seconds
+
+
+def choose(made: Forecast, budget_s: float) -> Choice:
+    """Whole trials, the cheapest information first.
+
+    A column is an experiment on a dataset (for segmentation: all sets of the same images) with every encoder asked
+    for, since a number says little without those of the other encoders beside it. Columns are taken in the order of
+    seconds per cell; of the first that does not fit, encoders in the order of the request; then whatever still fits.
+    """
+    columns: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
+    for entry in made.entries:
+        columns.setdefault(tuple((key.experiment, key.dataset) for key in entry.job.keys), []).append(entry)
+    chosen, left_out, used = list(made.measured), list(made.unplanned), 0.0
+    for column in sorted(columns.values(), key=lambda entries: _per_cell(made.request, entries)):
+        for entry in column:
+            seconds = None if entry.seconds is None else entry.seconds / made.processes
+            if seconds is not None and used + seconds <= budget_s:
+                used += seconds
+                chosen.extend(entry.job.keys)
+            else:
+                left_out.extend(entry.job.keys)
+    return Choice(chosen, left_out, used)
+
+
+def commands(request: Request, chosen: Iterable[Key]) -> list[str]:
+    """As few command lines as can be found that together run these trials and no others."""
+    wanted = set(chosen)
+    products: list[Request] = []
+    columns: dict[tuple[str, str], list[str]] = {}
+    for experiment, dataset, spec in request.tasks():
+        if request.key(experiment, dataset, spec) in wanted:
+            columns.setdefault((experiment.name, dataset), []).append(spec)
+    for (name, dataset), specs in columns.items():
+        one = replace(request, experiments=(name,), datasets=(dataset,), encoders=tuple(specs))
+        products.append(one)
+    while _merge(products, request):
+        pass
+    return [shlex.join(["python", "-m", "suite", "reproduce", *product.arguments()]) for product in products]
+
+
+def _merge(products: list[Request], request: Request) -> bool:
+    """Unite two products of experiments, datasets and encoders that together ask for nothing else; False if none do."""
+    for one, other in combinations(products, 2):
+        united = replace(
+            request,
+            experiments=_united(request.experiments, one.experiments, other.experiments),
+            datasets=_united(request.datasets, one.datasets, other.datasets),
+            encoders=_united(request.encoders, one.encoders, other.encoders),
+        )
+        if _keys(united) == _keys(one) | _keys(other):
+            products[products.index(one)] = united
+            products.remove(other)
+            return True
+    return False
+
+
+def _keys(request: Request) -> set[Key]:
+    return {request.key(*task) for task in request.tasks()}
+
+
+def _united(order: Sequence[str], *parts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in order if any(name in part for part in parts))
+
+
+def _per_cell(request: Request, column: Sequence[Entry]) -> tuple[float, int]:
+    """Known seconds for a cell, unknown ones last; a column of pictures counts as one cell."""
+    keys = [key for entry in column for key in entry.job.keys]
+    experiments = request.profile.experiments
+    cells = sum(len(list(experiments[key.experiment].cells(key.dataset, key.method))) for key in keys)
+    known = [entry.seconds for entry in column if entry.seconds is not None]
+    return (sum(known) / max(1, cells), 0) if len(known) == len(column) else (float("inf"), 1)

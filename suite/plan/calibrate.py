@@ -1,0 +1,148 @@
+"""Time operations on this device, for at most a minute; what there is no time for follows from what was measured."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from suite.plan.forecast import Forecast, threads_of
+from suite.plan.rates import Rates
+from suite.plan.samples import prepare
+from suite.plan.shapes import Shape
+from suite.plan.work import Operation
+
+BUDGET_S = 50.0
+"""For all measurements; the last may run over it, and encoders have to be built."""
+_REPEATS = 5
+
+
+def calibrate(
+    rates: Rates,
+    operations: Sequence[Operation],
+    shapes: Mapping[str, Shape],
+    *,
+    device: str,
+    threads: int,
+    budget_s: float = BUDGET_S,
+) -> None:
+    """Measure operations, and remember their rates.
+
+    Every kind of work, and every encoder, is first measured at its smallest size; the rest in the time that is left.
+
+    Args:
+        rates: what is known already; extended and saved.
+        operations: what to measure.
+        shapes: by name, the encoders' shapes.
+        device: where encoders and heads run.
+        threads: of a process.
+        budget_s: see `BUDGET_S`.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    until = time.monotonic() + budget_s
+    waiting = _in_order(operations, shapes)
+    measured: dict[str, tuple[Operation, float]] = {}
+    with _threads(threads):
+        while waiting and time.monotonic() < until:
+            operation = waiting.pop(0)
+            share = (until - time.monotonic()) / (len(waiting) + 1)
+            with prepare(operation, shapes, device) as (call, units):
+                seconds = timed(call, share_s=share, device=device) / units
+            measured[str(operation)] = operation, seconds
+            rates.seconds[str(operation)] = seconds
+            rates.derived.discard(str(operation))
+    for operation in waiting:
+        derived = _derived(operation, list(measured.values()), shapes)
+        if derived is not None:
+            rates.seconds[str(operation)] = derived
+            rates.derived.add(str(operation))
+    rates.save()
+
+
+def timed(call: Callable[[], object], *, share_s: float, device: str) -> float:
+    """Seconds of a call: the quickest of a few, since whatever else the machine does only adds.
+
+    The first call warms up; it counts only if there is no time for another.
+    """
+
+    def once() -> float:
+        started = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    until = time.monotonic() + share_s
+    first = once()
+    times: list[float] = []
+    while len(times) < _REPEATS and time.monotonic() + first < until:
+        times.append(once())
+    return min(times, default=first)
+
+
+def weight(operation: Operation, shapes: Mapping[str, Shape]) -> float:
+    """What the duration of operations of a kind is roughly proportional to."""
+    sizes = operation.sizes
+    if operation.kind == "encode":
+        shape = shapes[operation.subject.rpartition(" ")[0]]
+        return float(shape.flops(sizes[0]) or sizes[0] ** 2)
+    return float(_WEIGHTS[operation.kind](sizes)) if operation.kind in _WEIGHTS else 1.0
+
+
+_WEIGHTS: Mapping[str, Callable[[Sequence[int]], int]] = {
+    "decode": lambda sizes: sizes[0],
+    "stream": lambda sizes: sizes[1],
+    "draw": lambda sizes: sizes[0] ** 2,
+    "fit": lambda sizes: sizes[0] * sizes[1],
+    "predict": lambda sizes: sizes[0] * sizes[1],
+    "crop": lambda sizes: sizes[0] ** 2 * sizes[4],
+    "learn": lambda sizes: sizes[2] ** 2 * sizes[3],
+    "score": lambda sizes: sizes[2] * sizes[7],
+}
+"""Of an operation's sizes; see `suite.plan.samples` for their order."""
+
+
+def _in_order(operations: Sequence[Operation], shapes: Mapping[str, Shape]) -> list[Operation]:
+    """Of each kind and encoder the smallest first; then all others, the smallest first."""
+    ranked = sorted(operations, key=lambda each: (weight(each, shapes), str(each)))
+    first = {(each.kind, each.subject): each for each in reversed(ranked)}
+    return [*first.values(), *(each for each in ranked if first[each.kind, each.subject] is not each)]
+
+
+def _derived(
+    operation: Operation, measured: Sequence[tuple[Operation, float]], shapes: Mapping[str, Shape]
+) -> float | None:
+    """In proportion to the most similar operation that was measured: same kind, if possible same encoder."""
+    alike = [(each, seconds) for each, seconds in measured if each.kind == operation.kind]
+    same = [(each, seconds) for each, seconds in alike if each.subject == operation.subject] or alike
+    own = weight(operation, shapes)
+    nearest = min(same, key=lambda pair: abs(weight(pair[0], shapes) - own), default=None)
+    return None if nearest is None else nearest[1] * own / weight(nearest[0], shapes)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def calibrate_forecast(made: Forecast, *, anew: bool = False) -> None:
+    """Measure what a forecast lacks, or everything that it needs; nothing is done where nothing is to be measured.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    wanted = made.operations()
+    missing = wanted if anew else [each for each in wanted if str(each) not in made.rates.seconds]
+    if missing:
+        print(f"calibrating {len(missing)} operations, about a minute at most ...", file=sys.stderr)
+        calibrate(made.rates, missing, made.shapes, device=made.request.device, threads=threads_of(made))

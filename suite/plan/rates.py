@@ -1,0 +1,103 @@
+"""How long operations take on this device, remembered between plans."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from suite.plan.work import Job, Operation
+from suite.provenance import code_digest
+from suite.results import write_json
+
+_CODE = (
+    "encoders/vit.py",
+    "encoders/encoder.py",
+    "features.py",
+    "metrics/ranking.py",
+    "probes",
+    "segmentation",
+    "stream",
+)
+"""Code whose speed was measured: rates of other code are forgotten."""
+
+
+@dataclass
+class Rates:
+    """Seconds for one unit of each operation, of a single process with `threads` threads.
+
+    Attributes:
+        path: where they are remembered.
+        seconds: by the operation's text.
+        derived: operations whose rate follows from a measured one by floating-point operations.
+    """
+
+    path: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    derived: set[str] = field(default_factory=set)
+
+    def time(self, amounts: Mapping[Operation, float]) -> float | None:
+        """Seconds of some work; None where the rate of a part is unknown."""
+        if any(count and str(each) not in self.seconds for each, count in amounts.items()):
+            return None
+        return sum(count * self.seconds[str(each)] for each, count in amounts.items() if count)
+
+    def save(self) -> None:
+        """Remember them.
+
+        Raises:
+            StorageError: the cache cannot be written.
+        """
+        write_json(self.path, {"seconds": self.seconds, "derived": sorted(self.derived)})
+
+
+def load_rates(cache: Path, device: str, threads: int) -> Rates:
+    """The rates remembered for this machine's device; none where there are none, or where the code has changed."""
+    path = cache / "plan" / f"{device_name(device, threads)} {code_digest(_CODE)[:12]}.json"
+    try:
+        found = json.loads(path.read_text())
+        return Rates(path, dict(found["seconds"]), set(found["derived"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Rates(path)
+
+
+def device_name(device: str, threads: int) -> str:
+    """The device, as far as speed depends on it, as a file's name."""
+    model = torch.cuda.get_device_name() if device == "cuda" else f"{_processor()} x{threads}"
+    return "".join(c if c.isalnum() or c in " .-" else "-" for c in f"{model} torch {torch.__version__}")
+
+
+def processes_for(device: str, pending: int, workers: int | None = None) -> int:
+    """Processes that a run will use (`suite.reproduce`): one a core on the CPU, one a GPU."""
+    places = torch.cuda.device_count() if device == "cuda" else os.cpu_count() or 1
+    return max(1, min(pending, places, workers or places) if device == "cuda" else min(pending, workers or places))
+
+
+def seconds_of(job: Job, rates: Rates, *, device: str, threads: int) -> float | None:
+    """Seconds of a job: on a GPU reading goes on beside the encoder, on a CPU both need the same cores.
+
+    Args:
+        job: the work.
+        rates: of its operations.
+        device: where the encoder runs.
+        threads: cores that a process has for itself.
+    """
+    steps, reading = rates.time(job.steps), rates.time(job.reading)
+    if steps is None or reading is None:
+        return None
+    reading /= threads
+    return max(steps, reading) if device == "cuda" else steps + reading
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

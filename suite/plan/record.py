@@ -1,0 +1,65 @@
+"""A plan in the run folder, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.results import write_json
+
+FILE = "plan.json"
+Json = dict[str, Any]
+
+
+def save_plan(run: Path, jobs: Sequence[Json], *, processes: int) -> None:
+    """Write `plan.json`.
+
+    Args:
+        run: the run folder.
+        jobs: `trials` (`experiment/dataset/method`), `seconds` of one process or None, and their `basis`.
+        processes: that the plan counts on.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    write_json(run / FILE, {"processes": processes, "jobs": list(jobs)})
+
+
+def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] | None:
+    """Seconds planned and measured, by experiment; None where the run has no plan that can be read.
+
+    Jobs that are compared are those with a planned duration, all of whose trials were measured in this attempt.
+
+    Args:
+        run: the run folder.
+        costs: of a report: experiment, dataset, method, seconds, reused.
+    """
+    try:
+        jobs = json.loads((run / FILE).read_text())["jobs"]
+        planned = [(job["trials"], job["seconds"]) for job in jobs]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    taken = {
+        f"{cost['experiment']}/{cost['dataset']}/{cost['method']}": cost["seconds"]
+        for cost in costs
+        if not cost["reused"] and cost["seconds"] is not None
+    }
+    rows: dict[str, Json] = {}
+    for trials, seconds in planned:
+        name = trials[0].partition("/")[0]
+        row = rows.setdefault(
+            name, {"experiment": name, "trials": 0, "planned_s": 0.0, "measured_s": 0.0, "unknown": 0}
+        )
+        if seconds is None or not all(trial in taken for trial in trials):
+            row["unknown"] += len(trials)
+            continue
+        row["trials"] += len(trials)
+        row["planned_s"] += seconds
+        row["measured_s"] += sum(taken[trial] for trial in trials)
+    for row in rows.values():
+        known = row["trials"] and row["planned_s"] > 0
+        row["ratio"] = round(row["measured_s"] / row["planned_s"], 3) if known else None
+        row |= {key: round(row[key], 3) for key in ("planned_s", "measured_s")}
+    return list(rows.values())

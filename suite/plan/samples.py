@@ -1,0 +1,206 @@
+"""A small sample of each kind of work, made of random numbers, on the code that the experiments use."""
+
+from __future__ import annotations
+
+import functools
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from suite.datasets.pixels import crop, read_rgb, transform_named
+from suite.datasets.segmentation import SegmentationSet
+from suite.encoders import Encoder
+from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.metrics.ranking import average_precisions
+from suite.plan.shapes import Shape, build
+from suite.plan.work import Operation
+from suite.probes import AttentiveHead, LinearHead, fit_probes, predict
+from suite.probes.segmentation import SegmentationHead
+from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.crops import CropRecipe, Crops
+from suite.segmentation.evaluate import SlideRecipe, evaluate
+from suite.segmentation.store import ImageStore
+from suite.stream.augment import Region, training_region
+from suite.stream.decode import DECODERS
+
+Sample = tuple[Callable[[], object], float]
+"""What to call, and how many units that is."""
+
+_PASS_FLOPS = 2e10
+"""Of a forward pass on the CPU: more images at a time take as long each."""
+_ITEMS = 1024
+_STORED = 8
+_DRAWS = 4
+_NAME = "set"
+
+
+@contextmanager
+def prepare(operation: Operation, shapes: Mapping[str, Shape], device: str) -> Iterator[Sample]:
+    """A sample of an operation, ready to be timed; its files vanish afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield _SAMPLES[operation.kind](operation, shapes, device, Path(folder))
+
+
+def _encode(operation: Operation, shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    name, _, precision = operation.subject.rpartition(" ")
+    side, batch = operation.sizes
+    if device == "cpu":
+        batch = min(batch, max(1, int(_PASS_FLOPS // max(1, shapes[name].flops(side)))))
+    encoder, images = _built(shapes[name], device), torch.randn(batch, 3, side, side, device=device)
+    lower = None if precision == "float32" else getattr(torch, precision)
+
+    def call() -> None:
+        with torch.autocast(device, lower, enabled=lower is not None):
+            encoder(images)
+
+    return call, batch
+
+
+@functools.lru_cache(maxsize=1)
+def _built(shape: Shape, device: str) -> Encoder:
+    """The last one is kept, for its other sizes."""
+    return build(shape, device)
+
+
+def _decode(operation: Operation, _shapes: Mapping[str, Shape], _device: str, folder: Path) -> Sample:
+    path = _picture(folder / "a.jpg", operation.sizes[-1])
+    return partial(read_rgb, path), 1
+
+
+def _stream(operation: Operation, _shapes: Mapping[str, Shape], _device: str, folder: Path) -> Sample:
+    side, pixels = operation.sizes
+    path = _picture(folder / "a.jpg", pixels)
+
+    def region(index: int, width: int, height: int) -> Region:
+        return training_region(width, height, side, seed=0, epoch=0, index=index)
+
+    def call() -> None:
+        for index in range(_DRAWS):
+            DECODERS["fast"](path, partial(region, index))
+
+    return call, _DRAWS
+
+
+def _draw(operation: Operation, _shapes: Mapping[str, Shape], _device: str, _folder: Path) -> Sample:
+    (size,) = operation.sizes
+    image, region = Image.fromarray(_noise(size, size)), round(0.75 * size)
+    transform = transform_named("square")
+    return lambda: np.asarray(transform(crop(image, (0, 0, region, region)), size)), 1
+
+
+def _rank(_operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    features, codes = torch.randn(_ITEMS, 64, device=device), np.arange(_ITEMS, dtype=np.int32) % 4
+    return partial(average_precisions, features, codes, None), _ITEMS**2 * math.log2(_ITEMS)
+
+
+def _match(_operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    side = _ITEMS if device == "cpu" else 8 * _ITEMS
+    matrix = torch.randn(side, side, device=device)
+    return lambda: matrix @ matrix, 2 * side**3
+
+
+def _heads(operation: Operation, device: str) -> tuple[dict[str, torch.nn.Module], Tensor]:
+    width, tokens, classes, heads, batch = operation.sizes
+    count = min(batch, max(32, 2 * 10**7 // (width * tokens))) if device == "cpu" else batch
+    probes = {"linear": LinearHead(width, classes), "attentive": AttentiveHead(width, classes, num_heads=heads)}
+    return {name: probe.to(device) for name, probe in probes.items()}, torch.randn(count, tokens, width)
+
+
+def _fit(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    probes, tokens = _heads(operation, device)
+    labels = torch.arange(len(tokens)) % operation.sizes[2]
+    rates = dict.fromkeys(probes, 0.01)
+    return lambda: fit_probes(probes, tokens, labels, lr=rates, epochs=1, batch_size=len(tokens)), len(tokens)
+
+
+def _predict(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    probes, tokens = _heads(operation, device)
+    return lambda: [predict(probe, tokens) for probe in probes.values()], len(tokens)
+
+
+def _crop(operation: Operation, _shapes: Mapping[str, Shape], device: str, folder: Path) -> Sample:
+    side, long, short, pixels, sets = operation.sizes
+    recipe = CropRecipe(side, (long, short), _STORED)
+    store = _store(folder, pixels, sets, classes=20, count=_STORED, device=device)
+    crops = Crops(store, recipe, seed=0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return partial(crops, 0), _STORED
+
+
+def _learn(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
+    channels, grid, side, classes = operation.sizes
+    count = min(8, max(1, int(2e7 // (classes * side**2)))) if device == "cpu" else 16
+    learner = Learner(HeadSpec(_NAME, _NAME, classes), channels, Schedule(10**6, 1), torch.device(device))
+    features = torch.randn(count, grid, grid, channels, device=device).permute(0, 3, 1, 2)
+    labels = torch.randint(classes, (count, side, side), device=device, dtype=torch.uint8)
+    return lambda: learner.learn(features, labels), count
+
+
+def _score(operation: Operation, _shapes: Mapping[str, Shape], device: str, folder: Path) -> Sample:
+    channels, grid, classes, side, stride, long, short, pixels = operation.sizes
+    store = _store(folder, pixels, 1, classes=classes, count=1, device=device)
+    recipe = SlideRecipe(side, stride, (long, short))
+    head = SegmentationHead(channels, classes).to(device).eval()
+    spec = HeadSpec(_NAME, f"{_NAME}0", classes)
+
+    def encode(windows: Tensor) -> Tensor:
+        return torch.zeros(len(windows), grid, grid, channels, device=device).permute(0, 3, 1, 2)
+
+    return lambda: evaluate(encode, {_NAME: head}, [spec], store, recipe, mean=IMAGENET_MEAN, std=IMAGENET_STD), 1
+
+
+def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, device: str) -> ImageStore:
+    """Images of as many pixels, with masks of small blocks."""
+    images = [_picture(folder / f"{n}.jpg", pixels) for n in range(count)]
+    found = []
+    for number in range(sets):
+        masks = [folder / f"{number}-{n}.png" for n in range(count)]
+        for n, path in enumerate(masks):
+            width, height = _sides(pixels)
+            blocks = np.random.default_rng([number, n]).integers(0, classes, (height // 16 + 1, width // 16 + 1))
+            mask = np.kron(blocks, np.ones((16, 16), int))[:height, :width] + 1
+            Image.fromarray(mask.astype(np.uint8)).save(path)
+        records = tuple(zip(images, masks, strict=True))
+        found.append(SegmentationSet(f"{_NAME}{number}", records, tuple(map(str, range(classes)))))
+    return ImageStore(found, device)
+
+
+def _picture(path: Path, pixels: int) -> Path:
+    """A JPEG of so many pixels, smooth with some grain, as photographs are."""
+    width, height = _sides(pixels)
+    smooth = Image.fromarray(_noise(max(1, height // 8), max(1, width // 8))).resize((width, height))
+    grain = _noise(height, width).astype(int) // 16
+    Image.fromarray(np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)).save(path, quality=90)
+    return path
+
+
+def _sides(pixels: int) -> tuple[int, int]:
+    """Width and height at 4 to 3."""
+    height = max(16, round(math.sqrt(pixels * 3 / 4)))
+    return round(height * 4 / 3), height
+
+
+def _noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+_SAMPLES: Mapping[str, Callable[[Operation, Mapping[str, Shape], str, Path], Sample]] = {
+    "encode": _encode,
+    "decode": _decode,
+    "stream": _stream,
+    "draw": _draw,
+    "rank": _rank,
+    "match": _match,
+    "fit": _fit,
+    "predict": _predict,
+    "crop": _crop,
+    "learn": _learn,
+    "score": _score,
+}

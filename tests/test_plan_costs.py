@@ -1,0 +1,357 @@
+"""The costs of a plan: counts, floating-point operations, durations, budgets, and plan against actual."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from suite.cli import main
+from suite.encoders.architecture import BASE, MINI, Architecture
+from suite.errors import RequestError
+from suite.plan import calibrate as calibration
+from suite.plan.budget import choose, commands, parse_budget
+from suite.plan.calibrate import calibrate, calibrate_forecast
+from suite.plan.forecast import Entry, Forecast, forecast, timed, write_plan
+from suite.plan.published import Split
+from suite.plan.rates import Rates, load_rates, seconds_of
+from suite.plan.record import against_actual, save_plan
+from suite.plan.shapes import Shape, build
+from suite.plan.work import Job, Operation, Task, job_of
+from suite.report import html, markdown
+from suite.request import Request, make_request
+from suite.results import Key, Result, Store
+from tests import report_sample
+
+EXAMPLE = Path(__file__).parent / "plan_example.json"
+FACTOR = 2.5
+"""Within which the stored example's durations agree; other jobs shared the machine that measured them."""
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> dict[str, Path]:
+    """Empty folders: no data, no weights, nothing remembered."""
+    return {name: tmp_path / name for name in ("data", "weights", "cache", "run")}
+
+
+def paper(nothing: dict[str, Path], **asked: object) -> Request:
+    return make_request(profile="paper", device="cpu", **asked, **nothing)
+
+
+def amount(job: Job, kind: str) -> float:
+    return sum(count for work in (job.steps, job.reading) for each, count in work.items() if each.kind == kind)
+
+
+# --- floating-point operations ---
+
+
+def test_vit_b_16_at_224_costs_17_6_giga_multiply_accumulates() -> None:
+    assert Shape("vit", BASE).flops(224) / 2e9 == pytest.approx(17.6, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["vit", "beit"])
+@pytest.mark.parametrize(("sizes", "side"), [(MINI, 48), (MINI, 64), (Architecture(32, 4, 64, 2, 2.0), 32)])
+def test_the_formula_is_what_a_forward_pass_does(kind: str, sizes: Architecture, side: int) -> None:
+    encoder = build(Shape(kind, sizes), "cpu")
+    # the fused attention of CPUs is not counted by torch; the plain one does the same products
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted:
+        encoder(torch.zeros(2, 3, side, side))
+    assert counted.get_total_flops() == 2 * Shape(kind, sizes).flops(side)
+
+
+# --- counts ---
+
+
+def test_part_retrieval_of_the_paper(nothing: dict[str, Path]) -> None:
+    made = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["cub200"], encoders=["dino", "mae"]))
+    dino, mae = (entry.job for entry in made.entries)
+    assert dino.encoded == mae.encoded == 30_543  # all patches of the official rule, in one pass
+    assert dino.flops == 30_543 * Shape("vit", BASE).flops(224)
+    assert amount(mae, "match") == 2 * 2 * 30_543**2 * 768, "encoded and cls"
+    assert amount(dino, "match") - amount(mae, "match") == 2 * 30_543**2 * 65_536, "projected, too"
+    assert made.unknown == 2, "nothing was ever timed here"
+    assert made.seconds is None
+
+
+def test_part_classification_keeps_all_tokens_in_memory(nothing: dict[str, Path]) -> None:
+    made = forecast(paper(nothing, experiments=["part_classification"], datasets=["cub200"], encoders=["mae"]))
+    job = made.entries[0].job
+    assert job.host_bytes == 4 * 30_543 * (197 + 2) * 768
+    assert amount(job, "fit") == 90 * 15_508
+    assert amount(job, "predict") == 90 * 15_035
+
+
+def test_image_classification_encodes_every_image_once(nothing: dict[str, Path]) -> None:
+    asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, seeds=[0, 1], **asked)).entries[0].job
+    assert job.encoded == 1_281_167 + 50_000
+    limited = forecast(paper(nothing, limit=100, **asked)).entries[0].job
+    assert limited.encoded == 100 + 100
+    assert amount(limited, "fit") == 90 * 100
+
+
+def test_a_bank_of_heads_encodes_a_crop_once(nothing: dict[str, Path]) -> None:
+    asked = {"encoders": ["mae"], "experiments": ["object_segmentation", "part_segmentation"]}
+    trio = ["ade20k", "ade20k_object", "ade20k_part"]
+    bank = forecast(paper(nothing, datasets=trio, **asked)).entries
+    alone = forecast(paper(nothing, datasets=trio[:1], **asked)).entries
+    assert [len(entry.job.keys) for entry in bank] == [3]
+    assert str(bank[0].job.keys[0]) == "object_segmentation/ade20k/mae"
+    windows = 10 * 2_000 * 1.85
+    assert alone[0].job.encoded == 160_000 * 16 + windows
+    # 26.4 distinct crops a step and half a pass of eight that is filled up
+    assert bank[0].job.encoded == pytest.approx(160_000 * (1.65 * 16 + 3.5) + windows)
+    assert bank[0].job.encoded < 3 * alone[0].job.encoded * 0.7
+    assert amount(bank[0].job, "learn") == 3 * amount(alone[0].job, "learn") == 3 * 160_000 * 16
+
+
+def test_a_sweep_shares_the_head_at_the_primary_rate(nothing: dict[str, Path]) -> None:
+    asked = {"encoders": ["mae"], "datasets": ["lip"]}
+    both = forecast(paper(nothing, experiments=["part_segmentation", "learning_rate_sweep"], **asked)).entries
+    sweep = forecast(paper(nothing, experiments=["learning_rate_sweep"], **asked)).entries
+    assert [str(key) for key in both[0].job.keys] == ["learning_rate_sweep/lip/mae", "part_segmentation/lip/mae"]
+    assert both[0].job.steps == sweep[0].job.steps, "4e-4 is among the six"
+
+
+def test_the_limit_is_honoured_by_segmentation(nothing: dict[str, Path]) -> None:
+    asked = {"encoders": ["mae"], "datasets": ["ade20k"], "experiments": ["object_segmentation"]}
+    job = forecast(paper(nothing, limit=4, **asked)).entries[0].job
+    assert amount(job, "learn") == 4 * 4, "four steps of the four images"
+    # a pass is filled up to eight; of ten evaluations those of steps 0 and 4 are one
+    assert job.encoded == 4 * 8 + 4 * 4 * 1.85
+
+
+def test_the_mini_study_before_it_is_drawn_cannot_be_counted(nothing: dict[str, Path]) -> None:
+    request = make_request(experiments=["part_retrieval"], encoders=["mae"], device="cpu", **nothing)
+    made = forecast(request)
+    assert made.entries == []
+    assert [str(key) for key in made.unplanned] == ["part_retrieval/cub200/mae", "part_retrieval/coco/mae"]
+
+
+# --- durations ---
+
+
+def test_calibration_is_remembered(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    request = make_request(experiments=["object_retrieval"], encoders=["mae"], device="cpu", **nothing)
+    made = forecast(request)
+    job = Job((request.key(*next(request.tasks())),))
+    job.encode(Shape("vit", MINI), 48, 8, "float32", 1_000)
+    made.entries.append(Entry(job, None, ""))
+    made.shapes["vit 48/8 96x4"] = Shape("vit", MINI)
+    calibrate_forecast(made)
+    first = timed(made).entries[-1]
+    assert first.basis == "calibration"
+    assert 0 < first.seconds < 1_000
+
+    monkeypatch.setattr(calibration, "timed", lambda *_, **__: pytest.fail("timed again"))
+    calibrate_forecast(made)
+    again = load_rates(request.cache, "cpu", calibration.threads_of(made))
+    assert again.seconds == made.rates.seconds
+    assert load_rates(request.cache, "cpu", 99).seconds == {}, "other threads, other rates"
+
+
+def test_what_there_is_no_time_for_follows_by_floating_point_operations(tmp_path: Path) -> None:
+    shapes = {"vit 48/8 96x4": Shape("vit", MINI)}
+    small, large = (Operation("encode", "vit 48/8 96x4 float32", (side, 8)) for side in (48, 96))
+    rates = Rates(tmp_path / "rates.json")
+    calibrate(rates, [large], shapes, device="cpu", threads=1, budget_s=0)
+    assert rates.seconds == {}, "nothing to go by"
+    rates.seconds[str(small)] = 1.0
+    known = [(small, 1.0)]
+    derived = calibration._derived(large, known, shapes)
+    assert derived == pytest.approx(shapes["vit 48/8 96x4"].flops(96) / shapes["vit 48/8 96x4"].flops(48))
+
+
+SIZES = {
+    "decode": (20_000,),
+    "stream": (48, 20_000),
+    "draw": (48,),
+    "rank": (),
+    "match": (),
+    "fit": (96, 37, 4, 3, 64),
+    "predict": (96, 37, 4, 3, 64),
+    "crop": (64, 256, 64, 20_000, 2),
+    "learn": (384, 8, 64, 20),
+    "score": (384, 8, 20, 64, 43, 256, 64, 20_000),
+}
+
+
+def test_every_kind_of_work_can_be_timed(tmp_path: Path) -> None:
+    operations = [Operation(kind, sizes=sizes) for kind, sizes in SIZES.items()]
+    rates = Rates(tmp_path / "rates.json")
+    calibrate(rates, operations, {}, device="cpu", threads=1, budget_s=20)
+    assert rates.seconds.keys() == {str(each) for each in operations}
+    assert all(0 < seconds < 10 and math.isfinite(seconds) for seconds in rates.seconds.values())
+    assert not rates.derived
+
+
+def test_timing_takes_the_quickest_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks, clock = iter([0, 5, 5, 7, 7, 8]), iter([0, 5, 7, 99])  # a warm-up of 5 s, then calls of 2 s and 1 s
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(calibration.time, "monotonic", lambda: next(clock))
+    assert calibration.timed(lambda: None, share_s=20, device="cpu") == 1
+    assert next(ticks, None) is None
+
+
+def test_the_model_agrees_with_a_measured_run(nothing: dict[str, Path]) -> None:
+    """Amounts of work by the model, rates of a calibration, and what the trials took, all of one machine and day."""
+    example = json.loads(EXAMPLE.read_text())
+    rates = Rates(Path("none"), example["rates"])
+    request = make_request(device="cpu", **nothing)
+    banks: dict[str, list[Task]] = {}
+    for name in example["taken"]:
+        experiment, dataset, spec = name.split("/")
+        splits = {key: Split(**value) for key, value in example["splits"][f"{experiment}/{dataset}"].items()}
+        task = Task(request, request.profile.experiment(experiment), dataset, spec, Shape("vit", MINI), splits)
+        banks.setdefault("ade20k" if dataset.startswith("ade20k") else name, []).append(task)
+    assert len(banks) >= 4
+    for name, tasks in banks.items():
+        planned = seconds_of(job_of(tasks), rates, device="cpu", threads=1)
+        taken = sum(example["taken"][str(task.key)] for task in tasks)
+        assert planned is not None, name
+        assert 1 / FACTOR < taken / planned < FACTOR, name
+
+
+# --- budgets ---
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90m", 5_400), ("1h30m", 5_400), ("2 d", 172_800)])
+def test_budgets(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "8", "soon", "8x", "8h!", "0s"])
+def test_a_budget_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match="budget"):
+        parse_budget(text)
+
+
+def with_durations(request: Request, seconds: dict[str, float]) -> Forecast:
+    """A forecast of one job a trial, its duration by dataset."""
+    entries = [Entry(Job((request.key(*task),)), seconds.get(task[1]), "") for task in request.tasks()]
+    return Forecast(request, entries, [], [], 1, Rates(Path("none")), {})
+
+
+@pytest.fixture
+def request_(nothing: dict[str, Path]) -> Request:
+    return paper(nothing, experiments=["part_retrieval", "object_retrieval"], encoders=["deit", "mae", "beit"])
+
+
+def test_the_cheapest_information_comes_first(request_: Request) -> None:
+    made = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
+    choice = choose(made, 34.0)
+    assert {key.dataset for key in choice.chosen} == {"cub200", "cifar10"}
+    assert choice.seconds == 33
+    assert len(choice.left_out) == 6
+    partly = choose(made, 25.0)
+    assert [key.method for key in partly.chosen if key.dataset == "cub200"] == ["deit", "mae"], "order of the request"
+    assert partly.seconds <= 25
+
+
+def test_what_has_no_duration_is_never_picked_and_what_is_measured_always(request_: Request) -> None:
+    made = with_durations(request_, {"cub200": 10.0})
+    done = made.entries.pop(0)
+    made = replace(made, measured=list(done.job.keys))
+    choice = choose(made, 10.0)
+    assert choice.chosen[0] == done.job.keys[0]
+    assert {key.dataset for key in choice.chosen[1:]} <= {"cub200"}
+    assert len(choice.chosen) == 2
+
+
+@pytest.mark.parametrize("budget", [3.0, 25.0, 34.0, 60.0, 130.0, 1_000.0])
+def test_the_commands_run_exactly_what_was_chosen(request_: Request, budget: float, tmp_path: Path) -> None:
+    made = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
+    choice = choose(made, budget)
+    run: Counter[Key] = Counter()
+    for command in commands(request_, choice.chosen):
+        words = command.split()
+        assert words[:4] == ["python", "-m", "suite", "reproduce"]
+        asked: dict[str, list[str]] = {}
+        for word in words[4:]:
+            name, _, value = word.partition("=")
+            asked.setdefault(name, []).append(value)
+        again = make_request(
+            profile="paper",
+            encoders=asked["--encoder"],
+            datasets=asked["--dataset"],
+            experiments=asked["--experiment"],
+            run=tmp_path / "r",
+        )
+        run.update(again.key(*task) for task in again.tasks())
+    assert run == Counter(choice.chosen)
+
+
+def test_all_of_a_request_is_one_command(request_: Request) -> None:
+    made = with_durations(request_, dict.fromkeys(("cub200", "coco", "cifar10"), 1.0))
+    assert len(commands(request_, choose(made, 100.0).chosen)) == 1
+
+
+# --- the verb, and plan against actual ---
+
+
+def test_the_verb_prints_costs_and_a_budget(nothing: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
+    ask = ["plan", "--no-calibrate", "--profile=paper", "--experiment=part_retrieval", "--encoder=mae", "--device=cpu"]
+    assert main([*ask, "--budget=8h", *(f"--{name}={path}" for name, path in nothing.items())]) == 2
+    said = capsys.readouterr().out
+    assert "0 of 2 trials are measured already" in said
+    assert "195,543" in said, "30,543 patches of CUB and 165,000 of COCO"
+    assert "2 trials of unknown duration" in said
+    assert "Within 8 h 00 min: 0 trials" in said
+    assert not (nothing["cache"] / "plan").exists()
+    assert main([*ask, "--budget=soon"]) == 3
+
+
+def test_plan_against_actual(tmp_path: Path) -> None:
+    assert against_actual(tmp_path, []) is None
+    jobs = [
+        {"trials": ["a/x/mae", "b/x/mae"], "seconds": 10.0},
+        {"trials": ["a/x/dino"], "seconds": 4.0},
+        {"trials": ["a/x/cae"], "seconds": None},
+        {"trials": ["c/x/mae"], "seconds": 5.0},
+    ]
+    save_plan(tmp_path, jobs, processes=2)
+
+    def cost(trial: str, seconds: float, *, reused: bool = False) -> dict[str, object]:
+        experiment, dataset, method = trial.split("/")
+        place = {"experiment": experiment, "dataset": dataset, "method": method}
+        return place | {"seconds": seconds, "reused": reused}
+
+    costs = [cost("a/x/mae", 18.0), cost("b/x/mae", 0.5), cost("a/x/dino", 2.5), cost("c/x/mae", 1.0, reused=True)]
+    first, last = against_actual(tmp_path, costs)
+    assert first == {
+        "experiment": "a",
+        "trials": 3,
+        "planned_s": 14.0,
+        "measured_s": 21.0,
+        "unknown": 1,
+        "ratio": 1.5,
+    }
+    assert (last["trials"], last["unknown"], last["ratio"]) == (0, 1, None), "a reused result took no time now"
+
+
+def test_without_rates_a_run_plans_by_its_earlier_results(nothing: dict[str, Path]) -> None:
+    request = paper(nothing, experiments=["part_retrieval"], encoders=["mae"], datasets=["cub200"])
+    key = request.key(*next(request.tasks()))
+    inputs = {"seeds": [0], "code": "of yesterday"}
+    store = Store(request.run)
+    store.save(Result(key, {}, {}, inputs, {"limit": None}, {"seconds": 7.5, "device": "cpu", "seeds": []}))
+    write_plan(request)
+    [job] = json.loads((request.run / "plan.json").read_text())["jobs"]
+    assert job == {"trials": [str(key)], "seconds": 7.5, "basis": "earlier run"}
+    write_plan(replace(request, limit=3))
+    assert json.loads((request.run / "plan.json").read_text())["jobs"][0]["seconds"] is None, "of another size"
+
+
+def test_the_report_shows_plan_against_actual(tmp_path: Path) -> None:
+    report = report_sample.report()
+    for page in (markdown.render(report), html.render(report, tmp_path)):
+        assert page.count("Plan against actual") >= 1
+        assert "1.21" in page
+        assert "18 of 18" in page
+        assert "0 of 8" not in page, "nothing to compare"
+    assert "Plan against actual" not in markdown.render(report | {"plan": None})
