@@ -35,6 +35,7 @@ class Progress:
         self.reused: set[str] = set()
         self.storage_error: str | None = None
         self.interrupted = False
+        self.stopped = False
         self.session: pytest.Session | None = None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -43,7 +44,8 @@ class Progress:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Ctrl-C: the run ends early, and says so. Pytest's own reasons to stop come through here too."""
-        self.interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+        self.stopped = isinstance(excinfo.value, pytest.Session.Interrupted)
+        self.interrupted = not self.stopped
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a trial once, when it ends; xdist sends the reports of its workers through here too."""

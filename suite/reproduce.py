@@ -69,8 +69,7 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     write_json(request.run / "run.json", record)
     if progress.storage_error:
         raise StorageError(progress.storage_error)
-    stopped = exit_code == pytest.ExitCode.INTERRUPTED and not progress.interrupted
-    if stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
+    if progress.stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
     return progress.interrupted
 

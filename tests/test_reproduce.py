@@ -15,6 +15,7 @@ from suite import reproduce, results
 from suite.cli import main
 from suite.experiments import retrieval, trial
 from suite.mini.render import render
+from suite.progress import Progress
 from suite.references import EXPECTED
 from suite.verbs import VERBS
 
@@ -254,3 +255,12 @@ def test_an_unreadable_image_is_named(rendered: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:200])
     with pytest.raises(DatasetError, match=r"cut\.jpg"):
         read_rgb(tmp_path / "cut.jpg")
+
+
+def test_pytests_own_reasons_to_stop_are_no_interruption_by_the_user() -> None:
+    progress = Progress([])
+    progress.close()
+    progress.pytest_keyboard_interrupt(pytest.ExceptionInfo.from_exception(pytest.Session.Interrupted("collection")))
+    assert (progress.stopped, progress.interrupted) == (True, False)
+    progress.pytest_keyboard_interrupt(pytest.ExceptionInfo.from_exception(KeyboardInterrupt()))
+    assert (progress.stopped, progress.interrupted) == (False, True)
