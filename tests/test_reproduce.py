@@ -257,10 +257,14 @@ def test_an_unreadable_image_is_named(rendered: Path, tmp_path: Path) -> None:
         read_rgb(tmp_path / "cut.jpg")
 
 
+def raised(error: BaseException) -> pytest.ExceptionInfo:
+    return pytest.ExceptionInfo.from_exc_info((type(error), error, None))  # type: ignore[arg-type]
+
+
 def test_pytests_own_reasons_to_stop_are_no_interruption_by_the_user() -> None:
     progress = Progress([])
     progress.close()
-    progress.pytest_keyboard_interrupt(pytest.ExceptionInfo.from_exception(pytest.Session.Interrupted("collection")))
+    progress.pytest_keyboard_interrupt(raised(pytest.Session.Interrupted("collection")))
     assert (progress.stopped, progress.interrupted) == (True, False)
-    progress.pytest_keyboard_interrupt(pytest.ExceptionInfo.from_exception(KeyboardInterrupt()))
+    progress.pytest_keyboard_interrupt(raised(KeyboardInterrupt()))
     assert (progress.stopped, progress.interrupted) == (False, True)
