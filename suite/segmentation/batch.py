@@ -13,7 +13,7 @@ class Batch:
     """Crops of one training step.
 
     Label sets choose their own crops by the 0.75 rule (it looks at their own masks), from draws that all share; where
-    they agree, as nearly always, a crop is encoded once.
+    they agree, a crop is encoded once.
 
     Attributes:
         pixels: (U, 3, h, w) float32, RGB, normalised by the encoder's mean and std, zero where padded; the distinct
