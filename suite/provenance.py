@@ -10,7 +10,12 @@ SHARED = ("features.py", "encoders", "datasets", "metrics", "experiments/trial.p
 """What every experiment's numbers depend on, besides its own page."""
 
 _RETRIEVING = ("probes/retrieval.py", "experiments/retrieval.py")
-_PROBING = ("probes/linear.py", "probes/attentive.py", "probes/fit.py", "experiments/probing.py")
+_PROBING = (
+    *(f"probes/{name}.py" for name in ("linear", "normed", "attentive", "fit", "learner", "bank", "sources")),
+    "checkpoints.py",
+    "distributed.py",
+    "experiments/probing.py",
+)
 _SEGMENTING = (
     "probes/linear.py",
     "probes/segmentation.py",
@@ -21,7 +26,7 @@ _SEGMENTING = (
 HELPERS = {
     "object_retrieval": _RETRIEVING,
     "part_retrieval": _RETRIEVING,
-    "image_classification": _PROBING,
+    "image_classification": (*_PROBING, "stream", "experiments/imagenet.py"),
     "part_classification": _PROBING,
     "object_segmentation": _SEGMENTING,
     "part_segmentation": _SEGMENTING,

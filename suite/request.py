@@ -25,6 +25,7 @@ class Request:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
+        share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
     """
 
     profile: Profile
@@ -40,6 +41,7 @@ class Request:
     run: Path
     limit: int | None
     strict: bool
+    share_stream: bool = False
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """(experiment, dataset, encoder spec) for everything asked for."""
@@ -85,6 +87,7 @@ class Request:
         }
         options += [f"--{name}={value}" for name, value in single.items()]
         options += [] if self.limit is None else [f"--limit={self.limit}"]
+        options += ["--share-stream"] if self.share_stream else []
         return [*options, "--strict"] if self.strict else options
 
 
@@ -109,6 +112,7 @@ def make_request(
     run: Path | None = None,
     limit: int | None = None,
     strict: bool = False,
+    share_stream: bool = False,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -149,6 +153,7 @@ def make_request(
         run=run or Path("runs") / "+".join([profile, *(f"{k}={v}" for k, v in deviations(choices).items())]),
         limit=limit,
         strict=strict,
+        share_stream=share_stream,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

@@ -50,7 +50,7 @@ def judge(probes: Sequence[ProbeLearner]) -> dict[str, Tensor]:
 def train(
     specs: Sequence[ProbeSpec] = SPECS, *, folder: Path | None = None, world: World = ALONE, **options
 ) -> dict[str, ProbeLearner]:
-    defaults = {"seed": 4, "judge": judge, "source": Tokens(), "identity": "a", "checkpoint_s": 0}
+    defaults = {"seed": 4, "judge": judge, "source": Tokens(), "identity": {"a": "a", "b": "b"}, "checkpoint_s": 0}
     options = defaults | options
     return train_bank(specs, options.pop("source"), LABELS, checkpoints=folder, world=world, **options)
 

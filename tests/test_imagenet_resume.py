@@ -56,7 +56,7 @@ def test_a_finished_bank_asks_for_nothing(tmp_path) -> None:
 
 def test_another_configuration_starts_afresh(tmp_path) -> None:
     stopped_after(5, tmp_path)
-    assert_same(train(folder=tmp_path, identity="b"), train(identity="b"))
+    assert_same(train(folder=tmp_path, identity={"a": "b", "b": "b"}), train(identity={"a": "b", "b": "b"}))
     assert_same(train(folder=tmp_path, seed=9), train(seed=9))
 
 

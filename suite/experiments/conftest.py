@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--{name}", type=Path, default=None)
     group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
     group.addoption("--limit", type=int, default=None)
+    group.addoption("--share-stream", action="store_true")
     group.addoption("--threads", type=int, default=None)
 
 
@@ -62,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
             run=option("run"),
             limit=option("limit"),
             strict=bool(config.getini("strict")),  # pytest has a --strict of its own, which sets this
+            share_stream=option("share_stream"),
         )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
@@ -87,12 +89,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     request = metafunc.config.stash[_REQUEST]
     name = metafunc.function.__name__.removeprefix("test_")
     tasks = [task for task in request.tasks() if task[0].name == name]
-    parameters = [pytest.param(task, id=str(request.key(*task)), marks=_together(*task)) for task in tasks]
+    parameters = [pytest.param(task, id=str(request.key(*task)), marks=_together(request, *task)) for task in tasks]
     metafunc.parametrize("task", parameters)
 
 
-def _together(_experiment: Experiment, dataset: str, spec: str) -> list[pytest.MarkDecorator]:
-    """Heads of one encoder on the same images train side by side, so their tests go to one process."""
+def _together(request: Request, experiment: Experiment, dataset: str, spec: str) -> list[pytest.MarkDecorator]:
+    """What trains side by side goes to one process: heads of one encoder on the same images, encoders on one stream."""
+    if request.share_stream and experiment.name == "image_classification":
+        return [pytest.mark.xdist_group(f"stream-{dataset}")]
     family = family_of(dataset)
     return [pytest.mark.xdist_group(f"{family}-{spec}")] if family else []
 

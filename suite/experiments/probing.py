@@ -1,29 +1,129 @@
-"""What image and part classification share: linear and attentive probes on frozen tokens."""
+"""What image and part classification share: linear and attentive probes that learn side by side from frozen tokens."""
 
 from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from suite.datasets.views import ViewSet
+from suite.distributed import ALONE, World
 from suite.experiments.items import items_of
 from suite.experiments.trial import Outcome, Trial
-from suite.metrics import top1_accuracy
-from suite.probes import AttentiveHead, LinearHead, fit_probes, predict
-from suite.probes.attentive import Statistics
+from suite.features import identity
+from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
+from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.protocol import digest_of
+from suite.results import Key, write_json
+from suite.signals import stop_on_signals
+
+EVALUATED_AT_ONCE = 1024
+"""Evaluation items whose tokens are held at a time."""
+PROGRESS_S = 10.0
+"""Seconds between two notes of how far a training is."""
 
 
-def make_heads(trial: Trial, classes: int, seed: int) -> dict[str, nn.Module]:
-    """One head per setting; a seed decides their first weights."""
-    generator = torch.Generator().manual_seed(seed)
-    width = trial.encoder.embed_dim
-    count = attention_heads(width, trial["num_heads"])
-    statistics: Statistics = "running" if trial.choice("bn-statistics") == "running" else "batch"
-    attentive = AttentiveHead(width, classes, num_heads=count, eval_statistics=statistics, generator=generator)
-    heads: dict[str, nn.Module] = {"linear": LinearHead(width, classes, generator=generator), "attentive": attentive}
-    return {setting: heads[setting].to(trial.request.device) for setting in trial.settings}
+@dataclass(frozen=True)
+class Split:
+    """The items of a training or of an evaluation.
+
+    Attributes:
+        views: N labelled views.
+        tokens: theirs, by encoder spec.
+    """
+
+    views: ViewSet
+    tokens: TokenSource
+
+
+def measure(trial: Trial, train: ViewSet, test: ViewSet, fit: Callable[[int], Mapping[str, ProbeLearner]]) -> Outcome:
+    """Train the probes once per seed, and report their accuracy on the evaluation items.
+
+    The accuracy after the last epoch is the result; the best epoch's, which selects on the evaluation split, is kept
+    beside it.
+
+    Args:
+        trial: what is measured.
+        train: the training items.
+        test: the evaluation items.
+        fit: seed -> by setting, a trained probe that has judged the evaluation items.
+    """
+    outcome = Outcome(seeded=True)
+    outcome.summaries = {
+        "split": f"{trial.experiment.title.lower()}: {len(train):,} training, {len(test):,} evaluation views",
+        "train_items": len(train),
+        "test_items": len(test),
+        "classes": len(train.class_names),
+    }
+    metric = trial.experiment.metrics[0]
+    chosen = "best" if trial.choice("probe-epoch") == "best" else "last"
+    correct: dict[str, list[NDArray[np.bool_]]] = {}
+    for seed in trial.seeds:
+        for setting, probe in fit(seed).items():
+            accuracy = [100 * value for _, value in probe.accuracy]
+            summary = {"last": accuracy[-1], "best": max(accuracy)}
+            name = f"{setting}/{metric}"
+            outcome.values.setdefault(name, []).append(summary[chosen])
+            correct.setdefault(name, []).append(probe.correct[chosen].numpy())
+            outcome.summaries.setdefault(setting, []).append({"seed": seed} | summary)
+    outcome.items = items_of(test, correct)
+    return outcome
+
+
+def train_probes(
+    trials: Sequence[Trial], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
+) -> dict[str, dict[str, ProbeLearner]]:
+    """Train the probes of one or several encoders in one bank, from where checkpoints say.
+
+    Args:
+        trials: one an encoder, alike in everything else.
+        train: what they learn from.
+        test: what they are judged on after each epoch.
+        seed: of the first weights and of the order.
+        made_of: what the tokens depend on, besides encoders and items.
+        world: the processes that share every batch; each calls this.
+
+    Returns:
+        By encoder spec and setting.
+
+    Raises:
+        StorageError: a checkpoint cannot be written; older ones stay.
+        MetricError: a loss that is not finite.
+        KeyboardInterrupt: a signal came; checkpoints are written.
+    """
+    first = trials[0]
+    names = {trial.spec: probe_names(trial) for trial in trials}
+    specs = [spec for trial in trials for spec in probe_specs(trial, train.views, seed=seed)]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
+        trained = train_bank(
+            specs,
+            train.tokens,
+            torch.from_numpy(train.views.labels),
+            seed=seed,
+            judge=_judge(test, world, first["eval_batch_size"]),
+            device=first.request.device,
+            world=world,
+            identity={trial.spec: digest_of(_identity(trial, train, test, made_of)) for trial in trials},
+            checkpoints=first.request.cache / "probes",
+            on_round=progress_file(first.request.run, first.key, seed),
+            stop=stop,
+        )
+    return {spec: {setting: trained[name] for setting, name in own.items()} for spec, own in names.items()}
+
+
+def probe_names(trial: Trial) -> dict[str, str]:
+    """Setting -> name of its probe in a bank."""
+    return {setting: f"{trial.spec} {setting}" for setting in trial.settings}
 
 
 def attention_heads(width: int, stated: int) -> int:
@@ -34,61 +134,90 @@ def attention_heads(width: int, stated: int) -> int:
     return min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: (abs(n - stated), -n))
 
 
-def probe(trial: Trial, train: ViewSet, test: ViewSet, *, train_transform: str, test_transform: str) -> Outcome:
-    """Fit all heads side by side, once per seed, and report their accuracy on the test views.
-
-    The published protocol has no augmentation here, so the tokens are computed once. The accuracy after the last
-    epoch is the result; the best epoch's, which selects on the test split, is kept beside it.
-    """
-    train, test = train.take(trial.request.limit), test.take(trial.request.limit)
-    fitted = trial.extract(train, train_transform, tokens=True).setting("tokens")
-    judged = trial.extract(test, test_transform, tokens=True).setting("tokens")
-    outcome = Outcome(seeded=True)
-    outcome.summaries = {
-        "split": f"{trial.experiment.title.lower()}: {len(train):,} training, {len(test):,} evaluation views",
-        "train_items": len(train),
-        "test_items": len(test),
-        "classes": len(train.class_names),
+def probe_specs(trial: Trial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
+    """The probes of a trial, by the protocol that its variant names; part classification has only the paper's."""
+    width = trial.encoder.embed_dim
+    shared: dict[str, Any] = {
+        "encoder": trial.spec,
+        "embed_dim": width,
+        "num_classes": len(train.class_names),
+        "num_heads": attention_heads(width, trial["num_heads"]),
+        "eval_statistics": trial.choice("bn-statistics"),
+        "seed": seed,
     }
-    metric = trial.experiment.metrics[0]
-    correct: dict[str, list[NDArray[np.bool_]]] = {}
-    for seed in trial.seeds:
-        history = fit(trial, (fitted, train), (judged, test), seed)
-        for setting, epochs in history.items():
-            accuracy = [value for value, _ in epochs]
-            chosen = accuracy.index(max(accuracy)) if trial.choice("probe-epoch") == "best" else -1
-            name = f"{setting}/{metric}"
-            outcome.values.setdefault(name, []).append(accuracy[chosen])
-            correct.setdefault(name, []).append(epochs[chosen][1])
-            summary = {"seed": seed, "last": accuracy[-1], "best": max(accuracy)}
-            outcome.summaries.setdefault(setting, []).append(summary)
-    outcome.items = items_of(test, correct)
-    return outcome
+    by_cae = trial.experiment.name == "image_classification" and trial.choice("imagenet-protocol") == "cae"
+    own = _cae(trial, len(train)) if by_cae else _summary(trial)
+    return [ProbeSpec(name=name, **shared, **own[setting]) for setting, name in probe_names(trial).items()]
 
 
-Epoch = tuple[float, NDArray[np.bool_]]
-"""Accuracy on the test views, per cent, and (N,) whether each was named correctly."""
+def _summary(trial: Trial) -> Mapping[str, dict[str, Any]]:
+    """Paper, implementation details, probing: SGD, one batch size, a cosine per epoch."""
+    schedule, batch = Schedule(trial["epochs"]), trial["batch_size"]
+    return {
+        kind: {"kind": kind, "lr": trial[f"lr_{kind}"], "batch_size": batch, "schedule": schedule}
+        for kind in ("linear", "attentive")
+    }
 
 
-def fit(trial: Trial, train: tuple[Tensor, ViewSet], test: tuple[Tensor, ViewSet], seed: int) -> dict[str, list[Epoch]]:
-    """What every head reaches on the test views after every epoch."""
-    heads = make_heads(trial, len(train[1].class_names), seed)
-    reached: dict[str, list[Epoch]] = {setting: [] for setting in heads}
+def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
+    """Code of CAE, tools/run_linear.py and tools/run_attentive.py.
 
-    def evaluate(_epoch: int) -> None:
-        for setting, head in heads.items():
-            logits = predict(head, test[0], batch_size=trial["eval_batch_size"])
-            correct = logits.argmax(1).numpy() == test[1].labels
-            reached[setting].append((100 * top1_accuracy(logits, test[1].labels), correct))
+    It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
+    """
+    linear = Schedule(trial["epochs"], trial["cae_warmup_epochs"], 0.0, per_step=True)
+    attentive = Schedule(trial["epochs"], trial["cae_warmup_epochs"], trial["cae_final_lr_attentive"], per_step=True)
+    return {
+        "linear": {
+            "kind": "normed_linear",
+            "optimizer": "lars",
+            "lr": trial["cae_lr_linear"],
+            "batch_size": trial["cae_batch_linear"],
+            "schedule": linear,
+            "drop_last": items >= trial["cae_batch_linear"],
+        },
+        "attentive": {
+            "kind": "attentive",
+            "lr": trial["cae_lr_attentive"],
+            "batch_size": trial["cae_batch_attentive"],
+            "schedule": attentive,
+            "drop_last": items >= trial["cae_batch_attentive"],
+        },
+    }
 
-    fit_probes(
-        heads,
-        train[0],
-        torch.from_numpy(train[1].labels),
-        lr={setting: trial[f"lr_{setting}"] for setting in heads},
-        epochs=trial["epochs"],
-        batch_size=trial["batch_size"],
-        order=torch.Generator().manual_seed(seed),
-        after_epoch=evaluate,
-    )
-    return reached
+
+def _identity(trial: Trial, train: Split, test: Split, made_of: object) -> object:
+    """What the weights and evaluations of a trial depend on, besides the probes' own description."""
+    encoder = [identity(trial.encoder), trial.choice("mae-order")]
+    return [encoder, train.views.digest, test.views.digest, trial["eval_batch_size"], made_of]
+
+
+def _judge(test: Split, world: World, batch_size: int) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
+    """What is called after each epoch."""
+    chunks = torch.arange(len(test.views)).split(EVALUATED_AT_ONCE)
+    labels = torch.from_numpy(test.views.labels)
+
+    def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Tensor]:
+        tokens = test.tokens.tokens(0, [world.share(chunk) for chunk in chunks])
+        return judge_pooled(probes, chunks, tokens, labels, batch_size=batch_size)
+
+    return judge
+
+
+def progress_file(run: Path, key: Key, seed: int) -> OnRound:
+    """Notes rounds done and time left in `training/<trial>.json` of the run folder, every few seconds.
+
+    The trial may run in another process than the terminal's, and pytest holds back what it prints.
+    """
+    path = run / "training" / f"{key.experiment}-{key.dataset}-{key.method}.json"
+    noted = -PROGRESS_S
+
+    def note(done: int, rounds: int, left_s: float) -> None:
+        nonlocal noted
+        now = time.monotonic()
+        if done == rounds:
+            path.unlink(missing_ok=True)
+        elif now - noted >= PROGRESS_S:
+            noted = now
+            write_json(path, {"seed": seed, "round": done, "rounds": rounds, "seconds_left": round(left_s)})
+
+    return note

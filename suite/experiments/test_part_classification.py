@@ -9,8 +9,10 @@ from __future__ import annotations
 from suite.datasets import coco, cub200
 from suite.datasets.parts import part_views
 from suite.datasets.views import ViewSet
-from suite.experiments.probing import probe
+from suite.experiments.probing import Split, measure, train_probes
 from suite.experiments.trial import Outcome, Trial
+from suite.probes.learner import ProbeLearner
+from suite.probes.sources import KeptTokens
 
 
 def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
@@ -29,8 +31,18 @@ def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
 
 def part_classification(trial: Trial) -> Outcome:
     """Train on one split's patches, report top-1 on the other's."""
-    train, test = part_splits(trial)
-    return probe(trial, train, test, train_transform="square_train", test_transform="square")
+    train, test = (split.take(trial.request.limit) for split in part_splits(trial))
+    learned, judged = (part_tokens(trial, *of) for of in ((train, "square_train"), (test, "square")))
+
+    def fit(seed: int) -> dict[str, ProbeLearner]:
+        return train_probes([trial], learned, judged, seed=seed, made_of="square_train, square")[trial.spec]
+
+    return measure(trial, train, test, fit)
+
+
+def part_tokens(trial: Trial, views: ViewSet, transform: str) -> Split:
+    """Patches with their tokens; the published protocol has no augmentation, so each is encoded once."""
+    return Split(views, KeptTokens({trial.spec: trial.extract(views, transform, tokens=True).setting("tokens")}))
 
 
 def test_part_classification(trial: Trial) -> None:

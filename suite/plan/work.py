@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from suite.experiments.heads import PASS
-from suite.experiments.imagenet import EVALUATED_AT_ONCE, KEPT_BYTES
-from suite.experiments.probing import attention_heads
+from suite.experiments.imagenet import KEPT_BYTES
+from suite.experiments.probing import EVALUATED_AT_ONCE, attention_heads
 from suite.plan.counts import Splits
 from suite.plan.shapes import Shape
 from suite.protocol import Experiment

@@ -48,7 +48,7 @@ def train_bank(
     judge: Judge,
     device: torch.device | str = "cpu",
     world: World = ALONE,
-    identity: object = None,
+    identity: Mapping[str, object] | None = None,
     checkpoints: Path | None = None,
     checkpoint_s: float = 300.0,
     on_round: OnRound | None = None,
@@ -67,7 +67,7 @@ def train_bank(
         judge: called after each epoch; see `judge_pooled`.
         device: where heads learn.
         world: the processes that share each batch; all call this alike.
-        identity: digests of encoders, data and protocol; needed with `checkpoints`.
+        identity: by encoder, digests of it, data and protocol; needed with `checkpoints`.
         checkpoints: folder for checkpoints, or None.
         checkpoint_s: seconds between them; 0 for one after each round.
         on_round: told how far it is.
@@ -88,7 +88,8 @@ def train_bank(
     if checkpoints is not None and identity is None:
         raise RequestError(f"{checkpoints}: checkpoints need `identity`, which says what the training depends on")
     learners = [ProbeLearner(spec, device, world) for spec in specs]
-    paths = {} if checkpoints is None else _restore(learners, checkpoints, [identity, seed, len(labels)])
+    facts = {name: [digests, seed, len(labels)] for name, digests in (identity or {}).items()}
+    paths = {} if checkpoints is None else _restore(learners, checkpoints, facts)
     rounds = -(-len(labels) // size)
     first = min(learner.rounds for learner in learners)
     began = saved = time.monotonic()
@@ -212,11 +213,11 @@ def _sizes(specs: Sequence[ProbeSpec]) -> tuple[int, int, int]:
     return epochs.pop(), sizes[0], sizes[-1]
 
 
-def _restore(learners: Sequence[ProbeLearner], folder: Path, identity: object) -> dict[str, Path]:
+def _restore(learners: Sequence[ProbeLearner], folder: Path, facts: Mapping[str, object]) -> dict[str, Path]:
     """Let every probe go on from its checkpoint; returns where they lie, by name."""
     paths = {}
     for learner in learners:
-        digest = digest_of([identity, learner.facts, code_digest(_CODE), str(torch.__version__)])
+        digest = digest_of([facts[learner.spec.encoder], learner.facts, code_digest(_CODE), str(torch.__version__)])
         path = paths[learner.spec.name] = folder / f"{digest}.safetensors"
         found = read_tensors(path, digest, whose=f"probe {learner.spec.name}")
         if found is not None:

@@ -32,6 +32,9 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for features (default: cache)")
     parser.add_argument("--run", type=Path, help="folder of the run (default: runs/<profile>)")
     parser.add_argument("--limit", type=int, help="at most this many views of each split: a smoke run, not judged")
+    parser.add_argument(
+        "--share-stream", action="store_true", help="image classification: one decoded stream for all encoders"
+    )
     add_strict(parser)
     add_workers(parser)
 
@@ -71,6 +74,7 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         run=options.run or run,
         limit=options.limit,
         strict=options.strict,
+        share_stream=options.share_stream,
     )
 
 
