@@ -23,6 +23,8 @@ from suite.intervals import NOISE, Interval, Spread, holm, pool_of, pooled_sd
 
 __all__ = ["CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
 
+NOT_ASKED = "not asked for"
+"""Reason of a cell that the profile lists and the request leaves out."""
 ALPHA = 0.05
 VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference")
 
@@ -126,7 +128,7 @@ def judge(
             found = _judge_cell(measured[cell], reference, noise.get(pool_of(cell)))
         else:
             value = None if reference is None else reference.value
-            found = CellVerdict(cell, None, "not run", reasons.get(cell, "not asked for"), expected=value)
+            found = CellVerdict(cell, None, "not run", reasons.get(cell, NOT_ASKED), expected=value)
         place = None if reference is None else reference.table
         cells.append(replace(found, table=place or places.get(cell)))
     held = judge_claims(claims, {cell: m.mean for cell, m in measured.items()})

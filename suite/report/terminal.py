@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from tabulate import tabulate
@@ -13,11 +14,13 @@ from tabulate import tabulate
 from suite.report import summary
 from suite.report.labels import CELL_VERDICTS, UNCONFIRMED, VERDICTS, Json, duration, label, name, number
 from suite.report.tables import Row, Table, paper_tables
+from suite.verdict import NOT_ASKED
 
 COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
-ROW_HEAD = 16
+ROW_HEAD = (16, 34)
+"""Columns of text that a row's name takes: at least, at most."""
 CELL = 15
-"""Columns of text that a row's name and one cell take."""
+"""Columns of text that a cell takes."""
 
 
 def render(report: Json, *, width: int | None = None, colour: bool | None = None) -> str:
@@ -30,10 +33,14 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     """
     width = width or shutil.get_terminal_size().columns
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
-    blocks = [block for table in paper_tables(report["cells"]) for block in _blocks(table, width, colour)]
+    tables = [_asked(table) for table in paper_tables(report["cells"])]
+    blocks = [block for table in tables if table for block in _blocks(table, width, colour)]
     looks = (*(VERDICTS[verdict] for verdict in CELL_VERDICTS), UNCONFIRMED)
     legend = ", ".join(f"{look.mark} = {look.word}" for look in looks)
-    lines = [summary_line(*row) for row in summary.by_experiment(report)]
+    others = [cell for cell in report["cells"] if cell["reason"] == NOT_ASKED]
+    asked = report | {"cells": [cell for cell in report["cells"] if cell["reason"] != NOT_ASKED]}
+    lines = [summary_line(*row) for row in summary.by_experiment(asked)]
+    lines += [f"{NOT_ASKED:<22} {len(others)} of {len(report['cells'])} cells"] if others else []
     return "\n\n".join([*blocks, legend, "\n".join(lines), verdict_line(report, colour=colour)])
 
 
@@ -50,6 +57,20 @@ def verdict_line(report: Json, *, colour: bool = False) -> str:
     return f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
 
 
+def _asked(table: Table) -> Table | None:
+    """A table without the columns and rows that nobody asked for; None where that leaves nothing."""
+    wanted = [[bool(cell and cell["reason"] != NOT_ASKED) for cell in row.cells] for row in table.rows]
+    kept = [k for k in range(len(table.columns)) if any(row[k] for row in wanted)]
+    if table.cells and not kept:
+        return None
+    rows = [
+        Row(row.method, tuple(row.cells[k] for k in kept))
+        for row, asked in zip(table.rows, wanted, strict=True)
+        if any(asked)
+    ]
+    return replace(table, columns=tuple(table.columns[k] for k in kept), rows=tuple(rows))
+
+
 def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
     """A table in pieces that fit, an experiment at a time, or the line that says why there is none."""
     if not table.cells:
@@ -58,17 +79,19 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
     if table.not_run_reasons:
         yield f"{table.title}: not run: {_printable('; '.join(table.not_run_reasons))}"
         return
-    step = max(1, (width - ROW_HEAD) // CELL)
+    longest = max(len(name(row.method)) for row in table.rows) + 2
+    head = min(max(longest, ROW_HEAD[0]), ROW_HEAD[1])
+    step = max(1, (width - head) // CELL)
     for _, group in groupby(range(len(table.columns)), lambda k: table.columns[k].experiment):
         indices = list(group)
         for start in range(0, len(indices), step):
-            yield _block(table, indices[start : start + step], colour)
+            yield _block(table, indices[start : start + step], head, colour)
 
 
-def _block(table: Table, indices: list[int], colour: bool) -> str:
+def _block(table: Table, indices: list[int], head: int, colour: bool) -> str:
     columns = [table.columns[k] for k in indices]
     heads = ["\n".join((name(c.dataset), name(c.setting), name(c.metric))) for c in columns]
-    rows = [[_printable(name(row.method))[: ROW_HEAD - 2], *_texts(row, indices, colour)] for row in table.rows]
+    rows = [[_printable(name(row.method))[: head - 2], *_texts(row, indices, colour)] for row in table.rows]
     title = name(columns[0].experiment)
     title = title if title == table.title else f"{table.title}: {title}"
     return f"{title}\n" + tabulate(rows, ["", *heads], disable_numparse=True, stralign="left")
