@@ -7,16 +7,24 @@ statistics are approximated. Only the gradients of what comes before the pooling
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from suite.errors import RequestError
+
+T = TypeVar("T")
+_PATIENCE_S = 10
+"""For the other processes to end after this one has done its part."""
 
 
 @dataclass(frozen=True)
@@ -87,30 +95,62 @@ class World:
 ALONE = World()
 
 
-@contextmanager
-def joined(device: str = "cpu") -> Iterator[World]:
-    """Join the processes that `torchrun` (or anything that sets its variables) has started; alone without them.
+def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[..., T], *arguments: object) -> T:
+    """Do the same in this process, as the first, and in others that end with it; returns what this one returns.
 
     Args:
+        size: how many processes; 1 does it here.
         device: "cuda" for NCCL, one GPU a process; anything else for gloo.
+        gpus: index of each process's GPU, this one's first.
+        work: called with the arguments and this process's `World`; must be picklable, as they must.
+        arguments: the same for all.
 
     Raises:
-        RequestError: the variables are there in part, or the others cannot be reached.
+        RequestError: one of the other processes failed; its own message went to stderr.
     """
-    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    missing = [name for name in names if name not in os.environ]
-    if len(missing) == len(names) or os.environ.get("WORLD_SIZE") == "1":
-        yield ALONE
-        return
-    if missing:
-        raise RequestError(f"distributed: expected {', '.join(names)}, {', '.join(missing)} missing; start by torchrun")
+    if size == 1:
+        return work(*arguments, ALONE)
+    store = TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
+    context = multiprocessing.get_context("spawn")
+    places = [None, *gpus[1:size]] if device == "cuda" else [None] * size
+    others = [
+        context.Process(target=_follow, args=((rank, size, store.port), places[rank], work, arguments), daemon=True)
+        for rank in range(1, size)
+    ]
     try:
-        if device == "cuda":
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    except (ValueError, RuntimeError) as error:
-        raise RequestError(f"distributed: the other processes cannot be reached: {error}") from error
+        for process in others:
+            process.start()
+        with _group(store, 0, size, device) as world:
+            return work(*arguments, world)
+    except (dist.DistError, RuntimeError) as error:
+        ended = [p.exitcode for p in others if not p.is_alive()]
+        raise RequestError(
+            f"distributed: expected {size} processes to the end, got exit codes {ended} of others: {error}"
+        ) from error
+    finally:
+        for process in others:
+            process.join(_PATIENCE_S)
+            process.kill()
+
+
+def _follow(
+    place: tuple[int, int, int], gpu: int | None, work: Callable[..., object], arguments: Sequence[object]
+) -> None:
+    """What another process does, of (rank, size, port)."""
+    rank, size, port = place
+    store = TCPStore("127.0.0.1", port, size, is_master=False)
+    if gpu is not None:
+        torch.cuda.set_device(gpu)
+    else:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
+    with contextlib.suppress(KeyboardInterrupt), _group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
+        work(*arguments, world)
+
+
+@contextmanager
+def _group(store: TCPStore, rank: int, size: int, device: str) -> Iterator[World]:
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield World(rank, size)
     finally:
         dist.destroy_process_group()

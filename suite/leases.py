@@ -28,6 +28,10 @@ class Lease:
         self.file.close()
 
 
+HELD: list[Lease] = []
+"""This process's devices, as long as it lives: of several processes on a machine's GPUs each has its own."""
+
+
 def lease(folder: Path, devices: Sequence[int]) -> Lease:
     """Take the first free device.
 

@@ -115,5 +115,5 @@ def _processes(request: Request, pending: int, workers: int | None) -> int:
         import torch
 
         gpus = torch.cuda.device_count()
-        return max(1, min(pending, gpus, workers or gpus))
+        return max(1, min(pending, gpus // request.processes_per_probe, workers or gpus))
     return max(1, min(pending, workers or os.cpu_count() or 1))

@@ -26,6 +26,7 @@ class Request:
         variants: the choice of every variant.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
+        processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
     """
 
     profile: Profile
@@ -42,6 +43,7 @@ class Request:
     limit: int | None
     strict: bool
     share_stream: bool = False
+    processes_per_probe: int = 1
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """(experiment, dataset, encoder spec) for everything asked for."""
@@ -88,6 +90,7 @@ class Request:
         options += [f"--{name}={value}" for name, value in single.items()]
         options += [] if self.limit is None else [f"--limit={self.limit}"]
         options += ["--share-stream"] if self.share_stream else []
+        options += [f"--processes-per-probe={self.processes_per_probe}"] if self.processes_per_probe > 1 else []
         return [*options, "--strict"] if self.strict else options
 
 
@@ -113,6 +116,7 @@ def make_request(
     limit: int | None = None,
     strict: bool = False,
     share_stream: bool = False,
+    processes_per_probe: int = 1,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -138,6 +142,8 @@ def make_request(
             )
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
+    if processes_per_probe < 1:
+        raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
     choices = choose_variants(variants, profile)
     request = Request(
         profile=chosen,
@@ -154,6 +160,7 @@ def make_request(
         limit=limit,
         strict=strict,
         share_stream=share_stream,
+        processes_per_probe=processes_per_probe,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from suite.distributed import World, joined
+from suite.distributed import ALONE, World, run_together
 from suite.errors import RequestError
-from tests.probe_bank import train, weights
-
-PROCESS = """
-import sys, torch
-from suite.distributed import joined
 from tests.probe_bank import Tokens, train, weights
-torch.set_num_threads(1)
-with joined() as world:
+
+
+def learn(folder: Path, world: World) -> None:
+    torch.set_num_threads(1)
     source = Tokens()
     bank = train(world=world, source=source)
     found = {name: weights(probe) for name, probe in bank.items()}
     facts = {name: (probe.losses(), probe.accuracy) for name, probe in bank.items()}
-    torch.save([found, facts, sum(len(chunk) for _, chunk in source.asked)], f"{sys.argv[1]}/{world.rank}.pt")
-"""
+    torch.save([found, facts, sum(len(chunk) for _, chunk in source.asked)], folder / f"{world.rank}.pt")
 
 
-def test_two_processes_end_with_the_weights_of_one(tmp_path) -> None:
+def fail(world: World) -> None:
+    if world.rank:
+        raise ValueError("the other one fails")
+    world.add([torch.zeros(1)])
+
+
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
     """52 items in rounds of 16: also the last, incomplete round and an odd share are in it."""
-    environment = os.environ | {"PYTHONPATH": ".", "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    environment |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(_free_port())}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path)], env=environment | {"RANK": str(rank)})
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    run_together(2, "cpu", [], learn, tmp_path)
     alone = train()
     encoded = 0
     for rank in range(2):
@@ -50,12 +44,13 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path) -> None:
     assert encoded == 52 * 3  # each item encoded once an epoch, by one of the two
 
 
-def _free_port() -> int:
-    import socket
+def test_one_process_is_this_one() -> None:
+    assert run_together(1, "cpu", [], lambda word, world: (word, world), "here") == ("here", ALONE)
 
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+
+def test_the_failure_of_another_process_is_an_error_here() -> None:
+    with pytest.raises(RequestError, match="expected 2 processes to the end"):
+        run_together(2, "cpu", [], fail)
 
 
 @pytest.mark.parametrize("total", [0, 1, 5, 8])
@@ -70,13 +65,3 @@ def test_shares_are_a_partition_in_order(total: int, size: int) -> None:
 def test_a_wrong_share_is_refused() -> None:
     with pytest.raises(RequestError, match="process 1: expected 2 of 5 rows, got 3"):
         World(1, 2).gather(torch.zeros(3, 4), 5)
-
-
-def test_alone_without_the_variables_and_refused_with_half_of_them(monkeypatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    with joined() as world:
-        assert (world.rank, world.size) == (0, 1)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RequestError, match="RANK, MASTER_ADDR, MASTER_PORT missing; start by torchrun"), joined():
-        pass

@@ -86,12 +86,12 @@ def test_part_classification_keeps_all_tokens_in_memory(nothing: dict[str, Path]
     assert amount(job, "predict") == 90 * 15_035
 
 
-def test_image_classification_encodes_every_image_once(nothing: dict[str, Path]) -> None:
+def test_image_classification_augments_and_encodes_anew_in_every_epoch(nothing: dict[str, Path]) -> None:
     asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
     job = forecast(paper(nothing, seeds=[0, 1], **asked)).entries[0].job
-    assert job.encoded == 1_281_167 + 50_000
+    assert job.encoded == 2 * 90 * (1_281_167 + 50_000)
     limited = forecast(paper(nothing, limit=100, **asked)).entries[0].job
-    assert limited.encoded == 100 + 100
+    assert limited.encoded == 90 * 100 + 100  # so few evaluation tokens are kept
     assert amount(limited, "fit") == 90 * 100
 
 

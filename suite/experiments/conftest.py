@@ -15,15 +15,13 @@ import pytest
 from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
-from suite.leases import Lease, lease
+from suite.leases import HELD, lease
 from suite.protocol import Experiment
 from suite.request import Request, make_request
 from suite.verbs.options import integers, words
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
-_LEASE = pytest.StashKey[Lease]()
-"""Held as long as the process: of several processes on a machine's GPUs each has its own."""
 NOT_RUN_EXIT = 2
 
 
@@ -40,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
     group.addoption("--limit", type=int, default=None)
     group.addoption("--share-stream", action="store_true")
+    group.addoption("--processes-per-probe", type=int, default=1)
     group.addoption("--threads", type=int, default=None)
 
 
@@ -64,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
             limit=option("limit"),
             strict=bool(config.getini("strict")),  # pytest has a --strict of its own, which sets this
             share_stream=option("share_stream"),
+            processes_per_probe=option("processes_per_probe"),
         )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
@@ -73,8 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = config.stash[_REQUEST]
     starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if asked.device == "cuda" and not starts_others:
-        config.stash[_LEASE] = lease(asked.run / "leases", range(torch.cuda.device_count()))
-        torch.cuda.set_device(config.stash[_LEASE].index)
+        for _ in range(asked.processes_per_probe):
+            HELD.append(lease(asked.run / "leases", range(torch.cuda.device_count())))
+        torch.cuda.set_device(HELD[0].index)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

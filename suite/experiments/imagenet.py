@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 
 from suite.datasets.views import ViewSet
+from suite.distributed import World, run_together
 from suite.errors import DatasetError, SuiteError
 from suite.experiments.probing import Split, measure, train_probes
 from suite.experiments.trial import Outcome, Trial
+from suite.leases import HELD
 from suite.probes.learner import ProbeLearner
 from suite.protocol import digest_of
 from suite.stream.decode import Decoder
@@ -40,18 +42,22 @@ def fit(trial: Trial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Deco
     """The trained probes by setting; where encoders share a stream, those of the others are kept for their trials."""
     own = _digest(trial, seed)
     if own not in _TRAINED:
-        trials = [trial, *_companions(trial)]
-        trained = train_probes(
-            trials,
-            Split(
-                train, _stream(trials, train, seed=seed, decoder=decoder, views_kept=trial["augmented_views"] or None)
-            ),
-            Split(test, _stream(trials, test, decoder=decoder, views_kept=_kept(trial, len(test)))),
-            seed=seed,
-            made_of=[trial["augmented_views"], trial["autocast"], decoder],
-        )
+        trials, gpus = [trial, *_companions(trial)], [held.index for held in HELD]
+        processes, device = trial.request.processes_per_probe, trial.request.device
+        trained = run_together(processes, device, gpus, train_stream, trials, (train, test), seed, decoder)
         _TRAINED.update({_digest(other, seed): trained[other.spec] for other in trials})
     return _TRAINED.pop(own)
+
+
+def train_stream(
+    trials: Sequence[Trial], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
+) -> dict[str, Probes]:
+    """What each of a world's processes does: the probes of all trials on one stream, by encoder spec."""
+    (train, test), first = splits, trials[0]
+    learned = _stream(trials, train, seed=seed, decoder=decoder, views_kept=first["augmented_views"] or None)
+    judged = _stream(trials, test, decoder=decoder, views_kept=_kept(first, len(test)))
+    made_of = [first["augmented_views"], first["autocast"], decoder]
+    return train_probes(trials, Split(train, learned), Split(test, judged), seed=seed, made_of=made_of, world=world)
 
 
 def files(views: ViewSet) -> list[Path]:

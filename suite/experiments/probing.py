@@ -115,7 +115,7 @@ def train_probes(
             world=world,
             identity={trial.spec: digest_of(_identity(trial, train, test, made_of)) for trial in trials},
             checkpoints=first.request.cache / "probes",
-            on_round=progress_file(first.request.run, first.key, seed),
+            on_round=progress_file(first.request.run, first.key, seed) if world.rank == 0 else None,
             stop=stop,
         )
     return {spec: {setting: trained[name] for setting, name in own.items()} for spec, own in names.items()}

@@ -83,6 +83,10 @@ class Trial:
         """Seeds of the probes."""
         return self.request.seeds
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process goes what is asked for, not what was made of it."""
+        return Trial, (self.request, self.experiment, self.dataset, self.spec)
+
     def __getitem__(self, parameter: str) -> Any:
         return self.experiment[parameter]
 

@@ -35,6 +35,13 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share-stream", action="store_true", help="image classification: one decoded stream for all encoders"
     )
+    parser.add_argument(
+        "--processes-per-probe",
+        type=int,
+        default=1,
+        metavar="N",
+        help="image classification: GPUs (or CPU processes) that share every batch of an encoder's probes (default: 1)",
+    )
     add_strict(parser)
     add_workers(parser)
 
@@ -75,6 +82,7 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         limit=options.limit,
         strict=options.strict,
         share_stream=options.share_stream,
+        processes_per_probe=options.processes_per_probe,
     )
 
 
