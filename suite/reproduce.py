@@ -80,7 +80,8 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
         return
     from suite.mini.render import render
 
-    for dataset in render(request.data, names=request.datasets, workers=workers):
+    used = tuple(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
+    for dataset in render(request.data, names=used, workers=workers):
         if not dataset.as_recorded:
             print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 

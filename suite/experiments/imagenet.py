@@ -99,7 +99,7 @@ def _stream(
     trials: Sequence[Trial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
-    size, pass_size = trials[0].encoder.image_size, trials[0].request.profile["batch_size"]
+    size, pass_size = trials[0].encoder.image_size, min(trials[0].request.profile["batch_size"], len(views))
     images = ImageStream(files(views), size, augment=seed is not None, seed=seed or 0, decoder=decoder)
     return TokenStream(images, {t.spec: _encode(t, pass_size) for t in trials}, pass_size=pass_size, views=views_kept)
 
