@@ -18,11 +18,12 @@ from suite.plan import calibrate as calibration
 from suite.plan.budget import choose, commands, parse_budget
 from suite.plan.calibrate import calibrate, calibrate_forecast
 from suite.plan.forecast import Entry, Forecast, forecast, timed, write_plan
+from suite.plan.jobs import Job, Operation, Task
 from suite.plan.published import Split
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import against_actual, save_plan
 from suite.plan.shapes import Shape, build
-from suite.plan.work import Job, Operation, Task, job_of
+from suite.plan.work import job_of
 from suite.report import html, markdown
 from suite.request import Request, make_request
 from suite.results import Key, Result, Store
