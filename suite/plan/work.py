@@ -140,8 +140,8 @@ def _searching(task: Task) -> Job:
     job.encode(task.shape, side, task.batch_size, "float32", crops)
     widths = [_width(task.shape, setting) for setting in task.settings]
     chunk, scores = min(CHUNK, split.views), crops * len(experiment["queries"]) * len(widths)
-    # vectors as they come, of unit length, of the chunk before, and times a query; scores in chunks, then together
-    numbers = chunk * per_image * (2 * sum(widths) + 2 * max(widths)) + 2 * scores
+    # vectors as they come, of unit length, and the last of the chunk before; scores in chunks, then together
+    numbers = chunk * per_image * (2 * sum(widths) + max(widths)) + 2 * scores
     job.host_bytes = 4 * numbers + chunk * 3 * enlarged**2
     return job
 
