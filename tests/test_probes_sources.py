@@ -12,6 +12,8 @@ from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.features import Passes
 from suite.probes import sources
+from suite.probes.bank import train_bank
+from suite.probes.learner import ProbeSpec, Schedule
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 
 WEIGHTS = Path(sources.__file__).parent.parent / "mini" / "weights"
@@ -58,6 +60,23 @@ def test_both_sources_give_the_same_bits(
             assert one.keys() == other.keys() == {"mae"}
             assert one["mae"].shape == (len(part), 37, 96)
             assert torch.equal(one["mae"], other["mae"])
+
+
+def test_probes_learn_the_same_from_either(views: ViewSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule, labels = Schedule(2), torch.arange(COUNT) % 3
+    specs = [
+        ProbeSpec(kind, "mae", kind, 96, 3, lr=0.1, batch_size=8, schedule=schedule, num_heads=3)
+        for kind in ("linear", "attentive")
+    ]
+    heads = []
+    for size in (1 << 40, 0):
+        free(monkeypatch, size)
+        source = token_source(passes(views), "mae")
+        trained = train_bank(specs, source, labels, seed=0, judge=lambda _: {})
+        heads.append({f"{kind} {name}": v for kind in trained for name, v in trained[kind].head.state_dict().items()})
+    assert heads[0].keys() == heads[1].keys()
+    assert all(torch.equal(value, heads[1][name]) for name, value in heads[0].items())
+    assert heads[0]["linear fc.weight"].abs().max() > 0.05, "it learned something"
 
 
 def test_a_share_of_an_epoch_is_the_same_as_in_the_whole(views: ViewSet) -> None:
