@@ -1,8 +1,9 @@
-"""Encode every view once, keep what the heads need, and remember it by content."""
+"""Encode every view once, keep what was asked for, and remember it by content."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,68 +15,130 @@ from torch import Tensor
 
 from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
+from suite.encoders.encoder import Tokens
 from suite.errors import StorageError
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 
 CACHE_BYTES = 4 << 30
+"""Of all entries; larger ones are not remembered, since one of them would push out all others."""
 _CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py")
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder says of N views; float32, on the CPU.
+    """What an encoder says of N views; float32, on the CPU. None for what was not asked for.
 
     Attributes:
         encoded: (N, D) mean of the patch tokens after the final norm.
         cls: (N, D) class token after the final norm.
-        projected: (N, P) output of the projector on the class token; None where there is none.
-        tokens: (N, 1 + n, D) class token, then patch tokens; None unless asked for.
+        projected: (N, P) output of the projector on the class token.
+        tokens: (N, 1 + n, D) class token, then patch tokens.
     """
 
-    encoded: Tensor
-    cls: Tensor
+    encoded: Tensor | None = None
+    cls: Tensor | None = None
     projected: Tensor | None = None
     tokens: Tensor | None = None
 
     def setting(self, name: str) -> Tensor:
-        """The (N, D) vectors that a retrieval setting compares."""
+        """The (N, D) vectors that a retrieval setting compares, or the tokens; they were asked for."""
         vectors = getattr(self, name)
         assert isinstance(vectors, Tensor)
         return vectors
 
 
-def extract(
-    encoder: Encoder,
-    views: ViewSet,
-    *,
-    transform: str,
-    tokens: bool = False,
-    permute: bool = False,
-    batch_size: int = 128,
-    cache: Path | None = None,
-) -> Features:
-    """One forward pass over all views.
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """How N views become tokens: all that decides their values.
 
-    Args:
+    Attributes:
         encoder: frozen; its device is where the work is done.
         views: N views.
         transform: how a view becomes a square image (`suite.datasets.pixels`).
-        tokens: keep all tokens too, as probes need them.
         permute: shuffle the patches of every image, which is what the paper's code does to MAE
             (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added).
-        batch_size: views a pass; the result does not depend on it.
+        batch_size: views a pass.
+    """
+
+    encoder: Encoder
+    views: ViewSet
+    transform: str
+    permute: bool = False
+    batch_size: int = 128
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def run(
+        self, order: NDArray[np.int64] | None = None, *, project: bool = False
+    ) -> Iterator[tuple[NDArray[np.int64], Tokens]]:
+        """Encode, while threads draw the views of the next passes.
+
+        Every pass is as long as the others, if need be filled up with black, so that the rounding of a view's tokens
+        depends neither on how many views there are nor on which come with it.
+
+        Args:
+            order: the views to encode, in that order; None for all, those of an image together.
+            project: also run the projector.
+
+        Yields:
+            (b,) indices of views, and what the encoder says of them; rows from b on are filling.
+
+        Raises:
+            DatasetError: an image cannot be read.
+            RequestError: no such transform, or no projector.
+        """
+        encoder = self.encoder
+        device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+        mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
+        drawn = render(self.views.views, self.transform, encoder.image_size, batch_size=self.batch_size, order=order)
+        for indices, batch in drawn:
+            filling = np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.uint8)
+            filled = np.concatenate([batch, filling]) if len(filling) else batch
+            pixels = torch.from_numpy(filled).to(device).permute(0, 3, 1, 2).float() / 255
+            if self.permute:
+                pixels = permute_patches(pixels, encoder.patch_size, seeds=np.resize(indices, len(pixels)))
+            yield indices, encoder((pixels - mean) / std, project=project)
+
+
+def all_tokens(output: Tokens) -> Tensor:
+    """(B, 1 + n, D): class token, then patch tokens."""
+    return torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
+
+
+_KEPT: Mapping[str, Callable[[Tokens], Tensor | None]] = {
+    "encoded": lambda output: output.patches.mean((2, 3)),
+    "cls": lambda output: output.cls,
+    "projected": lambda output: output.projected,
+    "tokens": all_tokens,
+}
+
+
+def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None) -> Features:
+    """One forward pass over all views.
+
+    Args:
+        passes: the views and how they are encoded.
+        keep: names of the attributes wanted; nothing else is computed or held.
         cache: folder to remember the result in, or None.
 
     Returns:
         Features of the views, in their order.
+
+    Raises:
+        DatasetError: an image cannot be read.
+        RequestError: projections of an encoder that has no projector.
+        StorageError: the cache cannot be written.
     """
-    key = digest_of([identity(encoder), views.digest, transform, tokens, permute, code_digest(_CODE)])
+    asked = sorted(set(keep))
+    about = [identity(passes.encoder), passes.views.digest, passes.transform, passes.permute]
+    key = digest_of([*about, asked, code_digest(_CODE)])
     path = None if cache is None else cache / "features" / f"{key}.safetensors"
     if path is not None and path.exists():
         os.utime(path)
         return Features(**load_file(path))
-    features = _encode(encoder, views, transform=transform, tokens=tokens, permute=permute, batch_size=batch_size)
+    features = _encode(passes, asked)
     if path is not None:
         _remember(path, features)
     return features
@@ -94,26 +157,15 @@ def identity(encoder: Encoder) -> dict[str, object]:
     }
 
 
-def _encode(
-    encoder: Encoder, views: ViewSet, *, transform: str, tokens: bool, permute: bool, batch_size: int
-) -> Features:
-    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
-    mean = torch.tensor(encoder.mean, device=device).view(3, 1, 1)
-    std = torch.tensor(encoder.std, device=device).view(3, 1, 1)
+def _encode(passes: Passes, keep: Collection[str]) -> Features:
     found: dict[str, Tensor] = {}
-    for indices, batch in render(views.views, transform, encoder.image_size, batch_size=batch_size):
-        pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 255
-        if permute:
-            pixels = permute_patches(pixels, encoder.patch_size, seeds=indices)
-        output = encoder((pixels - mean) / std, project=encoder.has_projector)
-        kept = {"encoded": output.patches.mean((2, 3)), "cls": output.cls, "projected": output.projected}
-        if tokens:
-            kept["tokens"] = torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
-        for name, value in kept.items():
-            if value is not None:
-                if name not in found:
-                    found[name] = torch.empty(len(views), *value.shape[1:])
-                found[name][torch.from_numpy(indices)] = value.float().cpu()
+    for indices, output in passes.run(project="projected" in keep):
+        for name in keep:
+            value = _KEPT[name](output)
+            assert value is not None
+            if name not in found:
+                found[name] = torch.empty(len(passes), *value.shape[1:])
+            found[name][torch.from_numpy(indices)] = value[: len(indices)].float().cpu()
     return Features(**found)
 
 
@@ -131,6 +183,8 @@ def permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> T
 def _remember(path: Path, features: Features) -> None:
     """Store atomically, and forget what was used longest ago once the cache has grown past its limit."""
     tensors = {f.name: getattr(features, f.name) for f in fields(features) if getattr(features, f.name) is not None}
+    if sum(tensor.nbytes for tensor in tensors.values()) > CACHE_BYTES:
+        return
     temporary = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,5 +199,5 @@ def _remember(path: Path, features: Features) -> None:
     total = 0
     for entry in entries:
         total += entry.stat().st_size
-        if total > CACHE_BYTES and entry != path:
+        if total > CACHE_BYTES:
             entry.unlink(missing_ok=True)

@@ -62,7 +62,7 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []}
     )
     try:
-        exit_code = _run_pytest(request, progress, _processes(request, _pending(request), workers))
+        exit_code = _run_pytest(request, progress, workers)
     finally:
         progress.close()
     record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.reused)}
@@ -86,8 +86,11 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
             print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 
 
-def _run_pytest(request: Request, progress: Progress, processes: int) -> int:
+def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
     """Run the trials in this process or spread over several; pytest's own output goes to a log."""
+    # where a run goes on, as many threads each as from the beginning: sums are rounded by them
+    at_first = _processes(request, len(list(request.tasks())), workers)
+    processes = min(at_first, _processes(request, _pending(request), workers))
     arguments = [
         str(EXPERIMENTS),
         f"--rootdir={EXPERIMENTS.parent.parent}",
@@ -96,7 +99,7 @@ def _run_pytest(request: Request, progress: Progress, processes: int) -> int:
         "--tb=short",
         f"--junitxml={request.run / 'junit.xml'}",
         *request.arguments(),
-        f"--threads={max(1, (os.cpu_count() or 1) // processes)}",
+        f"--threads={max(1, (os.cpu_count() or 1) // at_first)}",
         *(["-n", str(processes), "--dist=loadgroup"] if processes > 1 else ["-p", "no:xdist"]),
     ]
     with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "datasets": {"errors"},
     "features": BASE | {"encoders", "datasets", "provenance"},
     "stream": {"errors", "datasets", "encoders", "features"},
-    "probes": BASE | {"metrics", "features", "provenance", "checkpoints", "distributed"},
+    "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed"},
     "segmentation": {
         "errors",
         "checkpoints",
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     # a plan counts what every stage does, on the stages' own code
     "plan": BASE
     | {"datasets", "encoders", "features", "stream", "probes", "segmentation", "metrics", "experiments"}
-    | {"request", "fetch", "verification", "provenance", "report"},
+    | {"request", "fetch", "verification", "provenance", "report", "memory"},
     "verification": {"errors", "results", "datasets", "mini", "encoders", "environment"},
     "preparation": {"errors", "datasets", "results"},
     "archive": BASE | {"assemble", "environment", "provenance", "report"},

@@ -15,14 +15,16 @@ from suite.cli import main
 from suite.encoders.architecture import BASE, MINI, Architecture
 from suite.errors import RequestError
 from suite.plan import calibrate as calibration
+from suite.plan import work
 from suite.plan.budget import choose, commands, parse_budget
 from suite.plan.calibrate import calibrate, calibrate_forecast
 from suite.plan.forecast import Entry, Forecast, forecast, timed, write_plan
+from suite.plan.jobs import Job, Operation, Task
 from suite.plan.published import Split
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import against_actual, save_plan
 from suite.plan.shapes import Shape, build
-from suite.plan.work import Job, Operation, Task, job_of
+from suite.plan.work import job_of
 from suite.report import html, markdown
 from suite.request import Request, make_request
 from suite.results import Key, Result, Store
@@ -78,21 +80,76 @@ def test_part_retrieval_of_the_paper(nothing: dict[str, Path]) -> None:
     assert made.seconds is None
 
 
-def test_part_classification_keeps_all_tokens_in_memory(nothing: dict[str, Path]) -> None:
-    made = forecast(paper(nothing, experiments=["part_classification"], datasets=["cub200"], encoders=["mae"]))
-    job = made.entries[0].job
-    assert job.host_bytes == 4 * 30_543 * (197 + 2) * 768
+def memory_of(monkeypatch: pytest.MonkeyPatch, gib: int) -> None:
+    monkeypatch.setattr(work, "available_bytes", lambda: gib << 30)
+
+
+def test_part_classification_keeps_tokens_that_fit(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    memory_of(monkeypatch, 128)
+    asked = {"experiments": ["part_classification"], "encoders": ["dino"]}
+    job = forecast(paper(nothing, datasets=["cub200"], **asked)).entries[0].job
+    assert job.host_bytes == 4 * 30_543 * 197 * 768, "and nothing else: DINO's projections are not asked for"
+    assert job.encoded == 30_543
+    assert job.features_bytes == 0, "either split is too large for the cache"
     assert amount(job, "fit") == 90 * 15_508
     assert amount(job, "predict") == 90 * 15_035
 
 
-def test_image_classification_augments_and_encodes_anew_in_every_epoch(nothing: dict[str, Path]) -> None:
+def test_part_classification_encodes_anew_what_does_not_fit(
+    nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"], "seeds": [0, 1]}
+    held = {}
+    for gib, passes in {128: (180, 1), 512: (1, 1), 8: (180, 180)}.items():
+        memory_of(monkeypatch, gib)
+        job = forecast(paper(nothing, **asked)).entries[0].job
+        assert job.encoded == passes[0] * 165_000 + passes[1] * 7_000, gib
+        assert amount(job, "fit") == 180 * 165_000
+        held[gib] = job.host_bytes
+        if gib == 128:  # in random order an image is decoded for each of its patches, else once
+            assert job.images == 180 * 165_000 + 2_693
+    assert held[512] == 4 * 172_000 * 197 * 768 > 100e9
+    assert held[8] < held[128] < 6e9
+
+
+def test_nothing_of_the_paper_needs_more_than_128_gib(
+    nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_of(monkeypatch, 128)
+    made = forecast(paper(nothing))
+    needed = {str(entry.job.keys[0]): entry.job.host_bytes for entry in made.entries}
+    assert len({name.partition("/")[0] for name in needed}) >= 7
+    assert {name: size for name, size in needed.items() if size > 64 << 30} == {}, "two side by side fit, too"
+    assert made.disk_bytes < 64 << 30
+    retrieval = next(e.job for e in made.entries if str(e.job.keys[0]) == "part_retrieval/coco/dino")
+    assert retrieval.host_bytes > 4 * 165_000 * (65_536 + 2 * 768), "projections of all patches"
+
+
+def test_the_memory_of_a_search_does_not_grow_with_its_vectors(nothing: dict[str, Path]) -> None:
+    request = paper(nothing, experiments=["patch_search", "part_retrieval"], encoders=["dino"])
+    experiment, shape = request.profile.experiment("patch_search"), Shape("vit", BASE, 65_536)
+    splits = [Split(images, images, 1e5, 1_000) for images in (1_000, 25_003)]
+    small, large = (job_of([Task(request, experiment, "imagenet1k", "dino", shape, {"all": s})]) for s in splits)
+    # scores of three queries in two settings, in chunks and joined
+    assert large.host_bytes - small.host_bytes == 4 * 24_003 * 49 * 6 * 2
+    assert 4 * 64 * 49 * 65_536 < large.host_bytes < 4e9
+    assert large.encoded == 25_003 * 49
+
+
+def test_image_classification_encodes_every_image_in_every_epoch(nothing: dict[str, Path]) -> None:
     asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
     job = forecast(paper(nothing, seeds=[0, 1], **asked)).entries[0].job
     assert job.encoded == 2 * 90 * (1_281_167 + 50_000)
     limited = forecast(paper(nothing, limit=100, **asked)).entries[0].job
     assert limited.encoded == 90 * 100 + 100  # so few evaluation tokens are kept
     assert amount(limited, "fit") == 90 * 100
+
+
+def test_the_disk_keeps_what_the_cache_takes(nothing: dict[str, Path]) -> None:
+    made = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["coco"], encoders=["dino", "mae"]))
+    dino, mae = (entry.job for entry in made.entries)
+    assert dino.features_bytes == 0, "44 GB in one entry"
+    assert mae.features_bytes == made.disk_bytes == 4 * 165_000 * 2 * 768
 
 
 def test_a_bank_of_heads_encodes_a_crop_once(nothing: dict[str, Path]) -> None:

@@ -79,11 +79,17 @@ class ViewSet:
 
 
 def render(
-    views: Sequence[View], transform: str, size: int, *, batch_size: int = 256, workers: int | None = None
+    views: Sequence[View],
+    transform: str,
+    size: int,
+    *,
+    batch_size: int = 256,
+    workers: int | None = None,
+    order: npt.NDArray[np.int64] | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.int64], Pixels]]:
     """Decode, crop and resize views, batch by batch, all views of an image together: each is decoded once.
 
-    COCO lists the people of an image far apart, so the batches' order is that of `by_image`.
+    COCO lists the people of an image far apart, so the batches' order is that of `by_image`, unless one is given.
 
     Args:
         views: N views.
@@ -91,6 +97,7 @@ def render(
         size: side of the result, pixels.
         batch_size: views per batch; the last batch may be smaller.
         workers: threads; None for one per core. Neither pixels nor order depend on it.
+        order: (M,) indices of the views to draw, in that order; an image is decoded again for each run of its views.
 
     Yields:
         (B,) indices of the batch's views, and (B, size, size, 3) pixels.
@@ -100,7 +107,7 @@ def render(
         DatasetError: an image cannot be read.
     """
     work = partial(_draw, transform=transform_named(transform), size=size)
-    order = by_image(views)
+    order = by_image(views) if order is None else order
     waiting: list[Pixels] = []
     start = 0
     for image in _in_order(work, _pieces([views[i] for i in order]), workers or os.cpu_count() or 1):

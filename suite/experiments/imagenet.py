@@ -99,15 +99,14 @@ def _stream(
     trials: Sequence[Trial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
-    size, pass_size = trials[0].encoder.image_size, min(trials[0].request.profile["batch_size"], len(views))
+    size, pass_size = trials[0].encoder.image_size, trials[0].pass_size
     images = ImageStream(files(views), size, augment=seed is not None, seed=seed or 0, decoder=decoder)
-    return TokenStream(images, {t.spec: _encode(t, pass_size) for t in trials}, pass_size=pass_size, views=views_kept)
+    return TokenStream(images, {t.spec: _encode(t) for t in trials}, pass_size=pass_size, views=views_kept)
 
 
-def _encode(trial: Trial, pass_size: int) -> Encode:
+def _encode(trial: Trial) -> Encode:
     lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
-    permute = trial.spec == "mae" and trial.choice("mae-order") == "permuted"
-    return token_encoder(trial.encoder, pass_size=pass_size, autocast=lower, permute=permute)
+    return token_encoder(trial.encoder, pass_size=trial.pass_size, autocast=lower, permute=trial.permuted)
 
 
 def _kept(trial: Trial, items: int) -> int | None:

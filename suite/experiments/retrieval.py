@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,17 +13,27 @@ from suite.experiments.trial import Outcome, Trial
 from suite.probes.retrieval import retrieval_scores
 
 
+def compared(settings: Sequence[str], encoder_token: str) -> dict[str, str]:
+    """Setting -> which of an encoder's vectors it compares.
+
+    Args:
+        settings: of the experiment.
+        encoder_token: choice of the variant `encoder-token`: what "encoded" means.
+    """
+    return {s: "cls" if s == "encoded" and encoder_token == "cls" else s for s in settings}
+
+
 def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
     """Score every setting of the encoder; nothing is trained, so no seed plays a part."""
     views = views.take(trial.request.limit)
-    features = trial.extract(views, transform)
+    vectors = compared(trial.settings, trial.choice("encoder-token"))
+    features = trial.extract(views, transform, set(vectors.values()))
     outcome = Outcome(
         summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"}
     )
     items = {}
-    for setting in trial.settings:
-        by_cls = setting == "encoded" and trial.choice("encoder-token") == "cls"
-        scores = retrieval_scores(features.setting("cls" if by_cls else setting), views.labels)
+    for setting, name in vectors.items():
+        scores = retrieval_scores(features.setting(name), views.labels)
         for metric in trial.experiment.metrics:
             outcome.values[f"{setting}/{metric}"] = [getattr(scores, metric)]
         outcome.summaries[setting] = summary(scores.per_query, views.labels, views.class_names)

@@ -12,7 +12,6 @@ from suite.datasets.views import ViewSet
 from suite.experiments.probing import Split, measure, train_probes
 from suite.experiments.trial import Outcome, Trial
 from suite.probes.learner import ProbeLearner
-from suite.probes.sources import KeptTokens
 
 
 def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
@@ -41,8 +40,8 @@ def part_classification(trial: Trial) -> Outcome:
 
 
 def part_tokens(trial: Trial, views: ViewSet, transform: str) -> Split:
-    """Patches with their tokens; the published protocol has no augmentation, so each is encoded once."""
-    return Split(views, KeptTokens({trial.spec: trial.extract(views, transform, tokens=True).setting("tokens")}))
+    """Patches with their tokens; no augmentation, so each is encoded once where memory holds its tokens."""
+    return Split(views, trial.token_source(views, transform))
 
 
 def test_part_classification(trial: Trial) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.environment import code_state, package_versions
-from suite.features import Features, extract, identity
+from suite.features import Features, Passes, extract, identity
+from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol import Experiment, digest_of, load_variants
 from suite.provenance import trial_code
 from suite.references import references
@@ -94,17 +95,28 @@ class Trial:
         """The choice made of a variant."""
         return self.request.variants[variant]
 
-    def extract(self, views: ViewSet, transform: str, *, tokens: bool = False, cached: bool = True) -> Features:
-        """Encode views once; reused from the cache where nothing changed."""
-        return extract(
-            self.encoder,
-            views,
-            transform=transform,
-            tokens=tokens,
-            permute=self.spec == "mae" and self.choice("mae-order") == "permuted",
-            batch_size=self.request.profile["batch_size"],
-            cache=self.request.cache if cached else None,
-        )
+    @property
+    def pass_size(self) -> int:
+        """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
+        size: int = self.request.profile["batch_size"]
+        return min(size, self.request.limit or size)
+
+    @property
+    def permuted(self) -> bool:
+        """Whether the patches of every image are shuffled."""
+        return self.spec == "mae" and self.choice("mae-order") == "permuted"
+
+    def passes(self, views: ViewSet, transform: str) -> Passes:
+        """How views become tokens."""
+        return Passes(self.encoder, views, transform, self.permuted, self.pass_size)
+
+    def extract(self, views: ViewSet, transform: str, keep: Collection[str], *, cached: bool = True) -> Features:
+        """Encode views once, for what is to be kept; reused from the cache where nothing changed."""
+        return extract(self.passes(views, transform), keep, cache=self.request.cache if cached else None)
+
+    def token_source(self, views: ViewSet, transform: str) -> KeptTokens | RecomputedTokens:
+        """The tokens of views, as often as a probe asks: from memory if they fit, else encoded anew."""
+        return token_source(self.passes(views, transform), self.spec, cache=self.request.cache)
 
     def protocol(self) -> dict[str, Any]:
         """Every hyper-parameter of this trial, with its source, and the variants that apply."""

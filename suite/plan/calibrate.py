@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import torch
 
 from suite.plan.forecast import Forecast, threads_of
+from suite.plan.jobs import Operation
 from suite.plan.rates import Rates
 from suite.plan.samples import prepare
 from suite.plan.shapes import Shape
-from suite.plan.work import Operation
 
 BUDGET_S = 50.0
 """For all measurements; the last may run over it, and encoders have to be built."""

@@ -12,10 +12,11 @@ from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import CACHE_BYTES
 from suite.plan.counts import splits_of
+from suite.plan.jobs import Job, Operation, Task
 from suite.plan.rates import Rates, load_rates, processes_for, seconds_of
 from suite.plan.record import save_plan
 from suite.plan.shapes import Shape, shapes_of
-from suite.plan.work import Job, Operation, Task, job_of
+from suite.plan.work import job_of
 from suite.protocol import digest_of
 from suite.provenance import trial_code
 from suite.request import Request
@@ -82,9 +83,8 @@ class Forecast:
 
     @property
     def disk_bytes(self) -> float:
-        """Features, of which the cache keeps 4 GiB or the largest entry, and checkpoints."""
-        features = [entry.job.features_bytes for entry in self.entries]
-        kept = min(sum(features), max([CACHE_BYTES, *features]))
+        """Features, of which the cache keeps 4 GiB, and checkpoints."""
+        kept = min(CACHE_BYTES, sum(entry.job.features_bytes for entry in self.entries))
         return kept + sum(entry.job.checkpoint_bytes for entry in self.entries)
 
     def operations(self) -> list[Operation]:

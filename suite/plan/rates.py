@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from suite.plan.work import Job, Operation
+from suite.plan.jobs import Job, Operation
 from suite.provenance import code_digest
 from suite.results import write_json
 

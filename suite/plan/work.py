@@ -1,137 +1,28 @@
-"""What a trial has to do, counted in operations whose duration a calibration knows."""
+"""What a trial has to do, experiment by experiment."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from suite.experiments.heads import PASS
 from suite.experiments.imagenet import KEPT_BYTES
 from suite.experiments.probing import EVALUATED_AT_ONCE, attention_heads
-from suite.plan.counts import Splits
+from suite.experiments.retrieval import compared
+from suite.experiments.test_patch_search import CHUNK
+from suite.features import CACHE_BYTES
+from suite.memory import available_bytes
+from suite.plan.jobs import Job, Operation, Task, about
+from suite.plan.published import Split
 from suite.plan.shapes import Shape
+from suite.probes.retrieval import ranking_bytes
+from suite.probes.sources import are_kept, token_bytes
 from suite.protocol import Experiment
-from suite.request import Request
-from suite.results import Key
 
 DISTINCT_CROPS = {1: 1.0, 2: 1.45, 3: 1.65}
 """Crops to encode for each crop of a step, by the number of label sets that share it: measured on the mini study over
 20 steps (Pascal's two sets 1.43 to 1.47, ADE20K's three 1.60 to 1.66)."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One kind of work at one size.
-
-    Attributes:
-        kind: `encode` (unit: an image), `decode` and `stream` (an image, the second augmented), `draw` (a view, cut and
-            resized), `rank` (a pair of items, times log2 of their number), `match` (a floating-point
-            operation of a float32 matrix product), `fit` and `predict` (an item, both probes), `crop` (a training
-            crop), `learn` (a crop, one head), `score` (a validation image, one head).
-        subject: name of the encoder's shape, and precision, for `encode`.
-        sizes: what its duration depends on.
-    """
-
-    kind: str
-    subject: str = ""
-    sizes: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return " ".join([self.kind, *([self.subject] if self.subject else []), *map(str, self.sizes)])
-
-
-Amounts = defaultdict[Operation, float]
-"""Units of each operation."""
-
-
-def _none() -> Amounts:
-    return defaultdict(float)
-
-
-@dataclass
-class Job:
-    """Trials that are measured together: one, or those whose segmentation heads train side by side.
-
-    Attributes:
-        keys: the trials; a report books the whole time under the first.
-        images: files to read, each time counted.
-        encoded: images, crops and windows to encode.
-        flops: of the encoder.
-        steps: amounts of work that follow each other.
-        reading: amounts of work of the reading threads, which a GPU does not wait for.
-        host_bytes: largest tensors in memory at a time.
-        device_bytes: of weights, activations and decoded images, roughly.
-        features_bytes: of the entry in the cache of features.
-        checkpoint_bytes: of checkpoints, which stay.
-        counted: whether the counts are those of the files.
-    """
-
-    keys: tuple[Key, ...]
-    images: float = 0
-    encoded: float = 0
-    flops: float = 0
-    steps: Amounts = field(default_factory=_none)
-    reading: Amounts = field(default_factory=_none)
-    host_bytes: float = 0
-    device_bytes: float = 0
-    features_bytes: float = 0
-    checkpoint_bytes: float = 0
-    counted: bool = True
-
-    def encode(self, shape: Shape, side: int, batch: int, precision: str, count: float) -> None:
-        """Add a forward pass of `count` images of `side` pixels."""
-        self.steps[Operation("encode", f"{shape.name} {precision}", (side, batch))] += count
-        self.encoded += count
-        self.flops += count * shape.flops(side)
-        tokens = 1 + (side // shape.architecture.patch_size) ** 2
-        # of a block at a time: tokens, query, key, value, hidden layer
-        activations = batch * tokens * shape.architecture.embed_dim * 4 * 10
-        self.device_bytes = max(self.device_bytes, shape.weight_bytes + activations)
-
-    def read(self, files: float, pixels: float) -> None:
-        """Add reading and decoding of `files` images of `pixels` on average."""
-        self.images += files
-        self.reading[Operation("decode", sizes=(about(pixels),))] += files
-
-
-@dataclass(frozen=True)
-class Task:
-    """A trial to be planned."""
-
-    request: Request
-    experiment: Experiment
-    dataset: str
-    spec: str
-    shape: Shape
-    splits: Splits
-
-    @property
-    def key(self) -> Key:
-        """Where its result is stored."""
-        return self.request.key(self.experiment, self.dataset, self.spec)
-
-    @property
-    def batch_size(self) -> int:
-        """Views a pass."""
-        size: int = self.request.profile["batch_size"]
-        return size
-
-    @property
-    def precision(self) -> str:
-        """Of the encoder's matrix products, where the experiment lowers it on a GPU."""
-        return "float32" if self.request.device == "cpu" else _lowered(self.experiment)
-
-    @property
-    def settings(self) -> list[str]:
-        """The settings that this encoder can be measured in."""
-        return [s for s in self.experiment.settings if s != "projected" or self.shape.projected]
-
-    def job(self) -> Job:
-        """An empty one."""
-        return Job((self.key,), counted=all(split.counted for split in self.splits.values()))
 
 
 def job_of(tasks: Sequence[Task]) -> Job:
@@ -142,37 +33,39 @@ def job_of(tasks: Sequence[Task]) -> Job:
     return _WORK[first.experiment.name](first)
 
 
-def about(pixels: float) -> int:
-    """Pixels to two digits, so that sets of nearly the same images share a rate."""
-    return int(float(f"{pixels:.1e}"))
+def _encoding(task: Task, job: Job, split: Split, *, files: float, times: int = 1) -> None:
+    """Views of a split, drawn and encoded `times`; each time `files` images are decoded."""
+    size = task.shape.architecture.image_size
+    job.read(times * files, split.pixels)
+    job.reading[Operation("draw", sizes=(size,))] += times * split.views
+    job.encode(task.shape, size, task.batch_size, "float32", times * split.views)
 
 
-def _lowered(experiment: Experiment) -> str:
-    lower = experiment["autocast"]
-    return "float32" if lower == "none" else str(lower)
+def _extracting(task: Task, job: Job, name: str, keep: Collection[str]) -> None:
+    """`suite.features.extract` of a split."""
+    split = task.splits[name]
+    _encoding(task, job, split, files=split.files)
+    size = 4 * split.views * sum(_width(task.shape, each) for each in set(keep))
+    job.host_bytes += size
+    job.features_bytes += size if size <= CACHE_BYTES else 0
 
 
-def _extracting(task: Task, job: Job, names: Sequence[str], *, tokens: bool) -> None:
-    """`suite.features.extract` of some splits."""
-    shape, size = task.shape, task.shape.architecture
-    for name in names:
-        split = task.splits[name]
-        job.read(split.files, split.pixels)
-        job.reading[Operation("draw", sizes=(size.image_size,))] += split.views
-        job.encode(shape, size.image_size, task.batch_size, "float32", split.views)
-        vectors = 2 * size.embed_dim + shape.projected + tokens * shape.tokens * size.embed_dim
-        job.features_bytes += 4 * split.views * vectors
-    job.host_bytes += job.features_bytes
+def _width(shape: Shape, kept: str) -> int:
+    """Numbers that an attribute of `suite.features.Features` has for a view."""
+    width = shape.architecture.embed_dim
+    return {"encoded": width, "cls": width, "projected": shape.projected, "tokens": shape.tokens * width}[kept]
 
 
 def _retrieving(task: Task) -> Job:
     job = task.job()
-    _extracting(task, job, ["all"], tokens=False)
     views = task.splits["all"].views
-    for setting in task.settings:
-        width = task.shape.projected if setting == "projected" else task.shape.architecture.embed_dim
+    vectors = compared(task.settings, task.request.variants["encoder-token"])
+    _extracting(task, job, "all", vectors.values())
+    widths = [_width(task.shape, kept) for kept in vectors.values()]
+    for width in widths:
         job.steps[Operation("rank")] += views**2 * math.log2(max(2, views))
         job.steps[Operation("match")] += 2 * views**2 * width
+    job.host_bytes += max(ranking_bytes(views, width) for width in widths)
     return job
 
 
@@ -183,11 +76,22 @@ def _probes(task: Task, classes: int, batch: int) -> tuple[int, ...]:
 
 
 def _probing(task: Task) -> Job:
-    job = task.job()
-    _extracting(task, job, ["train", "val"], tokens=True)
-    train, val = task.splits["train"], task.splits["val"]
-    sizes = _probes(task, train.classes, task.experiment["batch_size"])
+    job, shape, batch = task.job(), task.shape, task.experiment["batch_size"]
     rounds = task.experiment["epochs"] * len(task.request.seeds)
+    free = available_bytes()
+    for name in ("train", "val"):
+        split = task.splits[name]
+        size = token_bytes(split.views, shape.tokens, shape.architecture.embed_dim)
+        if are_kept(size, free):
+            _extracting(task, job, name, ["tokens"])
+            free -= size
+        else:  # in random order, so that an image is decoded for each of its views
+            _encoding(task, job, split, files=split.views if split.files else 0, times=rounds)
+            held = 2 * token_bytes(min(batch, split.views), shape.tokens, shape.architecture.embed_dim)
+            job.device_bytes += held
+            job.host_bytes += held
+    train, val = task.splits["train"], task.splits["val"]
+    sizes = _probes(task, train.classes, batch)
     job.steps[Operation("fit", sizes=sizes)] += rounds * train.views
     job.steps[Operation("predict", sizes=sizes)] += rounds * val.views
     return job
@@ -197,9 +101,9 @@ def _streaming(task: Task) -> Job:
     job, experiment, shape = task.job(), task.experiment, task.shape
     train, val = task.splits["train"], task.splits["val"]
     side, seeds, epochs = shape.architecture.image_size, len(task.request.seeds), experiment["epochs"]
-    token_bytes = 4 * shape.tokens * shape.architecture.embed_dim
+    per_image = token_bytes(1, shape.tokens, shape.architecture.embed_dim)
     kept = experiment["augmented_views"]
-    passes = {"train": kept or epochs, "val": 1 if token_bytes * val.views <= KEPT_BYTES else epochs}
+    passes = {"train": kept or epochs, "val": 1 if per_image * val.views <= KEPT_BYTES else epochs}
     for name, split in (("train", train), ("val", val)):
         views = seeds * passes[name] * split.views
         job.images += views
@@ -211,8 +115,8 @@ def _streaming(task: Task) -> Job:
     job.steps[Operation("fit", sizes=sizes)] += seeds * epochs * train.views
     job.steps[Operation("predict", sizes=sizes)] += seeds * epochs * val.views
     held = kept * train.views + (val.views if passes["val"] == 1 else EVALUATED_AT_ONCE)
-    job.host_bytes = token_bytes * held
-    job.device_bytes += token_bytes * batch
+    job.host_bytes = per_image * held
+    job.device_bytes += per_image * batch
     width = shape.architecture.embed_dim
     job.checkpoint_bytes = seeds * 8 * (2 * train.classes * width + 4 * width**2)
     return job
@@ -234,7 +138,11 @@ def _searching(task: Task) -> Job:
     side = task.shape.architecture.image_size
     job.reading[Operation("draw", sizes=(side,))] += crops
     job.encode(task.shape, side, task.batch_size, "float32", crops)
-    job.host_bytes = 4 * crops * (task.shape.architecture.embed_dim + task.shape.projected)
+    widths = [_width(task.shape, setting) for setting in task.settings]
+    chunk, scores = min(CHUNK, split.views), crops * len(experiment["queries"]) * len(widths)
+    # vectors as they come, of unit length, and the last of the chunk before; scores in chunks, then together
+    numbers = chunk * per_image * (2 * sum(widths) + max(widths)) + 2 * scores
+    job.host_bytes = 4 * numbers + chunk * 3 * enlarged**2
     return job
 
 

@@ -1,10 +1,23 @@
-"""Where a bank of probes gets its tokens."""
+"""Where the frozen tokens of views come from: memory, if they fit, else the encoder, anew in every epoch.
+
+Both give the same bits (`suite.features.Passes`), so what a machine has room for decides how long a probe takes and
+never what it learns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+import torch
 from torch import Tensor
+
+from suite.features import Passes, all_tokens, extract
+from suite.memory import available_bytes
+
+MEMORY_SHARE = 4
+"""Tokens are kept if they take at most a fourth of the memory that is free: training and evaluation tokens are held
+together, and reading them from the cache needs room too."""
 
 
 class KeptTokens:
@@ -22,3 +35,62 @@ class KeptTokens:
         for chunk in chunks:
             # four times faster than tokens[chunk]
             yield {name: kept.index_select(0, chunk.to(kept.device)) for name, kept in self._tokens.items()}
+
+
+class RecomputedTokens:
+    """Tokens of views, drawn and encoded whenever they are asked for; memory holds a chunk of them."""
+
+    def __init__(self, passes: Passes, name: str) -> None:
+        """Say how, and what the encoder is called; nothing is read yet."""
+        self.passes, self.name = passes, name
+
+    def __len__(self) -> int:
+        return len(self.passes)
+
+    def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[Mapping[str, Tensor]]:
+        """As `KeptTokens`; passes are whole across chunks, and threads draw the next ones meanwhile.
+
+        Raises:
+            DatasetError: an image cannot be read.
+        """
+        encoded = self._encoded(torch.cat(list(chunks))) if chunks else iter(())
+        waiting: list[Tensor] = []
+        for chunk in chunks:
+            while not waiting or sum(map(len, waiting)) < len(chunk):
+                waiting.append(next(encoded))
+            joined = torch.cat(waiting)
+            waiting = [joined[len(chunk) :].clone()]
+            yield {self.name: joined[: len(chunk)]}
+
+    def _encoded(self, order: Tensor) -> Iterator[Tensor]:
+        for indices, output in self.passes.run(order.numpy()):
+            yield all_tokens(output)[: len(indices)].float()
+
+
+def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> KeptTokens | RecomputedTokens:
+    """The tokens of views without augmentation.
+
+    Args:
+        passes: the views and how they are encoded.
+        name: of the encoder, by which a probe finds its tokens.
+        cache: folder to remember kept tokens in, or None.
+
+    Raises:
+        DatasetError: an image cannot be read.
+        StorageError: the cache cannot be written.
+    """
+    encoder = passes.encoder
+    size = token_bytes(len(passes), 1 + (encoder.image_size // encoder.patch_size) ** 2, encoder.embed_dim)
+    if not are_kept(size, available_bytes()):
+        return RecomputedTokens(passes, name)
+    return KeptTokens({name: extract(passes, {"tokens"}, cache=cache).setting("tokens")})
+
+
+def token_bytes(items: int, tokens: int, width: int) -> int:
+    """Of `items` x `tokens` x `width` float32 numbers."""
+    return 4 * items * tokens * width
+
+
+def are_kept(size: int, available: int) -> bool:
+    """Whether tokens of `size` bytes stay in memory, of which `available` bytes are free."""
+    return size * MEMORY_SHARE <= available

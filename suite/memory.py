@@ -1,0 +1,54 @@
+"""How much memory this process may still take: what the machine has free, or less, where a container sets a limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+PROC = Path("/proc/self/cgroup")
+MOUNT = Path("/sys/fs/cgroup")
+
+
+def available_bytes() -> int:
+    """Bytes that can be taken without swapping or being killed."""
+    return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
+
+
+def _left_in_groups() -> list[int]:
+    """What each control group above this process leaves; files that were read can be dropped, so they count as free.
+
+    Version 2 has one tree, version 1 one for memory. A container often sees its own group as the root.
+
+    Source: Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+    """
+    left = []
+    for line in _text(PROC).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = MOUNT / "memory" if controllers else MOUNT
+        limit, usage, cache = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if controllers
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        group = root / path.strip("/")
+        for folder in [group, *(above for above in group.parents if above.is_relative_to(root))]:
+            most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+            if most.isdigit() and used.isdigit():
+                left.append(int(most) - int(used) + _counter(_text(folder / "memory.stat"), cache))
+    return left
+
+
+def _counter(stat: str, name: str) -> int:
+    rows = (line.split() for line in stat.splitlines())
+    return next((int(row[1]) for row in rows if len(row) == 2 and row[0] == name), 0)
+
+
+def _text(path: Path) -> str:
+    """A file of the kernel's; empty where there is none."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
