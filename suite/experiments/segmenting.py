@@ -35,15 +35,11 @@ def segment(trial: Trial) -> Outcome:
             chosen = best if trial.choice("probe-epoch") == "best" else head.history[-1]
             for metric in trial.experiment.metrics:
                 outcome.values.setdefault(f"{setting}/{metric}", []).append(chosen[1][metric])
-            summary = {
-                "seed": seed,
-                "last": _rounded(head.history[-1][1]),
-                "best": _rounded(best[1]),
-                "best_at": best[0],
-            }
-            if head.auxiliary:
-                summary["auxiliary"] = _rounded(head.auxiliary.history[-1][1])
-            outcome.summaries.setdefault(setting, []).append(summary)
+            beside = {"auxiliary": _rounded(head.auxiliary.history[-1][1])} if head.auxiliary else {}
+            outcome.summaries.setdefault(setting, []).append(
+                {"seed": seed, "last": _rounded(head.history[-1][1]), "best": _rounded(best[1]), "best_at": best[0]}
+                | beside
+            )
             scores.setdefault(f"{setting}/miou", []).append(head.scores.image_iou)
         if seed == trial.seeds[0] and "linear_head" in fitted:
             outcome.summaries["training"] = training(fitted["linear_head"])

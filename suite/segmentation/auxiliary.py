@@ -1,10 +1,10 @@
 """The official auxiliary head: trained beside a decode head, on one of its maps, and never asked for a prediction.
 
 Source: official code, configs_local/_base_/models (`auxiliary_head`: FCNHead, in_index 2, channels 256, num_convs 1,
-concat_input off, dropout_ratio 0.1, SyncBN, loss_weight 0.4) and mmseg/models/decode_heads/decode_head.py. What these
-leave open is what mmseg 0.11's fcn_head.py and mmcv 1.3's ConvModule do with it: a 3x3 kernel, padding 1, no bias before
-the norm, normal weights of He's variance over the fan-out; BN of momentum 0.1 and eps 1e-5, from weight 1 and bias 0;
-dropout of whole channels; classifier from N(0, 0.01) and bias 0.
+concat_input off, dropout_ratio 0.1, SyncBN, loss_weight 0.4) and mmseg/models/decode_heads/decode_head.py: dropout of
+whole channels, classifier from N(0, 0.01) and bias 0. What these leave open is what mmseg 0.11's fcn_head.py and mmcv
+1.3's ConvModule do: a 3x3 kernel, padding 1, no bias before the norm, normal weights of He's variance over the fan-out;
+BN of momentum 0.1 and eps 1e-5, from weight 1 and bias 0.
 Deviates: one process sees the whole batch, which is what SyncBN computes of the official eight; float32 in place of
 apex O1, as for every head. The official loss scale ties the two heads: a step that overflows in one is skipped by both.
 There is none here.
