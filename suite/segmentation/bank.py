@@ -29,7 +29,7 @@ class HeadSpec:
         weight_decay: of AdamW, decoupled.
         decay_bias: the bias decays too, and whatever else is one number a channel. The official code's layer-decay
             constructor (MAE, CAE, BEiT) spares it, its default one (DeiT, MoCo v3, DINO, iBOT) does not.
-        seed: of the initial weights.
+        seed: of the initial weights, and of an auxiliary head's dropout.
         enlarge_first: 1: logits are enlarged in one step, as the official code does; 4: by 4 and then the rest, which
             equals enlarging the features by 4 before the head, as the paper says.
         data: digest of the images and labels that it learns from; part of what names its checkpoint.
