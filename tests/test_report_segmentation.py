@@ -50,6 +50,13 @@ def test_a_plot_for_the_loss_and_one_for_what_was_measured_while_training() -> N
     assert "DINO 24; MAE 18" in drawn[1].alt
 
 
+def test_an_auxiliary_head_has_a_plot_of_its_own() -> None:
+    dino, mae = report_sample.trainings()
+    drawn = curves.curves([dino | {"auxiliary_losses": [1.2, 0.8, 0.5]}, mae], [])
+    assert [c.caption for c in drawn][:2] == ["LIP: training loss", "LIP: training loss of the auxiliary head"]
+    assert drawn[1].alt.endswith("loss x 0.4 over iteration; last values: DINO 0.5.")
+
+
 def test_a_single_evaluation_makes_no_curve() -> None:
     trainings = [t | {"evaluations": t["evaluations"][-1:]} for t in report_sample.trainings()]
     assert [c.caption for c in curves.curves(trainings, [])] == ["LIP: training loss"]

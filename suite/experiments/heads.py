@@ -21,11 +21,11 @@ from suite.errors import SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import identity
-from suite.probes.segmentation import SegmentationHead
 from suite.protocol import digest_of
 from suite.results import write_json
 from suite.segmentation.augment import mirror_table
-from suite.segmentation.bank import HeadSpec
+from suite.segmentation.auxiliary import MAP
+from suite.segmentation.bank import Head, HeadSpec
 from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.encode import Encode, blocks_at, layer_features
 from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate
@@ -49,11 +49,13 @@ class Fitted:
         scores: on the validation images, after the last iteration.
         losses: of every step.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
+        auxiliary: the head that was trained beside it, where one was.
     """
 
     scores: HeadScores
     losses: list[float]
     history: list[tuple[int, Percent]]
+    auxiliary: Fitted | None = None
 
 
 _FITTED: dict[str, Fitted] = {}
@@ -70,7 +72,9 @@ def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
     own = Heads(trial, seed)
     if not all(digest in _FITTED for digest in own.digests.values()):
         _FITTED.update(_train([own, *_companions(trial, seed)]))
-    return {setting: _FITTED[digest] for setting, digest in own.digests.items()}
+    heads = {setting: _FITTED[own.digests[spec.name]] for setting, spec in own.specs.items()}
+    beside = {setting: _FITTED[own.digests[spec.name]] for setting, spec in own.auxiliaries.items()}
+    return {setting: replace(head, auxiliary=beside.get(setting)) for setting, head in heads.items()}
 
 
 def label_set(trial: Trial, split: str) -> SegmentationSet:
@@ -80,7 +84,12 @@ def label_set(trial: Trial, split: str) -> SegmentationSet:
 
 
 class Heads:
-    """The heads that one trial asks for, with one seed: one, or one per learning rate of a sweep."""
+    """The heads that one trial asks for, with one seed: one, or one per learning rate of a sweep.
+
+    Attributes:
+        specs: setting -> the decode head.
+        auxiliaries: setting -> the head beside it; none where the variant drops them.
+    """
 
     def __init__(self, trial: Trial, seed: int) -> None:
         """Read which images there are.
@@ -107,11 +116,26 @@ class Heads:
             for setting, rate in ((s, _rate(s, trial["lr"])) for s in trial.settings)
         }
 
+        trained = trial.choice("segmentation-auxiliary") == "trained"
+        width = trial.encoder.embed_dim
+        self.auxiliaries = {s: _auxiliary(spec, width) for s, spec in self.specs.items() if trained}
+
+    @property
+    def all(self) -> list[HeadSpec]:
+        """Every head to train."""
+        return [*self.specs.values(), *self.auxiliaries.values()]
+
     @functools.cached_property
     def digests(self) -> dict[str, str]:
-        """Setting -> digest of everything that its scores depend on."""
+        """Head's name -> digest of everything that its scores depend on."""
         shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__]
-        return {setting: digest_of([shared, asdict(spec)]) for setting, spec in self.specs.items()}
+        return {spec.name: digest_of([shared, asdict(spec)]) for spec in self.all}
+
+
+def _auxiliary(spec: HeadSpec, width: int) -> HeadSpec:
+    """The head beside a decode head; the official code enlarges its logits in one step."""
+    channels = (MAP * width, (MAP + 1) * width)
+    return replace(spec, name=f"{spec.name} auxiliary", enlarge_first=1, auxiliary=channels)
 
 
 def training_identity(trial: Trial, seed: int) -> object:
@@ -187,8 +211,8 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     """Train the heads of a bank side by side, and score them: digest -> what came of it."""
     trial, seed = bank[0].trial, bank[0].seed
     encoder, device = trial.encoder, trial.request.device
-    specs = list({spec.name: spec for heads in bank for spec in heads.specs.values()}.values())
-    digests = {spec.name: heads.digests[setting] for heads in bank for setting, spec in heads.specs.items()}
+    specs = list({spec.name: spec for heads in bank for spec in heads.all}.values())
+    digests = {name: digest for heads in bank for name, digest in heads.digests.items()}
     iterations, count = _iterations(trial), trial["evaluations"]
     val = ImageStore(_once([heads.val for heads in bank]), device)
     train = ImageStore(_once([heads.train for heads in bank]), device)
@@ -198,7 +222,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
 
     scored: dict[str, HeadScores] = {}
 
-    def score(done: int, heads: Mapping[str, SegmentationHead]) -> None:
+    def score(done: int, heads: Mapping[str, Head]) -> None:
         keep = range(trial["samples"])
         scored.update(evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep))
         for name in heads:

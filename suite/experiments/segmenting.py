@@ -35,8 +35,10 @@ def segment(trial: Trial) -> Outcome:
             chosen = best if trial.choice("probe-epoch") == "best" else head.history[-1]
             for metric in trial.experiment.metrics:
                 outcome.values.setdefault(f"{setting}/{metric}", []).append(chosen[1][metric])
+            beside = {"auxiliary": _rounded(head.auxiliary.history[-1][1])} if head.auxiliary else {}
             outcome.summaries.setdefault(setting, []).append(
                 {"seed": seed, "last": _rounded(head.history[-1][1]), "best": _rounded(best[1]), "best_at": best[0]}
+                | beside
             )
             scores.setdefault(f"{setting}/miou", []).append(head.scores.image_iou)
         if seed == trial.seeds[0] and "linear_head" in fitted:
@@ -48,13 +50,22 @@ def segment(trial: Trial) -> Outcome:
 
 def training(head: Fitted) -> dict[str, object]:
     """The loss, averaged over stretches of the training, and mIoU at every evaluation: what a report draws."""
-    stretches = np.array_split(np.array(head.losses), min(CURVE_POINTS, len(head.losses)))
-    ends = np.cumsum([len(stretch) for stretch in stretches])
-    return {
-        "steps": ends.tolist(),
-        "losses": [round(float(stretch.mean()), 5) for stretch in stretches],
+    steps, losses = _stretches(head.losses)
+    drawn: dict[str, object] = {
+        "steps": steps,
+        "losses": losses,
         "evaluations": [[done, round(scores["miou"], 4)] for done, scores in head.history],
     }
+    if head.auxiliary:
+        drawn["auxiliary_losses"] = _stretches(head.auxiliary.losses)[1]
+    return drawn
+
+
+def _stretches(losses: list[float]) -> tuple[list[int], list[float]]:
+    """Ends of stretches of a training, and the mean loss in each."""
+    stretches = np.array_split(np.array(losses), min(CURVE_POINTS, len(losses)))
+    ends = np.cumsum([len(stretch) for stretch in stretches])
+    return ends.tolist(), [round(float(stretch.mean()), 5) for stretch in stretches]
 
 
 def draw(trial: Trial, head: Fitted) -> list[str]:

@@ -29,12 +29,16 @@ class Curves:
 
 
 def curves(trainings: Sequence[Json], cells: Sequence[Json]) -> list[Curves]:
-    """A plot of the loss per set, of mIoU while training where it was measured, and of the learning-rate sweep."""
+    """A plot of each loss per set, of mIoU while training where it was measured, and of the learning-rate sweep."""
     drawn = []
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
         of_set = [t for t in trainings if t["dataset"] == dataset]
         losses = {t["method"]: (t["steps"], t["losses"]) for t in of_set}
         drawn.append(_curves(f"{name(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
+        beside = {t["method"]: (t["steps"], t["auxiliary_losses"]) for t in of_set if "auxiliary_losses" in t}
+        if beside:
+            caption = f"{name(dataset)}: training loss of the auxiliary head"
+            drawn.append(_curves(caption, f"{dataset}-auxiliary", beside, "iteration", "loss x 0.4"))
         scores = {t["method"]: _line(t["evaluations"]) for t in of_set if len(t["evaluations"]) > 1}
         if scores:
             caption = f"{name(dataset)}: mIoU while training"

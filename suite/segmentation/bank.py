@@ -9,10 +9,12 @@ from torch import Tensor
 
 from suite.errors import MetricError, RequestError
 from suite.probes.segmentation import SegmentationHead, enlarge
+from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
 
 BETAS = (0.9, 0.999)
 WARMUP_RATIO = 1e-6
+Head = SegmentationHead | AuxiliaryHead
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class HeadSpec:
         num_classes: C.
         lr: of AdamW, at its peak.
         weight_decay: of AdamW, decoupled.
-        decay_bias: the bias decays too. The official code's layer-decay constructor (MAE, CAE, BEiT) spares it, its
-            default one (DeiT, MoCo v3, DINO, iBOT) does not.
-        seed: of the initial weights.
+        decay_bias: the bias decays too, and whatever else is one number a channel. The official code's layer-decay
+            constructor (MAE, CAE, BEiT) spares it, its default one (DeiT, MoCo v3, DINO, iBOT) does not.
+        seed: of the initial weights, and of an auxiliary head's dropout.
         enlarge_first: 1: logits are enlarged in one step, as the official code does; 4: by 4 and then the rest, which
             equals enlarging the features by 4 before the head, as the paper says.
         data: digest of the images and labels that it learns from; part of what names its checkpoint.
+        auxiliary: None for a linear head on all channels of the features; first channel and the one after the last for
+            an `AuxiliaryHead`, a member of the bank like any other.
     """
 
     name: str
@@ -42,6 +46,12 @@ class HeadSpec:
     seed: int = 0
     enlarge_first: int = 1
     data: str = ""
+    auxiliary: tuple[int, int] | None = None
+
+    @property
+    def loss_weight(self) -> float:
+        """What its cross-entropy is multiplied by."""
+        return 1.0 if self.auxiliary is None else LOSS_WEIGHT
 
     def __post_init__(self) -> None:
         """Refuse what no optimizer can use."""
@@ -83,9 +93,11 @@ class Learner:
         """
         self.spec, self.schedule = spec, schedule
         generator = torch.Generator().manual_seed(spec.seed)
-        self.head = SegmentationHead(in_channels, spec.num_classes, generator=generator).to(device).eval()
-        decays = {"weight": spec.weight_decay, "bias": spec.weight_decay * spec.decay_bias}
-        groups = [{"params": [self.head.fc.get_parameter(n)], "weight_decay": decay} for n, decay in decays.items()]
+        self.head = _drawn(spec, in_channels, generator).to(device).eval()
+        groups = [
+            {"params": [p], "weight_decay": spec.weight_decay * (p.ndim > 1 or spec.decay_bias)}
+            for p in self.head.parameters()
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS)
         self._losses: list[float] = []
         self._unread: list[Tensor] = []  # on the device: reading each would make it wait
@@ -109,17 +121,25 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.spec.lr * self.schedule.factor(self.step)
-        logits = self.head(features)
+        logits = self._logits(features)
         if self.spec.enlarge_first > 1:
             logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
-        loss = fastest_loss(logits, labels)
+        loss = self.spec.loss_weight * fastest_loss(logits, labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self._unread.append(loss.detach())
 
+    def _logits(self, features: Tensor) -> Tensor:
+        if not isinstance(self.head, AuxiliaryHead):
+            return self.head(features)
+        kept = dropout(self.spec.seed, self.step, len(features)).to(features.device)
+        logits = self.head.train()(features, kept)
+        self.head.eval()
+        return logits
+
     def losses(self) -> list[float]:
-        """The loss of each step so far.
+        """The loss of each step so far, as it was minimised.
 
         Raises:
             MetricError: one of them is not finite.
@@ -154,3 +174,9 @@ class Learner:
                 saved["state"].setdefault(int(index), {})[moment] = value
         self.optimizer.load_state_dict(saved)
         self._losses, self._unread = tensors["losses"].tolist(), []
+
+
+def _drawn(spec: HeadSpec, in_channels: int, generator: torch.Generator) -> Head:
+    if spec.auxiliary is None:
+        return SegmentationHead(in_channels, spec.num_classes, generator=generator)
+    return AuxiliaryHead(spec.auxiliary, in_channels, spec.num_classes, generator=generator)

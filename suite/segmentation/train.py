@@ -1,7 +1,8 @@
 """Train any number of segmentation heads over one frozen pass.
 
 Source: paper, section 4 and appendix; official code, segmentation/configs_local: AdamW, poly decay, linear warm-up.
-Deviates: the official auxiliary head shares nothing that is trained with the main one, so it is left out.
+The official auxiliary head shares nothing that is trained with the decode head, so it is a head of the bank like any
+other, there only where it is asked for.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from pathlib import Path
 import torch
 
 from suite.errors import RequestError
-from suite.probes.segmentation import SegmentationHead
-from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.bank import Head, HeadSpec, Learner, Schedule
 from suite.segmentation.batch import Batch
 from suite.segmentation.checkpoint import Checkpoints
 from suite.segmentation.encode import Encode
 
 OnLog = Callable[[int, Mapping[str, float]], None]
-OnEvaluate = Callable[[int, Mapping[str, SegmentationHead]], None]
+OnEvaluate = Callable[[int, Mapping[str, Head]], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TrainedBank:
         losses: by name, of each step.
     """
 
-    heads: Mapping[str, SegmentationHead]
+    heads: Mapping[str, Head]
     losses: Mapping[str, list[float]]
 
 
