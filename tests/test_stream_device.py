@@ -139,6 +139,17 @@ def test_the_fastest_way_within_the_bounds_is_chosen(images: list[Path], monkeyp
     assert choose_decoder(images, SIZE, "cpu")[0] == "fast"
 
 
+def test_threads_work_on_the_device_that_the_process_has_chosen(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that leases the second GPU says so in its main thread; others would begin on the first."""
+    with fake_gpu(monkeypatch) as calls:
+        stream = ImageStream(images, SIZE, augment=True, decoder="device", device="cuda", workers=1)
+        list(stream.batches(0, [np.arange(9)]))
+    assert calls == ["cuda:1", "wait", "keep"]
+    assert str(stream.device) == "cuda:1"
+
+
 def test_work_ahead_keeps_its_order_and_raises_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
 
@@ -177,6 +188,10 @@ def test_what_a_gpu_still_reads_is_not_overwritten(images: list[Path]) -> None:
     assert torch.equal(torch.cat(sums), expected.repeat(3))
 
 
+def is_gpu(to: object) -> bool:
+    return isinstance(to, torch.device) and to.type == "cuda"
+
+
 @contextmanager
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Streams that only note what is asked of them, and tensors that stay on the CPU; returns the notes."""
@@ -199,11 +214,9 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         patch.setattr(torch.cuda, "stream", current)
         patch.setattr(torch.cuda, "current_stream", lambda device=None: Stream())
         patch.setattr(torch.Tensor, "record_stream", lambda *_: calls.append("keep"))
-        patch.setattr(
-            torch.Tensor,
-            "to",
-            lambda self, *to, **how: here(self, *(cpu if d == torch.device("cuda") else d for d in to), **how),
-        )
+        patch.setattr(torch.cuda, "current_device", lambda: 1)
+        patch.setattr(torch.cuda, "set_device", lambda device: calls.append(str(device)))
+        patch.setattr(torch.Tensor, "to", lambda self, to, **how: here(self, cpu if is_gpu(to) else to, **how))
         patch.setattr(torch, "empty", lambda *shape, **how: empty(*shape, **how | {"pin_memory": False}))
         decode = module.decode_jpegs
         patch.setattr(module, "decode_jpegs", lambda data, device: decode(data, cpu))

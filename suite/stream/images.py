@@ -72,6 +72,8 @@ class ImageStream:
             raise RequestError(f"image stream: expected at least 1 worker, got {workers}")
         self.paths, self.size, self.augment, self.seed = paths, size, augment, seed
         self.device = torch.device(device)
+        if self.device == torch.device("cuda"):  # "the current one", which is another in another thread
+            self.device = torch.device("cuda", torch.cuda.current_device())
         self._draw = DECODERS.get(decoder)
         self._decoder = DeviceDecoder(self.device)
         self.decoded: Counter[str] = self._decoder.decoded
@@ -93,7 +95,8 @@ class ImageStream:
         Raises:
             DatasetError: an image cannot be read.
         """
-        pool, ahead = ThreadPoolExecutor(self.workers), Ahead(self.device)
+        start = partial(torch.cuda.set_device, self.device) if self.device.type == "cuda" else None
+        pool, ahead = ThreadPoolExecutor(self.workers, initializer=start), Ahead(self.device)
         waiting: deque[tuple[Indices, Callable[[], Tensor]]] = deque()
         try:
             for batch in order:
