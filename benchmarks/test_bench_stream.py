@@ -7,6 +7,14 @@
 `ImageStream` with as many threads, then the same normalisation to float of every batch. Both in turns in one process
 tree, the same batches of 256; wall time and CPU seconds of the process and its workers. `STREAM_IMAGES=500` for a
 shorter look. Results go to `results/stream_<date>.json`.
+
+On a GPU also from JPEG to tokens: `TokenStream` with a ViT-B/16 in bfloat16, end to end from files that the system
+holds in memory, by each decoder, for JPEGs with full colour (4:4:4, nvJPEG's) and with reduced colour (4:2:0, the
+CPU's). Beside it the encoder alone, on pixels that are there already, and the largest product of bfloat16 matrices;
+shares of that count two operations for each multiply-accumulate of the blocks (`Shape.flops`). Results go to
+`results/stream_gpu_<date>.json`. Threads and device start anew with each epoch, so use `STREAM_IMAGES=50000` there
+(4.5 GB). `STREAM_DEVICE=cpu STREAM_IMAGES=16` runs that with a small encoder and records nothing: it shows only that
+the code works.
 """
 
 from __future__ import annotations
@@ -27,13 +35,18 @@ import torchvision
 from PIL import Image
 from torchvision import transforms as T
 
+from suite.encoders import BASE, MINI
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.plan.calibrate import timed
+from suite.plan.shapes import Shape, build
 from suite.stream.images import ImageStream
 from suite.stream.parity import parity
+from suite.stream.tokens import TokenStream, token_encoder
 
 RESULTS = Path(__file__).parent / "results"
 COUNT, BATCH, SIZE, ROUNDS = int(os.environ.get("STREAM_IMAGES", "5000")), 256, 224, 2
 WORKERS = len(os.sched_getaffinity(0))
+DEVICE = os.environ.get("STREAM_DEVICE", "cuda")
 DISTINCT = 200
 """Images drawn; the others are copies under other names, which costs a decoder the same."""
 
@@ -47,17 +60,20 @@ def jpeg(seed: int) -> Image.Image:
     return Image.fromarray(total.clip(0, 255).astype(np.uint8))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("jpegs")
+def write(root: Path, **options: object) -> Path:
     for n in range(COUNT):
         path = root / f"n{n % 10:08}" / f"{n}.JPEG"
         path.parent.mkdir(exist_ok=True)
         if n < DISTINCT:
-            jpeg(n).save(path, quality=90)
+            jpeg(n).save(path, quality=90, **options)
         else:
             path.write_bytes((root / f"n{n % DISTINCT % 10:08}" / f"{n % DISTINCT}.JPEG").read_bytes())
     return root
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("jpegs"))
 
 
 def plain(root: Path) -> int:
@@ -77,7 +93,7 @@ def ours(root: Path) -> int:
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
     seen = 0
     for _, pixels in stream.batches(0, np.array_split(np.random.default_rng(0).permutation(COUNT), -(-COUNT // BATCH))):
-        images = torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(std)
+        images = pixels.float().div_(255).sub_(mean).div_(std)
         seen += len(images)
     return seen
 
@@ -103,10 +119,74 @@ def test_stream(benchmark, folder):
     result |= {f"times_faster_{k}": round(spent["plain"][k] / spent["ours"][k], 2) for k in ("wall", "cpu")}
     result |= {"parity_max_levels": bounds.max_levels, "parity_mean_levels": round(bounds.mean_levels, 4)}
     benchmark.extra_info.update(result)
-    record(result)
+    record("stream", "test_bench_stream.py --benchmark-enable", result)
     assert bounds.passes
     assert result["times_faster_cpu"] >= 1.5
     assert result["times_faster_wall"] >= 1.5
+
+
+@pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="no GPU")
+def test_tokens_from_jpegs(benchmark, folder, tmp_path_factory):
+    folders = {"full_colour": write(tmp_path_factory.mktemp("full"), subsampling=0), "reduced_colour": folder}
+    result = benchmark.pedantic(lambda: from_jpegs_to_tokens(folders), rounds=1, iterations=1)
+    benchmark.extra_info.update(result)
+    if DEVICE == "cuda":
+        record("stream_gpu", "test_bench_stream.py -k tokens --benchmark-enable", result)
+
+
+def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
+    shape, batch = (Shape("vit", BASE), 256) if DEVICE == "cuda" else (Shape("vit", MINI), 8)
+    encoder, side = build(shape, DEVICE), shape.architecture.image_size
+    encode = token_encoder(encoder, pass_size=batch, autocast=torch.bfloat16)
+    peak, alone = matmul_flops(), encoder_images_per_second(encode, batch, side)
+    work = shape.flops(side)
+    result: dict[str, object] = {
+        "bf16_matmul_tflops": round(peak / 1e12, 1),
+        "encoder_alone_images_per_second": round(alone),
+        "encoder_alone_share_of_peak": round(alone * work / peak, 3),
+    }
+    for colour, root in folders.items():
+        paths = sorted(root.rglob("*.JPEG"))
+        for decoder in ("device", "fast"):
+            images = ImageStream(paths, side, augment=True, decoder=decoder, device=DEVICE)
+            rate = tokens_per_second(TokenStream(images, {"a": encode}, pass_size=batch))
+            found = parity(paths[:: max(1, COUNT // 200)], side, decoder=decoder, device=DEVICE)
+            result |= {
+                f"{colour}_{decoder}_images_per_second": round(rate),
+                f"{colour}_{decoder}_share_of_encoder_alone": round(rate / alone, 3),
+                f"{colour}_{decoder}_share_of_peak": round(rate * work / peak, 3),
+                f"{colour}_{decoder}_decoded_by": dict(images.decoded),
+                f"{colour}_{decoder}_parity": str(found),
+            }
+    return result
+
+
+def tokens_per_second(stream: TokenStream) -> float:
+    """Images a second; the first epoch warms up."""
+    chunks = torch.arange(len(stream)).split(4 * stream.pass_size)
+
+    def epoch(number: int) -> None:
+        assert sum(len(by_encoder["a"]) for by_encoder in stream.tokens(number, chunks)) == len(stream)
+
+    epoch(0)
+    seconds = timed(lambda: [epoch(1 + number) for number in range(ROUNDS)], share_s=0.0, device=DEVICE)
+    return ROUNDS * len(stream) / seconds
+
+
+def encoder_images_per_second(encode, batch: int, side: int) -> float:
+    pixels = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, device=DEVICE)
+    passes = 20 if DEVICE == "cuda" else 1
+    seconds = timed(lambda: [encode(pixels, np.arange(batch)) for _ in range(passes)], share_s=20.0, device=DEVICE)
+    return passes * batch / seconds
+
+
+def matmul_flops() -> float:
+    """Operations a second of the best of three large products, two for each multiply-accumulate."""
+    found = []
+    for n in (4096, 8192, 16384) if DEVICE == "cuda" else (256,):
+        a, b = (torch.randn(n, n, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+        found.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=DEVICE))
+    return max(found)
 
 
 def processor() -> str:
@@ -115,16 +195,17 @@ def processor() -> str:
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
-def record(result: dict[str, float]) -> None:
+def record(name: str, command: str, result: dict[str, object]) -> None:
     now = datetime.now(UTC)
     versions = {m.__name__: m.__version__ for m in (torch, torchvision, PIL)} | {"python": platform.python_version()}
+    gpu = f"{torch.cuda.get_device_name()}, " if name == "stream_gpu" else ""
     content = {
         "date": now.isoformat(timespec="seconds"),
-        "command": "python -m pytest benchmarks/test_bench_stream.py --benchmark-enable",
-        "device": f"{processor()}, {os.cpu_count()} cores, {WORKERS} workers",
+        "command": f"python -m pytest benchmarks/{command}",
+        "device": f"{gpu}{processor()}, {os.cpu_count()} cores, {WORKERS} workers",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": versions,
         "problem": {"images": COUNT, "size_px": "469x387", "quality": 90, "batch": BATCH, "rounds": ROUNDS},
         "result": result,
     }
-    (RESULTS / f"stream_{now:%Y-%m-%d}.json").write_text(json.dumps(content, indent=2) + "\n")
+    (RESULTS / f"{name}_{now:%Y-%m-%d}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -11,10 +11,10 @@ from PIL import Image
 
 from suite.datasets.pixels import imagenet_eval
 from suite.errors import DatasetError, RequestError
-from suite.stream import parity as parity_module
 from suite.stream.augment import evaluation_region, training_region
-from suite.stream.decode import exact, fast, is_colour_jpeg
+from suite.stream.decode import DECODERS, exact, fast
 from suite.stream.images import ImageStream
+from suite.stream.jpeg import read_frame
 from suite.stream.parity import MAX_LEVELS, Parity, choose_decoder, parity
 from tests.lookalikes import noise, save, truncate
 
@@ -134,7 +134,7 @@ def test_a_fast_way_that_drifts_is_not_used(images: list[Path], monkeypatch: pyt
     def shifted(path: Path, region_of) -> np.ndarray:
         return np.roll(fast(path, region_of), 1, axis=1)
 
-    monkeypatch.setattr(parity_module, "fast", shifted)
+    monkeypatch.setitem(DECODERS, "fast", shifted)
     decoder, found = choose_decoder(images, SIZE)
     assert decoder == "exact"
     assert found.max_levels > MAX_LEVELS
@@ -153,7 +153,8 @@ def test_a_fast_way_that_drifts_is_not_used(images: list[Path], monkeypatch: pyt
 )
 def test_content_decides_who_decodes(tmp_path: Path, name: str, mode: str, file_format: str, is_plain: bool) -> None:
     path = save(tmp_path / name, smooth(50, 70), mode, file_format)
-    assert is_colour_jpeg(np.fromfile(path, np.uint8)) == is_plain
+    frame = read_frame(np.fromfile(path, np.uint8))
+    assert (frame is not None and frame.colour) == is_plain
     region_of = lambda w, h: evaluation_region(w, h, SIZE)  # noqa: E731
     difference = np.abs(fast(path, region_of).astype(int) - exact(path, region_of))
     assert difference.max() <= (MAX_LEVELS if is_plain else 0)
@@ -199,8 +200,16 @@ def test_wrong_requests_are_refused(images: list[Path]) -> None:
         parity([], SIZE)
 
 
-def test_white_noise_is_beyond_the_bounds_and_goes_the_exact_way(tmp_path: Path) -> None:
-    """What no photograph is: every value differs from its neighbours by more than the filters' rounding hides."""
-    decoder, found = choose_decoder([save(tmp_path / "noise.JPEG", noise(80, 120))], SIZE)
-    assert decoder == "exact"
-    assert found.max_levels < 8
+@pytest.mark.parametrize(("height", "width"), [(80, 120), (120, 60), (300, 50)])
+def test_even_white_noise_goes_the_fast_way(tmp_path: Path, height: int, width: int) -> None:
+    """Upright images too, which PIL resizes from top to bottom first: the other order is off by 10 levels."""
+    decoder, found = choose_decoder([save(tmp_path / "noise.JPEG", noise(height, width))], SIZE)
+    assert decoder == "fast"
+    assert found.max_levels <= 1
+
+
+def test_an_empty_share_of_a_batch_has_no_pixels(images: list[Path]) -> None:
+    for decoder in ("exact", "fast", "device"):
+        stream = ImageStream(images, SIZE, augment=True, decoder=decoder)
+        [(_, pixels)] = stream.batches(0, [np.arange(0)])
+        assert pixels.shape == (0, 3, SIZE, SIZE)

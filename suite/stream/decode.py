@@ -1,4 +1,4 @@
-"""From a file's bytes to the square that an encoder sees: exactly as PIL does it, or faster and nearly so.
+"""From a file's bytes to the square that an encoder sees, on the CPU: exactly as PIL does it, or faster and nearly so.
 
 Both ways agree on what is decoded (one libjpeg, a whole JPEG, no scaled decoding: that would change pixels by more
 than `parity` admits) and differ in the resize: PIL's bicubic filter, or PyTorch's vectorised copy of it on bytes.
@@ -15,19 +15,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from torchvision.io import ImageReadMode  # type: ignore[import-untyped]  # also makes the operator used below known
 
 from suite.datasets.files import damaged
 from suite.datasets.pixels import read_rgb
 from suite.stream.augment import Region
+from suite.stream.jpeg import read_frame
 
 Pixels = NDArray[np.uint8]
 RegionOf = Callable[[int, int], Region]
 """(width, height) of an image -> what to take of it."""
-Decoder = Literal["exact", "fast"]
-
-_STANDALONE = {0x01, *range(0xD0, 0xD8)}
-_NOT_FRAMES = {0xC4, 0xC8, 0xCC}
+Decoder = Literal["exact", "fast", "device"]
+"""`exact` and `fast` are functions here; `device` is `suite.stream.device`, which takes batches."""
 
 
 def exact(path: Path, region_of: RegionOf) -> Pixels:
@@ -57,47 +57,45 @@ def fast(path: Path, region_of: RegionOf) -> Pixels:
     Raises:
         DatasetError: missing, truncated, or not an image.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise damaged(path, error) from error
-    if not is_colour_jpeg(data):
+    whole = libjpeg(read_bytes(path))
+    if whole is None:
         return exact(path, region_of)
-    try:
-        # the operator itself: its wrapper of torchvision 0.29 warns at every image that it will move to TorchCodec
-        image = torch.ops.image.decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB.value).permute(1, 2, 0).numpy()
-    except RuntimeError:
-        return exact(path, region_of)
+    image = whole.permute(1, 2, 0).numpy()
     region = region_of(image.shape[1], image.shape[0])
     left, top, right, bottom = region.box
     # numpy copies: torch would start threads of its own within a worker's
     box = torch.from_numpy(np.ascontiguousarray(image[top:bottom, left:right])).permute(2, 0, 1)[None]
+    if region.down_first:
+        box = F.interpolate(box, (region.resized[1], box.shape[3]), mode="bicubic", antialias=True)
     resized = F.interpolate(box, region.resized[::-1], mode="bicubic", antialias=True)[0]
     return _finish(resized.permute(1, 2, 0).numpy(), region)
 
 
-DECODERS: dict[Decoder, Callable[[Path, RegionOf], Pixels]] = {"exact": exact, "fast": fast}
+DECODERS: dict[str, Callable[[Path, RegionOf], Pixels]] = {"exact": exact, "fast": fast}
 
 
-def is_colour_jpeg(data: NDArray[np.uint8]) -> bool:
-    """Whether bytes are a JPEG whose frame has three components; a file's name says nothing.
+def read_bytes(path: Path) -> Pixels:
+    """(n,) bytes of a file.
 
-    Reads the segments up to the frame header (ITU T.81, B.1.1).
+    Raises:
+        DatasetError: it cannot be read.
     """
-    if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
-        return False
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = int(data[at + 1])
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker in _STANDALONE:
-            at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
-            return bool(data[at + 4] == 8 and data[at + 9] == 3)
-        else:
-            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
-    return False
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
+def libjpeg(data: Pixels) -> Tensor | None:
+    """(3, h, w) of a JPEG of three colours; None for all that is to be left to PIL."""
+    frame = read_frame(data)
+    if frame is None or not frame.colour:
+        return None
+    try:
+        # the operator itself: its wrapper of torchvision 0.29 warns at every image that it will move to TorchCodec
+        return torch.ops.image.decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB.value)
+    except RuntimeError:
+        return None
 
 
 def _finish(resized: NDArray[Any], region: Region) -> Pixels:

@@ -1,20 +1,27 @@
-"""Augmented images in batches, decoded ahead by threads: decoders and resizing leave Python's lock alone."""
+"""Augmented images in batches, made ahead: read and decoded by threads, finished on the device beside the encoder.
+
+Decoders and resizing leave Python's lock alone.
+"""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from suite.errors import RequestError, unknown
+from suite.stream.ahead import Ahead
 from suite.stream.augment import Region, evaluation_region, training_region
-from suite.stream.decode import DECODERS, Decoder, Pixels
+from suite.stream.decode import DECODERS, Decoder
+from suite.stream.device import Decoded, DeviceDecoder, Encoded
 
 _PIECE = 8
 """Images a thread takes at a time."""
@@ -25,7 +32,11 @@ Indices = NDArray[np.int64]
 
 
 class ImageStream:
-    """N images, from which any may be asked for, at any epoch; the same pixels come every time."""
+    """N images, from which any may be asked for, at any epoch; the same pixels come every time.
+
+    Attributes:
+        decoded: with the decoder `device`, how many images were decoded so far by `device`, `libjpeg` and `PIL`.
+    """
 
     def __init__(
         self,
@@ -36,6 +47,7 @@ class ImageStream:
         seed: int = 0,
         decoder: Decoder = "fast",
         workers: int | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         """Say what is wanted; nothing is read yet.
 
@@ -44,26 +56,32 @@ class ImageStream:
             size: S, side of the squares, pixels.
             augment: random-resized crop and mirror image; False for the centre crop of evaluation.
             seed: of the augmentation.
-            decoder: `fast` only where `suite.stream.parity` allows it.
+            decoder: `fast` or `device` only where `suite.stream.parity` allows it.
             workers: threads; None for one per core that this process may use. The pixels do not depend on it.
+            device: where the pixels are wanted.
 
         Raises:
             RequestError: no images, no such decoder, or no worker.
         """
         if not paths:
             raise RequestError("image stream: expected at least one image, got none")
-        if decoder not in DECODERS:
-            raise unknown("decoder", decoder, tuple(DECODERS))
+        if decoder not in (*DECODERS, "device"):
+            raise unknown("decoder", decoder, (*DECODERS, "device"))
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         if self.workers < 1:
             raise RequestError(f"image stream: expected at least 1 worker, got {workers}")
         self.paths, self.size, self.augment, self.seed = paths, size, augment, seed
-        self._draw = DECODERS[decoder]
+        self.device = torch.device(device)
+        if self.device == torch.device("cuda"):  # "the current one", which is another in another thread
+            self.device = torch.device("cuda", torch.cuda.current_device())
+        self._draw = DECODERS.get(decoder)
+        self._decoder = DeviceDecoder(self.device)
+        self.decoded: Counter[str] = self._decoder.decoded
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def batches(self, epoch: int, order: Iterable[Indices]) -> Iterator[tuple[Indices, Pixels]]:
+    def batches(self, epoch: int, order: Iterable[Indices]) -> Iterator[tuple[Indices, Tensor]]:
         """Decode and augment, some batches ahead of whoever asks.
 
         Args:
@@ -71,43 +89,56 @@ class ImageStream:
             order: the images of each batch.
 
         Yields:
-            (B,) indices as given, and (B, 3, S, S) pixels: planes, on which PyTorch computes several times faster.
+            (B,) indices as given, and (B, 3, S, S) uint8 on the device: planes, on which PyTorch computes several
+            times faster.
 
         Raises:
             DatasetError: an image cannot be read.
         """
-        pool = ThreadPoolExecutor(self.workers)
-        waiting: deque[tuple[Indices, Pixels, list[Future[None]]]] = deque()
+        start = partial(torch.cuda.set_device, self.device) if self.device.type == "cuda" else None
+        pool, ahead = ThreadPoolExecutor(self.workers, initializer=start), Ahead(self.device)
+        waiting: deque[tuple[Indices, Callable[[], Tensor]]] = deque()
         try:
-            for indices in order:
-                waiting.append(self._submit(pool, epoch, indices))
-                while sum(len(batch) for batch, _, _ in waiting) - len(waiting[0][0]) >= _AHEAD:
-                    yield _finished(waiting.popleft())
+            for batch in order:
+                waiting.append((batch, ahead.submit(self._begin(pool, epoch, batch))))
+                while sum(len(indices) for indices, _ in waiting) - len(waiting[0][0]) >= _AHEAD:
+                    indices, pixels = waiting.popleft()
+                    yield indices, pixels()
             while waiting:
-                yield _finished(waiting.popleft())
+                indices, pixels = waiting.popleft()
+                yield indices, pixels()
         finally:
             pool.shutdown(cancel_futures=True)
+            ahead.close()
 
-    def _submit(
-        self, pool: ThreadPoolExecutor, epoch: int, indices: Indices
-    ) -> tuple[Indices, Pixels, list[Future[None]]]:
-        pixels = np.empty((len(indices), 3, self.size, self.size), np.uint8)
-        pieces = range(0, len(indices), _PIECE)
-        return indices, pixels, [pool.submit(self._fill, epoch, indices, pixels, start) for start in pieces]
+    def _begin(self, pool: ThreadPoolExecutor, epoch: int, indices: Indices) -> Callable[[], Tensor]:
+        """Set the threads to work on a batch; what is returned waits for them, and does the rest."""
+        if not len(indices):  # a process's share of a small batch
+            return lambda: torch.empty(0, 3, self.size, self.size, dtype=torch.uint8, device=self.device)
+        pieces = [indices[start : start + _PIECE] for start in range(0, len(indices), _PIECE)]
+        if self._draw is None:
+            loaded = [pool.submit(self._load, epoch, piece) for piece in pieces]
+            return lambda: self._decoder.pixels([image for piece in loaded for image in piece.result()])
+        locked = self.device.type == "cuda"  # page-locked memory is copied while the device computes
+        pixels = torch.empty(len(indices), 3, self.size, self.size, dtype=torch.uint8, pin_memory=locked)
+        filled = [pool.submit(self._fill, epoch, *work) for work in zip(pieces, pixels.split(_PIECE), strict=True)]
 
-    def _fill(self, epoch: int, indices: Indices, pixels: Pixels, start: int) -> None:
-        for row in range(start, min(start + _PIECE, len(indices))):
-            index = int(indices[row])
-            pixels[row] = self._draw(self.paths[index], partial(self._region, epoch, index)).transpose(2, 0, 1)
+        def finish() -> Tensor:
+            for piece in filled:
+                piece.result()
+            return pixels.to(self.device, non_blocking=True)
+
+        return finish
+
+    def _load(self, epoch: int, indices: Indices) -> list[Encoded | Decoded]:
+        return [self._decoder.load(self.paths[i], partial(self._region, epoch, i)) for i in indices.tolist()]
+
+    def _fill(self, epoch: int, indices: Indices, pixels: Tensor) -> None:
+        assert self._draw is not None
+        for row, i in zip(pixels.numpy(), indices.tolist(), strict=True):
+            row[:] = self._draw(self.paths[i], partial(self._region, epoch, i)).transpose(2, 0, 1)
 
     def _region(self, epoch: int, index: int, width: int, height: int) -> Region:
         if self.augment:
             return training_region(width, height, self.size, seed=self.seed, epoch=epoch, index=index)
         return evaluation_region(width, height, self.size)
-
-
-def _finished(batch: tuple[Indices, Pixels, list[Future[None]]]) -> tuple[Indices, Pixels]:
-    indices, pixels, pieces = batch
-    for piece in pieces:
-        piece.result()
-    return indices, pixels

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from suite.encoders import Encoder
 from suite.features import permute_patches
-from suite.stream.decode import Pixels
 from suite.stream.images import ImageStream, Indices
 
-Encode = Callable[[Pixels, Indices], Tensor]
-"""(B, 3, S, S) pixels and (B,) indices of their images -> (B, 1 + n, D) tokens, the class token first."""
+Encode = Callable[[Tensor, Indices], Tensor]
+"""(B, 3, S, S) uint8 pixels and (B,) indices of their images -> (B, 1 + n, D) tokens, the class token first."""
 
 
 def token_encoder(
@@ -32,10 +32,9 @@ def token_encoder(
     device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
 
-    def encode(pixels: Pixels, indices: Indices) -> Tensor:
-        short = pass_size - len(pixels)
-        filled = np.concatenate([pixels, np.zeros((short, *pixels.shape[1:]), np.uint8)]) if short > 0 else pixels
-        images = torch.from_numpy(filled).to(device, non_blocking=True).float().div_(255)
+    def encode(pixels: Tensor, indices: Indices) -> Tensor:
+        short = max(0, pass_size - len(pixels))
+        images = F.pad(pixels.to(device, non_blocking=True), (0,) * 7 + (short,)).float().div_(255)
         if permute:
             images = permute_patches(images, encoder.patch_size, seeds=np.resize(indices, len(images)))
         with torch.autocast(device.type, autocast, enabled=autocast is not None):

@@ -1,0 +1,83 @@
+"""What the header of a JPEG says, without decoding it; a file's name says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STANDALONE = {0x01, *range(0xD0, 0xD8)}
+_NOT_FRAMES = {0xC4, 0xC8, 0xCC}
+_BASELINE = 0xC0
+_ADOBE = 0xEE
+_END = 0xD9
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame header of a JPEG (ITU T.81, B.2.2), and what else decides who may decode it.
+
+    Attributes:
+        baseline: sequential, 8 bits, Huffman: what a hardware decoder takes.
+        bits: of a sample.
+        sampling: (horizontal, vertical) sampling factors of each component.
+        luma_first: its three components are Y, Cb and Cr; False where its markers say RGB.
+        ended: the file closes with the end-of-image marker.
+    """
+
+    baseline: bool
+    bits: int
+    sampling: tuple[tuple[int, int], ...]
+    luma_first: bool
+    ended: bool
+
+    @property
+    def colour(self) -> bool:
+        """Three components of 8 bits."""
+        return self.bits == 8 and len(self.sampling) == 3
+
+    @property
+    def same_everywhere(self) -> bool:
+        """Whether decoders agree on it to a level or two, and none fills up what is missing.
+
+        Not so with reduced colour (4:2:0): libjpeg interpolates it, and nvJPEG with torchvision's flags is reported to
+        repeat it (docs/imagenet.md; code of torchvision, csrc/io/image/cuda/decode_jpegs_cuda.cpp).
+        """
+        return self.baseline and self.colour and len(set(self.sampling)) == 1 and self.luma_first and self.ended
+
+
+def read_frame(data: NDArray[np.uint8]) -> Frame | None:
+    """The frame header of a file's bytes; None where they are no JPEG."""
+    luma_first = True
+    for marker, start, body in _segments(data):
+        if marker == _ADOBE and len(body) >= 12 and bytes(body[:5]) == b"Adobe":
+            luma_first &= body[11] != 0
+        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and len(body) >= 6:
+            rows = body[6 : 6 + 3 * body[5]].reshape(-1, 3) if len(body) >= 6 + 3 * body[5] else body[:0].reshape(0, 3)
+            return Frame(
+                baseline=marker == _BASELINE,
+                bits=int(body[0]),
+                sampling=tuple((int(factors) >> 4, int(factors) & 15) for factors in rows[:, 1]),
+                luma_first=luma_first and bytes(rows[:, 0]) != b"RGB",
+                ended=start < len(data) - 2 and bytes(data[-2:]) == bytes((0xFF, _END)),
+            )
+    return None
+
+
+def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
+    if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
+        return
+    at = 2
+    while at + 3 < len(data) and data[at] == 0xFF:
+        marker = int(data[at + 1])
+        if marker == 0xFF:  # padding
+            at += 1
+        elif marker in _STANDALONE:
+            at += 2
+        else:
+            length = int(data[at + 2]) << 8 | int(data[at + 3])
+            yield marker, at, data[at + 4 : at + 2 + length]
+            at += 2 + length
