@@ -11,7 +11,8 @@ OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
        $(if $(DATASET),--dataset $(DATASET)) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
        $(if $(VARIANT),--variant $(VARIANT)) $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)) \
        $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
-       $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(STRICT),--strict)
+       $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SHARE_STREAM),--share-stream) \
+       $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict)
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -25,6 +26,7 @@ help: ## this list
 	@echo
 	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
 	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
+	@echo "  SHARE_STREAM=1 PROCESSES_PER_PROBE=N (image classification)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 something deviates, 2 something did not run, 3 wrong request"
 

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "segmentation": {
         "errors",
         "checkpoints",
+        "memory",
         "protocol",
         "provenance",
         "results",

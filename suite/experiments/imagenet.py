@@ -31,7 +31,7 @@ _TRAINED: dict[str, Probes] = {}
 def probe_stream(trial: Trial, train: ViewSet, test: ViewSet) -> Outcome:
     """Fit the trial's probes, once per seed, and report their accuracy on the evaluation images."""
     train, test = train.take(trial.request.limit), test.take(trial.request.limit)
-    decoder, found = choose_decoder(files(train), trial.encoder.image_size)
+    decoder, found = choose_decoder(files(train), trial.encoder.image_size, trial.request.device)
     outcome = measure(trial, train, test, lambda seed: fit(trial, train, test, seed=seed, decoder=decoder))
     protocol = trial.choice("imagenet-protocol")
     outcome.summaries |= {"imagenet_protocol": protocol, "decoder": f"{decoder}; against PIL: {found}"}
@@ -100,7 +100,14 @@ def _stream(
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
     size, pass_size = trials[0].encoder.image_size, trials[0].pass_size
-    images = ImageStream(files(views), size, augment=seed is not None, seed=seed or 0, decoder=decoder)
+    images = ImageStream(
+        files(views),
+        size,
+        augment=seed is not None,
+        seed=seed or 0,
+        decoder=decoder,
+        device=trials[0].request.device,
+    )
     return TokenStream(images, {t.spec: _encode(t) for t in trials}, pass_size=pass_size, views=views_kept)
 
 

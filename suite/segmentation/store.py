@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,6 +22,7 @@ from suite.datasets.files import damaged
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
+from suite.memory import available_bytes
 
 SHARE = 0.5
 """Of the free memory, what decoded images may take."""
@@ -125,7 +125,7 @@ class ImageStore:
         with ThreadPoolExecutor() as pool:
             self.sizes = np.array(list(pool.map(self._size, range(len(sets[0])))), dtype=np.int64)
         self._starts = np.concatenate([[0], np.cumsum(self.sizes.prod(axis=1))])
-        self._budget = int(SHARE * psutil.virtual_memory().available) if budget is None else budget
+        self._budget = int(SHARE * available_bytes()) if budget is None else budget
         self.place = place or self._nearest_place()
         self._kept: OrderedDict[int, _Image] = OrderedDict()
         self._all = None if self.place == "disk" else self._decode_all()
