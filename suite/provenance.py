@@ -11,7 +11,7 @@ SHARED = ("features.py", "encoders", "datasets", "metrics", "experiments/trial.p
 
 _RETRIEVING = ("probes/retrieval.py", "experiments/retrieval.py")
 _PROBING = (
-    *(f"probes/{name}.py" for name in ("linear", "normed", "attentive", "fit", "learner", "bank", "sources")),
+    *(f"probes/{name}.py" for name in ("linear", "normed", "attentive", "predict", "learner", "bank", "sources")),
     "checkpoints.py",
     "distributed.py",
     "experiments/probing.py",

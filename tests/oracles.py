@@ -91,9 +91,11 @@ def sgd_linear(
     batches: Sequence[tuple[Sequence[int], float]],
     *,
     momentum: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[float]]:
-    """Softmax regression by hand: (indices, lr) a step; returns weight, bias and the losses."""
-    velocity_w, velocity_b, losses = np.zeros_like(weight), np.zeros_like(bias), []
+    velocity: tuple[NDArray[np.float64], ...] = (),
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[float], tuple[NDArray[np.float64], ...]]:
+    """Softmax regression by hand: (indices, lr) a step; returns weight, bias, the losses and the velocities."""
+    velocity_w, velocity_b = velocity or (np.zeros_like(weight), np.zeros_like(bias))
+    losses = []
     for indices, lr in batches:
         x, y = inputs[list(indices)], labels[list(indices)]
         logits = x @ weight.T + bias
@@ -104,4 +106,4 @@ def sgd_linear(
         velocity_w = momentum * velocity_w + p.T @ x / len(y)
         velocity_b = momentum * velocity_b + p.mean(0)
         weight, bias = weight - lr * velocity_w, bias - lr * velocity_b
-    return weight, bias, losses
+    return weight, bias, losses, (velocity_w, velocity_b)

@@ -86,10 +86,10 @@ def test_encoders_on_one_stream_learn_as_alone(
     data: Path, alone: Probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    from suite.stream.images import ImageStream
+    from suite.stream.tokens import TokenStream
 
-    batches = ImageStream.batches
-    monkeypatch.setattr(ImageStream, "batches", lambda self, *given: read.append(self) or batches(self, *given))
+    encoded = TokenStream._encoded
+    monkeypatch.setattr(TokenStream, "_encoded", lambda self, *given: read.append(self) or encoded(self, *given))
     assert_same(ran(data, tmp_path, "--share-stream"), alone)
     assert len(read) == EPOCHS + 1, "every epoch, and the evaluation images, once for both encoders"
 

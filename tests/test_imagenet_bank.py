@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from suite.errors import MetricError, RequestError
 from suite.probes import learner as learner_module
 from suite.probes.bank import epoch_order
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from tests import oracles
 from tests.probe_bank import EPOCHS, LABELS, SPECS, VIEWS, C, D, N, Tokens, assert_same, judge, train, weights
 
 LINEAR, ATTENTIVE, LARS = SPECS
@@ -48,6 +50,25 @@ def test_each_probe_of_a_bank_ends_as_in_a_plain_loop(spec: ProbeSpec, affine: d
     assert probe.losses() == pytest.approx(losses, abs=1e-5)
     for name, value in weights(probe).items():
         torch.testing.assert_close(value, expected[name], atol=2e-6, rtol=1e-4)
+
+
+def test_a_linear_probe_is_softmax_regression_by_hand() -> None:
+    """Against NumPy in float64: momentum, a cosine per epoch, the incomplete last batch."""
+    start = LINEAR.head().fc.weight.detach().double().numpy()
+    rates = [LINEAR.lr * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2 for epoch in range(EPOCHS)]
+    weight, bias, losses = start, np.zeros(C), []
+    velocity: tuple = ()
+    for epoch, rate in enumerate(rates):
+        inputs = VIEWS[epoch, :, 0].double().numpy()
+        batches = [(batch.tolist(), rate) for batch in epoch_order(N, 4, epoch).split(LINEAR.batch_size)]
+        weight, bias, more, velocity = oracles.sgd_linear(
+            weight, bias, inputs, LABELS.numpy(), batches, momentum=0.9, velocity=velocity
+        )
+        losses += more
+    probe = train([LINEAR])["linear"]
+    assert probe.losses() == pytest.approx(losses, abs=1e-5)
+    torch.testing.assert_close(weights(probe)["fc.weight"].double(), torch.from_numpy(weight), atol=2e-6, rtol=1e-4)
+    torch.testing.assert_close(weights(probe)["fc.bias"].double(), torch.from_numpy(bias), atol=2e-6, rtol=1e-4)
 
 
 def test_a_probe_does_not_feel_its_neighbours() -> None:

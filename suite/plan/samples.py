@@ -22,7 +22,9 @@ from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.metrics.ranking import average_precisions
 from suite.plan.jobs import Operation
 from suite.plan.shapes import Shape, build
-from suite.probes import AttentiveHead, LinearHead, fit_probes, predict
+from suite.probes import predict
+from suite.probes.learner import Kind, ProbeLearner, ProbeSpec
+from suite.probes.learner import Schedule as ProbeSchedule
 from suite.probes.segmentation import SegmentationHead
 from suite.segmentation.bank import HeadSpec, Learner, Schedule
 from suite.segmentation.crops import CropRecipe, Crops
@@ -107,23 +109,31 @@ def _match(_operation: Operation, _shapes: Mapping[str, Shape], _device: str, _f
     return lambda: matrix @ matrix, 2 * _ITEMS**3
 
 
-def _heads(operation: Operation, device: str) -> tuple[dict[str, torch.nn.Module], Tensor]:
+def _probes(operation: Operation, device: str) -> tuple[list[ProbeLearner], Tensor]:
     width, tokens, classes, heads, batch = operation.sizes
     count = min(batch, max(32, 2 * 10**7 // (width * tokens))) if device == "cpu" else batch
-    probes = {"linear": LinearHead(width, classes), "attentive": AttentiveHead(width, classes, num_heads=heads)}
-    return {name: probe.to(device) for name, probe in probes.items()}, torch.randn(count, tokens, width)
+    kinds: tuple[Kind, ...] = ("linear", "attentive")
+    specs = [
+        ProbeSpec(kind, _NAME, kind, width, classes, 0.01, batch_size=count, schedule=ProbeSchedule(1), num_heads=heads)
+        for kind in kinds
+    ]
+    return [ProbeLearner(spec, device) for spec in specs], torch.randn(count, tokens, width, device=device)
 
 
 def _fit(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
-    probes, tokens = _heads(operation, device)
-    labels = torch.arange(len(tokens)) % operation.sizes[2]
-    rates = dict.fromkeys(probes, 0.01)
-    return lambda: fit_probes(probes, tokens, labels, lr=rates, epochs=1, batch_size=len(tokens)), len(tokens)
+    probes, tokens = _probes(operation, device)
+    labels = torch.arange(len(tokens), device=device) % operation.sizes[2]
+
+    def call() -> None:
+        for probe in probes:
+            probe.take(tokens, labels, epoch=0, position=0, items=len(tokens))
+
+    return call, len(tokens)
 
 
 def _predict(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
-    probes, tokens = _heads(operation, device)
-    return lambda: [predict(probe, tokens) for probe in probes.values()], len(tokens)
+    probes, tokens = _probes(operation, device)
+    return lambda: [predict(probe.head, tokens) for probe in probes], len(tokens)
 
 
 def _crop(operation: Operation, _shapes: Mapping[str, Shape], device: str, folder: Path) -> Sample:

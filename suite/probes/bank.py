@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from suite.checkpoints import read_tensors, write_tensors
 from suite.distributed import ALONE, World
 from suite.errors import RequestError
-from suite.probes.fit import predict
 from suite.probes.learner import ProbeLearner, ProbeSpec
+from suite.probes.predict import predict
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 
