@@ -19,7 +19,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
                $(if $(filter 0,$(READ_ONLY)),--no-read-only)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test lint format bench lock lock-check archive checks clean image image-lint image-test
+.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench lock lock-check archive checks clean image image-lint image-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -89,6 +89,9 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 
 test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
+
+test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: half an hour
+	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/test_paper_scale.py -n 0
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

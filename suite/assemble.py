@@ -83,6 +83,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         plan=against_actual(run, costs),
         figures=figures(results),
         trainings=trainings(results),
+        rates=rates(results),
         protocol=protocol(profile, results, asked["variants"])
         | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
         newcomers=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
@@ -146,6 +147,21 @@ def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
         {"dataset": result.key.dataset, "method": result.key.method, **result.summaries["training"]}
         for result in results
         if "training" in result.summaries
+    ]
+
+
+def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """What probes reach at other learning rates, where they were asked for."""
+    return [
+        {
+            "experiment": r.key.experiment,
+            "dataset": r.key.dataset,
+            "method": r.key.method,
+            "setting": s,
+            "points": points,
+        }
+        for r in results
+        for s, points in r.summaries.get("rates", {}).items()
     ]
 
 

@@ -272,6 +272,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "plan": plan(),
         "figures": figures(folder),
         "trainings": trainings(),
+        "rates": [],
         "protocol": protocol(),
         "started": "2025-11-22T20:31:04+00:00",
         "finished": "2025-11-22T20:34:49+00:00",

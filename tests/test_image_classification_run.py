@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -51,20 +52,21 @@ def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Probes:
     return ran(data, tmp_path_factory.mktemp("alone"))
 
 
-def options(data: Path, folder: Path) -> list[str]:
+def options(data: Path, folder: Path, *more: str) -> list[str]:
     places = {"data": data, "weights": WEIGHTS, "run": folder / "run", "cache": folder / "cache"}
-    asked = ["--profile=paper", "--experiment=image_classification", f"--encoder={','.join(ENCODERS)}", "--device=cpu"]
+    asked = ["--profile=paper", "--experiment=image_classification", "--device=cpu"]
     limit = "--limit=24"  # keeps published values from being held against it
-    return ["reproduce", *asked, limit, *(f"--{name}={value}" for name, value in places.items())]
+    asked += [] if any(option.startswith("--encoder") for option in more) else [f"--encoder={','.join(ENCODERS)}"]
+    return ["reproduce", *asked, limit, *more, *(f"--{name}={value}" for name, value in places.items())]
 
 
-def ran(data: Path, folder: Path, *more: str) -> Probes:
+def ran(data: Path, folder: Path, *more: str, probes: int = 2 * len(ENCODERS)) -> Probes:
     trial.load.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 1)  # sums are rounded by the number of threads
-        assert main([*options(data, folder), "--workers=1", *more]) == 0
+        assert main(options(data, folder, "--workers=1", *more)) == 0
     found = {path.stem: load_file(path) for path in (folder / "cache/probes").glob("*.safetensors")}
-    assert len(found) == 2 * len(ENCODERS)
+    assert len(found) == probes
     return found
 
 
@@ -94,18 +96,28 @@ def test_encoders_on_one_stream_learn_as_alone(
     assert len(read) == EPOCHS + 1, "every epoch, and the evaluation images, once for both encoders"
 
 
+def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Probes, tmp_path: Path) -> None:
+    swept = ran(data, tmp_path, "--encoder=dino", "--variant=probe-rates=swept", probes=2 * 5)
+    stated = {digest: probe for digest, probe in alone.items() if digest in swept}
+    assert len(stated) == 2, "a probe beside others is the one that it is alone"
+    assert_same({digest: swept[digest] for digest in stated}, stated)
+    [linear, attentive] = json.loads((tmp_path / "run/report.json").read_text())["rates"]
+    assert [rate for rate, _ in linear["points"]] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
+    assert [rate for rate, _ in attentive["points"]] == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16])
+    assert "linear probe by learning rate" in (tmp_path / "run/report.html").read_text()
+
+
 def test_processes_that_share_batches_learn_what_one_does(data: Path, alone: Probes, tmp_path: Path) -> None:
     """The first epochs to 1e-6; later ones multiply what rounding leaves, since so few images hardly vary."""
-    found = ran(data, tmp_path, "--processes-per-probe=2")
-    assert found.keys() == alone.keys()
-    away = torch.stack([(found[digest]["losses"] - tensors["losses"]).abs() for digest, tensors in alone.items()])
+    found = ran(data, tmp_path, "--encoder=dino", "--processes-per-probe=2", probes=2)
+    away = torch.stack([(tensors["losses"] - alone[digest]["losses"]).abs() for digest, tensors in found.items()])
     assert away[:, :10].max() <= 1e-6
     assert 0 < away.max() <= 1e-3, "other shares round otherwise; without a difference nothing was shared"
 
 
 def test_terminated_and_asked_again_it_ends_with_the_same_values(data: Path, alone: Probes, tmp_path: Path) -> None:
     """With worker processes, as schedulers find it: the signal reaches the first process only."""
-    command = [sys.executable, "-m", "suite", *options(data, tmp_path), "--workers=2"]
+    command = [sys.executable, "-m", "suite", *options(data, tmp_path, "--workers=2")]
     running = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 240
     while not list((tmp_path / "run").glob("training/*.json")):

@@ -12,6 +12,7 @@ import pytest
 from suite.errors import StorageError
 from suite.report import files, terminal
 from suite.report.junit import cell_properties
+from suite.verdict import NOT_ASKED
 from tests import report_sample
 
 
@@ -97,6 +98,25 @@ def test_the_terminal_says_every_verdict_and_the_sentence(report: dict[str, Any]
     assert "Table 2: not run: linear segmentation comes with its own issue" in text
     assert "Part classification    27 reproduced, 1 deviates, 12 no reference" in text
     assert text.endswith(f"DEVIATES: {report['sentence']}")
+
+
+def test_the_terminal_leaves_out_what_nobody_asked_for(report: dict[str, Any]) -> None:
+    asked = ("part_retrieval", "cub200", "dino")
+    unasked = {"verdict": "not run", "reason": NOT_ASKED, "measured": None}
+    words = ("experiment", "dataset", "method")
+    cells = [c if tuple(c[w] for w in words) == asked else c | unasked for c in report["cells"]]
+    report = report | {"cells": cells}
+    text = terminal.render(report, width=100, colour=False)
+    assert "Table 3: Part retrieval" in text
+    assert "DINO" in text
+    assert not any(word in text for word in ("Table 1", "Table 2", "MAE", "COCO", "Part classification"))
+    assert f"of {len(report['cells'])} cells" in text
+
+
+def test_a_long_name_is_cut_only_where_it_would_push_cells_out(report: dict[str, Any]) -> None:
+    own = {"method": "timm-vit_base_patch16_224"}
+    report = report | {"cells": [c | own if c["method"] == "dino" else c for c in report["cells"]]}
+    assert "timm-vit_base_patch16_224" in terminal.render(report, width=100, colour=False)
 
 
 def test_colour_is_asked_for(report: dict[str, Any]) -> None:

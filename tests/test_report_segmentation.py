@@ -83,3 +83,17 @@ def test_the_page_shows_them(tmp_path: Path) -> None:
     assert 'alt="LIP: truth"' in text
     assert "Line plot, LIP: training loss" in text
     assert "picture missing" not in text
+
+
+def test_the_rates_of_a_probe_are_a_plot_for_each_head() -> None:
+    place = {"experiment": "image_classification", "dataset": "imagenet1k", "method": "dino"}
+    rates = [
+        place | {"setting": setting, "points": [[0.1, 20.0], [0.4, value]]}
+        for setting, value in (("linear", 30.0), ("attentive", 40.0))
+    ]
+    drawn = curves.curves([], [], [*rates, rates[0] | {"method": "mae", "points": [[0.1, 5.0], [0.4, 6.0]]}])
+    assert [c.caption for c in drawn] == [
+        "Image classification, ImageNet-1K: linear probe by learning rate",
+        "Image classification, ImageNet-1K: attentive probe by learning rate",
+    ]
+    assert "DINO 30; MAE 6" in drawn[0].alt

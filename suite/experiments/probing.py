@@ -55,7 +55,7 @@ def measure(trial: Trial, train: ViewSet, test: ViewSet, fit: Callable[[int], Ma
         trial: what is measured.
         train: the training items.
         test: the evaluation items.
-        fit: seed -> by setting, a trained probe that has judged the evaluation items.
+        fit: seed -> by name (`probes_of`), a trained probe that has judged the evaluation items.
     """
     outcome = Outcome(seeded=True)
     outcome.summaries = {
@@ -67,14 +67,24 @@ def measure(trial: Trial, train: ViewSet, test: ViewSet, fit: Callable[[int], Ma
     metric = trial.experiment.metrics[0]
     chosen = "best" if trial.choice("probe-epoch") == "best" else "last"
     correct: dict[str, list[NDArray[np.bool_]]] = {}
+    by_rate: dict[str, dict[float, list[float]]] = {setting: {} for setting in trial.settings}
     for seed in trial.seeds:
-        for setting, probe in fit(seed).items():
+        for learned, probe in fit(seed).items():
             accuracy = [100 * value for _, value in probe.accuracy]
             summary = {"last": accuracy[-1], "best": max(accuracy)}
+            setting, factor = probes_of(trial)[learned]
+            by_rate[setting].setdefault(probe.spec.lr, []).append(summary[chosen])
+            if factor != 1:
+                continue
             name = f"{setting}/{metric}"
             outcome.values.setdefault(name, []).append(summary[chosen])
             correct.setdefault(name, []).append(probe.correct[chosen].numpy())
             outcome.summaries.setdefault(setting, []).append({"seed": seed} | summary)
+    if trial.choice("probe-rates") == "swept":
+        outcome.summaries["rates"] = {
+            setting: [[rate, float(np.mean(values))] for rate, values in sorted(found.items())]
+            for setting, found in by_rate.items()
+        }
     outcome.items = items_of(test, correct)
     return outcome
 
@@ -93,7 +103,7 @@ def train_probes(
         world: the processes that share every batch; each calls this.
 
     Returns:
-        By encoder spec and setting.
+        By encoder spec and name (`probes_of`).
 
     Raises:
         StorageError: a checkpoint cannot be written; older ones stay.
@@ -101,7 +111,6 @@ def train_probes(
         KeyboardInterrupt: a signal came; checkpoints are written.
     """
     first = trials[0]
-    names = {trial.spec: probe_names(trial) for trial in trials}
     specs = [spec for trial in trials for spec in probe_specs(trial, train.views, seed=seed)]
     in_main_thread = threading.current_thread() is threading.main_thread()
     with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
@@ -118,12 +127,13 @@ def train_probes(
             on_round=progress_file(first.request.run, first.key, seed) if world.rank == 0 else None,
             stop=stop,
         )
-    return {spec: {setting: trained[name] for setting, name in own.items()} for spec, own in names.items()}
+    return {trial.spec: {name: trained[f"{trial.spec} {name}"] for name in probes_of(trial)} for trial in trials}
 
 
-def probe_names(trial: Trial) -> dict[str, str]:
-    """Setting -> name of its probe in a bank."""
-    return {setting: f"{trial.spec} {setting}" for setting in trial.settings}
+def probes_of(trial: Trial) -> dict[str, tuple[str, float]]:
+    """Name of a probe -> its setting, and the factor of the protocol's learning rate that it learns with."""
+    factors = [1, *(trial["rate_factors"] if trial.choice("probe-rates") == "swept" else [])]
+    return {s if f == 1 else f"{s} x{f:g}": (s, f) for s in trial.settings for f in factors}
 
 
 def attention_heads(width: int, stated: int) -> int:
@@ -147,7 +157,10 @@ def probe_specs(trial: Trial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
     }
     by_cae = trial.experiment.name == "image_classification" and trial.choice("imagenet-protocol") == "cae"
     own = _cae(trial, len(train)) if by_cae else _summary(trial)
-    return [ProbeSpec(name=name, **shared, **own[setting]) for setting, name in probe_names(trial).items()]
+    return [
+        ProbeSpec(name=f"{trial.spec} {name}", **shared, **own[setting] | {"lr": own[setting]["lr"] * factor})
+        for name, (setting, factor) in probes_of(trial).items()
+    ]
 
 
 def _summary(trial: Trial) -> Mapping[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ def build(
     digest: str | None = None,
     results: Mapping[str, str] | None = None,
     plan: Sequence[Mapping[str, Any]] | None = None,
+    rates: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -59,6 +60,7 @@ def build(
         conformance: how an encoder under test climbed the ladder, see `suite.conformance`.
         digest: of all results, see `suite.archive.digests`.
         results: `experiment/dataset/method` -> digest of that result.
+        rates: one per head swept over learning rates: experiment, dataset, method, setting, points (rate, per cent).
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
@@ -88,6 +90,7 @@ def build(
             "plan": plan,
             "figures": figures,
             "trainings": trainings,
+            "rates": rates,
             "protocol": protocol,
             "started": started,
             "finished": finished,

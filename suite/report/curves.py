@@ -28,8 +28,8 @@ class Curves:
     alt: str
 
 
-def curves(trainings: Sequence[Json], cells: Sequence[Json]) -> list[Curves]:
-    """A plot of each loss per set, of mIoU while training where it was measured, and of the learning-rate sweep."""
+def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Json] = ()) -> list[Curves]:
+    """A plot of each loss per set, of mIoU while training where it was measured, and of what learning rates do."""
     drawn = []
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
         of_set = [t for t in trainings if t["dataset"] == dataset]
@@ -43,7 +43,7 @@ def curves(trainings: Sequence[Json], cells: Sequence[Json]) -> list[Curves]:
         if scores:
             caption = f"{name(dataset)}: mIoU while training"
             drawn.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
-    return drawn + sweep(cells)
+    return drawn + sweep(cells) + probe_rates(rates)
 
 
 def sweep(cells: Sequence[Json]) -> list[Curves]:
@@ -58,6 +58,25 @@ def sweep(cells: Sequence[Json]) -> list[Curves]:
         return []
     caption = f"{name('lip')}: learning rates"
     return [_curves(caption, "sweep", lines, "learning rate", "mIoU (%)", logarithmic=True)]
+
+
+def probe_rates(rates: Sequence[Json]) -> list[Curves]:
+    """Accuracy of each probe against its learning rate."""
+    found: dict[tuple[str, str, str], dict[str, Line]] = {}
+    for swept in rates:
+        place = (swept["experiment"], swept["dataset"], swept["setting"])
+        found.setdefault(place, {})[swept["method"]] = _line(swept["points"])
+    return [
+        _curves(
+            f"{name(experiment)}, {name(dataset)}: {setting} probe by learning rate",
+            f"{experiment}-{dataset}-{setting}-rates",
+            lines,
+            "learning rate",
+            "accuracy (%)",
+            logarithmic=True,
+        )
+        for (experiment, dataset, setting), lines in found.items()
+    ]
 
 
 def line_styles(methods: Sequence[str]) -> dict[str, tuple[str, Dashes]]:

@@ -64,7 +64,10 @@ def render(report: Json, run_dir: Path) -> str:
         statuses=labels.STATUSES,
         methods=METHODS,
         rank_plots=[_rank_plot(newcomer, number) for number, newcomer in enumerate(report["newcomers"])],
-        curves=[(c.caption, Markup(c.svg), c.alt) for c in curves.curves(report["trainings"], cells)],
+        curves=[
+            (c.caption, Markup(c.svg), c.alt)
+            for c in curves.curves(report["trainings"], cells, report.get("rates", []))
+        ],
         samples=samples.samples(report["figures"]),
         galleries=galleries(report["figures"]),
         picture=partial(picture, run_dir),

@@ -68,7 +68,8 @@ def _asked(table: Table) -> Table | None:
         for row, asked in zip(table.rows, wanted, strict=True)
         if any(asked)
     ]
-    return replace(table, columns=tuple(table.columns[k] for k in kept), rows=tuple(rows))
+    cells = [cell for cell in table.cells if cell["reason"] != NOT_ASKED]
+    return replace(table, columns=tuple(table.columns[k] for k in kept), rows=tuple(rows), cells=tuple(cells))
 
 
 def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
