@@ -20,6 +20,7 @@ from suite.segmentation.auxiliary import AuxiliaryHead, dropout
 from suite.segmentation.bank import HeadSpec, Learner, Schedule
 from suite.segmentation.batch import Batch
 from suite.segmentation.train import TrainedBank
+from tests.lookalike_data import write_data
 from tests.segmentation_bank import CHANNELS, CROP, SPECS, assert_same, batches, encode, train
 
 SEES = (2, 5)
@@ -216,12 +217,11 @@ def test_channels_that_the_features_do_not_have_are_refused(sees):
 
 
 def lip(folder: Path, *variants: str, experiment: str = "part_segmentation") -> Trial:
-    request = make_request(
-        encoders=["dino"], datasets=["lip"], experiments=[experiment], variants=variants, device="cpu",
-        cache=folder / "cache", run=folder / "run", limit=4,
-    )  # fmt: skip
-    [(asked, dataset, spec)] = request.tasks()
-    return Trial(request, asked, dataset, spec)
+    places = {"data": write_data(folder / "data"), "cache": folder / "cache", "run": folder / "run"}
+    asked = {"encoders": ["dino"], "datasets": ["lip"], "experiments": [experiment], "variants": variants}
+    request = make_request(**asked, **places, device="cpu", limit=4)
+    [task] = request.tasks()
+    return Trial(request, *task)
 
 
 def test_each_head_of_a_sweep_has_one_on_the_third_map(tmp_path):
@@ -233,7 +233,7 @@ def test_each_head_of_a_sweep_has_one_on_the_third_map(tmp_path):
         assert spec.auxiliary == (2 * width, 3 * width)
         assert spec.lr == heads.specs[setting].lr
         assert (heads.specs[setting].enlarge_first, spec.enlarge_first) == (4, 1)
-    assert not Heads(lip(tmp_path, experiment="learning_rate_sweep"), 0).auxiliaries
+    assert not Heads(lip(tmp_path / "dropped", experiment="learning_rate_sweep"), 0).auxiliaries
 
 
 def test_a_trial_keeps_its_values_and_tells_of_the_auxiliary_head(tmp_path):
