@@ -91,10 +91,11 @@ def ours(root: Path) -> int:
     paths = sorted(root.rglob("*.JPEG"))
     stream = ImageStream(paths, SIZE, augment=True, workers=WORKERS)
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
+    images = torch.empty(BATCH, 3, SIZE, SIZE)
     seen = 0
     for _, pixels in stream.batches(0, np.array_split(np.random.default_rng(0).permutation(COUNT), -(-COUNT // BATCH))):
-        images = pixels.float().div_(255).sub_(mean).div_(std)
-        seen += len(images)
+        images[: len(pixels)].copy_(pixels).div_(255).sub_(mean).div_(std)
+        seen += len(pixels)
     return seen
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from suite.datasets.pixels import imagenet_eval
 from suite.errors import DatasetError, RequestError
-from suite.stream.augment import evaluation_region, training_region
+from suite.stream.augment import draw_crops, evaluation_region, training_region
 from suite.stream.decode import DECODERS, exact, fast
 from suite.stream.images import ImageStream
 from suite.stream.jpeg import read_frame
@@ -53,12 +53,13 @@ def test_pixels_do_not_depend_on_order_batches_or_workers(images: list[Path]) ->
         np.testing.assert_array_equal(again, first)
 
 
-def test_seed_epoch_and_index_each_change_the_augmentation(images: list[Path]) -> None:
-    base = {"seed": 1, "epoch": 2, "index": 3}
-    first = training_region(400, 300, 224, **base)
-    assert first == training_region(400, 300, 224, **base)
-    for changed in base:
-        assert training_region(400, 300, 224, **base | {changed: 7}) != first
+def test_seed_epoch_and_index_each_change_the_augmentation() -> None:
+    draws = draw_crops(5, seed=1, epoch=2)
+    assert not np.isin(draws[3], draws[4]).any()
+    for changed in ({"seed": 7}, {"epoch": 7}):
+        assert not np.isin(draws[3], draw_crops(5, **{"seed": 1, "epoch": 2} | changed)[3]).any()
+    # nothing else does: not even how many images there are
+    np.testing.assert_array_equal(draw_crops(900, seed=1, epoch=2)[:5], draws)
 
 
 def test_batches_come_in_the_order_asked_for(images: list[Path]) -> None:
@@ -69,8 +70,8 @@ def test_batches_come_in_the_order_asked_for(images: list[Path]) -> None:
 
 def test_training_crops_follow_the_published_law() -> None:
     width, height, areas, ratios, mirrored = 500, 375, [], [], 0
-    for index in range(4000):
-        region = training_region(width, height, 224, seed=0, epoch=0, index=index)
+    for draws in draw_crops(4000, seed=0, epoch=0):
+        region = training_region(width, height, 224, draws)
         left, top, right, bottom = region.box
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
@@ -93,7 +94,7 @@ def test_the_law_is_torchvisions() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = np.array([RandomResizedCrop.get_params(canvas, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)])
-    boxes = [training_region(500, 375, 224, seed=5, epoch=0, index=i).box for i in range(4000)]
+    boxes = [training_region(500, 375, 224, draws).box for draws in draw_crops(4000, seed=5, epoch=0)]
     ours = np.array([(top, left, bottom - top, right - left) for left, top, right, bottom in boxes])
     for quantile in (0.1, 0.5, 0.9):
         np.testing.assert_allclose(np.quantile(ours, quantile, 0), np.quantile(theirs, quantile, 0), atol=14)
@@ -101,7 +102,8 @@ def test_the_law_is_torchvisions() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 20), (20, 2000), (1, 1), (3, 500)])
 def test_images_far_from_square_have_a_legal_crop(width: int, height: int) -> None:
-    left, top, right, bottom = training_region(width, height, 224, seed=0, epoch=0, index=0).box
+    (draws,) = draw_crops(1, seed=0, epoch=0)
+    left, top, right, bottom = training_region(width, height, 224, draws).box
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
     if max(width, height) > 400:
@@ -116,8 +118,8 @@ def test_evaluation_is_the_transform_of_the_datasets(images: list[Path]) -> None
 
 
 def test_a_mirrored_crop_is_pils(images: list[Path]) -> None:
-    index = next(i for i in range(99) if training_region(90, 60, SIZE, seed=0, epoch=0, index=i).mirrored)
-    region = training_region(90, 60, SIZE, seed=0, epoch=0, index=index)
+    regions = (training_region(90, 60, SIZE, draws) for draws in draw_crops(99, seed=0, epoch=0))
+    region = next(region for region in regions if region.mirrored)
     by_hand = Image.open(images[0]).convert("RGB").crop(region.box).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     expected = np.asarray(by_hand.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     np.testing.assert_array_equal(exact(images[0], lambda *_: region), expected)

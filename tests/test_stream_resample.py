@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from suite.stream import resample as module
-from suite.stream.augment import Region, evaluation_region, training_region
+from suite.stream.augment import Region, draw_crops, evaluation_region, training_region
 from suite.stream.resample import resample
 from tests.lookalikes import noise
 
@@ -41,11 +41,12 @@ def ours(images: list[np.ndarray], regions: list[Region]) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [32, 48])
 def test_white_noise_is_resized_as_by_pil(size: int) -> None:
-    images = [noise(height, width, seed) for seed, (width, height) in enumerate(SIZES)] * 4
+    images = [noise(height, width, seed) for seed, (width, height) in enumerate(SIZES)] * 8
+    draws = draw_crops(len(images), seed=0, epoch=0)
     regions = [
         evaluation_region(image.shape[1], image.shape[0], size)
         if i < len(SIZES)
-        else training_region(image.shape[1], image.shape[0], size, seed=0, epoch=0, index=i)
+        else training_region(image.shape[1], image.shape[0], size, draws[i])
         for i, image in enumerate(images)
     ]
     assert len({region.down_first for region in regions}) == len({region.mirrored for region in regions}) == 2

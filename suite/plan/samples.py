@@ -30,7 +30,7 @@ from suite.segmentation.bank import HeadSpec, Learner, Schedule
 from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.evaluate import SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore
-from suite.stream.augment import Region, training_region
+from suite.stream.augment import draw_crops, training_region
 from suite.stream.decode import DECODERS
 
 Sample = tuple[Callable[[], object], float]
@@ -80,13 +80,11 @@ def _decode(operation: Operation, _shapes: Mapping[str, Shape], _device: str, fo
 def _stream(operation: Operation, _shapes: Mapping[str, Shape], _device: str, folder: Path) -> Sample:
     side, pixels = operation.sizes
     path = _picture(folder / "a.jpg", pixels)
-
-    def region(index: int, width: int, height: int) -> Region:
-        return training_region(width, height, side, seed=0, epoch=0, index=index)
+    regions = [partial(training_region, size=side, draws=row) for row in draw_crops(_DRAWS, seed=0, epoch=0)]
 
     def call() -> None:
-        for index in range(_DRAWS):
-            DECODERS["fast"](path, partial(region, index))
+        for region in regions:
+            DECODERS["fast"](path, region)
 
     return call, _DRAWS
 

@@ -6,6 +6,7 @@ than `parity` admits) and differ in the resize: PIL's bicubic filter, or PyTorch
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -81,7 +82,9 @@ def read_bytes(path: Path) -> Pixels:
         DatasetError: it cannot be read.
     """
     try:
-        return np.fromfile(path, np.uint8)
+        with path.open("rb", buffering=0) as file:  # np.fromfile keeps Python's lock while it reads
+            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            return data[: file.readinto(data.data)]
     except OSError as error:
         raise damaged(path, error) from error
 

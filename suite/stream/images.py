@@ -19,8 +19,8 @@ from torch import Tensor
 
 from suite.errors import RequestError, unknown
 from suite.stream.ahead import Ahead
-from suite.stream.augment import Region, evaluation_region, training_region
-from suite.stream.decode import DECODERS, Decoder
+from suite.stream.augment import draw_crops, evaluation_region, training_region
+from suite.stream.decode import DECODERS, Decoder, RegionOf
 from suite.stream.device import Decoded, DeviceDecoder, Encoded
 
 _PIECE = 8
@@ -29,6 +29,8 @@ _AHEAD = 2048
 """Images that may be decoded before they are asked for, besides the batch in work: 300 MB at 224 pixels."""
 
 Indices = NDArray[np.int64]
+Draws = NDArray[np.float32] | None
+"""Of `draw_crops`; None without augmentation."""
 
 
 class ImageStream:
@@ -95,12 +97,13 @@ class ImageStream:
         Raises:
             DatasetError: an image cannot be read.
         """
+        draws = draw_crops(len(self), seed=self.seed, epoch=epoch) if self.augment else None
         start = partial(torch.cuda.set_device, self.device) if self.device.type == "cuda" else None
         pool, ahead = ThreadPoolExecutor(self.workers, initializer=start), Ahead(self.device)
         waiting: deque[tuple[Indices, Callable[[], Tensor]]] = deque()
         try:
             for batch in order:
-                waiting.append((batch, ahead.submit(self._begin(pool, epoch, batch))))
+                waiting.append((batch, ahead.submit(self._begin(pool, draws, batch))))
                 while sum(len(indices) for indices, _ in waiting) - len(waiting[0][0]) >= _AHEAD:
                     indices, pixels = waiting.popleft()
                     yield indices, pixels()
@@ -111,17 +114,17 @@ class ImageStream:
             pool.shutdown(cancel_futures=True)
             ahead.close()
 
-    def _begin(self, pool: ThreadPoolExecutor, epoch: int, indices: Indices) -> Callable[[], Tensor]:
+    def _begin(self, pool: ThreadPoolExecutor, draws: Draws, indices: Indices) -> Callable[[], Tensor]:
         """Set the threads to work on a batch; what is returned waits for them, and does the rest."""
         if not len(indices):  # a process's share of a small batch
             return lambda: torch.empty(0, 3, self.size, self.size, dtype=torch.uint8, device=self.device)
         pieces = [indices[start : start + _PIECE] for start in range(0, len(indices), _PIECE)]
         if self._draw is None:
-            loaded = [pool.submit(self._load, epoch, piece) for piece in pieces]
+            loaded = [pool.submit(self._load, draws, piece) for piece in pieces]
             return lambda: self._decoder.pixels([image for piece in loaded for image in piece.result()])
         locked = self.device.type == "cuda"  # page-locked memory is copied while the device computes
         pixels = torch.empty(len(indices), 3, self.size, self.size, dtype=torch.uint8, pin_memory=locked)
-        filled = [pool.submit(self._fill, epoch, *work) for work in zip(pieces, pixels.split(_PIECE), strict=True)]
+        filled = [pool.submit(self._fill, draws, *work) for work in zip(pieces, pixels.split(_PIECE), strict=True)]
 
         def finish() -> Tensor:
             for piece in filled:
@@ -130,15 +133,15 @@ class ImageStream:
 
         return finish
 
-    def _load(self, epoch: int, indices: Indices) -> list[Encoded | Decoded]:
-        return [self._decoder.load(self.paths[i], partial(self._region, epoch, i)) for i in indices.tolist()]
+    def _load(self, draws: Draws, indices: Indices) -> list[Encoded | Decoded]:
+        return [self._decoder.load(self.paths[i], self._region_of(draws, i)) for i in indices.tolist()]
 
-    def _fill(self, epoch: int, indices: Indices, pixels: Tensor) -> None:
+    def _fill(self, draws: Draws, indices: Indices, pixels: Tensor) -> None:
         assert self._draw is not None
         for row, i in zip(pixels.numpy(), indices.tolist(), strict=True):
-            row[:] = self._draw(self.paths[i], partial(self._region, epoch, i)).transpose(2, 0, 1)
+            row[:] = self._draw(self.paths[i], self._region_of(draws, i)).transpose(2, 0, 1)
 
-    def _region(self, epoch: int, index: int, width: int, height: int) -> Region:
-        if self.augment:
-            return training_region(width, height, self.size, seed=self.seed, epoch=epoch, index=index)
-        return evaluation_region(width, height, self.size)
+    def _region_of(self, draws: Draws, index: int) -> RegionOf:
+        if draws is None:
+            return partial(evaluation_region, size=self.size)
+        return partial(training_region, size=self.size, draws=draws[index])
