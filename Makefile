@@ -90,7 +90,7 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
 
-test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: half an hour
+test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
 	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/test_paper_scale.py -n 0
 
 lint: setup ## ruff and mypy

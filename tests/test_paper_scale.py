@@ -2,7 +2,7 @@
 
 Weights are random and the datasets are tiny look-alikes in their native formats. Of the protocol only segmentation is
 made smaller: one step of two crops. So this shows that every experiment runs at full size, not what it measures.
-Half an hour of CPU and 4 GB of disk, so only on request:
+About an hour on two cores and 4 GB of disk, so only on request:
 
     PAPER_SCALE=1 python -m pytest tests/test_paper_scale.py
 """
@@ -25,7 +25,7 @@ from tests.lookalike_data import write_data
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("PAPER_SCALE"), reason="half an hour; set PAPER_SCALE=1"),
+    pytest.mark.skipif(not os.environ.get("PAPER_SCALE"), reason="about an hour; set PAPER_SCALE=1"),
 ]
 EXPERIMENTS = load_profile("paper").experiments
 STEPWISE = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
