@@ -88,7 +88,7 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup ## is our code right?
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal tests
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
 	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/test_paper_scale.py -n 0
