@@ -23,6 +23,7 @@ import pytest
 import timm
 import torch
 
+from benchmarks.machine import processor
 from suite.encoders import load_encoder
 from tests.checkpoints import VIT_B, write
 
@@ -101,12 +102,6 @@ def test_loading(benchmark, weights, method):
     assert len(digest) == 64
     assert cpu < 3
     assert memory < 1.2 * size
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def record(case: str, result: dict[str, float]) -> None:

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from benchmarks.machine import processor
 from suite.metrics import retrieval_average_precision
 
 ITEMS, WIDTH, CLASSES, SAMPLE = 32_768, 768, 10, 64
@@ -73,12 +74,6 @@ def sklearn_seconds(unit: NDArray[np.float32], labels: NDArray[np.int64], querie
         values.append(float(average_precision_score(relevant, scores)))
         seconds += time.perf_counter() - start
     return seconds / len(queries), values
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 @pytest.mark.parametrize("make", [continuous, tied])

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.machine import processor
 from suite.encoders import load_encoder
 from suite.encoders.architecture import Architecture
 from suite.probes import SegmentationHead, segmentation_loss
@@ -167,12 +168,6 @@ def test_six_heads_against_one(benchmark):
     }
     record("six_heads", result)
     assert result["six_cost_times_one"] <= 1.3
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def record(case: str, result: dict[str, object]) -> None:

@@ -35,6 +35,7 @@ import torchvision
 from PIL import Image
 from torchvision import transforms as T
 
+from benchmarks.machine import matmul_flops, processor
 from suite.encoders import BASE, MINI
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.plan.calibrate import timed
@@ -139,7 +140,7 @@ def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
     shape, batch = (Shape("vit", BASE), 256) if DEVICE == "cuda" else (Shape("vit", MINI), 8)
     encoder, side = build(shape, DEVICE), shape.architecture.image_size
     encode = token_encoder(encoder, pass_size=batch, autocast=torch.bfloat16)
-    peak, alone = matmul_flops(), encoder_images_per_second(encode, batch, side)
+    peak, alone = matmul_flops(DEVICE), encoder_images_per_second(encode, batch, side)
     work = shape.flops(side)
     result: dict[str, object] = {
         "bf16_matmul_tflops": round(peak / 1e12, 1),
@@ -179,21 +180,6 @@ def encoder_images_per_second(encode, batch: int, side: int) -> float:
     passes = 20 if DEVICE == "cuda" else 1
     seconds = timed(lambda: [encode(pixels, np.arange(batch)) for _ in range(passes)], share_s=20.0, device=DEVICE)
     return passes * batch / seconds
-
-
-def matmul_flops() -> float:
-    """Operations a second of the best of three large products, two for each multiply-accumulate."""
-    found = []
-    for n in (4096, 8192, 16384) if DEVICE == "cuda" else (256,):
-        a, b = (torch.randn(n, n, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
-        found.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=DEVICE))
-    return max(found)
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def record(name: str, command: str, result: dict[str, object]) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from suite.errors import RequestError
+from suite.precision import exact_convolutions
 
 T = TypeVar("T")
 _PATIENCE_S = 10
@@ -139,6 +140,7 @@ def _follow(
     """What another process does, of (rank, size, port)."""
     rank, size, port = place
     store = TCPStore("127.0.0.1", port, size, is_master=False)
+    exact_convolutions()
     if gpu is not None:
         torch.cuda.set_device(gpu)
     else:

@@ -6,7 +6,15 @@ import functools
 import hashlib
 from pathlib import Path
 
-SHARED = ("features.py", "encoders", "datasets", "metrics", "experiments/trial.py", "experiments/items.py")
+SHARED = (
+    "features.py",
+    "precision.py",
+    "encoders",
+    "datasets",
+    "metrics",
+    "experiments/trial.py",
+    "experiments/items.py",
+)
 """What every experiment's numbers depend on, besides its own page."""
 
 _RETRIEVING = ("probes/retrieval.py", "experiments/retrieval.py")

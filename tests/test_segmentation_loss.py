@@ -180,9 +180,12 @@ KERNEL = """
 import torch
 from suite.segmentation.fused import fused_loss
 from tests.test_segmentation_loss import assert_same, plain, problem
-for shape in ((2, 5, 3, 2, 24, 10), (1, 130, 2, 2, 6, 6), (1, 5, 1, 1, 3, 20), (1, 3, 5, 5, 4, 3)):
-    logits, target = problem(shape)
-    assert_same(logits, 2 * fused_loss(logits, target), 2 * plain(logits, target))
+SHAPES = (2, 5, 3, 2, 24, 10), (1, 130, 2, 2, 6, 6), (1, 5, 1, 1, 3, 20), (1, 3, 5, 5, 4, 3), (1, 4, 1, 1, 20, 20)
+for shape in SHAPES:
+    for spread in (1, 200):
+        logits, target = problem(shape)
+        logits = (spread * logits.detach()).requires_grad_()
+        assert_same(logits, 2 * fused_loss(logits, target), 2 * plain(logits, target))
 """
 
 

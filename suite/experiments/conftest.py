@@ -69,7 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
 
+    from suite.precision import exact_convolutions
+
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
+    exact_convolutions()
     asked = config.stash[_REQUEST]
     starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if asked.device == "cuda" and not starts_others:

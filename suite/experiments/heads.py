@@ -246,6 +246,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             iterations=iterations,
             warmup=min(trial["warmup_iterations"], iterations),
             device=device,
+            half=_lower(trial) is not None,
             identity=training_identity(trial, seed),
             checkpoints=folder,
             evaluate_at={round(iterations * k / count) for k in range(1, count)},
@@ -263,8 +264,12 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
 
 
 def _encode(trial: Trial) -> Encode:
-    lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
-    return layer_features(trial.encoder, layers(trial), autocast=lower, batch_size=PASS)
+    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
+
+
+def _lower(trial: Trial) -> torch.dtype | None:
+    """The precision of matrix products, where it is lower than float32."""
+    return None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
 
 
 def percent(scores: HeadScores) -> Percent:

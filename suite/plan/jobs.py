@@ -21,7 +21,7 @@ class Operation:
             resized), `rank` (a pair of items, times log2 of their number), `match` (a floating-point
             operation of a float32 matrix product), `fit` and `predict` (an item, both probes), `crop` (a training
             crop), `learn` (a crop, one head), `score` (a validation image, one head).
-        subject: name of the encoder's shape, and precision, for `encode`.
+        subject: for `encode` the name of the encoder's shape, and precision; for `learn` precision.
         sizes: what its duration depends on.
     """
 

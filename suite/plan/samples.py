@@ -145,7 +145,8 @@ def _crop(operation: Operation, _shapes: Mapping[str, Shape], device: str, folde
 def _learn(operation: Operation, _shapes: Mapping[str, Shape], device: str, _folder: Path) -> Sample:
     channels, grid, side, classes = operation.sizes
     count = min(8, max(1, int(2e7 // (classes * side**2)))) if device == "cpu" else 16
-    learner = Learner(HeadSpec(_NAME, _NAME, classes), channels, Schedule(10**6, 1), torch.device(device))
+    spec, half = HeadSpec(_NAME, _NAME, classes), operation.subject != "float32"
+    learner = Learner(spec, channels, Schedule(10**6, 1), torch.device(device), half=half)
     features = torch.randn(count, grid, grid, channels, device=device).permute(0, 3, 1, 2)
     labels = torch.randint(classes, (count, side, side), device=device, dtype=torch.uint8)
     return lambda: learner.learn(features, labels), count

@@ -175,7 +175,8 @@ def _segmenting(tasks: Sequence[Task]) -> Job:
     slide = (own["crop_px"], own["stride_px"], *own["test_scale"], about(val.pixels))
     for task in distinct.values():
         classes = task.splits["train"].classes
-        job.steps[Operation("learn", sizes=(channels, grid, own["crop_px"], classes))] += seeds * iterations * batch
+        learn = Operation("learn", first.precision, (channels, grid, own["crop_px"], classes))
+        job.steps[learn] += seeds * iterations * batch
         job.steps[Operation("score", sizes=(channels, grid, classes, *slide))] += seeds * evaluations * val.views
         job.checkpoint_bytes += seeds * 3 * 4 * (channels + 1) * classes
     for split in (train, val):

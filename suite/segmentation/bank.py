@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from suite.errors import MetricError, RequestError
+from suite.precision import half_products
 from suite.probes.segmentation import SegmentationHead, enlarge
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
@@ -82,7 +83,9 @@ class Schedule:
 class Learner:
     """A head, its optimizer and its losses so far."""
 
-    def __init__(self, spec: HeadSpec, in_channels: int, schedule: Schedule, device: torch.device) -> None:
+    def __init__(
+        self, spec: HeadSpec, in_channels: int, schedule: Schedule, device: torch.device, *, half: bool = False
+    ) -> None:
         """Draw the head's weights, on the CPU, so that no device makes others.
 
         Args:
@@ -90,8 +93,9 @@ class Learner:
             in_channels: of the features.
             schedule: of its learning rate.
             device: where it learns.
+            half: on a GPU its matrix products have the precision of half ones (see `half_products`).
         """
-        self.spec, self.schedule = spec, schedule
+        self.spec, self.schedule, self.half = spec, schedule, half
         generator = torch.Generator().manual_seed(spec.seed)
         self.head = _drawn(spec, in_channels, generator).to(device).eval()
         groups = [
@@ -121,12 +125,14 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.spec.lr * self.schedule.factor(self.step)
-        logits = self._logits(features)
+        with half_products(self.half):
+            logits = self._logits(features)
         if self.spec.enlarge_first > 1:
             logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
         loss = self.spec.loss_weight * fastest_loss(logits, labels)
         self.optimizer.zero_grad()
-        loss.backward()
+        with half_products(self.half):
+            loss.backward()
         self.optimizer.step()
         self._unread.append(loss.detach())
 

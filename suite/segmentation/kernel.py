@@ -3,14 +3,23 @@
 import triton  # type: ignore[import-untyped]
 import triton.language as tl  # type: ignore[import-untyped]
 
+_LOG_2 = tl.constexpr(0.6931471805599453)
+_NOWHERE = tl.constexpr(-1e30)  # the logit of a class that only fills up the block: finite, so that differences are 0
+_NO_LABEL = tl.constexpr(1 << 30)
+_SAFE = tl.constexpr(100.0)  # powers of two, of the 126 below 1 that float32 holds in full
+
 
 @triton.jit
 def loss_and_gradient(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     logits, target, losses, parts, row_starts, row_shares, column_starts, column_shares,
     h, w, height, width, classes, ignore_index, part_size,
-    CLASSES: tl.constexpr, PIXELS: tl.constexpr,
+    CLASSES: tl.constexpr, PIXELS: tl.constexpr, AREA: tl.constexpr,
 ):  # fmt: skip
     """One program: the summed loss of the pixels around one place, and its gradient in the four places they blend.
+
+    Each of these places' logits is lowered by its own greatest, so a pixel's are lowered by the blend of four greatest:
+    at least its own, so no power overflows, and more than its own by no more than a place's logits spread, so none that
+    counts is lost. Only where they spread very far is each pixel's own greatest looked for.
 
     Args:
         logits: (B, h, w, C) float32.
@@ -30,6 +39,7 @@ def loss_and_gradient(  # type: ignore[no-untyped-def]  # noqa: PLR0917
         part_size: B h w C.
         CLASSES: C, filled up to a power of two.
         PIXELS: of a row, taken at a time.
+        AREA: pixels whose labels are looked at together.
     """
     place = tl.program_id(0).to(tl.int64)
     x, y, image = place % w, (place // w) % h, place // (w * h)
@@ -38,44 +48,122 @@ def loss_and_gradient(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     right = tl.where(x + 1 < w, classes, 0)
     below = tl.where(y + 1 < h, w * classes, 0)
     here = logits + place * classes + c
-    a = tl.load(here, mask=real, other=0.0)
-    b = tl.load(here + right, mask=real, other=0.0)
-    d = tl.load(here + below, mask=real, other=0.0)
-    e = tl.load(here + below + right, mask=real, other=0.0)
+    a, spread_a = _lowered(here, real)
+    b, spread_b = _lowered(here + right, real)
+    d, spread_d = _lowered(here + below, real)
+    e, spread_e = _lowered(here + below + right, real)
+    corners = (a, b, d, e)
+    pixels = target + image * height * width
+    rows = (row_shares, tl.load(row_starts + y), tl.load(row_starts + y + 1))
+    columns = (column_shares, tl.load(column_starts + x), tl.load(column_starts + x + 1))
+    if tl.maximum(tl.maximum(spread_a, spread_b), tl.maximum(spread_d, spread_e)) < _SAFE:
+        loss, pa, pb, pd, pe = _normaliser(pixels, corners, rows, columns, width, ignore_index, CLASSES, PIXELS, False)
+    else:
+        loss, pa, pb, pd, pe = _normaliser(pixels, corners, rows, columns, width, ignore_index, CLASSES, PIXELS, True)
+    gain, ya, yb, yd, ye = _labels(pixels, corners, rows, columns, width, ignore_index, CLASSES, AREA)
+    tl.store(losses + place, (loss - gain) * _LOG_2)
+    out = parts + place * classes + c
+    tl.store(out, pa - ya, mask=real)
+    tl.store(out + part_size, pb - yb, mask=real)
+    tl.store(out + 2 * part_size, pd - yd, mask=real)
+    tl.store(out + 3 * part_size, pe - ye, mask=real)
+
+
+@triton.jit
+def _lowered(here, real):  # type: ignore[no-untyped-def]
+    """A place's logits, times log2(e) and lowered by their greatest; and how far they spread."""
+    z = tl.load(here, mask=real, other=0.0) * 1.4426950408889634
+    top = tl.max(tl.where(real, z, _NOWHERE), 0)
+    return tl.where(real, z - top, _NOWHERE), top - tl.min(tl.where(real, z, top), 0)
+
+
+@triton.jit
+def _normaliser(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    pixels, corners, rows, columns, width, ignore_index,
+    CLASSES: tl.constexpr, PIXELS: tl.constexpr, OWN: tl.constexpr,
+):  # fmt: skip
+    """log2 of the sum of powers, summed over pixels; and its gradient in the four places: blended probabilities.
+
+    OWN: lower each pixel's logits by its own greatest.
+    """
+    a, b, d, e = corners
+    row_shares, first_row, last_row = rows
+    column_shares, first_column, last_column = columns
     ga = tl.zeros((CLASSES,), tl.float32)
     gb = tl.zeros((CLASSES,), tl.float32)
     gd = tl.zeros((CLASSES,), tl.float32)
     ge = tl.zeros((CLASSES,), tl.float32)
     loss = tl.zeros((PIXELS,), tl.float32)
-    first, last = tl.load(column_starts + x), tl.load(column_starts + x + 1)
-    for row in range(tl.load(row_starts + y), tl.load(row_starts + y + 1)):
+    for row in range(first_row, last_row):
         v = tl.load(row_shares + row)
         # along a row a class is a straight line: one multiplication and addition for each pixel
-        left = tl.where(real, a * (1 - v) + d * v, float("-inf"))
-        slant = tl.where(real, (b - a) * (1 - v) + (e - d) * v, 0.0)
-        for start in range(first, last, PIXELS):
+        left = a + (d - a) * v
+        slant = b + (e - b) * v - left
+        on_both = tl.zeros((CLASSES,), tl.float32)
+        on_right = tl.zeros((CLASSES,), tl.float32)
+        for start in range(first_column, last_column, PIXELS):
             column = start + tl.arange(0, PIXELS)
-            inside = column < last
+            inside = column < last_column
             u = tl.load(column_shares + column, mask=inside, other=0.0)
-            label = tl.load(target + (image * height + row) * width + column, mask=inside, other=0).to(tl.int32)
-            counts = (inside & (label != ignore_index)).to(tl.float32)
+            label = tl.load(pixels + row * width + column, mask=inside, other=0).to(tl.int32)
+            counts = inside & (label != ignore_index)
             value = left[None, :] + slant[None, :] * u[:, None]
-            value -= tl.max(value, 1)[:, None]
-            power = tl.exp(value)
+            if OWN:
+                top = tl.max(value, 1)
+                value -= top[:, None]
+                loss += tl.where(counts, top, 0.0)
+            power = tl.exp2(value)
             total = tl.sum(power, 1)
-            chosen = c[None, :] == label[:, None]
-            # a choice, not a product: the label 255 may fall on a class that only fills up the block, of value -inf
-            loss += tl.where(counts > 0, tl.log(total) - tl.sum(tl.where(chosen, value, 0.0), 1), 0.0)
-            slope = power * (counts / total)[:, None] - tl.where(chosen, counts[:, None], 0.0)
-            on_right = tl.sum(slope * u[:, None], 0)
-            on_left = tl.sum(slope, 0) - on_right
-            ga += on_left * (1 - v)
-            gb += on_right * (1 - v)
-            gd += on_left * v
-            ge += on_right * v
-    tl.store(losses + place, tl.sum(loss, 0))
-    out = parts + place * classes + c
-    tl.store(out, ga, mask=real)
-    tl.store(out + part_size, gb, mask=real)
-    tl.store(out + 2 * part_size, gd, mask=real)
-    tl.store(out + 3 * part_size, ge, mask=real)
+            loss += tl.where(counts, tl.log2(total), 0.0)
+            share = tl.where(counts, 1 / total, 0.0)
+            on_both += tl.sum(power * share[:, None], 0)
+            on_right += tl.sum(power * (share * u)[:, None], 0)
+        on_left = on_both - on_right
+        ga += on_left * (1 - v)
+        gb += on_right * (1 - v)
+        gd += on_left * v
+        ge += on_right * v
+    return tl.sum(loss, 0), ga, gb, gd, ge
+
+
+@triton.jit
+def _labels(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    pixels, corners, rows, columns, width, ignore_index,
+    CLASSES: tl.constexpr, AREA: tl.constexpr,
+):  # fmt: skip
+    """The labels' logits, summed over pixels; and the gradient of that in the four places: blended labels.
+
+    Few labels occur around a place, so one is taken after the other.
+    """
+    a, b, d, e = corners
+    row_shares, first_row, last_row = rows
+    column_shares, first_column, last_column = columns
+    c = tl.arange(0, CLASSES)
+    ga = tl.zeros((CLASSES,), tl.float32)
+    gb = tl.zeros((CLASSES,), tl.float32)
+    gd = tl.zeros((CLASSES,), tl.float32)
+    ge = tl.zeros((CLASSES,), tl.float32)
+    across = last_column - first_column
+    number = across * (last_row - first_row)
+    for start in range(0, number, AREA):
+        i = start + tl.arange(0, AREA)
+        inside = i < number
+        row = first_row + i // across
+        column = first_column + i % across
+        v = tl.load(row_shares + row, mask=inside, other=0.0)
+        u = tl.load(column_shares + column, mask=inside, other=0.0)
+        left_over = tl.load(pixels + row * width + column, mask=inside, other=0).to(tl.int32)
+        left_over = tl.where(inside & (left_over != ignore_index), left_over, _NO_LABEL)
+        label = tl.min(left_over, 0)
+        while label < _NO_LABEL:
+            mine = left_over == label
+            up = tl.where(mine, 1 - v, 0.0)
+            down = tl.where(mine, v, 0.0)
+            chosen = c == label
+            ga += tl.where(chosen, tl.sum(up * (1 - u), 0), 0.0)
+            gb += tl.where(chosen, tl.sum(up * u, 0), 0.0)
+            gd += tl.where(chosen, tl.sum(down * (1 - u), 0), 0.0)
+            ge += tl.where(chosen, tl.sum(down * u, 0), 0.0)
+            left_over = tl.where(mine, _NO_LABEL, left_over)
+            label = tl.min(left_over, 0)
+    return tl.sum(ga * a + gb * b + gd * d + ge * e, 0), ga, gb, gd, ge

@@ -46,6 +46,7 @@ def train_bank(
     iterations: int,
     warmup: int,
     device: torch.device | str = "cpu",
+    half: bool = False,
     identity: object = None,
     checkpoints: Path | None = None,
     checkpoint_s: float = 300.0,
@@ -67,6 +68,7 @@ def train_bank(
         iterations: steps of each head.
         warmup: steps of the linear warm-up.
         device: where heads learn.
+        half: on a GPU the heads' matrix products have the precision of half ones (see `half_products`).
         identity: digests of encoder, data and protocol (see `Checkpoints`); needed with `checkpoints`.
         checkpoints: folder for checkpoints, or None. They stay when the training is done.
         checkpoint_s: seconds between them; 0 for one after each step.
@@ -89,7 +91,7 @@ def train_bank(
     """
     _check(specs, iterations, warmup, checkpoints, identity)
     schedule = Schedule(iterations, warmup)
-    learners = [Learner(spec, in_channels, schedule, torch.device(device)) for spec in specs]
+    learners = [Learner(spec, in_channels, schedule, torch.device(device), half=half) for spec in specs]
     store = None if checkpoints is None else Checkpoints(checkpoints, identity)
     if store:
         for learner in learners:

@@ -1,0 +1,31 @@
+"""How exact float32 products are on a GPU; the CPU knows only exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def exact_convolutions() -> None:
+    """Have cuDNN round no float32 operand, as torch's matrix products do not; torch lets it."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
+@contextmanager
+def half_products(wanted: bool) -> Iterator[None]:
+    """In the block, float32 matrix products take operands of ten bits of mantissa, as many as float16 has.
+
+    What mixed precision computes with (official code: apex O1), except that the range stays that of float32 (this is
+    TF32): small gradients do not vanish, so the loss needs no scaling.
+
+    Args:
+        wanted: False leaves products as they are.
+    """
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = wanted or before
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
