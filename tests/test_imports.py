@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed"},
     "segmentation": {
         "errors",
+        "precision",
         "checkpoints",
         "memory",
         "protocol",

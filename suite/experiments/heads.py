@@ -249,7 +249,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             half=_lower(trial) is not None,
             identity=training_identity(trial, seed),
             checkpoints=folder,
-            evaluate_at={round(iterations * k / count) for k in range(1, count)},
+            evaluate_at={round(iterations * k / count) for k in range(1, count)} - {iterations},
             on_evaluate=score,
             stop=stop,
         )
