@@ -21,6 +21,7 @@ _RETRIEVING = ("probes/retrieval.py", "experiments/retrieval.py")
 _PROBING = (
     *(f"probes/{name}.py" for name in ("linear", "normed", "attentive", "predict", "learner", "bank", "sources")),
     "checkpoints.py",
+    "training.py",
     "distributed.py",
     "experiments/probing.py",
 )
@@ -29,6 +30,7 @@ _SEGMENTING = (
     "probes/segmentation.py",
     "segmentation",
     "checkpoints.py",
+    "training.py",
     *(f"experiments/{name}.py" for name in ("families", "heads", "segmenting", "strips")),
 )
 HELPERS = {

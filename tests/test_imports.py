@@ -13,11 +13,12 @@ MAY_IMPORT = {
     "datasets": {"errors"},
     "features": BASE | {"encoders", "datasets", "provenance"},
     "stream": {"errors", "datasets", "encoders", "features"},
-    "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed"},
+    "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed", "training"},
     "segmentation": {
         "errors",
         "precision",
         "checkpoints",
+        "training",
         "memory",
         "protocol",
         "provenance",

@@ -21,7 +21,7 @@ from suite.probes.predict import predict
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 
-_CODE = ("checkpoints.py", "distributed.py", "stream", "encoders", "probes")
+_CODE = ("precision.py", "checkpoints.py", "training.py", "distributed.py", "stream", "encoders", "probes")
 
 
 class TokenSource(Protocol):

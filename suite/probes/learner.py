@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from suite.distributed import ALONE, World
-from suite.errors import MetricError, RequestError
+from suite.errors import RequestError
 from suite.probes.attentive import AttentiveHead, Statistics
 from suite.probes.linear import LinearHead
 from suite.probes.normed import NormedLinearHead
+from suite.training import Losses, restore_state, state_of
 
 Kind = Literal["linear", "normed_linear", "attentive"]
 _KEPT_BYTES = 1 << 30
@@ -128,8 +129,7 @@ class ProbeLearner:
         self.rounds = 0
         self.accuracy: list[tuple[int, float]] = []
         self.correct: dict[str, Tensor] = {}
-        self._losses: list[float] = []
-        self._unread: list[Tensor] = []  # on the device: reading each would make it wait
+        self._losses = Losses(f"probe {spec.name}", f"lower the learning rate ({spec.lr:g})")
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._now = 0.0
 
@@ -164,7 +164,7 @@ class ProbeLearner:
         if len(labels) >= self.head.smallest_batch:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.spec.schedule.lr(self.spec.lr, self._now)
-            self._unread.append(self._learn([tokens for tokens, _ in waiting], [len(k) for _, k in waiting], labels))
+            self._losses.add(self._learn([tokens for tokens, _ in waiting], [len(k) for _, k in waiting], labels))
         self.head.eval()
 
     def _learn(self, shares: list[Tensor], totals: list[int], labels: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ class ProbeLearner:
             torch.cat(pooled).backward(torch.cat(mine))
             self.world.add(p.grad for p in own if p.grad is not None)
         self.optimizer.step()
-        return loss.detach()
+        return loss
 
     def _pool(self, tokens: Tensor, *, keep: bool) -> Tensor:
         """(b, D); piece by piece, so that a large batch fits."""
@@ -204,16 +204,7 @@ class ProbeLearner:
         Raises:
             MetricError: one of them is not finite.
         """
-        if self._unread:
-            fresh = torch.stack(self._unread).cpu()
-            self._losses += fresh.tolist()
-            self._unread.clear()
-            if not fresh.isfinite().all():
-                raise MetricError(
-                    f"probe {self.spec.name}: expected finite losses, got {fresh[~fresh.isfinite()][0].item()} within "
-                    f"the first {len(self._losses)} steps; lower the learning rate ({self.spec.lr:g})"
-                )
-        return self._losses
+        return self._losses.values()
 
     def note(self, epoch: int, correct: Tensor) -> None:
         """Keep an evaluation: its accuracy, and of the last and of the best which items were right.
@@ -231,29 +222,19 @@ class ProbeLearner:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next round depends on, and what came of the rounds so far."""
-        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        tensors |= {f"correct.{name}": value.to(torch.uint8) for name, value in self.correct.items()}
-        return tensors | {
-            "losses": torch.tensor(self.losses(), dtype=torch.float32),
-            "accuracy": torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2),
-            "rounds": torch.tensor(self.rounds),
-        }
+        tensors = {f"correct.{name}": value.to(torch.uint8) for name, value in self.correct.items()}
+        tensors["losses"] = torch.tensor(self.losses(), dtype=torch.float32)
+        tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2)
+        tensors["rounds"] = torch.tensor(self.rounds)
+        return state_of(self.head, self.optimizer) | tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`."""
-        self.head.load_state_dict({name: tensors[f"head.{name}"] for name in self.head.state_dict()})
-        saved = self.optimizer.state_dict()
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                index, moment = rest.split(".")
-                saved["state"].setdefault(int(index), {})[moment] = value
-            elif kind == "correct":
-                self.correct[rest] = value.bool()
-        self.optimizer.load_state_dict(saved)
-        self._losses, self._unread, self._waiting = tensors["losses"].tolist(), [], []
+        restore_state(self.head, self.optimizer, tensors)
+        names = {name: name.removeprefix("correct.") for name in tensors if name.startswith("correct.")}
+        self.correct = {short: tensors[name].bool() for name, short in names.items()}
+        self._losses.restore(tensors["losses"])
+        self._waiting = []
         self.accuracy = [(int(epoch), value) for epoch, value in tensors["accuracy"].tolist()]
         self.rounds = int(tensors["rounds"])
 

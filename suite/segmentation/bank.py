@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from suite.errors import MetricError, RequestError
+from suite.errors import RequestError
 from suite.precision import half_products
 from suite.probes.segmentation import SegmentationHead, enlarge
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
+from suite.training import Losses, restore_state, state_of
 
 BETAS = (0.9, 0.999)
 WARMUP_RATIO = 1e-6
@@ -103,13 +104,15 @@ class Learner:
             for p in self.head.parameters()
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS)
-        self._losses: list[float] = []
-        self._unread: list[Tensor] = []  # on the device: reading each would make it wait
+        self._losses = Losses(
+            f"head {spec.name}",
+            f"labels outside [0, {spec.num_classes}) or too high a learning rate ({spec.lr:g})",
+        )
 
     @property
     def step(self) -> int:
         """Steps done."""
-        return len(self._losses) + len(self._unread)
+        return len(self._losses)
 
     @property
     def done(self) -> bool:
@@ -134,7 +137,7 @@ class Learner:
         with half_products(self.half):
             loss.backward()
         self.optimizer.step()
-        self._unread.append(loss.detach())
+        self._losses.add(loss)
 
     def _logits(self, features: Tensor) -> Tensor:
         if not isinstance(self.head, AuxiliaryHead):
@@ -150,36 +153,17 @@ class Learner:
         Raises:
             MetricError: one of them is not finite.
         """
-        if self._unread:
-            fresh = torch.stack(self._unread).cpu()
-            self._losses += fresh.tolist()
-            self._unread.clear()
-            if not fresh.isfinite().all():
-                first = self.step - len(fresh) + int((~fresh.isfinite()).nonzero()[0])
-                raise MetricError(
-                    f"head {self.spec.name}: expected finite losses, got {self._losses[first]} in step {first}; "
-                    f"labels outside [0, {self.spec.num_classes}) or too high a learning rate ({self.spec.lr:g})"
-                )
-        return self._losses
+        return self._losses.values()
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, and the losses."""
-        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        return tensors | {"losses": torch.tensor(self.losses(), dtype=torch.float32)}
+        losses = torch.tensor(self.losses(), dtype=torch.float32)
+        return state_of(self.head, self.optimizer) | {"losses": losses}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go on from a `state`."""
-        self.head.load_state_dict({name: tensors[f"head.{name}"] for name in self.head.state_dict()})
-        saved = self.optimizer.state_dict()
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                index, moment = rest.split(".")
-                saved["state"].setdefault(int(index), {})[moment] = value
-        self.optimizer.load_state_dict(saved)
-        self._losses, self._unread = tensors["losses"].tolist(), []
+        restore_state(self.head, self.optimizer, tensors)
+        self._losses.restore(tensors["losses"])
 
 
 def _drawn(spec: HeadSpec, in_channels: int, generator: torch.Generator) -> Head:

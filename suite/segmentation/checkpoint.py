@@ -13,6 +13,7 @@ from suite.provenance import code_digest
 from suite.segmentation.bank import Learner
 
 _CODE = (
+    *("precision.py", "training.py"),
     *(f"segmentation/{name}.py" for name in ("auxiliary", "bank", "encode", "fused", "kernel", "train")),
     *(f"segmentation/{name}.py" for name in ("augment", "crops", "resize", "store")),
     "probes/segmentation.py",

@@ -1,0 +1,75 @@
+"""What every training of a head has: losses, and a state as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from suite.errors import MetricError
+
+
+class Losses:
+    """The loss of each step so far. They stay on the device until they are asked for: reading one makes it wait."""
+
+    def __init__(self, whose: str, remedy: str) -> None:
+        """Remember what an error will say.
+
+        Args:
+            whose: the head's name.
+            remedy: what to look at where a loss is not finite.
+        """
+        self._whose, self._remedy = whose, remedy
+        self._known: list[float] = []
+        self._unread: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._unread)
+
+    def add(self, loss: Tensor) -> None:
+        """One more step."""
+        self._unread.append(loss.detach())
+
+    def values(self) -> list[float]:
+        """All of them.
+
+        Raises:
+            MetricError: one of those that are new is not finite.
+        """
+        if self._unread:
+            fresh = torch.stack(self._unread).cpu()
+            before = len(self._known)
+            self._known += fresh.tolist()
+            self._unread.clear()
+            if not fresh.isfinite().all():
+                first = before + int((~fresh.isfinite()).nonzero()[0])
+                raise MetricError(
+                    f"{self._whose}: expected finite losses, got {self._known[first]} in step {first}; {self._remedy}"
+                )
+        return self._known
+
+    def restore(self, values: Tensor) -> None:
+        """Go on from other ones."""
+        self._known, self._unread = values.tolist(), []
+
+
+def state_of(head: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """All that the next step depends on, under `head.NAME` and `optimizer.INDEX.NAME`."""
+    tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    return tensors
+
+
+def restore_state(head: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Go on from a `state_of`; other names in it are left alone."""
+    head.load_state_dict({name: tensors[f"head.{name}"] for name in head.state_dict()})
+    saved = optimizer.state_dict()
+    for name, value in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            index, moment = rest.split(".")
+            saved["state"].setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict(saved)
