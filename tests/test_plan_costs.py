@@ -142,6 +142,17 @@ def test_image_classification_encodes_every_image_in_every_epoch(nothing: dict[s
     assert job.encoded == 2 * 90 * (1_281_167 + 50_000)
     limited = forecast(paper(nothing, limit=100, **asked)).entries[0].job
     assert limited.encoded == 90 * 100 + 100  # so few evaluation tokens are kept
+    assert amount(limited, "encode") == limited.encoded, "passes are no longer than the limit"
+
+
+def test_passes_that_are_filled_up_take_as_long_as_full_ones(nothing: dict[str, Path]) -> None:
+    asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, **asked)).entries[0].job
+    assert amount(job, "encode") == 90 * 128 * (10_010 + 391), "1,281,167 and 50,000 images in passes of 128"
+
+
+def test_image_classification_fits_every_image_in_every_epoch(nothing: dict[str, Path]) -> None:
+    limited = forecast(paper(nothing, limit=100, experiments=["image_classification"])).entries[0].job
     assert amount(limited, "fit") == 90 * 100
 
 

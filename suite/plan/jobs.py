@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -71,9 +72,13 @@ class Job:
     checkpoint_bytes: float = 0
     counted: bool = True
 
-    def encode(self, shape: Shape, side: int, batch: int, precision: str, count: float) -> None:
-        """Add a forward pass of `count` images of `side` pixels."""
-        self.steps[Operation("encode", f"{shape.name} {precision}", (side, batch))] += count
+    def encode(
+        self, shape: Shape, side: int, batch: int, precision: str, count: float, *, filled: float | None = None
+    ) -> None:
+        """Add forward passes of `count` images of `side` pixels; they take as long as those of `filled`, if given."""
+        self.steps[Operation("encode", f"{shape.name} {precision}", (side, batch))] += (
+            count if filled is None else filled
+        )
         self.encoded += count
         self.flops += count * shape.flops(side)
         tokens = 1 + (side // shape.architecture.patch_size) ** 2
@@ -105,9 +110,13 @@ class Task:
 
     @property
     def batch_size(self) -> int:
-        """Views a pass."""
+        """Views a pass (`Trial.pass_size`)."""
         size: int = self.request.profile["batch_size"]
-        return size
+        return min(size, self.request.limit or size)
+
+    def filled(self, views: float) -> float:
+        """Views that the passes over a set have room for: the last is filled up."""
+        return math.ceil(views / self.batch_size) * self.batch_size
 
     @property
     def precision(self) -> str:

@@ -153,7 +153,7 @@ def _learn(operation: Operation, _shapes: Mapping[str, Shape], device: str, _fol
 
 
 def block_labels(count: int, side: int, classes: int) -> Tensor:
-    """(count, side, side) uint8, equal in blocks of 24 pixels: like masks, unlike noise, which a GPU's loss is slow on."""
+    """(count, side, side) uint8, equal in blocks of 24 pixels: like masks, unlike noise, where a GPU's loss is slow."""
     blocks = torch.randint(classes, (count, side // 24 + 1, side // 24 + 1), dtype=torch.uint8)
     return blocks.repeat_interleave(24, 1).repeat_interleave(24, 2)[:, :side, :side].contiguous()
 

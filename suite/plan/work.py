@@ -38,7 +38,8 @@ def _encoding(task: Task, job: Job, split: Split, *, files: float, times: int = 
     size = task.shape.architecture.image_size
     job.read(times * files, split.pixels)
     job.reading[Operation("draw", sizes=(size,))] += times * split.views
-    job.encode(task.shape, size, task.batch_size, "float32", times * split.views)
+    filled = times * task.filled(split.views)
+    job.encode(task.shape, size, task.batch_size, "float32", times * split.views, filled=filled)
 
 
 def _extracting(task: Task, job: Job, name: str, keep: Collection[str]) -> None:
@@ -108,7 +109,8 @@ def _streaming(task: Task) -> Job:
         views = seeds * passes[name] * split.views
         job.images += views
         job.reading[Operation("stream", sizes=(side, about(split.pixels)))] += views
-        job.encode(shape, side, task.batch_size, task.precision, views)
+        filled = seeds * passes[name] * task.filled(split.views)
+        job.encode(shape, side, task.batch_size, task.precision, views, filled=filled)
     cae = task.request.variants["imagenet-protocol"] == "cae"
     batch = experiment["cae_batch_attentive" if cae else "batch_size"]
     sizes = _probes(task, train.classes, batch)
