@@ -13,6 +13,7 @@ from suite.archive import sbom
 from suite.assemble import now, report
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
+from suite.experiments.units import processes_for, unit_of, units_of
 from suite.plan.forecast import write_plan
 from suite.progress import Progress
 from suite.provenance import trial_code
@@ -89,8 +90,8 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
 def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
     """Run the trials in this process or spread over several; pytest's own output goes to a log."""
     # where a run goes on, as many threads each as from the beginning: sums are rounded by them
-    at_first = _processes(request, len(list(request.tasks())), workers)
-    processes = min(at_first, _processes(request, _pending(request), workers))
+    at_first = processes_for(request, len(set(units_of(request).values())), workers)
+    processes = min(at_first, processes_for(request, _pending(request), workers))
     arguments = [
         str(EXPERIMENTS),
         f"--rootdir={EXPERIMENTS.parent.parent}",
@@ -100,24 +101,20 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
         f"--junitxml={request.run / 'junit.xml'}",
         *request.arguments(),
         f"--threads={max(1, (os.cpu_count() or 1) // at_first)}",
-        *(["-n", str(processes), "--dist=loadgroup"] if processes > 1 else ["-p", "no:xdist"]),
+        *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
     ]
     with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
         return int(pytest.main(arguments, plugins=[progress]))
 
 
 def _pending(request: Request) -> int:
-    """Trials that surely have to be measured: nothing stored, or stored by other code."""
+    """Units that surely have to be measured: of a trial nothing is stored, or by other code."""
     store = Store(request.run)
-    stored = ((task[0].name, store.load(request.key(*task))) for task in request.tasks())
-    return sum(result is None or result.inputs.get("code") != trial_code(name) for name, result in stored)
-
-
-def _processes(request: Request, pending: int, workers: int | None) -> int:
-    """One per core on the CPU, since such small models gain little from threads; one per GPU; one if all is stored."""
-    if request.device == "cuda":
-        import torch
-
-        gpus = torch.cuda.device_count()
-        return max(1, min(pending, gpus // request.processes_per_probe, workers or gpus))
-    return max(1, min(pending, workers or os.cpu_count() or 1))
+    stored = ((task, store.load(request.key(*task))) for task in request.tasks())
+    return len(
+        {
+            unit_of(request, *task)
+            for task, result in stored
+            if result is None or result.inputs.get("code") != trial_code(task[0].name)
+        }
+    )

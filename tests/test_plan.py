@@ -70,6 +70,7 @@ def test_what_is_there_is_found_under_any_name_that_is_looked_for(places: dict[s
 def test_a_file_of_ones_own_and_encoders_without_a_file(places: dict[str, Path], tmp_path: Path) -> None:
     there(tmp_path / "mine.pth")
     encoders = [f"dino@{tmp_path / 'mine.pth'}", f"mae@{tmp_path / 'gone.pth'}", "timm:vit_tiny_patch16_224"]
+    encoders.append("timm:vit_tiny_patch16_224@random")
     request = make_request(profile="paper", encoders=encoders, experiments=["part_retrieval"], **places)
     found = [piece for piece in pieces(request) if piece.kind == "weights"]
     assert [(piece.name, piece.there, piece.size) for piece in found] == [

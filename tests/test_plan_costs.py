@@ -24,6 +24,7 @@ from suite.plan.published import Split
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import against_actual, save_plan
 from suite.plan.shapes import Shape, build
+from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
 from suite.report import html, markdown
 from suite.request import Request, make_request
@@ -133,7 +134,9 @@ def test_the_memory_of_a_search_does_not_grow_with_its_vectors(nothing: dict[str
     # scores of three queries in two settings, in chunks and joined
     assert large.host_bytes - small.host_bytes == 4 * 24_003 * 49 * 6 * 2
     assert 4 * 64 * 49 * 65_536 < large.host_bytes < 4e9
-    assert large.encoded == 25_003 * 49
+    assert large.encoded == 25_003 * 49 + 3, "the queries, too"
+    # 390 chunks of 3,136 crops, one of 43 images, three queries: in passes of 128
+    assert amount(large, "encode") == 390 * 3_200 + 2_176 + 128
 
 
 def test_image_classification_encodes_every_image_in_every_epoch(nothing: dict[str, Path]) -> None:
@@ -172,9 +175,10 @@ def test_a_bank_of_heads_encodes_a_crop_once(nothing: dict[str, Path]) -> None:
     assert str(bank[0].job.keys[0]) == "object_segmentation/ade20k/mae"
     windows = 10 * 2_000 * 1.85
     assert alone[0].job.encoded == 160_000 * 16 + windows
-    # 26.4 distinct crops a step and half a pass of eight that is filled up
-    assert bank[0].job.encoded == pytest.approx(160_000 * (1.65 * 16 + 3.5) + windows)
-    assert bank[0].job.encoded < 3 * alone[0].job.encoded * 0.7
+    assert bank[0].job.encoded == pytest.approx(160_000 * 1.65 * 16 + windows)
+    assert bank[0].job.encoded < 3 * alone[0].job.encoded * 0.6
+    # half a pass of eight is filled up on average; the windows of an evaluation fill whole passes
+    assert amount(bank[0].job, "encode") == pytest.approx(160_000 * (1.65 * 16 + 3.5) + 10 * 3_704)
     assert amount(bank[0].job, "learn") == 3 * amount(alone[0].job, "learn") == 3 * 160_000 * 16
 
 
@@ -190,8 +194,21 @@ def test_the_limit_is_honoured_by_segmentation(nothing: dict[str, Path]) -> None
     asked = {"encoders": ["mae"], "datasets": ["ade20k"], "experiments": ["object_segmentation"]}
     job = forecast(paper(nothing, limit=4, **asked)).entries[0].job
     assert amount(job, "learn") == 4 * 4, "four steps of the four images"
-    # a pass is filled up to eight; of ten evaluations those of steps 0 and 4 are one
-    assert job.encoded == 4 * 8 + 4 * 4 * 1.85
+    # of ten evaluations those of steps 0 and 4 are one
+    assert job.encoded == 4 * 4 + 4 * 4 * 1.85
+    assert amount(job, "encode") == 4 * 8 + 4 * 8, "a pass is filled up to eight"
+
+
+def test_encoders_on_one_stream_decode_an_image_once(nothing: dict[str, Path]) -> None:
+    asked = {"experiments": ["image_classification"], "encoders": ["mae", "dino", "cae"]}
+    alone = forecast(paper(nothing, **asked)).entries
+    assert [len(entry.job.keys) for entry in alone] == [1, 1, 1]
+    [shared] = forecast(paper(nothing, share_stream=True, **asked)).entries
+    assert len(shared.job.keys) == 3
+    assert amount(shared.job, "stream") == amount(alone[0].job, "stream") == 90 * 1_331_167
+    assert shared.job.images == alone[0].job.images
+    assert shared.job.encoded == 3 * alone[0].job.encoded
+    assert amount(shared.job, "fit") == 3 * amount(alone[0].job, "fit")
 
 
 def test_the_mini_study_before_it_is_drawn_cannot_be_counted(nothing: dict[str, Path]) -> None:
@@ -231,8 +248,30 @@ def test_what_there_is_no_time_for_follows_by_floating_point_operations(tmp_path
     assert rates.seconds == {}, "nothing to go by"
     rates.seconds[str(small)] = 1.0
     known = [(small, 1.0)]
-    derived = calibration._derived(large, known, shapes)
+    derived = in_proportion(large, known, shapes)
     assert derived == pytest.approx(shapes["vit 48/8 96x4"].flops(96) / shapes["vit 48/8 96x4"].flops(48))
+
+
+def test_work_of_another_encoder_goes_by_its_floating_point_operations() -> None:
+    shapes = {"vit 48/8 96x4": Shape("vit", MINI), "vit 224/16 768x12": Shape("vit", BASE)}
+    known = [(Operation("encode", "vit 48/8 96x4 float32", (48, 8)), 1.0), (Operation("encode", "gone", (48, 8)), 9.0)]
+    base = Operation("encode", "vit 224/16 768x12 float32", (224, 8))
+    ratio = shapes["vit 224/16 768x12"].flops(224) / shapes["vit 48/8 96x4"].flops(48)
+    assert in_proportion(base, known, shapes) == pytest.approx(ratio)
+    assert in_proportion(Operation("decode", sizes=(99,)), known, shapes) is None
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Operation("rank"),
+        Operation("decode", sizes=(180_000,)),
+        Operation("encode", "timm:vit@/my file 3.pth 224/16 768x12 float32", (224, 8)),
+        Operation("learn", "bfloat16", (3072, 32, 512, 150)),
+    ],
+)
+def test_an_operation_can_be_read_from_its_text(operation: Operation) -> None:
+    assert Operation.parse(str(operation)) == operation
 
 
 SIZES = {
@@ -303,6 +342,14 @@ def with_durations(request: Request, seconds: dict[str, float]) -> Forecast:
     """A forecast of one job a trial, its duration by dataset."""
     entries = [Entry(Job((request.key(*task),)), seconds.get(task[1]), "") for task in request.tasks()]
     return Forecast(request, entries, [], [], 1, Rates(Path("none")), {})
+
+
+def test_jobs_run_side_by_side(nothing: dict[str, Path]) -> None:
+    made = with_durations(paper(nothing, experiments=["object_retrieval"]), {"cifar10": 10.0, "coco": 3.0})
+    assert made.until_done(made.entries) == 7 * 13
+    assert replace(made, processes=2).until_done(made.entries[:3]) == 20, "three jobs of 10 s"
+    assert replace(made, processes=99).until_done(made.entries) == 10, "no sooner than the longest"
+    assert made.until_done([]) == 0
 
 
 @pytest.fixture
@@ -413,6 +460,20 @@ def test_without_rates_a_run_plans_by_its_earlier_results(nothing: dict[str, Pat
     assert job == {"trials": [str(key)], "seconds": 7.5, "basis": "earlier run"}
     write_plan(replace(request, limit=3))
     assert json.loads((request.run / "plan.json").read_text())["jobs"][0]["seconds"] is None, "of another size"
+
+
+def test_a_run_plans_what_was_never_timed_by_similar_work(nothing: dict[str, Path]) -> None:
+    request = paper(
+        nothing, experiments=["part_retrieval"], encoders=["mae", "timm:test_vit@random"], datasets=["coco"]
+    )
+    made = forecast(request)
+    rates = load_rates(request.cache, "cpu", calibration.threads_of(made))
+    texts = dict.fromkeys(map(str, made.entries[0].job.steps), 1e-3) | {"decode 1": 1e-9, "draw 1": 1e-9}
+    replace(rates, seconds=texts).save()
+    write_plan(request)
+    mae, timm = json.loads((request.run / "plan.json").read_text())["jobs"]
+    assert (mae["basis"], timm["basis"]) == ("similar work", "similar work")
+    assert mae["seconds"] > timm["seconds"] > 0
 
 
 def test_the_report_shows_plan_against_actual(tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from suite.errors import StorageError, SuiteError
-from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
+from suite.experiments.units import UnitScheduling, units_of
 from suite.leases import HELD, lease
-from suite.protocol import Experiment
 from suite.request import Request, make_request
 from suite.verbs.options import integers, words
 
@@ -44,8 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
-    # xdist's own marker, which is unknown where one process runs everything
-    config.addinivalue_line("markers", "xdist_group(name): to be run in one process")
     option = config.getoption
     try:
         config.stash[_REQUEST] = make_request(
@@ -93,16 +90,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     request = metafunc.config.stash[_REQUEST]
     name = metafunc.function.__name__.removeprefix("test_")
     tasks = [task for task in request.tasks() if task[0].name == name]
-    parameters = [pytest.param(task, id=str(request.key(*task)), marks=_together(request, *task)) for task in tasks]
-    metafunc.parametrize("task", parameters)
+    metafunc.parametrize("task", [pytest.param(task, id=str(request.key(*task))) for task in tasks])
 
 
-def _together(request: Request, experiment: Experiment, dataset: str, spec: str) -> list[pytest.MarkDecorator]:
-    """What trains side by side goes to one process: heads of one encoder on the same images, encoders on one stream."""
-    if request.share_stream and experiment.name == "image_classification":
-        return [pytest.mark.xdist_group(f"stream-{dataset}")]
-    family = family_of(dataset)
-    return [pytest.mark.xdist_group(f"{family}-{spec}")] if family else []
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> UnitScheduling:
+    """What trains side by side goes to one process."""
+    return UnitScheduling(config, log, units_of(config.stash[_REQUEST]))
 
 
 @pytest.fixture

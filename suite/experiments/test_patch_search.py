@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -62,17 +63,21 @@ def enlarged(trial: Trial, path: Path) -> Image.Image:
 def crops(trial: Trial, paths: list[Path]) -> ViewSet:
     """All crops of some images."""
     size = crop_px(trial)
-    views = [
+    return _crops(
         View(picture, (left, top, left + size, top + size))
         for picture in (np.asarray(enlarged(trial, path)) for path in paths)
         for top, left in corners(trial)
-    ]
-    return ViewSet(views, np.zeros(len(views), np.int64), ("crop",))
+    )
 
 
-def embed(trial: Trial, paths: list[Path]) -> dict[str, Tensor]:
-    """(N, D) unit vectors of all crops for every setting."""
-    features = trial.extract(crops(trial, paths), "square", trial.settings, cached=False)
+def _crops(views: Iterable[View]) -> ViewSet:
+    listed = list(views)
+    return ViewSet(listed, np.zeros(len(listed), np.int64), ("crop",))
+
+
+def embed(trial: Trial, views: ViewSet) -> dict[str, Tensor]:
+    """(N, D) unit vectors of N crops for every setting."""
+    features = trial.extract(views, "square", trial.settings, cached=False)
     return {setting: normalize(features.setting(setting), dim=1) for setting in trial.settings}
 
 
@@ -92,12 +97,11 @@ def scored(trial: Trial, paths: list[Path], queries: list[tuple[int, int]]) -> d
         paths: the images.
         queries: (position among the images, crop) of each.
     """
-    asked = [embed(trial, [paths[image]]) for image, _ in queries]
+    asked = embed(trial, _crops(crops(trial, [paths[image]]).views[crop] for image, crop in queries))
     scores: dict[str, list[Tensor]] = {setting: [] for setting in trial.settings}
     for start in range(0, len(paths), CHUNK):
-        for setting, vectors in embed(trial, paths[start : start + CHUNK]).items():
-            rows = [similarities(vectors, own[setting][crop]) for own, (_, crop) in zip(asked, queries, strict=True)]
-            scores[setting].append(torch.stack(rows))
+        for setting, vectors in embed(trial, crops(trial, paths[start : start + CHUNK])).items():
+            scores[setting].append(torch.stack([similarities(vectors, query) for query in asked[setting]]))
     return {setting: torch.cat(chunks, dim=1) for setting, chunks in scores.items()}
 
 

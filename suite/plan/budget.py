@@ -56,16 +56,16 @@ def choose(made: Forecast, budget_s: float) -> Choice:
     columns: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
     for entry in made.entries:
         columns.setdefault(tuple((key.experiment, key.dataset) for key in entry.job.keys), []).append(entry)
-    chosen, left_out, used = list(made.measured), list(made.unplanned), 0.0
+    chosen: list[Entry] = []
+    left_out = list(made.unplanned)
     for column in sorted(columns.values(), key=lambda entries: _per_cell(made.request, entries)):
         for entry in column:
-            seconds = None if entry.seconds is None else entry.seconds / made.processes
-            if seconds is not None and used + seconds <= budget_s:
-                used += seconds
-                chosen.extend(entry.job.keys)
+            if entry.seconds is not None and made.until_done([*chosen, entry]) <= budget_s:
+                chosen.append(entry)
             else:
                 left_out.extend(entry.job.keys)
-    return Choice(chosen, left_out, used)
+    keys = [key for entry in chosen for key in entry.job.keys]
+    return Choice([*made.measured, *keys], left_out, made.until_done(chosen))
 
 
 def commands(request: Request, chosen: Iterable[Key]) -> list[str]:

@@ -14,6 +14,7 @@ from suite.plan.jobs import Operation
 from suite.plan.rates import Rates
 from suite.plan.samples import prepare
 from suite.plan.shapes import Shape
+from suite.plan.similar import in_proportion, weight
 
 BUDGET_S = 50.0
 """For all measurements; the last may run over it, and encoders have to be built."""
@@ -57,7 +58,7 @@ def calibrate(
             rates.seconds[str(operation)] = seconds
             rates.derived.discard(str(operation))
     for operation in waiting:
-        derived = _derived(operation, list(measured.values()), shapes)
+        derived = in_proportion(operation, measured.values(), shapes)
         if derived is not None:
             rates.seconds[str(operation)] = derived
             rates.derived.add(str(operation))
@@ -85,44 +86,11 @@ def timed(call: Callable[[], object], *, share_s: float, device: str) -> float:
     return min(times, default=first)
 
 
-def weight(operation: Operation, shapes: Mapping[str, Shape]) -> float:
-    """What the duration of operations of a kind is roughly proportional to."""
-    sizes = operation.sizes
-    if operation.kind == "encode":
-        shape = shapes[operation.subject.rpartition(" ")[0]]
-        return float(shape.flops(sizes[0]) or sizes[0] ** 2)
-    return float(_WEIGHTS[operation.kind](sizes)) if operation.kind in _WEIGHTS else 1.0
-
-
-_WEIGHTS: Mapping[str, Callable[[Sequence[int]], int]] = {
-    "decode": lambda sizes: sizes[0],
-    "stream": lambda sizes: sizes[1],
-    "draw": lambda sizes: sizes[0] ** 2,
-    "fit": lambda sizes: sizes[0] * sizes[1],
-    "predict": lambda sizes: sizes[0] * sizes[1],
-    "crop": lambda sizes: sizes[0] ** 2 * sizes[4],
-    "learn": lambda sizes: sizes[2] ** 2 * sizes[3],
-    "score": lambda sizes: sizes[2] * sizes[7],
-}
-"""Of an operation's sizes; see `suite.plan.samples` for their order."""
-
-
 def _in_order(operations: Sequence[Operation], shapes: Mapping[str, Shape]) -> list[Operation]:
     """Of each kind and encoder the smallest first; then all others, the smallest first."""
     ranked = sorted(operations, key=lambda each: (weight(each, shapes), str(each)))
     first = {(each.kind, each.subject): each for each in reversed(ranked)}
     return [*first.values(), *(each for each in ranked if first[each.kind, each.subject] is not each)]
-
-
-def _derived(
-    operation: Operation, measured: Sequence[tuple[Operation, float]], shapes: Mapping[str, Shape]
-) -> float | None:
-    """In proportion to the most similar operation that was measured: same kind, if possible same encoder."""
-    alike = [(each, seconds) for each, seconds in measured if each.kind == operation.kind]
-    same = [(each, seconds) for each, seconds in alike if each.subject == operation.subject] or alike
-    own = weight(operation, shapes)
-    nearest = min(same, key=lambda pair: abs(weight(pair[0], shapes) - own), default=None)
-    return None if nearest is None else nearest[1] * own / weight(nearest[0], shapes)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def render_costs(made: Forecast) -> str:
     rows = [_row(name, entries, made) for name, entries in by_experiment.items() if entries]
     if len(rows) > 1:
         rows.append(_row("all", made.entries, made))
-    headers = ("to do", "trials", "images read", "encoded", "TFLOP", "memory", "on disk", "time")
+    headers = ("to do", "trials", "images read", "encoded", "TFLOP", "memory", "on disk", "process time")
     lines = [f"{len(made.measured):,} of {_trials(made):,} trials are measured already: their results are kept.", ""]
     if rows:
         lines += [tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * 7)), ""]
@@ -45,7 +45,7 @@ def render_budget(request: Request, choice: Choice, budget_s: float) -> str:
 def _row(name: str, entries: Sequence[Entry], made: Forecast) -> tuple[str, ...]:
     jobs = [entry.job for entry in entries]
     known = [entry.seconds for entry in entries if entry.seconds is not None]
-    time = duration(sum(known) / made.processes) if known else "unknown"
+    time = duration(sum(known)) if known else "unknown"
     return (
         name,
         f"{sum(len(job.keys) for job in jobs):,}",
@@ -62,10 +62,11 @@ def _notes(made: Forecast) -> list[str]:
     if not made.entries and not made.unplanned:
         return ["Nothing is left to do."]
     lines = []
-    if made.hours is not None and made.entries:
+    if made.seconds is not None and made.entries:
         device = made.request.device
-        where = f"{made.processes} processes" if made.processes > 1 else "one process"
-        lines.append(f"{duration(made.hours * 3600)} on this {device.upper()} by its measured rates ({where}).")
+        where = f", {made.processes} processes side by side" if made.processes > 1 else ""
+        taken = duration(made.until_done(made.entries))
+        lines.append(f"{taken} on this {device.upper()} by its measured rates{where}.")
     lines.append(
         f"Memory is the largest tensors of one trial, of {made.processes} at a time, beside about 1 GB a process; "
         f"{_size(made.disk_bytes)} of disk stay in the cache."
@@ -75,6 +76,9 @@ def _notes(made: Forecast) -> list[str]:
     derived = made.rates.derived & {str(each) for each in made.operations()}
     if derived:
         lines.append(f"{len(derived)} rates follow from measured ones in proportion: --calibrate measures anew.")
+    similar = sum(entry.basis == "similar work" for entry in made.entries)
+    if similar:
+        lines.append(f"{similar} durations follow from those of similar work: without --no-calibrate it is measured.")
     earlier = sum(entry.basis == "earlier run" for entry in made.entries)
     if earlier:
         lines.append(f"{earlier} durations are those of an earlier run in {made.request.run}.")

@@ -28,19 +28,18 @@ _SAMPLE = 100
 Splits = dict[str, Split]
 
 
-def splits_of(request: Request, experiment: Experiment, dataset: str, *, read: bool = True) -> Splits | None:
+def splits_of(request: Request, experiment: Experiment, dataset: str) -> Splits | None:
     """What an experiment uses of a dataset, by split, the request's limit applied.
 
     Args:
         request: where the data lie, variants, limit.
         experiment: of the profile.
         dataset: one of its datasets.
-        read: look into the files if they are there; False takes published counts, at once.
 
     Returns:
         None where the files are missing and nothing is published (the mini study's, before they are drawn).
     """
-    found = _read(request, experiment, dataset) if read or request.profile.name == "mini" else None
+    found = _read(request, experiment, dataset)
     if found is None and request.profile.name != "mini":
         found = PUBLISHED[experiment.name if experiment.name in PUBLISHED else "segmentation"][dataset]
     if found is None or request.limit is None or experiment.name == "patch_search":

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from os import cpu_count
 
 from suite.errors import SuiteError
-from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
+from suite.experiments.units import processes_for, unit_of
 from suite.features import CACHE_BYTES
 from suite.plan.counts import splits_of
 from suite.plan.jobs import Job, Operation, Task
-from suite.plan.rates import Rates, load_rates, processes_for, seconds_of
+from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import save_plan
-from suite.plan.shapes import Shape, shapes_of
+from suite.plan.shapes import Shape, shape_of
+from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
 from suite.protocol import digest_of
 from suite.provenance import trial_code
@@ -30,7 +32,7 @@ class Entry:
     Attributes:
         job: the work.
         seconds: of one process; None where unknown.
-        basis: where they come from: `calibration`, `earlier run`, or empty.
+        basis: where they come from: `calibration`, `earlier run`, `similar work`, or empty.
     """
 
     job: Job
@@ -76,10 +78,15 @@ class Forecast:
         """Trials whose duration is unknown."""
         return sum(len(entry.job.keys) for entry in self.entries if entry.seconds is None) + len(self.unplanned)
 
-    @property
-    def hours(self) -> float | None:
-        """On this device, with all processes."""
-        return None if self.seconds is None else self.seconds / self.processes / 3600
+    def until_done(self, entries: Iterable[Entry]) -> float:
+        """Seconds that jobs take on this device, side by side; those of unknown duration do not count.
+
+        As a run does: the jobs of most trials first, each by the process that is free first.
+        """
+        free = [0.0] * self.processes
+        for entry in sorted(entries, key=lambda entry: -len(entry.job.keys)):
+            heapq.heapreplace(free, free[0] + (entry.seconds or 0.0))
+        return max(free)
 
     @property
     def disk_bytes(self) -> float:
@@ -93,38 +100,47 @@ class Forecast:
         return list({each for amount in amounts for each, count in amount.items() if count})
 
 
-def forecast(request: Request, *, read: bool = True, workers: int | None = None) -> Forecast:
+def forecast(request: Request, *, digests: bool = True, workers: int | None = None) -> Forecast:
     """Count what is to be done, and time it by the rates that are remembered.
 
     Args:
         request: what is asked for.
-        read: look into the files of the data and the weights; False costs no time.
+        digests: hold stored results against weights and data too, as the run will; False takes no time for that.
         workers: processes, where the user names a number.
     """
-    shapes = shapes_of(request, read=read)
-    tasks, unplanned, measured = _tasks(request, shapes, read=read)
+    shapes: dict[str, Shape] = {}
+    tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
     jobs = [job_of(group) for group in _together(tasks)]
-    processes = processes_for(request.device, sum(len(job.keys) for job in jobs) + len(unplanned), workers)
+    units = {unit_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
+    processes = processes_for(request, len(units) + len(unplanned), workers)
     rates = load_rates(request.cache, request.device, _threads(processes))
-    named = {shape.name: shape for shape in shapes.values()}
-    made = Forecast(request, [], measured, unplanned, processes, rates, named)
+    made = Forecast(request, [], measured, unplanned, processes, rates, shapes)
     made.entries.extend(Entry(job, None, "") for job in sorted(jobs, key=_place(request)))
     return timed(made)
 
 
 def timed(made: Forecast) -> Forecast:
-    """The same forecast with durations, by rates or by earlier results of the run folder."""
-    threads = _threads(made.processes)
-    entries = []
-    for entry in made.entries:
-        seconds = seconds_of(entry.job, made.rates, device=made.request.device, threads=threads)
-        basis = "" if seconds is None else "calibration"
-        if seconds is None:
-            seconds = _earlier(made.request, entry.job)
-            basis = "" if seconds is None else "earlier run"
-        entries.append(Entry(entry.job, seconds, basis))
-    made.entries[:] = entries
+    """The same forecast with durations: by rates, by earlier results of the run folder, or by similar work's rates."""
+    device, threads = made.request.device, _threads(made.processes)
+    similar = _with_similar(made)
+    for n, entry in enumerate(made.entries):
+        sources = {
+            "calibration": lambda job: seconds_of(job, made.rates, device=device, threads=threads),
+            "earlier run": lambda job: _earlier(made.request, job),
+            "similar work": lambda job: seconds_of(job, similar, device=device, threads=threads),
+        }
+        found = ((basis, seconds(entry.job)) for basis, seconds in sources.items())
+        basis, seconds = next(((basis, seconds) for basis, seconds in found if seconds is not None), ("", None))
+        made.entries[n] = Entry(entry.job, seconds, basis)
     return made
+
+
+def _with_similar(made: Forecast) -> Rates:
+    """Rates of everything that a forecast needs, where work of the kind was timed."""
+    known = [(Operation.parse(text), seconds) for text, seconds in made.rates.seconds.items()]
+    missing = [each for each in made.operations() if str(each) not in made.rates.seconds]
+    found = {str(each): in_proportion(each, known, made.shapes) for each in missing}
+    return replace(made.rates, seconds=made.rates.seconds | {k: v for k, v in found.items() if v is not None})
 
 
 def threads_of(made: Forecast) -> int:
@@ -136,29 +152,44 @@ def _threads(processes: int) -> int:
     return max(1, (cpu_count() or 1) // processes)
 
 
-def _tasks(request: Request, shapes: dict[str, Shape], *, read: bool) -> tuple[list[Task], list[Key], list[Key]]:
-    """Tasks to be done, trials that cannot be counted, trials that are measured."""
+def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tuple[list[Task], list[Key], list[Key]]:
+    """Tasks to be done, trials that cannot be counted, trials that are measured; shapes are added by name.
+
+    Files are looked into only where something is to be done with them: a run that has nothing left to do does not
+    wait for its plan.
+    """
+    shape_of_spec = cache(partial(_shape, request))
+    splits_by_name = cache(lambda name, dataset: splits_of(request, request.profile.experiment(name), dataset))
     tasks, unplanned, measured = [], [], []
-    for (experiment, dataset), group in groupby(request.tasks(), key=lambda task: task[:2]):
-        splits = splits_of(request, experiment, dataset, read=read)
-        for _, _, spec in group:
-            key = request.key(experiment, dataset, spec)
-            if _is_measured(Trial(request, experiment, dataset, spec), read=read):
-                measured.append(key)
-            elif splits is None or spec not in shapes:
-                unplanned.append(key)
-            else:
-                tasks.append(Task(request, experiment, dataset, spec, shapes[spec], splits))
+    for experiment, dataset, spec in request.tasks():
+        key = request.key(experiment, dataset, spec)
+        if _is_measured(Trial(request, experiment, dataset, spec), digests=digests):
+            measured.append(key)
+            continue
+        shape, splits = shape_of_spec(spec), splits_by_name(experiment.name, dataset)
+        if shape is None or splits is None:
+            unplanned.append(key)
+        else:
+            shapes[shape.name] = shape
+            tasks.append(Task(request, experiment, dataset, spec, shape, splits))
     return tasks, unplanned, measured
 
 
-def _is_measured(trial: Trial, *, read: bool) -> bool:
-    """Whether the stored result holds; with `read`, weights and data are held against it too, as the run will."""
+def _shape(request: Request, spec: str) -> Shape | None:
+    """The shape of an encoder, if it can be told."""
+    try:
+        return shape_of(request, spec)
+    except SuiteError:
+        return None
+
+
+def _is_measured(trial: Trial, *, digests: bool) -> bool:
+    """Whether the stored result holds."""
     stored = trial.store.load(trial.key)
     if stored is None or not _alike(trial, stored):
         return False
     try:
-        return not read or trial.store.fresh(trial.key, trial.inputs()) is not None
+        return not digests or trial.store.fresh(trial.key, trial.inputs()) is not None
     except SuiteError:
         return False
 
@@ -174,16 +205,16 @@ def _alike(trial: Trial, stored: Result) -> bool:
 
 
 def _together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Segmentation trials of one encoder on the same images as one group; every other trial alone.
+    """Trials that one process takes together as one group (`suite.experiments.units`).
 
     Sets of a family are taken to be of the same images if they are as many. Tests run in the order of their pages'
     names, so the first of a group, which a report books the time under, is the first by experiment.
     """
     groups: dict[object, list[Task]] = {}
     for task in sorted(tasks, key=lambda task: task.experiment.name):
-        family = family_of(task.dataset) if "crop_px" in task.experiment.parameters else None
         images = tuple(split.views for split in task.splits.values())
-        groups.setdefault(task.key if family is None else (family, task.spec, images), []).append(task)
+        unit = unit_of(task.request, task.experiment, task.dataset, task.spec)
+        groups.setdefault((unit, images), []).append(task)
     yield from groups.values()
 
 
@@ -211,12 +242,12 @@ def _earlier(request: Request, job: Job) -> float | None:
 def write_plan(request: Request, *, workers: int | None = None) -> None:
     """Plan a run that is about to start, by remembered rates and earlier results alone, into its folder.
 
-    Nothing is timed, and no large file is read: a run is not to wait for its plan.
+    Nothing is timed, and nothing is read for trials that are measured: a run is not to wait for its plan.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    made = forecast(request, read=False, workers=workers)
+    made = forecast(request, digests=False, workers=workers)
     jobs = [
         {"trials": [str(key) for key in entry.job.keys], "seconds": entry.seconds, "basis": entry.basis or "unknown"}
         for entry in made.entries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from suite.plan.counts import Splits
 from suite.plan.shapes import Shape
@@ -33,6 +34,13 @@ class Operation:
     def __str__(self) -> str:
         return " ".join([self.kind, *([self.subject] if self.subject else []), *map(str, self.sizes)])
 
+    @classmethod
+    def parse(cls, text: str) -> Operation:
+        """What `str` made a text of."""
+        kind, *words = text.split(" ")
+        sizes = [*takewhile(str.isdecimal, reversed(words))][::-1]
+        return cls(kind, " ".join(words[: len(words) - len(sizes)]), tuple(map(int, sizes)))
+
 
 Amounts = defaultdict[Operation, float]
 """Units of each operation."""
@@ -58,6 +66,7 @@ class Job:
         features_bytes: of its entries in the cache of features, which takes none larger than `CACHE_BYTES`.
         checkpoint_bytes: of checkpoints, which stay.
         counted: whether the counts are those of the files.
+        devices: GPUs that share the work.
     """
 
     keys: tuple[Key, ...]
@@ -71,6 +80,7 @@ class Job:
     features_bytes: float = 0
     checkpoint_bytes: float = 0
     counted: bool = True
+    devices: int = 1
 
     def encode(
         self, shape: Shape, side: int, batch: int, precision: str, count: float, *, filled: float | None = None

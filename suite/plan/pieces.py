@@ -9,6 +9,7 @@ from pathlib import Path
 from suite.datasets import DATASETS, dataset_root, require
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.files import find_file
+from suite.encoders.user import RANDOM
 from suite.errors import CheckpointError, DatasetError
 from suite.fetch.catalogue import download_size, how_to_get, sources
 from suite.request import Request
@@ -84,7 +85,7 @@ def checkpoint(request: Request, spec: str) -> Piece:
 
 def needs_file(spec: str) -> bool:
     """Whether an encoder has a file: the floors have none, and a factory or a bare timm name sees to itself."""
-    return spec in CATALOGUE or "@" in spec
+    return spec in CATALOGUE or spec.partition("@")[2] not in {"", RANDOM}
 
 
 def total_download(missing: Sequence[Piece]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,12 +71,6 @@ def device_name(device: str, threads: int) -> str:
     return "".join(c if c.isalnum() or c in " .-" else "-" for c in f"{model} torch {torch.__version__}")
 
 
-def processes_for(device: str, pending: int, workers: int | None = None) -> int:
-    """Processes that a run will use (`suite.reproduce`): one a core on the CPU, one a GPU."""
-    places = torch.cuda.device_count() if device == "cuda" else os.cpu_count() or 1
-    return max(1, min(pending, places, workers or places) if device == "cuda" else min(pending, workers or places))
-
-
 def seconds_of(job: Job, rates: Rates, *, device: str, threads: int) -> float | None:
     """Seconds of a job: on a GPU reading goes on beside the encoder, on a CPU both need the same cores.
 
@@ -91,7 +84,7 @@ def seconds_of(job: Job, rates: Rates, *, device: str, threads: int) -> float | 
     if steps is None or reading is None:
         return None
     reading /= threads
-    return max(steps, reading) if device == "cuda" else steps + reading
+    return (max(steps, reading) if device == "cuda" else steps + reading) / job.devices
 
 
 def _processor() -> str:

@@ -11,7 +11,6 @@ from suite.encoders.architecture import BASE, MINI, Architecture
 from suite.encoders.baselines import THUMBNAIL, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.vit import build_vit, vit_encoder
-from suite.errors import SuiteError
 from suite.request import Request
 
 _PROJECTED = {
@@ -96,19 +95,6 @@ def shape_of(request: Request, spec: str) -> Shape:
         sizes = _sizes(load_encoder(spec)) if file else usual
         return Shape(kind, sizes, _PROJECTED[request.profile.name].get(name, 0))
     return Shape(spec, _sizes(load_encoder(spec)))
-
-
-def shapes_of(request: Request, *, read: bool = True) -> dict[str, Shape]:
-    """The shapes of all encoders of a request that can be told; with `read`, also of those whose file tells it."""
-    found = {}
-    for spec in request.encoders:
-        if not read and spec not in request.profile.methods:
-            continue
-        try:
-            found[spec] = shape_of(request, spec)
-        except SuiteError:
-            continue
-    return found
 
 
 def build(shape: Shape, device: str) -> Encoder:

@@ -26,11 +26,27 @@ DISTINCT_CROPS = {1: 1.0, 2: 1.45, 3: 1.65}
 
 
 def job_of(tasks: Sequence[Task]) -> Job:
-    """The work of one trial, or of segmentation trials of the same images and encoder."""
+    """The work of one trial, of segmentation trials of the same images and encoder, or of encoders on one stream."""
     first = tasks[0]
     if "crop_px" in first.experiment.parameters:
         return _segmenting(tasks)
-    return _WORK[first.experiment.name](first)
+    jobs = [_WORK[task.experiment.name](task) for task in tasks]
+    return jobs[0] if len(jobs) == 1 else _sharing(jobs)
+
+
+def _sharing(jobs: Sequence[Job]) -> Job:
+    """Encoders on one stream: an image of a size is read and decoded once for all of them."""
+    keys = tuple(key for each in jobs for key in each.keys)
+    job = Job(keys, counted=all(each.counted for each in jobs), devices=jobs[0].devices)
+    job.images = max(each.images for each in jobs)
+    for each in jobs:
+        for operation, count in each.steps.items():
+            job.steps[operation] += count
+        for operation, count in each.reading.items():
+            job.reading[operation] = max(job.reading[operation], count)
+    for name in ("encoded", "flops", "host_bytes", "device_bytes", "features_bytes", "checkpoint_bytes"):
+        setattr(job, name, sum(getattr(each, name) for each in jobs))
+    return job
 
 
 def _encoding(task: Task, job: Job, split: Split, *, files: float, times: int = 1) -> None:
@@ -102,6 +118,7 @@ def _streaming(task: Task) -> Job:
     job, experiment, shape = task.job(), task.experiment, task.shape
     train, val = task.splits["train"], task.splits["val"]
     side, seeds, epochs = shape.architecture.image_size, len(task.request.seeds), experiment["epochs"]
+    job.devices = task.request.processes_per_probe if task.request.device == "cuda" else 1
     per_image = token_bytes(1, shape.tokens, shape.architecture.embed_dim)
     kept = experiment["augmented_views"]
     passes = {"train": kept or epochs, "val": 1 if per_image * val.views <= KEPT_BYTES else epochs}
@@ -133,15 +150,17 @@ def _searching(task: Task) -> Job:
     job, experiment, split = task.job(), task.experiment, task.splits["all"]
     view, enlarged, stride = experiment["view_px"], experiment["enlarged_px"], experiment["stride_px"]
     per_image = len(range(0, enlarged - task.request.profile["image_size"] + 1, stride)) ** 2
-    crops = split.views * per_image
+    crops, queries = split.views * per_image, len(experiment["queries"])
+    chunks = [min(CHUNK, split.views - start) * per_image for start in range(0, split.views, CHUNK)]
     job.read(split.files, split.pixels)
     job.reading[Operation("draw", sizes=(view,))] += split.views
     job.reading[Operation("draw", sizes=(enlarged,))] += split.views
     side = task.shape.architecture.image_size
     job.reading[Operation("draw", sizes=(side,))] += crops
-    job.encode(task.shape, side, task.batch_size, "float32", crops)
+    filled = sum(task.filled(views) for views in [queries, *chunks])
+    job.encode(task.shape, side, task.batch_size, "float32", crops + queries, filled=filled)
     widths = [_width(task.shape, setting) for setting in task.settings]
-    chunk, scores = min(CHUNK, split.views), crops * len(experiment["queries"]) * len(widths)
+    chunk, scores = min(CHUNK, split.views), crops * queries * len(widths)
     # vectors as they come, of unit length, and the last of the chunk before; scores in chunks, then together
     numbers = chunk * per_image * (2 * sum(widths) + max(widths)) + 2 * scores
     job.host_bytes = 4 * numbers + chunk * 3 * enlarged**2
@@ -165,11 +184,13 @@ def _segmenting(tasks: Sequence[Task]) -> Job:
     seeds = len(request.seeds)
     job = Job(tuple(task.key for task in tasks), counted=train.counted and val.counted)
 
-    shared = DISTINCT_CROPS[len(sets)] * batch
-    # a pass is filled up; where label sets differ, by half a pass on average
-    passes = math.ceil(batch / PASS) * PASS if len(sets) == 1 else shared + (PASS - 1) / 2
-    job.encode(shape, own["crop_px"], PASS, first.precision, seeds * iterations * passes)
-    job.encode(shape, own["crop_px"], PASS, first.precision, seeds * evaluations * val.views * val.windows)
+    def encode(times: int, crops: float, filled: float) -> None:
+        job.encode(shape, own["crop_px"], PASS, first.precision, seeds * times * crops, filled=seeds * times * filled)
+
+    crops, windows = DISTINCT_CROPS[len(sets)] * batch, val.views * val.windows
+    # the last pass is filled up; where label sets differ, by half a pass on average
+    encode(iterations, crops, _whole(crops) if len(sets) == 1 or crops < PASS else crops + (PASS - 1) / 2)
+    encode(evaluations, windows, _whole(windows))
     channels = len(experiment["blocks"]) * shape.architecture.embed_dim
     grid = own["crop_px"] // shape.architecture.patch_size
     crop = (own["crop_px"], *own["train_scale"], about(train.pixels), len(sets))
@@ -186,6 +207,11 @@ def _segmenting(tasks: Sequence[Task]) -> Job:
         job.steps[Operation("decode", sizes=(about(split.pixels),))] += seeds * split.files
         job.images += seeds * split.files
     return job
+
+
+def _whole(crops: float) -> int:
+    """Crops that the passes over them have room for."""
+    return math.ceil(crops / PASS) * PASS
 
 
 def _sizes_of(experiment: Experiment, dataset: str, patch: int) -> Mapping[str, Any]:

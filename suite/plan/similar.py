@@ -1,0 +1,54 @@
+"""Rates of work that was never timed, from the most similar work that was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from suite.plan.jobs import Operation
+from suite.plan.shapes import Shape
+
+
+def weight(operation: Operation, shapes: Mapping[str, Shape]) -> float:
+    """What the duration of operations of a kind is roughly proportional to."""
+    sizes = operation.sizes
+    if operation.kind == "encode":
+        shape = shapes[operation.subject.rpartition(" ")[0]]
+        return float(shape.flops(sizes[0]) or sizes[0] ** 2)
+    return float(_WEIGHTS[operation.kind](sizes)) if operation.kind in _WEIGHTS else 1.0
+
+
+_WEIGHTS: Mapping[str, Callable[[Sequence[int]], int]] = {
+    "decode": lambda sizes: sizes[0],
+    "stream": lambda sizes: sizes[1],
+    "draw": lambda sizes: sizes[0] ** 2,
+    "fit": lambda sizes: sizes[0] * sizes[1],
+    "predict": lambda sizes: sizes[0] * sizes[1],
+    "crop": lambda sizes: sizes[0] ** 2 * sizes[4],
+    "learn": lambda sizes: sizes[2] ** 2 * sizes[3],
+    "score": lambda sizes: sizes[2] * sizes[7],
+}
+"""Of an operation's sizes; see `suite.plan.samples` for their order."""
+
+
+def in_proportion(
+    operation: Operation, measured: Iterable[tuple[Operation, float]], shapes: Mapping[str, Shape]
+) -> float | None:
+    """Seconds, in proportion to the most similar operation that was timed: same kind, if possible same encoder.
+
+    Args:
+        operation: never timed.
+        measured: operations with their seconds; encoders that are not among `shapes` do not count.
+        shapes: by name.
+
+    Returns:
+        None where nothing of the kind was timed.
+    """
+    alike = [(each, seconds) for each, seconds in measured if each.kind == operation.kind and _known(each, shapes)]
+    same = [(each, seconds) for each, seconds in alike if each.subject == operation.subject] or alike
+    own = weight(operation, shapes)
+    nearest = min(same, key=lambda pair: abs(weight(pair[0], shapes) - own), default=None)
+    return None if nearest is None else nearest[1] * own / weight(nearest[0], shapes)
+
+
+def _known(operation: Operation, shapes: Mapping[str, Shape]) -> bool:
+    return operation.kind != "encode" or operation.subject.rpartition(" ")[0] in shapes
