@@ -15,8 +15,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from suite.plan.calibrate import calibrate_forecast
 from suite.plan.counts import splits_of
 from suite.plan.forecast import forecast
@@ -52,7 +50,7 @@ def main() -> None:
         "taken": {str(result.key): result.facts["seconds"] for _, result in tasks if result},
     }
     EXAMPLE.write_text(json.dumps(example, indent=1) + "\n")
-    print(f"{EXAMPLE}: {len(example['taken'])} trials, torch {torch.__version__}")
+    print(f"{EXAMPLE}: {len(example['taken'])} trials")
 
 
 if __name__ == "__main__":

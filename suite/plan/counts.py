@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -79,7 +80,8 @@ def _sizes(files: Sequence[Path]) -> list[tuple[int, int]]:
     sizes = []
     for index in range(0, len(files), max(1, len(files) // _SAMPLE)):
         try:
-            with Image.open(files[index]) as image:
+            # Pillow warns of damaged EXIF, which some of ImageNet's files have
+            with warnings.catch_warnings(action="ignore"), Image.open(files[index]) as image:
                 sizes.append(image.size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue

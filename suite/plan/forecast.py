@@ -110,7 +110,7 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
     """
     shapes: dict[str, Shape] = {}
     tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
-    jobs = [job_of(group) for group in _together(tasks)]
+    jobs = [job_of(group) for group in together(tasks)]
     units = {unit_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
     processes = processes_for(request, len(units) + len(unplanned), workers)
     rates = load_rates(request.cache, request.device, _threads(processes))
@@ -204,7 +204,7 @@ def _alike(trial: Trial, stored: Result) -> bool:
     return all(stored.inputs.get(name) == value for name, value in expected.items())
 
 
-def _together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+def together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     """Trials that one process takes together as one group (`suite.experiments.units`).
 
     Sets of a family are taken to be of the same images if they are as many. Tests run in the order of their pages'
