@@ -149,7 +149,7 @@ def mebibytes(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`41 s`, `3 min 05 s`, `2 h 10 min`; an en dash where nothing is known."""
+    """`41 s`, `3 min 05 s`, `2 h 10 min`, `1,241 h`; an en dash where nothing is known."""
     if seconds is None:
         return "–"
     if seconds < 9.95:
@@ -159,7 +159,9 @@ def duration(seconds: float | None) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 360_000:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole / 3600:,.0f} h"
 
 
 def tally(cells: list[Json]) -> dict[str, int]:
