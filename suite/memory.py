@@ -1,10 +1,11 @@
-"""How much memory this process may still take: what the machine has free, or less, where a container sets a limit."""
+"""How much memory this process may still take: what machine or GPU has free, less where a container sets a limit."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import psutil
+import torch
 
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
@@ -13,6 +14,21 @@ MOUNT = Path("/sys/fs/cgroup")
 def available_bytes() -> int:
     """Bytes that can be taken without swapping or being killed."""
     return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
+
+
+def free_device_bytes(device: torch.device | str) -> int:
+    """Bytes that tensors on a GPU can take, those included that PyTorch holds back for later ones; 0 on the CPU."""
+    if torch.device(device).type != "cuda":
+        return 0
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(device)[0]
+
+
+def total_device_bytes(device: torch.device | str) -> int:
+    """Bytes of a GPU, asked for without taking any; 0 on the CPU."""
+    if torch.device(device).type != "cuda":
+        return 0
+    return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def _left_in_groups() -> list[int]:

@@ -110,6 +110,23 @@ def test_part_classification_encodes_anew_what_does_not_fit(
     assert held[8] < held[128] < 6e9
 
 
+def test_a_large_gpu_keeps_what_memory_has_no_room_for(
+    nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_of(monkeypatch, 128)
+    monkeypatch.setattr(work, "total_device_bytes", lambda _device: 139 << 30)
+    asked = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, **asked)).entries[0].job
+    assert job.encoded == 165_000 + 7_000, "each once, not in each of 90 epochs"
+    assert job.images == 64_115 + 2_693
+    assert amount(job, "fit") == 90 * 165_000
+    tokens = 4 * 197 * 768
+    assert job.host_bytes == 7_000 * tokens, "the evaluation tokens fit into memory"
+    assert 165_000 * tokens < job.device_bytes < 139 << 30
+    monkeypatch.setattr(work, "total_device_bytes", lambda _device: 79 << 30)
+    assert forecast(paper(nothing, **asked)).entries[0].job.encoded == 90 * 165_000 + 7_000
+
+
 def test_nothing_of_the_paper_needs_more_than_128_gib(
     nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 
 WEIGHTS = Path(sources.__file__).parent.parent / "mini" / "weights"
 COUNT = 23
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> ViewSet:
     return ViewSet(found, np.arange(COUNT), tuple(map(str, range(COUNT))))
 
 
-def passes(views: ViewSet, *, permute: bool = False) -> Passes:
-    return Passes(load_encoder("mae", weights=WEIGHTS), views, "square_train", permute, batch_size=8)
+def passes(views: ViewSet, *, permute: bool = False, device: str = "cpu") -> Passes:
+    return Passes(load_encoder("mae", weights=WEIGHTS, device=device), views, "square_train", permute, batch_size=8)
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
@@ -94,6 +95,31 @@ def test_tokens_are_kept_up_to_a_share_of_the_memory(views: ViewSet, monkeypatch
     assert isinstance(token_source(passes(views), "mae"), KeptTokens)
     free(monkeypatch, 4 * size - 1)
     assert isinstance(token_source(passes(views), "mae"), RecomputedTokens)
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_tokens_that_memory_has_no_room_for_stay_on_the_gpu(
+    views: ViewSet, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU it goes the same way if it is said to have the room of a GPU."""
+    how, size = passes(views, device=device), 4 * COUNT * 37 * 96
+    free(monkeypatch, 4 * size)
+    kept = token_source(how, "mae")
+    free(monkeypatch, 4 * size - 1)
+    monkeypatch.setattr(sources, "free_device_bytes", lambda _device: size * 4 // 3 - 1)
+    assert isinstance(token_source(how, "mae"), RecomputedTokens)
+    monkeypatch.setattr(sources, "free_device_bytes", lambda _device: size * 4 // 3 + 1)
+    monkeypatch.setattr(sources, "extract", lambda *_, **__: pytest.fail("in memory after all"))
+    on_device = token_source(how, "mae")
+    assert isinstance(on_device, KeptTokens)
+    chunks = torch.randperm(COUNT).split(9)
+    for one, other in zip(kept.tokens(0, chunks), on_device.tokens(0, chunks), strict=True):
+        assert other["mae"].device.type == device
+        assert torch.equal(one["mae"], other["mae"].cpu())
+
+
+def test_the_cpu_is_no_gpu() -> None:
+    assert memory.free_device_bytes("cpu") == memory.total_device_bytes("cpu") == 0
 
 
 # --- memory ---

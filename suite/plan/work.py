@@ -12,12 +12,12 @@ from suite.experiments.probing import EVALUATED_AT_ONCE, attention_heads
 from suite.experiments.retrieval import compared
 from suite.experiments.test_patch_search import CHUNK
 from suite.features import CACHE_BYTES
-from suite.memory import available_bytes
+from suite.memory import available_bytes, total_device_bytes
 from suite.plan.jobs import Job, Operation, Task, about
 from suite.plan.published import Split
 from suite.plan.shapes import Shape
 from suite.probes.retrieval import ranking_bytes
-from suite.probes.sources import are_kept, token_bytes
+from suite.probes.sources import are_kept, are_kept_on_device, token_bytes
 from suite.protocol import Experiment
 
 DISTINCT_CROPS = {1: 1.0, 2: 1.45, 3: 1.65}
@@ -95,13 +95,17 @@ def _probes(task: Task, classes: int, batch: int) -> tuple[int, ...]:
 def _probing(task: Task) -> Job:
     job, shape, batch = task.job(), task.shape, task.experiment["batch_size"]
     rounds = task.experiment["epochs"] * len(task.request.seeds)
-    free = available_bytes()
+    free, on_device = available_bytes(), total_device_bytes(task.request.device)
     for name in ("train", "val"):
         split = task.splits[name]
         size = token_bytes(split.views, shape.tokens, shape.architecture.embed_dim)
         if are_kept(size, free):
             _extracting(task, job, name, ["tokens"])
             free -= size
+        elif are_kept_on_device(size, on_device):
+            _encoding(task, job, split, files=split.files)
+            job.device_bytes += size
+            on_device -= size
         else:  # in random order, so that an image is decoded for each of its views
             _encoding(task, job, split, files=split.views if split.files else 0, times=rounds)
             held = 2 * token_bytes(min(batch, split.views), shape.tokens, shape.architecture.embed_dim)

@@ -1,6 +1,6 @@
-"""Where the frozen tokens of views come from: memory, if they fit, else the encoder, anew in every epoch.
+"""Where the frozen tokens of views come from: memory or a GPU's, if they fit, else the encoder, anew in every epoch.
 
-Both give the same bits (`suite.features.Passes`), so what a machine has room for decides how long a probe takes and
+All give the same bits (`suite.features.Passes`), so what a machine has room for decides how long a probe takes and
 never what it learns.
 """
 
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from suite.features import Passes, all_tokens, extract
-from suite.memory import available_bytes
+from suite.memory import available_bytes, free_device_bytes
 
 MEMORY_SHARE = 4
 """Tokens are kept if they take at most a fourth of the memory that is free: training and evaluation tokens are held
 together, and reading them from the cache needs room too."""
+DEVICE_SHARE = 0.75
+"""Tokens are kept on a GPU if they take at most this share of what it has free: encoder and probes need room too."""
 
 
 class KeptTokens:
@@ -81,9 +83,22 @@ def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> Kep
     """
     encoder = passes.encoder
     size = token_bytes(len(passes), 1 + (encoder.image_size // encoder.patch_size) ** 2, encoder.embed_dim)
-    if not are_kept(size, available_bytes()):
-        return RecomputedTokens(passes, name)
-    return KeptTokens({name: extract(passes, {"tokens"}, cache=cache).setting("tokens")})
+    if are_kept(size, available_bytes()):
+        return KeptTokens({name: extract(passes, {"tokens"}, cache=cache).setting("tokens")})
+    if are_kept_on_device(size, free_device_bytes(next((p.device for p in encoder.parameters()), "cpu"))):
+        return KeptTokens({name: _where_they_are_made(passes)})
+    return RecomputedTokens(passes, name)
+
+
+def _where_they_are_made(passes: Passes) -> Tensor:
+    """(N, 1 + n, D) tokens on the encoder's device; no other memory holds more than a pass of them."""
+    kept: Tensor | None = None
+    for indices, output in passes.run():
+        made = all_tokens(output).float()
+        kept = made.new_empty(len(passes), *made.shape[1:]) if kept is None else kept
+        kept[torch.from_numpy(indices).to(kept.device)] = made[: len(indices)]
+    assert kept is not None
+    return kept
 
 
 def token_bytes(items: int, tokens: int, width: int) -> int:
@@ -94,3 +109,8 @@ def token_bytes(items: int, tokens: int, width: int) -> int:
 def are_kept(size: int, available: int) -> bool:
     """Whether tokens of `size` bytes stay in memory, of which `available` bytes are free."""
     return size * MEMORY_SHARE <= available
+
+
+def are_kept_on_device(size: int, available: int) -> bool:
+    """Whether tokens of `size` bytes for which memory has no room stay on a GPU with `available` bytes."""
+    return size <= DEVICE_SHARE * available

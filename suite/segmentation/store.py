@@ -22,7 +22,7 @@ from suite.datasets.files import damaged
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
-from suite.memory import available_bytes
+from suite.memory import available_bytes, free_device_bytes
 
 SHARE = 0.5
 """Of the free memory, what decoded images may take."""
@@ -159,10 +159,8 @@ class ImageStore:
 
     def _nearest_place(self) -> str:
         """The first place whose budget the images keep."""
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            if self.size_bytes <= SHARE * free:
-                return "device"
+        if self.size_bytes <= SHARE * free_device_bytes(self.device):
+            return "device"
         if self.size_bytes > self._budget:
             return "disk"
         return "host" if self.device.type == "cuda" else "device"
