@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from suite import reproduce
 from suite.errors import RequestError, StorageError
 from suite.leases import lease
-from suite.request import make_request
 
 HOLDER = """
 import sys
@@ -50,12 +48,3 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         lease(tmp_path / "file" / "leases", [0])
-
-
-@pytest.mark.parametrize(("workers", "expected"), [(None, 3), (2, 2), (16, 3)])
-def test_a_run_on_gpus_has_a_process_for_each_at_most(monkeypatch, tmp_path, workers, expected) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    request = make_request(device="cuda", run=tmp_path)
-    assert reproduce._processes(request, 40, workers) == expected
-    assert reproduce._processes(request, 1, workers) == 1

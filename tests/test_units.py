@@ -45,6 +45,19 @@ def test_a_run_has_no_more_processes_than_units(tmp_path: Path, monkeypatch: pyt
     assert processes_for(request, 99, 2) == 2
 
 
+@pytest.mark.parametrize(
+    ("workers", "for_a_probe", "expected"), [(None, 1, 3), (2, 1, 2), (16, 1, 3), (None, 2, 1), (None, 4, 1)]
+)
+def test_a_run_on_gpus_has_a_process_for_each_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None, for_a_probe: int, expected: int
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    request = make_request(device="cuda", run=tmp_path, processes_per_probe=for_a_probe)
+    assert processes_for(request, 40, workers) == expected
+    assert processes_for(request, 1, workers) == 1
+
+
 def test_two_processes_share_the_trials_by_units(tmp_path: Path) -> None:
     """A run without data, which skips every trial: what matters is where."""
     experiments = "object_segmentation,part_segmentation,learning_rate_sweep"
