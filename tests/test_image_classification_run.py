@@ -33,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes that differ a little in colour, as JPEG files."""
     folder = tmp_path_factory.mktemp("imagenet")
     draws = np.random.default_rng(0)
-    for split, count in (("train", 24), ("val", 16)):
+    for split, count in (("train", 12), ("val", 8)):
         for number in range(count):
             wnid = f"n0000000{number % 2}"
             pixels = draws.integers(0, 256, (24, 32, 3)) // 2

@@ -28,7 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.fixture(scope="module")
 def segmentation_report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The same for segmentation; the limit is also that of its iterations."""
-    return run(tmp_path_factory.mktemp("look_alikes"), SEGMENTATION, encoder=TINY, limit=2)
+    return run(tmp_path_factory.mktemp("look_alikes"), SEGMENTATION, encoder=TINY, limit=1)
 
 
 def run(folder: Path, experiments: tuple[str, ...], *, encoder: str, limit: int) -> dict:
