@@ -87,7 +87,7 @@ def _notes(made: Forecast) -> list[str]:
     if any(not entry.job.counted for entry in made.entries):
         lines.append("Counts of data that are not there are published ones, or estimates (suite/plan/published.py).")
     if any(len(entry.job.keys) > 1 for entry in made.entries):
-        lines.append("Segmentation heads of the same images train together: their time stands under the first.")
+        lines.append("What trains together (heads on the same images, encoders on one stream) stands under the first.")
     return lines
 
 
