@@ -11,6 +11,7 @@ from torch import Tensor
 from suite.distributed import ALONE, World
 from suite.probes.bank import judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.probes.predict import evaluation_batches
 
 N, D, C = 52, 12, 3
 EPOCHS = 3
@@ -18,6 +19,8 @@ _DRAWS = torch.Generator().manual_seed(0)
 LABELS = torch.randint(0, C, (N,), generator=_DRAWS)
 VIEWS = torch.randn(EPOCHS, N, 5, D, generator=_DRAWS) + torch.eye(C, D)[LABELS][None, :, None]
 WARM = Schedule(EPOCHS, warmup_epochs=1, final_lr=1e-3, per_step=True)
+EVALUATED = evaluation_batches(N, 10, 3)
+"""Batches of ten, as three ranks that stride over the items see them."""
 SPECS = [
     ProbeSpec("linear", "a", "linear", D, C, lr=0.5, batch_size=16, schedule=Schedule(EPOCHS)),
     ProbeSpec("attentive", "a", "attentive", D, C, lr=0.05, batch_size=8, schedule=WARM, num_heads=3),
@@ -44,7 +47,7 @@ def judge(probes: Sequence[ProbeLearner]) -> dict[str, Tensor]:
     chunks = torch.arange(N).split(10)
     world = probes[0].world if probes else ALONE
     tokens = Tokens().tokens(0, [world.share(chunk) for chunk in chunks])
-    return judge_pooled(probes, chunks, tokens, LABELS, batch_size=20)
+    return judge_pooled(probes, chunks, tokens, LABELS, batches=EVALUATED)
 
 
 def train(

@@ -27,6 +27,21 @@ def sides(patches: list[PartPatch]) -> list[tuple[int, str, int]]:
     return [(patch.image_id, patch.part, patch.box[2] - patch.box[0]) for patch in patches]
 
 
+def test_patches_come_image_by_image_as_the_official_loader_groups_them(tmp_path: Path) -> None:
+    """Images in the order of their first contributing person (moco/loader.py), then annotations in theirs."""
+    points = {"nose": (10, 10, 2), "right_wrist": (10, 200, 2)}
+    people = [
+        person(1, 1000, nose=(10, 10, 2)),  # does not contribute: image 1 comes by its second person
+        person(2, 2000, **points),
+        person(1, 3000, **points),
+        person(2, 4000, **points),
+        person(1, 5000, **points),
+    ]
+    patches = coco.part_patches(write_coco(tmp_path, "person_keypoints", "val2017", people), "val2017")
+    assert [patch.image_id for patch in patches] == [2, 2, 2, 2, 1, 1, 1, 1]
+    assert [patch.part for patch in patches] == ["nose", "right wrist"] * 4
+
+
 def test_patches_in_the_order_of_annotations(tmp_path: Path) -> None:
     root = write_coco(tmp_path, "person_keypoints", "val2017", PEOPLE[:2])
     file = root / "images/val2017"

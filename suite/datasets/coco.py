@@ -30,9 +30,11 @@ DISTANCES = ("id", "person", "image")
 def part_patches(
     root: Path, split: str = "train2017", *, keypoint_box: str = "half", distance: str = "id"
 ) -> list[PartPatch]:
-    """Part patches of a split, in the order of its annotations.
+    """Part patches of a split: images in the order of each one's first contributing person, then as annotated.
 
-    Only keypoints marked visible (2) count, and only people with at least two of the three.
+    Only keypoints marked visible (2) count, and only people with at least two of the three contribute. The order is
+    that of the official loader, which collects the people of an image in a dictionary; it decides which patches share
+    a batch in evaluation.
 
     Args:
         root: folder of the dataset.
@@ -55,6 +57,8 @@ def part_patches(
     keypoints = index.numbers("keypoints", 51).reshape(-1, 17, 3)[:, [number - 1 for number in PARTS]]
     visible = keypoints[..., 2] == 2
     person, labels = np.nonzero(visible & (visible.sum(axis=1, keepdims=True) >= 2))
+    grouped = _by_first_appearance(index.numbers("image_id", 1)[person, 0])
+    person, labels = person[grouped], labels[grouped]
     centres = keypoints[person, labels, :2]
     image_ids, ids = (index.numbers(key, 1)[person, 0].astype(np.int64) for key in ("image_id", "id"))
     nearest = _nearest(centres, person, image_ids, ids, distance)
@@ -158,6 +162,12 @@ class Index:
         if image_id not in self.names:
             raise damaged(self.path, f"an annotation is on image {image_id}, which 'images' does not list")
         return self.folder / self.names[image_id]
+
+
+def _by_first_appearance(groups: Floats) -> Ints:
+    """(N,) indices that bring the members of a group together: groups by first appearance, members in their order."""
+    _, first, member_of = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(first[member_of], kind="stable")
 
 
 def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance: str) -> Floats:

@@ -22,6 +22,7 @@ from suite.experiments.trial import Outcome, Trial
 from suite.features import identity
 from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.probes.predict import evaluation_batches
 from suite.protocol import digest_of
 from suite.results import Key, write_json
 from suite.signals import stop_on_signals
@@ -119,7 +120,7 @@ def train_probes(
             train.tokens,
             torch.from_numpy(train.views.labels),
             seed=seed,
-            judge=_judge(test, world, first["eval_batch_size"]),
+            judge=_judge(test, world, evaluation_batches(len(test.views), *_evaluation(first))),
             device=first.request.device,
             world=world,
             identity={trial.spec: digest_of(_identity(trial, train, test, made_of)) for trial in trials},
@@ -201,17 +202,24 @@ def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
 def _identity(trial: Trial, train: Split, test: Split, made_of: object) -> object:
     """What the weights and evaluations of a trial depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
-    return [encoder, train.views.digest, test.views.digest, trial["eval_batch_size"], made_of]
+    return [encoder, train.views.digest, test.views.digest, _evaluation(trial), made_of]
 
 
-def _judge(test: Split, world: World, batch_size: int) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
+def _evaluation(trial: Trial) -> tuple[int, int]:
+    """Batch size and stride of the evaluation."""
+    return trial["eval_batch_size"], trial["eval_stride"]
+
+
+def _judge(
+    test: Split, world: World, batches: Sequence[Tensor]
+) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
     """What is called after each epoch."""
     chunks = torch.arange(len(test.views)).split(EVALUATED_AT_ONCE)
     labels = torch.from_numpy(test.views.labels)
 
     def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Tensor]:
         tokens = test.tokens.tokens(0, [world.share(chunk) for chunk in chunks])
-        return judge_pooled(probes, chunks, tokens, labels, batch_size=batch_size)
+        return judge_pooled(probes, chunks, tokens, labels, batches=batches)
 
     return judge
 

@@ -136,7 +136,7 @@ def judge_pooled(
     tokens: Iterator[Mapping[str, Tensor]],
     labels: Tensor,
     *,
-    batch_size: int,
+    batches: Sequence[Tensor],
 ) -> dict[str, Tensor]:
     """Name every evaluation item, with one pass of the encoders for all probes.
 
@@ -145,7 +145,8 @@ def judge_pooled(
         chunks: the items, in order, in global chunks.
         tokens: of this process's share of each chunk.
         labels: (N,) of the items in that order.
-        batch_size: of the classification, on whose statistics a published attentive head depends.
+        batches: of the classification, on whose statistics a published attentive head depends; the same for any number
+            of processes (see `suite.probes.predict.evaluation_batches`).
 
     Returns:
         By probe, (N,) bool on the CPU.
@@ -158,7 +159,7 @@ def judge_pooled(
             pooled[learner.spec.name].append(rows)
     found = {}
     for learner in learners:
-        logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batch_size=batch_size)
+        logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batches=batches)
         found[learner.spec.name] = logits.argmax(1) == labels.cpu()
     return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,15 +11,19 @@ from suite.errors import MetricError
 
 
 @torch.no_grad()
-def predict(head: nn.Module, tokens: Tensor, *, batch_size: int = 256) -> Tensor:
+def predict(
+    head: nn.Module, tokens: Tensor, *, batch_size: int = 256, batches: Sequence[Tensor] | None = None
+) -> Tensor:
     """Logits of all items, in their order, from a head in eval mode.
 
     Args:
         head: fitted; put in eval mode.
         tokens: (N, 1 + n, D).
         batch_size: items a batch. An attentive head normalises by the statistics of each, in sequence (official code:
-            256), so there it is part of the protocol. A last batch of one item, on which the official code fails,
-            joins the batch before it.
+            256), so there it is part of the protocol. A batch of one item, on which the official code fails, joins
+            the batch before it.
+        batches: the items of each batch, in place of `batch_size`; see `evaluation_batches`. Of an item that is in
+            several, the first one's logits count.
 
     Returns:
         (N, C) float32 logits, on the CPU.
@@ -27,12 +33,41 @@ def predict(head: nn.Module, tokens: Tensor, *, batch_size: int = 256) -> Tensor
     """
     head.eval()
     device, dtype = _place(head)
-    batches = list(tokens.split(batch_size))
     if not len(tokens) or len(tokens) < _smallest_batch(head):
         raise MetricError(f"tokens: expected at least {_smallest_batch(head)} items to predict, got {len(tokens)}")
-    if len(batches) > 1 and len(batches[-1]) < _smallest_batch(head):
-        batches[-2:] = [tokens[-len(batches[-1]) - len(batches[-2]) :]]
-    return torch.cat([head(batch.to(device, dtype)).float().cpu() for batch in batches])
+    chosen: list[Tensor] = []
+    for batch in evaluation_batches(len(tokens), batch_size) if batches is None else batches:
+        if chosen and len(batch) < _smallest_batch(head):
+            chosen[-1] = torch.cat([chosen[-1], batch])
+        else:
+            chosen.append(batch)
+    logits = torch.cat([head(tokens[batch].to(device, dtype)).float().cpu() for batch in chosen])
+    order = torch.cat(chosen)
+    first = torch.full((len(tokens),), len(order)).scatter_reduce_(0, order, torch.arange(len(order)), "amin")
+    return logits[first]
+
+
+def evaluation_batches(items: int, batch_size: int, stride: int = 1) -> list[Tensor]:
+    """The items of each evaluation batch, as ranks that stride over a list see them.
+
+    Rank r of `stride` takes the items r, r + stride, r + 2 stride ..., in batches of `batch_size`, the last of which is
+    smaller; the list is filled up from its beginning to a multiple of the stride, so some items come twice. In a list
+    sorted by class a batch then spans many classes, which is what statistics of a batch are taken over. Where there are
+    fewer items than `stride` batches there are fewer ranks.
+
+    Args:
+        items: N, one or more.
+        batch_size: items a batch.
+        stride: ranks.
+
+    Returns:
+        Batches rank by rank, each (b,) int64; together they hold every item.
+
+    Source: code of CAE, tools/run_attentive.py; torch.utils.data.DistributedSampler(shuffle=False).
+    """
+    ranks = min(stride, max(1, items // batch_size))
+    filled = torch.arange(-(-items // ranks) * ranks) % items
+    return [batch for rank in range(ranks) for batch in filled[rank::ranks].split(batch_size)]
 
 
 def _place(head: nn.Module) -> tuple[torch.device, torch.dtype]:
