@@ -17,8 +17,8 @@ from suite.mini.datasets import labels
 from suite.mini.datasets.base import Parallel, generator, save_jpeg, sized
 from suite.mini.scene import draw_group
 
-IMAGES = {"train": 60, "val": 30}
-WIDTHS, HEIGHTS = (150, 201), (130, 161)
+IMAGES = {"train": 300, "val": 40}
+WIDTHS, HEIGHTS = (112, 145), (96, 129)
 
 
 @dataclass(frozen=True)
@@ -27,30 +27,28 @@ class SegmentationSet:
 
     Attributes:
         family: sets of the same family hold the same images.
-        classes: the objects that are drawn, once the first one is.
-        first: what the first object is one of; each has labels in all sets of the family.
+        classes: the objects that are drawn; each has labels in all sets of the family.
         most: objects an image, at most.
         label: class and the label of a shape -> its value in the mask, 0 where it has none.
     """
 
     family: int
     classes: tuple[str, ...]
-    first: tuple[str, ...]
     most: int
     label: Callable[[str, str], int]
 
 
-_ADE_FIRST = ("person", "car", "bus", "truck", "airplane", "boat")
-_ADE = (*_ADE_FIRST, "dog", "cat", "horse", "elephant")
-_PASCAL = ("airplane", "finch", "bus", "car", "cat", "cow", "dog", "horse", "person")
+_KINDS = ("airplane", "bus", "person")
+"""Few, since a head has seconds to learn them: of ten kinds, heads of half of the encoders learned nothing that an
+untrained encoder's did not."""
 
 SETS = {
-    "ade20k": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k),
-    "ade20k_object": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k_object),
-    "ade20k_part": SegmentationSet(6, _ADE, _ADE_FIRST, 3, labels.ade20k_part),
-    "pascal_object": SegmentationSet(7, _PASCAL, _PASCAL, 2, labels.pascal_object),
-    "pascal_part": SegmentationSet(7, _PASCAL, _PASCAL, 2, labels.pascal_part),
-    "lip": SegmentationSet(8, (), ("person",), 1, labels.lip),
+    "ade20k": SegmentationSet(6, _KINDS, 3, labels.ade20k),
+    "ade20k_object": SegmentationSet(6, _KINDS, 3, labels.ade20k_object),
+    "ade20k_part": SegmentationSet(6, _KINDS, 3, labels.ade20k_part),
+    "pascal_object": SegmentationSet(7, _KINDS, 2, labels.pascal_object),
+    "pascal_part": SegmentationSet(7, _KINDS, 2, labels.pascal_part),
+    "lip": SegmentationSet(8, ("person",), 1, labels.lip),
 }
 
 
@@ -76,9 +74,8 @@ def _write_pair(index: int, folders: tuple[Path, Path], name: str, split: str, f
     chosen = SETS[name]
     rng = generator(chosen.family, first + index)
     width, height = int(rng.integers(*WIDTHS)), int(rng.integers(*HEIGHTS))
-    others = int(rng.integers(0, chosen.most))
-    names = [*rng.choice(chosen.first, size=1), *(rng.choice(chosen.classes, size=others) if others else ())]
-    scene = draw_group(rng, [str(name) for name in names], width, height)
+    names = rng.choice(chosen.classes, size=int(rng.integers(1, chosen.most + 1)))
+    scene = draw_group(rng, names.tolist(), width, height)
     values = [chosen.label(scene.things[owner].name, shape.label) for owner, shape in scene.shapes]
     stem = _stem(name, split, index)
     save_jpeg(folders[0] / f"{stem}.jpg", scene.image)
