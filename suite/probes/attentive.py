@@ -27,7 +27,7 @@ _CUT: float = constant("attentive_probes", "cut_at_std") * _STD
 class AttentiveHead(nn.Module):
     """Logits from one learned query's cross-attention over all tokens; no residual, no MLP.
 
-    Source: official code, retrieval-classification/moco/builder.py (after CAE): separate layer norms of query, keys
+    Source: official code, retrieval-classification/patch_lincls.py (after CAE): separate layer norms of query, keys
     and values, biases for query and value only, scale head_dim^-0.5. Its fourth, unused layer norm is left out.
     Batch norm without affine; the official one normalises by the statistics of the batch at evaluation too.
     """

@@ -15,10 +15,10 @@ Group = Mapping[str, Any]
 def variables(*, profile: str, environment: Group, protocol: Group, asked: Group) -> list[Json]:
     """Answer the seven questions from this run's own records.
 
-    `protocol` is read for `parameters` and `experiments` (name -> parameter -> {value, source}), `constants` (group -> constant ->
-    {value, source}, beside the group's `experiments`), `variants` (name -> choice), `splits` (dataset -> text),
-    `digests` (`data` and `weights`, name -> SHA-256) and `verification` (dataset -> what `suite verify data` said of
-    it); what is absent counts as missing, never as provided.
+    `protocol` is read for `parameters` (name -> {value, source}), `experiments` (name -> parameter -> {value, source}),
+    `constants` (group -> constant -> {value, source}, beside the group's `experiments`), `variants` (name -> choice),
+    `splits` (dataset -> text), `digests` (`data` and `weights`, name -> SHA-256) and `verification` (dataset -> what
+    `suite verify data` said of it); what is absent counts as missing, never as provided.
     """
     digests = protocol.get("digests") or {}
     rows = (
