@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from suite import assemble, constants
+from suite import assemble, constants, features
 from suite.constants import constant, constants_of, load_constants
 from suite.errors import ProtocolError
 from suite.experiments.trial import Trial
+from suite.probes import bank
 from suite.protocol import PROFILES, digest_of, load_profile
-from suite.provenance import trial_code
+from suite.provenance import code_digest, trial_code
 from suite.report import files, markdown
 from suite.report.facts import flatten
 from suite.request import make_request
+from suite.segmentation import checkpoint
 from tests import report_sample
 from tests.constants_in_use import in_use
 
@@ -153,6 +155,13 @@ def test_a_changed_constant_makes_the_results_of_its_experiments_stale_and_no_ot
     after = digests()
     stale = {name for name in names if before[name] != after[name]}
     assert stale == {"object_segmentation", "part_segmentation", "learning_rate_sweep"}
+
+
+@pytest.mark.parametrize("names", [features._CODE, bank._CODE, checkpoint._CODE])
+def test_kept_features_and_checkpoints_depend_on_the_file(names: tuple[str, ...]) -> None:
+    within = constants.FILE.relative_to(ROOT / "suite").as_posix()
+    assert within in names
+    assert code_digest(names) != code_digest(tuple(name for name in names if name != within))
 
 
 @pytest.mark.parametrize(
