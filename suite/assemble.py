@@ -12,12 +12,13 @@ from typing import Any
 from suite.archive.digests import result_digests, run_digest
 from suite.cells import CellId
 from suite.claims import load_claims
+from suite.constants import load_constants
 from suite.environment import capture
 from suite.errors import RequestError
 from suite.expected import places
 from suite.newcomer.beside import beside
 from suite.plan.record import against_actual
-from suite.protocol import Profile, load_profile, load_variants
+from suite.protocol import Profile, load_profile, load_variants, sourced
 from suite.references import EXPECTED, references
 from suite.report import files, terminal
 from suite.report.build import build
@@ -166,7 +167,7 @@ def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
-    """What the report says of how it was done: hyper-parameters, variants, splits, digests."""
+    """What the report says of how it was done: hyper-parameters, constants, variants, splits, digests."""
     splits: dict[str, list[str]] = {}
     for result in results:
         said = result.summaries.get("split")
@@ -174,9 +175,11 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
             splits[result.key.dataset].append(said)
     chosen = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
     return {
-        "experiments": {
-            e.name: {k: {"value": p.value, "source": p.source} for k, p in e.parameters.items()}
-            for e in profile.experiments.values()
+        "parameters": sourced(profile.parameters),
+        "experiments": {e.name: sourced(e.parameters) for e in profile.experiments.values()},
+        "constants": {
+            name: {"experiments": list(group.experiments)} | sourced(group.constants)
+            for name, group in load_constants().items()
         },
         "variants": chosen,
         "notice": profile.notice,

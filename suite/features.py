@@ -22,7 +22,7 @@ from suite.provenance import code_digest
 
 CACHE_BYTES = 4 << 30
 """Of all entries; larger ones are not remembered, since one of them would push out all others."""
-_CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py")
+_CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py", "protocols/constants.toml")
 
 
 @dataclass(frozen=True)

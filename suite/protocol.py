@@ -10,7 +10,7 @@ import functools
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ def load_profile(name: str) -> Profile:
     path = PROTOCOLS / f"{name}.toml"
     tables = tomllib.loads(path.read_text())
     head = tables.pop("profile")
-    _check_keys(f"{path.name}: profile", head, _PROFILE_KEYS, required=_PROFILE_KEYS)
+    check_keys(f"{path.name}: profile", head, _PROFILE_KEYS, required=_PROFILE_KEYS)
     return Profile(
         name=head["name"],
         title=head["title"],
@@ -158,7 +158,7 @@ def load_profile(name: str) -> Profile:
         data=Path(head["data"]),
         weights=Path(head["weights"]),
         baselines=tuple(head["baselines"]),
-        parameters=_parameters(f"{path.name}: profile", head["parameters"]),
+        parameters=parameters(f"{path.name}: profile: parameters", head["parameters"]),
         experiments={key: _experiment(path.name, key, tables) for key in tables},
     )
 
@@ -169,7 +169,7 @@ def load_variants() -> dict[str, Variant]:
     path = PROTOCOLS / "variants.toml"
     variants = {}
     for name, table in tomllib.loads(path.read_text()).items():
-        _check_keys(f"{path.name}: {name}", table, _VARIANT_KEYS, required={"choices", "about", "experiments"})
+        check_keys(f"{path.name}: {name}", table, _VARIANT_KEYS, required={"choices", "about", "experiments"})
         lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
         variants[name] = Variant(name=name, about=table["about"], **lists)
     return variants
@@ -207,9 +207,43 @@ def digest_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
+    """Values with their sources, as they stand in a table.
+
+    Args:
+        where: the table, in errors.
+        table: name -> `{ value, source }`.
+
+    Raises:
+        ProtocolError: one of them has another key, or lacks one.
+    """
+    for key, entry in table.items():
+        check_keys(f"{where}.{key}", entry, {"value", "source"}, required={"value", "source"})
+    return {key: Parameter(**entry) for key, entry in table.items()}
+
+
+def sourced(table: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
+    """Parameters as records keep them: name -> `{ value, source }`."""
+    return {name: {"value": parameter.value, "source": parameter.source} for name, parameter in table.items()}
+
+
+def check_keys(where: str, table: object, known: Collection[str], *, required: set[str]) -> None:
+    """Refuse a table with an unknown key, or without a required one.
+
+    Raises:
+        ProtocolError: there is one, or this is no table.
+    """
+    if not isinstance(table, Mapping):
+        raise ProtocolError(f"{where}: expected a table with {', '.join(sorted(required))}, got {table!r}")
+    for key in sorted(table.keys() - set(known)):
+        raise ProtocolError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(known))}")
+    for key in sorted(required - table.keys()):
+        raise ProtocolError(f"{where}: key {key!r} is missing")
+
+
 def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> Experiment:
     where, table = f"{file}: {name}", tables[name]
-    _check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
+    check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
     model = table.get("like")
     if model is not None and model not in tables:
         raise ProtocolError(f"{where}: like: expected the name of an experiment of this file, got {model!r}")
@@ -221,19 +255,6 @@ def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> E
         datasets=tuple(table["datasets"]),
         settings=tuple(table["settings"]),
         metrics=tuple(table["metrics"]),
-        parameters=_parameters(where, {**inherited, **table.get("parameters", {})}),
+        parameters=parameters(f"{where}: parameters", {**inherited, **table.get("parameters", {})}),
         without=tuple(table.get("without", ())),
     )
-
-
-def _parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
-    for key, entry in table.items():
-        _check_keys(f"{where}: parameters.{key}", entry, {"value", "source"}, required={"value", "source"})
-    return {key: Parameter(**entry) for key, entry in table.items()}
-
-
-def _check_keys(where: str, table: Mapping[str, Any], known: set[str], *, required: set[str]) -> None:
-    for key in table.keys() - known:
-        raise ProtocolError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(known))}")
-    for key in sorted(required - table.keys()):
-        raise ProtocolError(f"{where}: key {key!r} is missing")

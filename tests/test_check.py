@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite import assemble, references
+from suite import assemble, constants, references
 from suite.cells import METHODS, CellId
 from suite.cli import main
 from suite.errors import ExpectedError, RequestError
@@ -290,6 +290,24 @@ def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path
     assert "12.500" in said
     assert "object_retrieval" not in said
     assert (folder / "mine-build.toml").read_bytes() == before
+
+
+def test_diff_names_the_experiments_whose_constants_changed(
+    run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    accept(run, folder=folder)
+    other = tmp_path / "constants.toml"
+    other.write_text(constants.FILE.read_text().replace("nearest_px = { value = [40,", "nearest_px = { value = [41,"))
+    monkeypatch.setattr(constants, "FILE", other)
+    constants.load_constants.cache_clear()
+    capsys.readouterr()
+    assert accept(run, diff=True, folder=folder) == 1
+    constants.load_constants.cache_clear()
+    said = capsys.readouterr().out
+    assert [line.split(":")[0] for line in said.splitlines() if line.startswith("protocol of")] == [
+        "protocol of part_classification",
+        "protocol of part_retrieval",
+    ]
 
 
 def test_own_noise_is_used_where_five_seeds_tell_it(run: Path, folder: Path, monkeypatch) -> None:

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 SUITE = Path(__file__).parent.parent / "suite"
-BASE = {"errors", "cells", "protocol", "results", "schema", "comparisons", "predicates", "intervals"}
+BASE = {"errors", "cells", "protocol", "constants", "results", "schema", "comparisons", "predicates", "intervals"}
 MAY_IMPORT = {
-    "metrics": {"errors"},
-    "encoders": {"errors"},
-    "datasets": {"errors"},
+    "metrics": {"errors", "constants"},
+    "encoders": {"errors", "constants"},
+    "datasets": {"errors", "constants"},
     "features": BASE | {"encoders", "datasets", "provenance"},
-    "stream": {"errors", "datasets", "encoders", "features"},
+    "stream": {"errors", "constants", "datasets", "encoders", "features"},
     "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed", "training"},
     "segmentation": {
         "errors",
+        "constants",
         "precision",
         "checkpoints",
         "training",

@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 from pycocotools.coco import COCO
 
+from suite.constants import constant
 from suite.datasets.files import RESTORE, column, damaged, home, no_collection, read_json, rows_of
 from suite.datasets.parts import Floats, Ints, PartPatch, nearest_distances, part_boxes
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
 
-PARTS = {1: "nose", 11: "right wrist", 16: "left ankle"}
+PARTS: dict[int, str] = {number: part for part, number in constant("coco_parts", "parts").items()}
 """Keypoint number, from 1 -> name, in the order of the labels (official code, moco/loader.py)."""
 
+VISIBLE: int = constant("coco_parts", "visible")
+FEWEST: int = constant("coco_parts", "fewest")
+LONGER_SIDE_PX: tuple[float, float] = constant("coco_objects", "longer_side_px")
+SIDE: float = constant("coco_objects", "side")
+CROWDS: bool = constant("coco_objects", "crowds")
 SPLITS = ("train2017", "val2017")
 DISTANCES = ("id", "person", "image")
 
@@ -55,8 +61,8 @@ def part_patches(
     index = Index.read(root, "person_keypoints", split)
     _check_parts(index)
     keypoints = index.numbers("keypoints", 51).reshape(-1, 17, 3)[:, [number - 1 for number in PARTS]]
-    visible = keypoints[..., 2] == 2
-    person, labels = np.nonzero(visible & (visible.sum(axis=1, keepdims=True) >= 2))
+    visible = keypoints[..., 2] == VISIBLE
+    person, labels = np.nonzero(visible & (visible.sum(axis=1, keepdims=True) >= FEWEST))
     grouped = _by_first_appearance(index.numbers("image_id", 1)[person, 0])
     person, labels = person[grouped], labels[grouped]
     centres = keypoints[person, labels, :2]
@@ -87,10 +93,10 @@ def object_crops(root: Path, split: str = "val2017") -> ViewSet:
     boxes = index.numbers("bbox", 4)
     crowd = np.array([row.get("iscrowd", 0) for row in index.annotations], dtype=bool)
     longer = boxes[:, 2:].max(axis=1)
-    kept = np.flatnonzero(~crowd & (longer > 20) & (longer < 1000))
+    kept = np.flatnonzero((CROWDS | ~crowd) & (longer > LONGER_SIDE_PX[0]) & (longer < LONGER_SIDE_PX[1]))
     if kept.size == 0:
         raise DatasetError(f"{index.path}: expected objects that are not crowds, found none: {RESTORE}")
-    side = np.rint(longer[kept])[:, None]
+    side = np.rint(SIDE * longer[kept])[:, None]
     corner = np.rint(boxes[kept, :2] + boxes[kept, 2:] / 2 - side / 2)
     squares = np.hstack([corner, corner + side]).astype(np.int64).tolist()
     image_ids, labels, names = index.column("image_id"), *_categories(index)

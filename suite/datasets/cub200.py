@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from suite.constants import constant
 from suite.datasets.files import RESTORE, home, read_names, read_table
 from suite.datasets.parts import Ints, PartPatch, nearest_distances, part_boxes
 from suite.errors import DatasetError, unknown
 
-PARTS = {11: "right eye", 12: "right leg", 9: "left wing", 14: "tail"}
+PARTS: dict[int, str] = {number: part for part, number in constant("cub_parts", "parts").items()}
 """Part id in `parts.txt` -> name, in the order of the labels (official code, moco/loader.py)."""
 
+VISIBLE: int = constant("cub_parts", "visible")
 SPLITS = ("all", "train", "test")
 
 
@@ -43,7 +45,7 @@ def part_patches(root: Path, split: str = "all", *, keypoint_box: str = "half") 
     _check_parts(folder / "parts" / "parts.txt")
     table = read_table(folder / "parts" / "part_locs.txt", 5)
     image_ids, part_ids = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-    wanted = np.isin(image_ids, _members(folder, split)) & np.isin(part_ids, list(PARTS)) & (table[:, 4] == 1)
+    wanted = np.isin(image_ids, _members(folder, split)) & np.isin(part_ids, list(PARTS)) & (table[:, 4] == VISIBLE)
     order = np.flatnonzero(wanted)[np.lexsort((part_ids[wanted], image_ids[wanted]))]
     image_ids, part_ids, centres = image_ids[order], part_ids[order], table[order, 2:4]
     kept, boxes = part_boxes(centres, nearest_distances(centres, image_ids), keypoint_box)

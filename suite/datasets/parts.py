@@ -13,14 +13,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from suite.constants import constant
 from suite.datasets.pixels import Box
 from suite.datasets.views import View, ViewSet
 from suite.errors import unknown
 
-FAR_PX = 999_999.0
+NEAREST_PX: tuple[float, float] = constant("part_patches", "nearest_px")
+"""Distances to the nearest keypoint between which, exclusive, there is a patch."""
+
+FAR_PX: float = constant("part_patches", "far_px")
 """Distance given to a keypoint without another, and to coincident ones: no patch (moco/loader.py)."""
 
-KEYPOINT_BOXES = {"half": 4, "full": 2}
+KEYPOINT_BOXES: dict[str, float] = constant("part_patches", "half_side_divisor")
 """Name -> what the distance is divided by to get half the square's side."""
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +98,7 @@ def part_boxes(centres: Floats, distances: Floats, keypoint_box: str = "half") -
     """
     if keypoint_box not in KEYPOINT_BOXES:
         raise unknown("keypoint-box", keypoint_box, list(KEYPOINT_BOXES))
-    kept = np.flatnonzero((distances > 40) & (distances < 2000))
+    kept = np.flatnonzero((distances > NEAREST_PX[0]) & (distances < NEAREST_PX[1]))
     half = np.rint(distances[kept] / KEYPOINT_BOXES[keypoint_box])[:, None]
     boxes = np.hstack([centres[kept] - half, centres[kept] + half])
     return kept, np.rint(boxes).astype(np.int64)  # PIL rounds the edges of a crop in the same way

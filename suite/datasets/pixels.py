@@ -10,11 +10,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from suite.constants import constant
 from suite.datasets.files import damaged
 from suite.errors import unknown
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, right and bottom exclusive; may reach over the image's border."""
+
+RESIZED_PX: int = constant("centre_crop", "resized_px")
+KEPT_PX: int = constant("centre_crop", "kept_px")
 
 Transform = Callable[[Image.Image, int], Image.Image]
 
@@ -46,7 +50,7 @@ def to_square(image: Image.Image, size: int) -> Image.Image:
 
 def square_train(image: Image.Image, size: int) -> Image.Image:
     """Part classification, training: resize to 8/7 of the input size, keep the centre (patch_lincls.py)."""
-    return _centre(to_square(image, _enlarged(size)), size)
+    return _centre(to_square(image, enlarged(size)), size)
 
 
 def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
@@ -55,8 +59,13 @@ def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
     The longer side is truncated to an integer, as torchvision's `Resize` does.
     """
     short = min(image.size)
-    width, height = (int(_enlarged(size) * side / short) for side in image.size)
+    width, height = (int(enlarged(size) * side / short) for side in image.size)
     return _centre(image.resize((width, height), Image.Resampling.BICUBIC), size)
+
+
+def enlarged(size: int) -> int:
+    """The side from which a centre of `size` pixels is kept: 256 for 224, in proportion for others."""
+    return round(size * RESIZED_PX / KEPT_PX)
 
 
 TRANSFORMS: dict[str, Transform] = {
@@ -75,11 +84,6 @@ def transform_named(name: str) -> Transform:
     if name not in TRANSFORMS:
         raise unknown("transform", name, list(TRANSFORMS))
     return TRANSFORMS[name]
-
-
-def _enlarged(size: int) -> int:
-    """256 for an input of 224 pixels, in proportion for others."""
-    return round(size * 256 / 224)
 
 
 def _centre(image: Image.Image, size: int) -> Image.Image:

@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from suite.constants import constant
 from suite.datasets.digests import combine, file_keys
 from suite.datasets.files import RESTORE, damaged, home, images_under
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, unknown
 
-IGNORE = 255
+IGNORE: int = constant("segmentation", "ignored_label")
+REDUCE_ZERO_LABEL: bool = constant("segmentation", "reduce_zero_label")
 SPLITS = ("train", "val")
 _SCENE_PARSING = "ADEChallengeData2016"
 
@@ -38,7 +40,7 @@ class SegmentationSet:
     name: str
     records: tuple[tuple[Path, Path], ...]
     classes: tuple[str, ...]
-    reduce_zero_label: bool = True
+    reduce_zero_label: bool = REDUCE_ZERO_LABEL
 
     @property
     def num_classes(self) -> int:
@@ -86,7 +88,7 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
     return SegmentationSet(name, tuple(records), CLASSES[name])
 
 
-def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = True) -> npt.NDArray[np.uint8]:
+def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_ZERO_LABEL) -> npt.NDArray[np.uint8]:
     """The labels of a mask; a palette image gives its indices.
 
     Args:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.errors import RequestError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET_MEAN: tuple[float, ...] = constant("encoders", "mean")
+IMAGENET_STD: tuple[float, ...] = constant("encoders", "std")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from suite.constants import constant
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 
 Positions = Literal["bicubic", "shifted_bicubic", "relative"]
@@ -92,7 +93,7 @@ class Method:
     trunk: Literal["vit", "beit"] = "vit"
     positions: Positions = "bicubic"
     projector: Literal["batch_norm_mlp", "prototypes"] | None = None
-    norm_eps: float = 1e-6
+    norm_eps: float = constant("encoders", "norm_eps")
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     reported: tuple[tuple[str, float], ...] = ()

@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from scipy.interpolate import RectBivariateSpline
 from torch import Tensor
 
+from suite.constants import constant
+
 Grid = tuple[int, int]
+SHIFT: float = constant("encoders", "position_shift")
 
 
 def bicubic(table: Tensor, grid: Grid) -> Tensor:
@@ -38,7 +41,7 @@ def shifted_bicubic(table: Tensor, grid: Grid) -> Tensor:
     Source: dino and ibot `vision_transformer.py` `interpolate_pos_encoding`.
     """
     side = math.isqrt(table.shape[1] - 1)
-    factors = ((grid[0] + 0.1) / side, (grid[1] + 0.1) / side)
+    factors = ((grid[0] + SHIFT) / side, (grid[1] + SHIFT) / side)
     return _resized(
         table,
         grid,

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.errors import CheckpointError
+
+NORM_EPS: float = constant("projectors", "batch_norm_eps")
+UNIT_EPS: float = constant("projectors", "unit_eps")
 
 
 class PrototypeHead(nn.Module):
@@ -32,7 +36,7 @@ class PrototypeHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, D) -> (B, prototypes) scores."""
-        return self.last_layer(F.normalize(self.mlp(tokens), dim=-1))
+        return self.last_layer(F.normalize(self.mlp(tokens), dim=-1, eps=UNIT_EPS))
 
 
 def batch_norm_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -42,13 +46,13 @@ def batch_norm_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
     """
     return nn.Sequential(
         nn.Linear(width, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
+        nn.BatchNorm1d(hidden, eps=NORM_EPS),
         nn.ReLU(),
         nn.Linear(hidden, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
+        nn.BatchNorm1d(hidden, eps=NORM_EPS),
         nn.ReLU(),
         nn.Linear(hidden, out, bias=False),
-        nn.BatchNorm1d(out, affine=False),
+        nn.BatchNorm1d(out, eps=NORM_EPS, affine=False),
     )
 
 

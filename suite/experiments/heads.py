@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from suite.constants import constant
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import SuiteError
 from suite.experiments.families import family_of
@@ -33,10 +34,12 @@ from suite.segmentation.store import ImageStore, same_images
 from suite.segmentation.train import train_bank
 from suite.signals import stop_on_signals
 
-LAYER_DECAY = ("beit", "mae", "cae")
+LAYER_DECAY: tuple[str, ...] = constant("segmentation", "bias_spared")
 """Methods whose configs use layer decay, which spares biases (official code, configs_local)."""
 PASS = 8
 """Crops an encoder sees at once: a bank's crops vary in number, and the rounding of none may depend on it."""
+ENLARGED_FIRST: int = constant("segmentation", "enlarged_first")
+"""How much features are enlarged before the head in the variant `segmentation-upsampling=x4-first`."""
 METRICS = {"miou": "mean_iou", "macc": "mean_accuracy", "aacc": "pixel_accuracy"}
 Percent = dict[str, float]
 
@@ -110,7 +113,7 @@ class Heads:
                 weight_decay=trial["weight_decay"],
                 decay_bias=not spares,
                 seed=seed,
-                enlarge_first=4 if trial.choice("segmentation-upsampling") == "x4-first" else 1,
+                enlarge_first=ENLARGED_FIRST if trial.choice("segmentation-upsampling") == "x4-first" else 1,
                 data=digest_of([self.train.digest, self.mirrored]),
             )
             for setting, rate in ((s, _rate(s, trial["lr"])) for s in trial.settings)
@@ -157,7 +160,7 @@ def _iterations(trial: Trial) -> int:
 
 def layers(trial: Trial) -> tuple[int, ...]:
     """The blocks that a head looks at, counted from 0."""
-    return blocks_at(trial.encoder.depth, of=trial["blocks"])
+    return blocks_at(trial.encoder.depth, of=trial["blocks"], whole=constant("segmentation", "blocks_of"))
 
 
 def _crop_px(trial: Trial) -> int:

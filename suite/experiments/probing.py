@@ -178,7 +178,7 @@ def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
 
     It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
     """
-    linear = Schedule(trial["epochs"], trial["cae_warmup_epochs"], 0.0, per_step=True)
+    linear = Schedule(trial["epochs"], trial["cae_warmup_epochs"], per_step=True)
     attentive = Schedule(trial["epochs"], trial["cae_warmup_epochs"], trial["cae_final_lr_attentive"], per_step=True)
     return {
         "linear": {

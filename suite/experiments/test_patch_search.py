@@ -24,6 +24,7 @@ from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError
 from suite.experiments.trial import Outcome, Trial
+from suite.metrics.ranking import EPSILON
 from suite.results import strip_path, write_atomically
 
 TILE_PX = 56
@@ -78,7 +79,7 @@ def _crops(views: Iterable[View]) -> ViewSet:
 def embed(trial: Trial, views: ViewSet) -> dict[str, Tensor]:
     """(N, D) unit vectors of N crops for every setting."""
     features = trial.extract(views, "square", trial.settings, cached=False)
-    return {setting: normalize(features.setting(setting), dim=1) for setting in trial.settings}
+    return {setting: normalize(features.setting(setting), dim=1, eps=EPSILON) for setting in trial.settings}
 
 
 def similarities(vectors: Tensor, query: Tensor) -> Tensor:

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from suite import datasets
+from suite.constants import constants_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.environment import code_state, package_versions
 from suite.features import Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
-from suite.protocol import Experiment, digest_of, load_variants
+from suite.protocol import Experiment, digest_of, load_variants, sourced
 from suite.provenance import trial_code
 from suite.references import references
 from suite.report.build import cell_entry
@@ -119,12 +120,13 @@ class Trial:
         return token_source(self.passes(views, transform), self.spec, cache=self.request.cache)
 
     def protocol(self) -> dict[str, Any]:
-        """Every hyper-parameter of this trial, with its source, and the variants that apply."""
+        """Every hyper-parameter and constant of this trial, with its source, and the variants that apply."""
         parameters = dict(self.request.profile.parameters) | dict(self.experiment.parameters)
         return {
             "profile": self.request.profile.name,
             "settings": list(self.experiment.settings),
-            "parameters": {k: {"value": p.value, "source": p.source} for k, p in parameters.items()},
+            "parameters": sourced(parameters),
+            "constants": constants_of(self.experiment.name),
             "variants": {
                 name: self.choice(name)
                 for name, variant in load_variants().items()

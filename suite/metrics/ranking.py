@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.constants import constant
 from suite.errors import MetricError
 
-EPSILON = 1e-8
+EPSILON: float = constant("retrieval", "smallest_norm")
 """Smallest norm that a feature is divided by (`torch.cosine_similarity`)."""
 BLOCK_SCORES = 1 << 23
 """Scores held at once: 32 MiB, enough rows for a fast matrix product."""

@@ -7,8 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.constants import constant
 from suite.errors import MetricError
 from suite.metrics.arrays import Array, tensor
+
+IGNORED: int = constant("segmentation", "ignored_label")
 
 
 class SegmentationCounts:
@@ -20,7 +23,7 @@ class SegmentationCounts:
     an error there only by accident (label C is counted as class C-1), here always.
     """
 
-    def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
+    def __init__(self, num_classes: int, ignore_index: int = IGNORED) -> None:
         """Start from zero.
 
         Args:

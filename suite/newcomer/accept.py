@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from suite.assemble import now, read_run
 from suite.cells import BASELINES, METHODS, CellId, Measurement
+from suite.constants import constants_of
 from suite.environment import capture
 from suite.errors import ExpectedError, RequestError
 from suite.intervals import Spread, pool_of, pooled_sd
@@ -131,7 +132,11 @@ def _section(candidate: Candidate) -> dict[str, Any]:
     code = capture("cpu")["code"]
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
-    parameters = {name: {k: p.value for k, p in profile.experiment(name).parameters.items()} for name in names}
+    protocols = {
+        name: {k: p.value for k, p in profile.experiment(name).parameters.items()}
+        | {group: {k: c["value"] for k, c in constants.items()} for group, constants in constants_of(name).items()}
+        for name in names
+    }
     return {
         "method": candidate.method,
         "spec": candidate.spec,
@@ -140,7 +145,7 @@ def _section(candidate: Candidate) -> dict[str, Any]:
         "commit": f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
         "date": now()[:10],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {candidate.results[0].facts['device']}",
-        "protocols": {name: digest_of(parameters[name]) for name in names},
+        "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }
 

@@ -12,17 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.errors import RequestError
 from suite.probes.linear import classifier
 
 Statistics = Literal["batch", "running"]
-_EPSILON = 1e-6
+_EPSILON: float = constant("attentive_probes", "layer_norm_eps")
+_BATCH_EPS: float = constant("attentive_probes", "batch_norm_eps")
+_BATCH_MOMENTUM: float = constant("attentive_probes", "batch_norm_momentum")
+_STD: float = constant("attentive_probes", "initial_std")
+_CUT: float = constant("attentive_probes", "cut_at_std") * _STD
 
 
 class AttentiveHead(nn.Module):
     """Logits from one learned query's cross-attention over all tokens; no residual, no MLP.
 
-    Source: official code, retrieval-classification/moco/builder.py (after CAE): separate layer norms of query, keys
+    Source: official code, retrieval-classification/patch_lincls.py (after CAE): separate layer norms of query, keys
     and values, biases for query and value only, scale head_dim^-0.5. Its fourth, unused layer norm is left out.
     Batch norm without affine; the official one normalises by the statistics of the batch at evaluation too.
     """
@@ -63,7 +68,7 @@ class AttentiveHead(nn.Module):
         self.q, self.k, self.v, self.proj = (
             _projection(embed_dim, bias, generator) for bias in (True, False, True, True)
         )
-        self.bn = nn.BatchNorm1d(embed_dim, affine=False, eps=1e-5, momentum=0.1)
+        self.bn = nn.BatchNorm1d(embed_dim, affine=False, eps=_BATCH_EPS, momentum=_BATCH_MOMENTUM)
         self.fc = classifier(embed_dim, num_classes, generator)
 
     @property
@@ -116,4 +121,4 @@ def _projection(width: int, bias: bool, generator: torch.Generator | None) -> nn
 
 def _truncated(weight: Tensor, generator: torch.Generator | None) -> Tensor:
     """Normal of std 0.02, cut at one std (official code: `trunc_normal_(std=std, a=-std, b=std)`)."""
-    return nn.init.trunc_normal_(weight, std=0.02, a=-0.02, b=0.02, generator=generator)
+    return nn.init.trunc_normal_(weight, std=_STD, a=-_CUT, b=_CUT, generator=generator)

@@ -21,7 +21,16 @@ from suite.probes.predict import predict
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 
-_CODE = ("precision.py", "checkpoints.py", "training.py", "distributed.py", "stream", "encoders", "probes")
+_CODE = (
+    "precision.py",
+    "checkpoints.py",
+    "training.py",
+    "distributed.py",
+    "stream",
+    "encoders",
+    "probes",
+    "protocols/constants.toml",
+)
 
 
 class TokenSource(Protocol):

@@ -13,6 +13,7 @@ from timm.optim.lars import Lars
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from suite.constants import constant
 from suite.distributed import ALONE, World
 from suite.errors import RequestError
 from suite.probes.attentive import AttentiveHead, Statistics
@@ -48,12 +49,12 @@ class Schedule:
     """
 
     epochs: int
-    warmup_epochs: int = 0
-    final_lr: float = 0.0
+    warmup_epochs: int = constant("probes", "warmup_epochs")
+    final_lr: float = constant("probes", "final_lr")
     per_step: bool = False
 
     def lr(self, peak: float, epoch: float) -> float:
-        """Rate at a time, in epochs from 0 (code of CAE, tools/linear_util/lr_sched.py; MoCo's for no warm-up)."""
+        """Rate at a time, in epochs from 0 (code of CAE, linear_util/lr_sched.py; MoCo's for no warm-up)."""
         now = epoch if self.per_step else math.floor(epoch)
         if now < self.warmup_epochs:
             return peak * now / self.warmup_epochs
@@ -74,7 +75,7 @@ class ProbeSpec:
         lr: peak, as the optimizer sees it.
         batch_size: global, items a step.
         schedule: of the learning rate.
-        optimizer: SGD or LARS, momentum 0.9, no weight decay.
+        optimizer: SGD or LARS; see `suite/protocols/constants.toml`, probes and cae_probes.
         drop_last: leave out the items of an epoch that fill no batch.
         num_heads: of an attentive head.
         eval_statistics: of an attentive head's batch norm.
@@ -246,9 +247,22 @@ class ProbeLearner:
 
 def _optimizer(spec: ProbeSpec, head: nn.Module) -> torch.optim.Optimizer:
     if spec.optimizer == "sgd":
-        return torch.optim.SGD(head.parameters(), lr=spec.lr, momentum=0.9)
+        return torch.optim.SGD(
+            head.parameters(),
+            lr=spec.lr,
+            momentum=constant("probes", "momentum"),
+            weight_decay=constant("probes", "weight_decay"),
+            nesterov=constant("probes", "nesterov"),
+        )
     # CAE adapts the rate of matrices only; timm's LARS without weight decay only of groups that always adapt
     matrices = [p for p in head.parameters() if p.ndim > 1]
     others = [p for p in head.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "always_adapt": True}, {"params": others, "always_adapt": False}]
-    return Lars(groups, lr=spec.lr, momentum=0.9, weight_decay=0.0, trust_coeff=0.001)
+    return Lars(
+        groups,
+        lr=spec.lr,
+        momentum=constant("cae_probes", "lars_momentum"),
+        weight_decay=constant("cae_probes", "lars_weight_decay"),
+        trust_coeff=constant("cae_probes", "lars_trust"),
+        eps=constant("cae_probes", "lars_eps"),
+    )

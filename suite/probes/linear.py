@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from suite.constants import constant
+
+INITIAL_STD: float = constant("classifier", "initial_std")
+
 
 def classifier(embed_dim: int, num_classes: int, generator: torch.Generator | None) -> nn.Linear:
     """The last layer of both probes: weight drawn from N(0, 0.01), bias 0 (official code, patch_lincls.py)."""
     layer = nn.utils.skip_init(nn.Linear, embed_dim, num_classes)
-    nn.init.normal_(layer.weight, std=0.01, generator=generator)
+    nn.init.normal_(layer.weight, std=INITIAL_STD, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.probes.linear import LinearHead
+
+NORM_EPS: float = constant("cae_probes", "batch_norm_eps")
+NORM_MOMENTUM: float = constant("cae_probes", "batch_norm_momentum")
 
 
 class NormedLinearHead(LinearHead):
@@ -17,7 +21,7 @@ class NormedLinearHead(LinearHead):
     def __init__(self, embed_dim: int, num_classes: int, *, generator: torch.Generator | None = None) -> None:
         """Draw the weights; see `LinearHead`."""
         super().__init__(embed_dim, num_classes, generator=generator)
-        self.bn = nn.BatchNorm1d(embed_dim, affine=False, eps=1e-6)
+        self.bn = nn.BatchNorm1d(embed_dim, affine=False, eps=NORM_EPS, momentum=NORM_MOMENTUM)
 
     @property
     def smallest_batch(self) -> int:

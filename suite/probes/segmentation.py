@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.errors import MetricError, RequestError
 from suite.probes.linear import classifier
 
+IGNORED: int = constant("segmentation", "ignored_label")
 _TILE_BYTES = {"cpu": 2 << 20}  # a tile of logits stays in the processor's cache
 _TILE_BYTES_ELSEWHERE = 256 << 20
 _BANDS = 8  # parts of an image that are enlarged to the full width at a time
@@ -45,7 +47,7 @@ class SegmentationHead(nn.Module):
         return self.fc(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
     """Cross-entropy of the logits, bilinearly enlarged to the target's size, averaged over all pixels.
 
     Ignored pixels add 0 and are counted (official code, mmseg/models/losses/utils.py, `weight_reduce_loss`). Works
@@ -70,7 +72,7 @@ def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255
     return alarm(target, logits.shape[1], ignore_index) + _TiledLoss.apply(logits, target, ignore_index)
 
 
-def alarm(target: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
+def alarm(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tensor:
     """0, or NaN where a label is neither a class nor ignored; on the CPU, where looking costs no wait, an error.
 
     Raises:

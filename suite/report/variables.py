@@ -15,9 +15,10 @@ Group = Mapping[str, Any]
 def variables(*, profile: str, environment: Group, protocol: Group, asked: Group) -> list[Json]:
     """Answer the seven questions from this run's own records.
 
-    `protocol` is read for `experiments` (name -> parameter -> {value, source}), `variants` (name -> choice),
-    `splits` (dataset -> text), `digests` (`data` and `weights`, name -> SHA-256) and `verification` (dataset ->
-    what `suite verify data` said of it); what is absent counts as missing, never as provided.
+    `protocol` is read for `parameters` (name -> {value, source}), `experiments` (name -> parameter -> {value, source}),
+    `constants` (group -> constant -> {value, source}, beside the group's `experiments`), `variants` (name -> choice),
+    `splits` (dataset -> text), `digests` (`data` and `weights`, name -> SHA-256) and `verification` (dataset -> what
+    `suite verify data` said of it); what is absent counts as missing, never as provided.
     """
     digests = protocol.get("digests") or {}
     rows = (
@@ -136,7 +137,9 @@ def _software(environment: Group) -> Evidence:
 
 
 def _setup(protocol: Group, weights: Group, asked: Group) -> Evidence:
-    values = [entry for group in (protocol.get("experiments") or {}).values() for entry in group.values()]
+    groups = [group for name in ("experiments", "constants") for group in (protocol.get(name) or {}).values()]
+    groups.append(protocol.get("parameters") or {})
+    values = [entry for group in groups for name, entry in group.items() if name != "experiments"]
     sourced = sum(1 for entry in values if isinstance(entry, Mapping) and entry.get("source"))
     seeds = asked.get("seeds")
     text = f"{sourced} of {len(values)} hyper-parameters with their source; {len(weights)} checkpoints by SHA-256"

@@ -15,8 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CANDIDATES = 11
-"""Windows drawn for a crop: ten may be refused, the last is taken as it is."""
+from suite.constants import constant
+
+CANDIDATES: int = constant("segmentation", "crop_tries") + 1
+"""Windows drawn for a crop: all but the last may be refused."""
+PROBABILITY: float = constant("photometric", "probability")
+BRIGHTNESS: float = constant("photometric", "brightness")
+CONTRAST: tuple[float, float] = constant("photometric", "contrast")
+SATURATION: tuple[float, float] = constant("photometric", "saturation")
+HUE: tuple[int, int] = constant("photometric", "hue")
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,13 @@ def draw_colours(rng: np.random.Generator) -> Colours:
     """Each change with probability one half; hue -18 to 17, since the official upper bound is exclusive."""
 
     def maybe(low: float, high: float) -> float | None:
-        chosen, value = rng.random() < 0.5, rng.uniform(low, high)
+        chosen, value = rng.random() < PROBABILITY, rng.uniform(low, high)
         return value if chosen else None
 
-    brightness, contrast, saturation = maybe(-32, 32), maybe(0.5, 1.5), maybe(0.5, 1.5)
-    hue = int(rng.integers(-18, 18))
-    return Colours(brightness, contrast, bool(rng.random() < 0.5), saturation, hue if rng.random() < 0.5 else None)
+    brightness, contrast, saturation = maybe(-BRIGHTNESS, BRIGHTNESS), maybe(*CONTRAST), maybe(*SATURATION)
+    hue = int(rng.integers(HUE[0], HUE[1] + 1))
+    last, turned = (bool(rng.random() < PROBABILITY) for _ in range(2))
+    return Colours(brightness, contrast, last, saturation, hue if turned else None)
 
 
 def draw_corners(rng: np.random.Generator, size: tuple[int, int], crop_px: int) -> NDArray[np.int64]:

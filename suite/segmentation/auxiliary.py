@@ -17,14 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suite.constants import constant
 from suite.errors import RequestError
 from suite.probes.linear import classifier
 
-MAP = 2
+MAP: int = constant("auxiliary_head", "map")
 """Place, from 0, of the map that it looks at among those that the decode head concatenates."""
-CHANNELS = 256
-DROPOUT = 0.1
-LOSS_WEIGHT = 0.4
+CHANNELS: int = constant("auxiliary_head", "channels")
+KERNEL: int = constant("auxiliary_head", "kernel")
+DROPOUT: float = constant("auxiliary_head", "dropout")
+NORM_EPS: float = constant("auxiliary_head", "batch_norm_eps")
+NORM_MOMENTUM: float = constant("auxiliary_head", "batch_norm_momentum")
+LOSS_WEIGHT: float = constant("auxiliary_head", "loss_weight")
 """Of its cross-entropy in the sum with the decode head's."""
 
 
@@ -52,9 +56,9 @@ class AuxiliaryHead(nn.Module):
             raise RequestError(f"auxiliary head: expected a range of channels among {in_channels}, got {sees}")
         super().__init__()
         self.sees = sees
-        self.conv = nn.Parameter(torch.empty(CHANNELS, sees[1] - sees[0], 3, 3))
+        self.conv = nn.Parameter(torch.empty(CHANNELS, sees[1] - sees[0], KERNEL, KERNEL))
         nn.init.kaiming_normal_(self.conv, mode="fan_out", nonlinearity="relu", generator=generator)
-        self.norm = nn.BatchNorm1d(CHANNELS, eps=1e-5, momentum=0.1)
+        self.norm = nn.BatchNorm1d(CHANNELS, eps=NORM_EPS, momentum=NORM_MOMENTUM)
         self.fc = classifier(CHANNELS, num_classes, generator)
 
     def forward(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
@@ -68,7 +72,8 @@ class AuxiliaryHead(nn.Module):
             (B, C, h, w), channels last.
         """
         places = features[:, slice(*self.sees)].permute(0, 2, 3, 1)
-        around = F.pad(places, (0, 0, 1, 1, 1, 1)).unfold(1, 3, 1).unfold(2, 3, 1).flatten(3)
+        padded = F.pad(places, (0, 0, *4 * [KERNEL // 2]))
+        around = padded.unfold(1, KERNEL, 1).unfold(2, KERNEL, 1).flatten(3)
         hidden = F.linear(around, self.conv.flatten(1))
         hidden = F.relu(self.norm(hidden.flatten(0, 2)).view_as(hidden))
         if kept is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from suite.constants import constant
 from suite.errors import RequestError
 from suite.precision import half_products
 from suite.probes.segmentation import SegmentationHead, enlarge
@@ -14,8 +15,10 @@ from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
 from suite.training import Losses, restore_state, state_of
 
-BETAS = (0.9, 0.999)
-WARMUP_RATIO = 1e-6
+BETAS: tuple[float, float] = constant("segmentation", "betas")
+EPS: float = constant("segmentation", "eps")
+POLY_POWER: float = constant("segmentation", "poly_power")
+WARMUP_RATIO: float = constant("segmentation", "warmup_ratio")
 Head = SegmentationHead | AuxiliaryHead
 
 
@@ -75,7 +78,7 @@ class Schedule:
 
     def factor(self, step: int) -> float:
         """What the learning rate is multiplied by in a step, counted from 0."""
-        decayed = 1 - step / self.iterations
+        decayed: float = (1 - step / self.iterations) ** POLY_POWER
         if step >= self.warmup:
             return decayed
         return decayed * (1 - (1 - step / self.warmup) * (1 - WARMUP_RATIO))
@@ -103,7 +106,7 @@ class Learner:
             {"params": [p], "weight_decay": spec.weight_decay * (p.ndim > 1 or spec.decay_bias)}
             for p in self.head.parameters()
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS)
+        self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS, eps=EPS)
         self._losses = Losses(
             f"head {spec.name}",
             f"labels outside [0, {spec.num_classes}) or too high a learning rate ({spec.lr:g})",

@@ -18,6 +18,7 @@ _CODE = (
     *(f"segmentation/{name}.py" for name in ("augment", "crops", "resize", "store")),
     "probes/segmentation.py",
     "probes/linear.py",
+    "protocols/constants.toml",
 )
 
 

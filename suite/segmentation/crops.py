@@ -14,14 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.constants import constant
+from suite.datasets.segmentation import IGNORE
 from suite.errors import RequestError
 from suite.segmentation.augment import CANDIDATES, Colours, distort, draw_colours, draw_corners
 from suite.segmentation.batch import Batch
 from suite.segmentation.resize import Windows, blank_beyond, keep_ratio_size, sample_labels, sample_pixels
 from suite.segmentation.store import ImageStore, Ragged
 
+CROP_CLASSES: int = constant("segmentation", "crop_classes")
+"""Classes that a window must show at least, if it may be refused."""
 _ORDER, _ITEM = 0, 1  # streams of random numbers, apart from each other
-_ROUNDS = ((0, 1), (1, 4), (4, CANDIDATES - 1))  # candidates looked at together: each round waits for the device
+_REFUSABLE = CANDIDATES - 1
+_ROUNDS = ((0, 1), (1, min(4, _REFUSABLE)), (min(4, _REFUSABLE), _REFUSABLE))
+"""Candidates looked at together: each round waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,8 @@ class Crops:
 
         A mask of a single class has no diverse window, which spares looking.
         """
-        taken = np.full(len(draws), CANDIDATES - 1)
-        open_ = np.flatnonzero(self.store.present[label_set][images] > 1)
+        taken = np.full(len(draws), _REFUSABLE)
+        open_ = np.flatnonzero(self.store.present[label_set][images] >= CROP_CLASSES)
         for first, last in _ROUNDS if self.recipe.cat_max_ratio < 1 else ():
             tried = np.arange(first, last)
             items, candidates = np.repeat(open_, len(tried)), np.tile(tried, len(open_))
@@ -161,9 +167,9 @@ class Crops:
         labels = sample_labels(ragged, label_set, _windows(draws, items, candidates), side, side)
         own = torch.arange(len(items), device=labels.device)[:, None] * 256
         counts = torch.bincount((labels.flatten(1).long() + own).flatten(), minlength=256 * len(items))
-        pixels = counts.view(-1, 256)[:, :-1].cpu().numpy()  # without the ignored
+        pixels = counts.view(-1, 256)[:, :IGNORE].cpu().numpy()
         shares = pixels.max(axis=1) / np.maximum(pixels.sum(axis=1), 1)
-        several: NDArray[np.bool_] = np.count_nonzero(pixels, axis=1) > 1
+        several: NDArray[np.bool_] = np.count_nonzero(pixels, axis=1) >= CROP_CLASSES
         return several & (shares < self.recipe.cat_max_ratio)
 
     def _labels(self, label_set: str, ragged: Ragged, draws: Sequence[Draw], candidates: NDArray[np.int64]) -> Tensor:

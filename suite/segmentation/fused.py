@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suite.probes.segmentation import alarm, segmentation_loss
+from suite.probes.segmentation import IGNORED, alarm, segmentation_loss
 
 _BLOCK = 1024
 """Pixels times classes that one warp takes at a time, so that sums over classes need no other warp.
@@ -24,14 +24,14 @@ with 4096 need 30.
 """
 
 
-def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
     """`segmentation_loss`, by the kernel where the logits are on a GPU that can run it."""
     if logits.is_cuda and importlib.util.find_spec("triton") is not None:
         return fused_loss(logits, target, ignore_index=ignore_index)
     return segmentation_loss(logits, target, ignore_index=ignore_index)
 
 
-def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> Tensor:
+def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
     """`segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
     return alarm(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SCALE = (0.08, 1.0)
+from suite.constants import constant
+from suite.datasets.pixels import enlarged
+
+SCALE: tuple[float, float] = constant("image_crops", "area")
 """Share of the image's area that a crop covers."""
-RATIO = (3 / 4, 4 / 3)
+RATIO: tuple[float, float] = constant("image_crops", "ratio")
 """Width over height of a crop."""
-_TRIES = 10
+FLIP: float = constant("image_crops", "flip")
+"""Probability of the mirror image."""
+_TRIES: int = constant("image_crops", "tries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def training_region(width: int, height: int, size: int, draws: NDArray[np.float3
     the crop to the image; one stream serves both heads here.
     """
     *crops, mirror = draws.tolist()
-    return Region(size, _random_box(width, height, crops), (size, size), mirrored=mirror < 0.5)
+    return Region(size, _random_box(width, height, crops), (size, size), mirrored=mirror < FLIP)
 
 
 def evaluation_region(width: int, height: int, size: int) -> Region:
@@ -89,8 +94,8 @@ def evaluation_region(width: int, height: int, size: int) -> Region:
 
     The longer side is truncated to an integer, as torchvision's `Resize` does.
     """
-    enlarged, short = round(size * 256 / 224), min(width, height)
-    resized = (int(enlarged * width / short), int(enlarged * height / short))
+    whole, short = enlarged(size), min(width, height)
+    resized = (int(whole * width / short), int(whole * height / short))
     left, top = (round((side - size) / 2) for side in resized)
     return Region(size, (0, 0, width, height), resized, (left, top))
 
