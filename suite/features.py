@@ -57,7 +57,8 @@ class Passes:
         views: N views.
         transform: how a view becomes a square image (`suite.datasets.pixels`).
         permute: shuffle the patches of every image, which is what the paper's code does to MAE
-            (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added).
+            (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added). Deviates: there
+            each call draws a fresh permutation, here an image keeps its own, so that a run can be repeated.
         batch_size: views a pass.
     """
 

@@ -78,6 +78,16 @@ def test_a_variant_applies_to_its_experiments_and_methods_only() -> None:
     assert not student.applies("part_retrieval", "ibot")
 
 
+def test_a_variant_applies_to_a_release_whose_file_is_named_unless_it_picks_the_file() -> None:
+    variants = load_variants()
+    assert variants["mae-order"].applies("part_retrieval", "mae@some/file.pth")
+    assert variants["dino-weights"].applies("part_retrieval", "dino@some/file.pth")
+    assert not variants["mae-order"].applies("part_retrieval", "timm:vit_base_patch16_224@mae")
+    assert {name for name, variant in variants.items() if variant.picks_file} == {"deit-weights", "ibot-weights"}
+    assert variants["ibot-weights"].applies("part_retrieval", "ibot")
+    assert not variants["ibot-weights"].applies("part_retrieval", "ibot@some/file.pth")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from suite import datasets
+from suite.cells import release_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
@@ -92,8 +93,10 @@ class Trial:
         return self.experiment[parameter]
 
     def choice(self, variant: str) -> str:
-        """The choice made of a variant."""
-        return self.request.variants[variant]
+        """The choice made of a variant; its default where it says nothing about this experiment and encoder."""
+        named = load_variants()[variant]
+        applies = named.applies(self.experiment.name, self.spec)
+        return self.request.variants[variant] if applies else named.default
 
     @property
     def pass_size(self) -> int:
@@ -104,7 +107,7 @@ class Trial:
     @property
     def permuted(self) -> bool:
         """Whether the patches of every image are shuffled."""
-        return self.spec == "mae" and self.choice("mae-order") == "permuted"
+        return self.choice("mae-order") == "permuted"
 
     def passes(self, views: ViewSet, transform: str) -> Passes:
         """How views become tokens."""
@@ -157,7 +160,7 @@ class Trial:
         if not measured:
             return
         variants, limit = self.protocol()["variants"], self.request.limit
-        expected = references(self.request.profile.name, variants, limit, {self.key.method})
+        expected = references(self.request.profile.name, variants, limit, {self.spec})
         cells = judge(list(measured), measured, expected, {}, []).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
@@ -214,7 +217,7 @@ def load(spec: str, weights: Path, device: str, choices: tuple[tuple[str, str], 
         choices: of the variants `dino-weights`, `deit-weights` and `ibot-weights`.
     """
     chosen = dict(choices)
-    if spec == "dino":
+    if release_of(spec) == "dino":
         return load_encoder(spec, weights=weights, device=device, branch=chosen["dino-weights"])
     if spec == "ibot" and chosen["ibot-weights"] == "block-mask":
         return load_encoder(f"ibot@{weights / 'ibot_block_mask.pth'}", device=device)
