@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.cells import CellId
+from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.expected import Expected
+from suite.experiments.probing import probe_specs
 from suite.experiments.trial import Trial, load
 from suite.references import references
 from suite.request import make_request
@@ -56,6 +59,18 @@ def test_a_variant_that_picks_a_file_leaves_a_named_one_alone_and_does_not_claim
     assert trial.encoder.digest == load_encoder(f"{method}@{file}").digest
     assert f"{method}-weights" not in trial.protocol()["variants"]
     assert f"{method}-weights" in trial_of(tmp_path, method, variant).protocol()["variants"]
+
+
+def test_probes_by_caes_protocol_start_from_its_first_weights(tmp_path: Path) -> None:
+    file = tmp_path / "deit.pth"
+    checkpoints.write("deit", file)
+    views = ViewSet([View(np.zeros((2, 2, 3), np.uint8), None)] * 2, np.zeros(2, np.int64), ("one",))
+    zero = {}
+    for protocol in ("summary", "cae"):
+        trial = trial_of(tmp_path, "deit", f"imagenet-protocol={protocol}", experiment="image_classification")
+        [attentive] = [spec for spec in probe_specs(trial, views, seed=0) if spec.kind == "attentive"]
+        zero[protocol] = not attentive.head().query.count_nonzero()
+    assert zero == {"summary": False, "cae": True}
 
 
 def test_accepted_values_of_a_named_file_do_not_judge_a_variant_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
