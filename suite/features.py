@@ -146,7 +146,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
 
 
 def identity(encoder: Encoder) -> dict[str, object]:
-    """Everything about an encoder that decides its features: weights, normalisation, sizes, code of a user's."""
+    """Everything about an encoder that decides its features: weights, normalisations, sizes, code of a user's."""
     return {
         "name": encoder.name,
         "digest": encoder.digest,
@@ -154,6 +154,7 @@ def identity(encoder: Encoder) -> dict[str, object]:
         "std": list(encoder.std),
         "image_size": encoder.image_size,
         "patch_size": encoder.patch_size,
+        "norm_eps": encoder.norm_eps,
         "code": encoder.code,
     }
 

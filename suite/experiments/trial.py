@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from suite import datasets
-from suite.cells import release_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
-from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.encoders.choices import Chosen, chosen
 from suite.environment import code_state, package_versions
 from suite.features import Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
@@ -63,8 +62,8 @@ class Trial:
     @functools.cached_property
     def encoder(self) -> Encoder:
         """The frozen encoder, on the request's device."""
-        choices = tuple((name, self.choice(name)) for name in ("dino-weights", "deit-weights", "ibot-weights"))
-        return load(self.spec, self.request.weights, self.request.device, choices)
+        choices = {name: self.choice(name) for name in load_variants()}
+        return load(chosen(self.spec, choices), self.request.weights, self.request.device)
 
     @functools.cached_property
     def root(self) -> Path:
@@ -207,24 +206,6 @@ def _data_digest(root: Path) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def load(spec: str, weights: Path, device: str, choices: tuple[tuple[str, str], ...]) -> Encoder:
-    """The encoder that a spec and the variants of its weights mean, loaded once a process.
-
-    Args:
-        spec: as the user wrote it.
-        weights: folder of the checkpoints.
-        device: where it is to run.
-        choices: of the variants `dino-weights`, `deit-weights` and `ibot-weights`.
-    """
-    chosen = dict(choices)
-    if release_of(spec) == "dino":
-        return load_encoder(spec, weights=weights, device=device, branch=chosen["dino-weights"])
-    if spec == "ibot" and chosen["ibot-weights"] == "block-mask":
-        return load_encoder(f"ibot@{weights / 'ibot_block_mask.pth'}", device=device)
-    if spec == "deit" and chosen["deit-weights"] == "vit-in21k":
-        file = weights / "jx_vit_base_p16_224-80ecf9dd.pth"
-        encoder = load_encoder(f"timm:vit_base_patch16_224@{file}", device=device)
-        # the official code feeds this one ImageNet's statistics too, although it was trained with 0.5
-        encoder.mean, encoder.std = IMAGENET_MEAN, IMAGENET_STD
-        return encoder
-    return load_encoder(spec, weights=weights, device=device)
+def load(encoder: Chosen, weights: Path, device: str) -> Encoder:
+    """An encoder, loaded once a process; `weights` is the folder of the checkpoints."""
+    return load_encoder(encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps)
