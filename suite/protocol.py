@@ -23,7 +23,7 @@ PROFILES = ("mini", "paper")
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
 _EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "like", "without"}
 _OPTIONAL = {"parameters", "like", "without"}
-_VARIANT_KEYS = {"choices", "about", "experiments", "methods", "profiles", "picks_file"}
+_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Variant:
     """A named decision; the first choice is the default.
 
     Attributes:
+        datasets: of these experiments, that it concerns; empty for all of them.
         methods: that it concerns; empty for every encoder.
         picks_file: it says which file a method is loaded from, so it is not asked where the user names one.
     """
@@ -47,6 +48,7 @@ class Variant:
     choices: tuple[str, ...]
     about: str
     experiments: tuple[str, ...]
+    datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     profiles: tuple[str, ...] = PROFILES
     picks_file: bool = False
@@ -56,11 +58,11 @@ class Variant:
         """The primary protocol's choice."""
         return self.choices[0]
 
-    def applies(self, experiment: str, spec: str) -> bool:
-        """Whether this decision can change the numbers of one experiment and encoder, given as `mae` or `mae@FILE`."""
+    def applies(self, experiment: str, dataset: str, spec: str) -> bool:
+        """Whether this decision can change the numbers of one trial; its encoder is given as `mae` or `mae@FILE`."""
         release = release_of(spec)
-        named = self.picks_file and spec != release
-        return experiment in self.experiments and (not self.methods or release in self.methods) and not named
+        placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
+        return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
 
 
 @dataclass(frozen=True)

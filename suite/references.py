@@ -34,7 +34,7 @@ def references(
 
 
 def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
-    return any(variant.applies(cell.experiment, spec) for variant in variants)
+    return any(variant.applies(cell.experiment, cell.dataset, spec) for variant in variants)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from suite.cells import CellId
+from suite.datasets.segmentation_classes import CLASSES
 from suite.datasets.views import View, ViewSet
 from suite.encoders import CATALOGUE, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
@@ -17,9 +18,10 @@ from suite.experiments.probing import probe_specs
 from suite.experiments.trial import Trial, load
 from suite.features import identity
 from suite.plan.pieces import checkpoint, total_download
-from suite.protocol import digest_of
+from suite.protocol import digest_of, load_profile, load_variants
 from suite.references import references
 from suite.request import make_request
+from suite.segmentation.augment import mirror_table
 from tests import checkpoints
 
 
@@ -183,6 +185,24 @@ def test_caes_epsilon_changes_its_tokens_a_little_and_its_identity(tmp_path: Pat
     segmented = trial_of(tmp_path, "cae", "cae-epsilon=1e-5", experiment="part_segmentation")
     assert (segmented.encoder.norm_eps, "cae-epsilon" in segmented.protocol()["variants"]) == (1e-6, False)
     assert trial_of(tmp_path, "mae", "cae-epsilon=1e-5").choice("cae-epsilon") == "1e-6"
+
+
+def test_a_variant_of_some_datasets_is_not_claimed_of_others_and_leaves_their_references(tmp_path: Path) -> None:
+    trial = trial_of(tmp_path, "deit", "keypoint-distance=person")
+    there = {d: Trial(trial.request, trial.experiment, d, "deit").protocol()["variants"] for d in ("cub200", "coco")}
+    assert there["coco"]["keypoint-distance"] == "person"
+    assert "keypoint-distance" not in there["cub200"]
+    kept = {
+        cell.dataset for cell in references("mini", {"keypoint-distance": "person"}, None) if "part_" in cell.experiment
+    }
+    assert "cub200" in kept
+    assert "coco" not in kept
+
+
+def test_labels_have_sides_where_the_variant_that_swaps_them_says() -> None:
+    datasets = load_profile("mini").experiment("part_segmentation").datasets
+    sided = {name for name in datasets if mirror_table(CLASSES[name]).tolist() != list(range(256))}
+    assert sided == set(load_variants()["flip-labels"].datasets)
 
 
 def test_accepted_values_of_a_named_file_do_not_judge_a_variant_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,9 +92,9 @@ class Trial:
         return self.experiment[parameter]
 
     def choice(self, variant: str) -> str:
-        """The choice made of a variant; its default where it says nothing about this experiment and encoder."""
+        """The choice made of a variant; its default where it says nothing about this trial."""
         named = load_variants()[variant]
-        applies = named.applies(self.experiment.name, self.spec)
+        applies = named.applies(self.experiment.name, self.dataset, self.spec)
         return self.request.variants[variant] if applies else named.default
 
     @property
@@ -130,7 +130,7 @@ class Trial:
             "variants": {
                 name: self.choice(name)
                 for name, variant in load_variants().items()
-                if variant.applies(self.experiment.name, self.spec)
+                if variant.applies(self.experiment.name, self.dataset, self.spec)
             },
             "limit": self.request.limit,
         }
