@@ -53,7 +53,7 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
     store = Store(run)
     results = [result for result in store.results() if _asked_for(result.key, asked)]
     wanted = [CellId.parse(text) for text in asked["cells"]]
-    expected = references(profile.name, asked["variants"], asked["limit"], {cell.method for cell in wanted})
+    expected = references(profile.name, asked["variants"], asked["limit"], asked["encoders"])
     judgement = judge(
         wanted,
         {m.id: m for result in results for m in result.measurements()},

@@ -12,6 +12,11 @@ PROJECTED_METHODS = ("mocov3", "dino", "ibot")
 """Methods whose release holds a projector: only these have `projected` cells (paper, Table 3)."""
 
 
+def release_of(spec: str) -> str:
+    """What an encoder's spec names before a file: `mae` of `mae` and of `mae@FILE`, a method of the paper or not."""
+    return spec.partition("@")[0]
+
+
 @dataclass(frozen=True, order=True)
 class CellId:
     """`experiment/dataset/method/setting/metric`, e.g. `part_retrieval/cub200/dino/encoded/ap`."""

@@ -57,7 +57,8 @@ class Passes:
         views: N views.
         transform: how a view becomes a square image (`suite.datasets.pixels`).
         permute: shuffle the patches of every image, which is what the paper's code does to MAE
-            (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added).
+            (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added). Deviates: there
+            each call draws a fresh permutation, here an image keeps its own, so that a run can be repeated.
         batch_size: views a pass.
     """
 
@@ -145,7 +146,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
 
 
 def identity(encoder: Encoder) -> dict[str, object]:
-    """Everything about an encoder that decides its features: weights, normalisation, sizes, code of a user's."""
+    """Everything about an encoder that decides its features: weights, normalisations, sizes, code of a user's."""
     return {
         "name": encoder.name,
         "digest": encoder.digest,
@@ -153,6 +154,7 @@ def identity(encoder: Encoder) -> dict[str, object]:
         "std": list(encoder.std),
         "image_size": encoder.image_size,
         "patch_size": encoder.patch_size,
+        "norm_eps": encoder.norm_eps,
         "code": encoder.code,
     }
 

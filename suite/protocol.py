@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suite.cells import METHODS, PROJECTED_METHODS, CellId
+from suite.cells import METHODS, PROJECTED_METHODS, CellId, release_of
 from suite.errors import ProtocolError, RequestError, unknown
 
 PROTOCOLS = Path(__file__).parent / "protocols"
@@ -23,7 +23,7 @@ PROFILES = ("mini", "paper")
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
 _EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "like", "without"}
 _OPTIONAL = {"parameters", "like", "without"}
-_VARIANT_KEYS = {"choices", "about", "experiments", "methods", "profiles"}
+_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file"}
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,33 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Variant:
-    """A named decision; the first choice is the default."""
+    """A named decision; the first choice is the default.
+
+    Attributes:
+        datasets: of these experiments, that it concerns; empty for all of them.
+        methods: that it concerns; empty for every encoder.
+        picks_file: it says which file a method is loaded from, so it is not asked where the user names one.
+    """
 
     name: str
     choices: tuple[str, ...]
     about: str
     experiments: tuple[str, ...]
+    datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     profiles: tuple[str, ...] = PROFILES
+    picks_file: bool = False
 
     @property
     def default(self) -> str:
         """The primary protocol's choice."""
         return self.choices[0]
 
-    def applies(self, experiment: str, method: str) -> bool:
-        """Whether this decision can change the numbers of one experiment and method."""
-        return experiment in self.experiments and (not self.methods or method in self.methods)
+    def applies(self, experiment: str, dataset: str, spec: str) -> bool:
+        """Whether this decision can change the numbers of one trial; its encoder is given as `mae` or `mae@FILE`."""
+        release = release_of(spec)
+        placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
+        return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
 
 
 @dataclass(frozen=True)
@@ -170,8 +180,10 @@ def load_variants() -> dict[str, Variant]:
     variants = {}
     for name, table in tomllib.loads(path.read_text()).items():
         check_keys(f"{path.name}: {name}", table, _VARIANT_KEYS, required={"choices", "about", "experiments"})
-        lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
-        variants[name] = Variant(name=name, about=table["about"], **lists)
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        variants[name] = Variant(name=name, **facts)
     return variants
 
 

@@ -10,14 +10,15 @@ from suite.cells import BASELINES, METHODS, CellId
 from suite.expected import Expected, load_expected
 from suite.newcomer.accepted import load_accepted
 from suite.protocol import Variant, deviations, load_variants
+from suite.request import method_name
 
 EXPECTED = Path(__file__).parent.parent / "expected"
 
 
 def references(
-    profile: str, variants: Mapping[str, str], limit: int | None, methods: Collection[str] = ()
+    profile: str, variants: Mapping[str, str], limit: int | None, encoders: Collection[str] = ()
 ) -> dict[CellId, Expected]:
-    """The expected values that a run can be held against, with those accepted for an encoder among `methods`.
+    """The expected values that a run can be held against, with those accepted for one of `encoders` (specs).
 
     A limited run sees other data. Accepted values, and the recorded ones of the mini study, are of the default
     variants; the paper does not say which variants its own are of, so those stand for every choice.
@@ -25,14 +26,15 @@ def references(
     if limit is not None:
         return {}
     changed = [load_variants()[name] for name in deviations(variants)]
-    newcomers = set(methods) - {*METHODS, *BASELINES}
+    newcomers = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
     accepted = load_accepted(profile, EXPECTED / "encoders") if newcomers else {}
-    expected = {c: e for c, e in _load(profile).items() if profile != "mini" or not _changes(changed, c)}
-    return expected | {c: e for c, e in accepted.items() if c.method in newcomers and not _changes(changed, c)}
+    expected = {c: e for c, e in _load(profile).items() if profile != "mini" or not _changes(changed, c, c.method)}
+    theirs = {c: e for c, e in accepted.items() if c.method in newcomers}
+    return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, newcomers[c.method])}
 
 
-def _changes(variants: Sequence[Variant], cell: CellId) -> bool:
-    return any(variant.applies(cell.experiment, cell.method) for variant in variants)
+def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
+    return any(variant.applies(cell.experiment, cell.dataset, spec) for variant in variants)
 
 
 @functools.cache

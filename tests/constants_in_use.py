@@ -105,7 +105,10 @@ def _probes() -> dict[str, dict[str, Any]]:
         mock.patch.object(nn.init, "trunc_normal_", wraps=nn.init.trunc_normal_) as truncated,
     ):
         attentive = learner()
-    drawn = [call.kwargs for call in truncated.call_args_list]
+        drawn = [call.kwargs for call in truncated.call_args_list]
+        truncated.reset_mock()
+        learner(initial="cae")
+        drawn_by_cae = [call.kwargs for call in truncated.call_args_list]
     std = _only({each["std"] for each in drawn})
     assert {each["a"] for each in drawn} == {-each["b"] for each in drawn}
     [sgd] = attentive.optimizer.param_groups
@@ -135,6 +138,7 @@ def _probes() -> dict[str, dict[str, Any]]:
             "lars_eps": lars["eps"],
             "batch_norm_eps": by_cae.head.bn.eps,
             "batch_norm_momentum": by_cae.head.bn.momentum,
+            "attention_cut_at_std": _short(_only({each["b"] for each in drawn_by_cae}) / std),
         },
     }
 

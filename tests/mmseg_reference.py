@@ -2,7 +2,8 @@
 
 Where mmcv calls OpenCV the textbook formula stands here, in float64: bilinear between pixel centres without smoothing
 (OpenCV works in fixed point: at most 1 level apart), hue in half degrees (at most 1 unit apart), and back with
-truncation (at most 1 level apart). What OpenCV itself gave is recorded as digests in `OPENCV_RESIZE`.
+truncation (at most 1 level apart). What OpenCV itself gave is recorded as digests, in `OPENCV_RESIZE` and
+`OPENCV_COLOURS`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,19 @@ OPENCV_RESIZE = {
 """(height, width, new height, new width) -> first 16 digits of the SHA-256 of `cv2.resize` of
 `default_rng(height * width).integers(0, 256, (height, width, 3), uint8)`, INTER_LINEAR, and of its first channel,
 INTER_NEAREST. Equal for OpenCV 4.5.5, 4.10.0 and 4.13.0 (x86-64)."""
+
+OPENCV_COLOURS = {
+    1: "560b5fd48566dd49",
+    31: "23374fa2f831d0c6",
+    32: "bfcd5e5c40c47753",
+    45: "2818becd7ebe7155",
+    63: "e79b12ec138b0b09",
+    64: "bf56c7bc37c889b5",
+    90: "a58e470c281c29c0",
+}
+"""Width -> digest of `default_rng(width).integers(0, 256, (24, width, 3), uint8)` after `PhotoMetricDistortion`'s
+`saturation` by 1.25 and `hue` by 9, each with `cv2.cvtColor` there and back. Equal for OpenCV 4.5.5, 4.10.0 and 5.0.0
+on a processor with AVX2."""
 
 
 def resized_size(height: int, width: int, scale: tuple[int, int], ratio: float) -> tuple[int, int]:

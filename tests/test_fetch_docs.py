@@ -1,6 +1,6 @@
 """docs/fetching.md says what the catalogue holds."""
 
-from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
 from suite.fetch.document import PAGE, page
 
@@ -12,7 +12,7 @@ def test_the_page_is_as_the_catalogue_would_write_it() -> None:
 
 def test_the_page_names_every_file_its_digests_and_its_steps() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for method in CATALOGUE.values():
+    for method in releases().values():
         for source in method.sources:
             assert all(part in text for part in (source.file_name, source.digest, *source.steps)), source
     for entry in entries().values():

@@ -114,7 +114,23 @@ def test_retrieval_by_hand():
 def test_retrieval_does_not_depend_on_chunk(chunk):
     features, labels = data(1)
     whole = retrieval_average_precision(features, labels)
-    np.testing.assert_allclose(retrieval_average_precision(features, labels, chunk=chunk), whole, atol=1e-9)
+    np.testing.assert_array_equal(retrieval_average_precision(features, labels, chunk=chunk), whole)
+
+
+@pytest.mark.parametrize(("items", "copies", "width"), [(97, 5, 100), (500, 2, 256)])
+@pytest.mark.parametrize("gallery", ["whole", "in pieces"])
+def test_retrieval_of_equal_items_does_not_depend_on_chunk_to_the_bit(monkeypatch, items, copies, width, gallery):
+    """Each item is there several times: whether they tie hangs on the last bit of their scores."""
+    rng = np.random.default_rng(0)
+    features = np.tile(rng.normal(size=(items, width)), (copies, 1)).astype(np.float32)
+    labels = rng.integers(0, 3, items * copies)
+    if gallery == "in pieces":
+        monkeypatch.setattr(ranking, "WHOLE_GALLERY", 64 * width)
+        monkeypatch.setattr(ranking, "QUERIES_AT_ONCE", 16)
+    whole = retrieval_average_precision_pair(features, labels)
+    for chunk in (1, 2, 3, 7, 17, 64, 1000):
+        got = retrieval_average_precision_pair(features, labels, chunk=chunk)
+        np.testing.assert_array_equal(got, whole, err_msg=f"chunk {chunk}")
 
 
 def test_retrieval_never_holds_more_scores_than_its_block(monkeypatch):
@@ -122,12 +138,11 @@ def test_retrieval_never_holds_more_scores_than_its_block(monkeypatch):
     original = ranking._product
     monkeypatch.setattr(ranking, "_product", lambda q, i, out: (shapes.append(out.shape), original(q, i, out)))
     features, labels = data()
-    retrieval_average_precision(features, labels, chunk=16)
-    assert shapes == [(16, 70)] * 4 + [(6, 70)]
-    monkeypatch.setattr(ranking, "BLOCK_SCORES", 700)
-    shapes.clear()
-    retrieval_average_precision(features, labels)
-    assert shapes == [(10, 70)] * 7
+    monkeypatch.setattr(ranking, "BLOCK_SCORES", 16 * 70)
+    for chunk in (None, 1, 16, 40):
+        shapes.clear()
+        retrieval_average_precision(features, labels, chunk=chunk)
+        assert shapes == [(16, 70)] * 4 + [(6, 70)]
 
 
 def test_retrieval_of_wide_features_normalises_pieces_of_the_gallery(monkeypatch):
@@ -137,9 +152,14 @@ def test_retrieval_of_wide_features_normalises_pieces_of_the_gallery(monkeypatch
     original = ranking.normalised
     monkeypatch.setattr(ranking, "normalised", lambda f, n=0: (sizes.append(len(f)), original(f, n))[1])
     monkeypatch.setattr(ranking, "WHOLE_GALLERY", 100)
-    np.testing.assert_allclose(retrieval_average_precision(features, labels, chunk=30), whole, atol=1e-9)
+    monkeypatch.setattr(ranking, "QUERIES_AT_ONCE", 30)
+    np.testing.assert_allclose(retrieval_average_precision(features, labels), whole, atol=1e-9)
     assert max(sizes) == 30
     assert sizes.count(20) == 3 * 3
+    sizes.clear()
+    np.testing.assert_allclose(retrieval_average_precision(features, labels, chunk=31), whole, atol=1e-9)
+    assert max(sizes) == 60
+    assert sizes.count(20) == 2 * 3
 
 
 def test_retrieval_returns_the_kind_it_was_given():

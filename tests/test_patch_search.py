@@ -30,32 +30,41 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
         image.save(place / f"ILSVRC2012_val_{number:08d}.png")
     (folder / "data" / "imagenet1k" / "train" / "n01440764").mkdir(parents=True)
     image.save(folder / "data" / "imagenet1k" / "train" / "n01440764" / "n01440764_1.png")
-    asked = {"experiments": ["patch_search", "part_retrieval"], "encoders": ["dino"], "device": "cpu"}
-    request = make_request(data=folder / "data", cache=folder / "cache", run=folder / "run", **asked)
+    return trial_in(folder)
+
+
+def trial_in(folder: Path, *variants: str) -> Trial:
+    asked = {"experiments": ["patch_search", "part_retrieval"], "encoders": ["dino"], "variants": variants}
+    request = make_request(data=folder / "data", cache=folder / "cache", run=folder / "run", device="cpu", **asked)
     [task] = [task for task in request.tasks() if task[0].name == "patch_search"]
     return Trial(request, *task)
 
 
-def whole_matrix(trial: Trial, paths: list[Path]) -> dict[str, dict[str, float]]:
+def whole_matrix(trial: Trial, paths: list[Path], encoded: str = "encoded") -> dict[str, dict[str, float]]:
     """The plain way: all vectors at once, and one product for a query."""
-    features = trial.extract(page.crops(trial, paths), "square", ["encoded", "projected"], cached=False)
+    names = {"encoded": encoded, "projected": "projected"}
+    features = trial.extract(page.crops(trial, paths), "square", set(names.values()), cached=False)
     found = {}
     for query in QUERIES:
         number, crop = map(int, query.split(":"))
         for setting in ("encoded", "projected"):
-            vectors = normalize(features.setting(setting).double(), dim=1)
+            vectors = normalize(features.setting(names[setting]).double(), dim=1)
             index = NUMBERS.index(number) * 49 + crop
             scores = vectors @ vectors[index]
             scores[index] = -2
             best = scores.sort(descending=True, stable=True)
-            names = [f"{NUMBERS[i // 49]}:{i % 49}" for i in best.indices[:24].tolist()]
-            found[f"{query} {setting}"] = dict(zip(names, best.values[:24].tolist(), strict=True))
+            crops = [f"{NUMBERS[i // 49]}:{i % 49}" for i in best.indices[:24].tolist()]
+            found[f"{query} {setting}"] = dict(zip(crops, best.values[:24].tolist(), strict=True))
     return found
 
 
-def test_it_is_what_one_matrix_of_all_crops_says(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("token", "vectors"), [("patches", "encoded"), ("cls", "cls")])
+def test_it_is_what_one_matrix_of_all_crops_says(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, token: str, vectors: str
+) -> None:
+    trial = trial_in(trial.request.run.parent, f"encoder-token={token}")
     paths = list(page.searched_files(trial).values())
-    expected = whole_matrix(trial, paths)
+    expected = whole_matrix(trial, paths, vectors)
     monkeypatch.setattr(page, "CHUNK", 3)
     found = page.patch_search(trial).summaries
     assert found.keys() == expected.keys()

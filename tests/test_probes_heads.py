@@ -60,6 +60,21 @@ def test_attentive_head_starts_as_published():
     assert (head.bn.eps, head.bn.momentum, head.bn.affine, head.norm_q.eps) == (1e-5, 0.1, False, 1e-6)
 
 
+def test_attentive_head_of_cae_starts_from_a_zero_query_and_normals_that_nothing_cuts():
+    """models/modeling_finetune.py: `query_token` is `torch.zeros`; timm's `trunc_normal_(std=.02)` cuts at 2."""
+    head = AttentiveHead(240, 100, initial="cae", generator=seeded())
+    assert head.query.count_nonzero() == 0
+    for name in ("q", "k", "v", "proj"):
+        weight = getattr(head, name).weight
+        assert weight.std().item() == pytest.approx(0.02, rel=0.02)
+        assert weight.abs().max() > 3.5 * 0.02, "one of 57,600 normals"
+    assert head.fc.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert [n for n, p in head.named_parameters() if n.endswith("bias") and p.count_nonzero()] == []
+    head(tokens(patches=6).repeat(1, 1, 10)).square().sum().backward()
+    assert head.query.grad is not None
+    assert head.query.grad.count_nonzero() > 0, "the query can leave zero"
+
+
 @pytest.mark.parametrize("heads", [1, 3, 12])
 def test_attentive_head_equals_keys_and_values_made_per_token(heads):
     head = grown(AttentiveHead(D, C, num_heads=heads, generator=seeded())).double()

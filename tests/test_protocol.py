@@ -72,10 +72,23 @@ def test_an_unknown_variant_lists_the_valid_ones() -> None:
         choose_variants(["keypoint=full"], "mini")
 
 
-def test_a_variant_applies_to_its_experiments_and_methods_only() -> None:
+def test_a_variant_applies_to_its_experiments_datasets_and_methods_only() -> None:
     student = load_variants()["dino-weights"]
-    assert student.applies("part_retrieval", "dino")
-    assert not student.applies("part_retrieval", "ibot")
+    assert student.applies("part_retrieval", "cub200", "dino")
+    assert not student.applies("part_retrieval", "cub200", "ibot")
+    assert not student.applies("another", "cub200", "dino")
+    distance = load_variants()["keypoint-distance"]
+    assert [distance.applies("part_retrieval", dataset, "dino") for dataset in ("coco", "cub200")] == [True, False]
+
+
+def test_a_variant_applies_to_a_release_whose_file_is_named_unless_it_picks_the_file() -> None:
+    variants = load_variants()
+    assert variants["mae-order"].applies("part_retrieval", "cub200", "mae@some/file.pth")
+    assert variants["dino-weights"].applies("part_retrieval", "cub200", "dino@some/file.pth")
+    assert not variants["mae-order"].applies("part_retrieval", "cub200", "timm:vit_base_patch16_224@mae")
+    assert {name for name, variant in variants.items() if variant.picks_file} == {"deit-weights", "ibot-weights"}
+    assert variants["ibot-weights"].applies("part_retrieval", "cub200", "ibot")
+    assert not variants["ibot-weights"].applies("part_retrieval", "cub200", "ibot@some/file.pth")
 
 
 @pytest.mark.parametrize(

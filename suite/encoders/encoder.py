@@ -44,6 +44,7 @@ class Encoder(nn.Module):
         image_size: side of the images it was pretrained on, pixels.
         mean: per channel, of images in [0, 1], subtracted by whoever prepares the images.
         std: per channel, divided by after that.
+        norm_eps: of every LayerNorm, where the catalogue states it; None where the module sees to it.
         digest: SHA-256 of names, shapes and float32 values of its tensors, whatever file they came in.
         code: SHA-256 of a user's source files behind it; empty where all its code is this suite's or installed.
     """
@@ -62,6 +63,7 @@ class Encoder(nn.Module):
         mean: tuple[float, ...] = IMAGENET_MEAN,
         std: tuple[float, ...] = IMAGENET_STD,
         projector: nn.Module | None = None,
+        norm_eps: float | None = None,
     ) -> None:
         """Wrap and freeze.
 
@@ -76,10 +78,11 @@ class Encoder(nn.Module):
             mean: see the class.
             std: see the class.
             projector: (B, D) normed class tokens -> (B, P).
+            norm_eps: see the class; the trunk has it, this says so.
         """
         super().__init__()
         self.name, self.patch_size, self.embed_dim, self.depth = name, patch_size, embed_dim, depth
-        self.image_size, self.mean, self.std = image_size, mean, std
+        self.image_size, self.mean, self.std, self.norm_eps = image_size, mean, std, norm_eps
         self.trunk, self.projector = trunk, projector
         self.digest = digest(self.state_dict())
         self.requires_grad_(False)

@@ -16,21 +16,27 @@ from suite.errors import CheckpointError
 _PORTION = 32 * 2**20
 
 
-def find_file(method: Method, weights: Path) -> Path:
+def find_file(method: Method, weights: Path, branch: str | None = None) -> Path:
     """The file of `method`: `weights` itself, or in that folder `<method>.pth`, .safetensors or an official name.
+
+    Args:
+        method: whose.
+        weights: a file, or the folder.
+        branch: the network that it is wanted for: official files that lack it are passed over; None for the default.
 
     Raises:
         CheckpointError: there is none.
     """
     if weights.is_file():
         return weights
-    official = [source.file_name for source in method.sources]
+    official = [s.file_name for s in method.sources if branch is None or branch in (s.branches or [branch])]
     names = [f"{method.name}.pth", f"{method.name}.safetensors", *official]
     for name in names:
         if (weights / name).is_file():
             return weights / name
+    lacking = "" if branch in {None, *method.branches[:1]} else f" with its {branch}"
     raise CheckpointError(
-        f"{weights}: no weights of {method.name}: expected {' or '.join(names)}; "
+        f"{weights}: no weights of {method.name}{lacking}: expected {' or '.join(names)}; "
         f"run python -m suite fetch weights {method.name}, or name a file with {method.name}@FILE"
     )
 

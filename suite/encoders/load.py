@@ -10,7 +10,7 @@ import torch
 
 from suite.encoders.architecture import MINI, Architecture
 from suite.encoders.baselines import random_init, raw_pixels
-from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.catalogue import CATALOGUE, releases
 from suite.encoders.checkpoint import load_exactly, strip, undrawn
 from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
@@ -32,6 +32,7 @@ def load_encoder(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     branch: str | None = None,
+    norm_eps: float | None = None,
     architecture: Architecture = MINI,
 ) -> Encoder:
     """Load a frozen encoder.
@@ -45,6 +46,7 @@ def load_encoder(
         device: where it is to run.
         dtype: of its tensors, whatever the file has.
         branch: "teacher" or "student" where the release holds both (the paper compares teachers).
+        norm_eps: of every LayerNorm of a method, where it is not to be the release's.
         architecture: of the two baselines, which have no file to tell it.
 
     Returns:
@@ -58,9 +60,10 @@ def load_encoder(
         raise RequestError(f"device {str(device)!r}: no CUDA device here; use cpu")
     name, _, file = spec.partition("@")
     with torch.random.fork_rng(devices=[]):
-        if name in CATALOGUE:
-            path = Path(file) if file else _looked_up(CATALOGUE[name], weights or Path("weights"))
-            encoder = _release(CATALOGUE[name], path, branch)
+        if name in releases():
+            method = releases()[name]
+            path = Path(file) if file else _looked_up(method, weights or Path("weights"), branch)
+            encoder = _release(method if norm_eps is None else replace(method, norm_eps=norm_eps), path, branch)
         elif spec in _BASELINES:
             encoder = _BASELINES[spec](architecture)
         elif spec.startswith("timm:"):
@@ -73,9 +76,9 @@ def load_encoder(
     return encoder.to(device=device, dtype=dtype)
 
 
-def _looked_up(method: Method, weights: Path) -> Path:
+def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:
     """The file of a method in a folder, known to be the published one where a digest was published or pinned."""
-    path = find_file(method, weights)
+    path = find_file(method, weights, branch)
     if path != weights:
         check_digest(path, method)
     return path
@@ -88,7 +91,7 @@ def _release(method: Method, path: Path, branch: str | None) -> Encoder:
         return _assembled(method, _network(method, path, branch), where)
     except CheckpointError as error:
         others = recognise(read_file(path), CATALOGUE.values(), where)
-        if not others or method in others:
+        if not others or any(other.layouts == method.layouts for other in others):
             raise
         names = " or ".join(f"{other.title}'s" for other in others)
         raise CheckpointError(f"{error}; it looks like {names}: try {others[0].name}@{path}") from error

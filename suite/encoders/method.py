@@ -16,12 +16,13 @@ class Source:
     """An official file.
 
     Attributes:
-        file_name: as released.
+        file_name: as released, or with a few words more where files of two releases are called the same.
         url: of the file, or of the page from which a person has to fetch it.
         digest: "sha256:" or "md5:" and the first hex digits that its authors or users have published, or "".
         manual: True where no program can download it.
         size: in bytes, roughly: nobody publishes it to the byte; None where it is not known.
         what: what it holds, where a release has several files.
+        branches: the networks that it holds, where these are not all that `Method.branches` names.
         steps: how a person gets it, where no program can.
     """
 
@@ -31,6 +32,7 @@ class Source:
     manual: bool = False
     size: int | None = None
     what: str = ""
+    branches: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
 
 

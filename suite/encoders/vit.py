@@ -100,6 +100,7 @@ def vit_encoder(
         mean=method.mean,
         std=method.std,
         projector=projector,
+        norm_eps=method.norm_eps,
     )
 
 

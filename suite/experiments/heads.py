@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from suite.cells import release_of
 from suite.constants import constant
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import SuiteError
@@ -102,8 +103,8 @@ class Heads:
         """
         self.trial, self.seed = trial, seed
         self.train, self.val = label_set(trial, "train"), label_set(trial, "val")
-        self.mirrored = trial.choice("flip-labels") == "swapped" and trial.experiment.name != "object_segmentation"
-        spares = trial.choice("segmentation-decay") == "method" and trial.spec.partition("@")[0] in LAYER_DECAY
+        self.mirrored = trial.choice("flip-labels") == "swapped"
+        spares = trial.choice("segmentation-decay") == "method" and release_of(trial.spec) in LAYER_DECAY
         self.specs = {
             setting: HeadSpec(
                 name=f"{trial.dataset} lr {rate:g}",

@@ -191,6 +191,7 @@ def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
         },
         "attentive": {
             "kind": "attentive",
+            "initial": "cae",
             "lr": trial["cae_lr_attentive"],
             "batch_size": trial["cae_batch_attentive"],
             "schedule": attentive,

@@ -1,7 +1,8 @@
 """Patch search (Figures 2 and 4; official code `pr_patch_retrieval_imagenet_vis.py`).
 
 Every image is cut into 7 x 7 overlapping patches, which are ranked by cosine similarity to a query patch. The
-figures show the nearest ones: by the encoder's output, and, where the method has one, by the projector's.
+figures show the nearest ones: by the encoder's output (its mean patch token, or as a variant its class token; the
+official code draws both), and, where the method has one, by the projector's.
 Nothing is judged here: the strips are for looking at.
 """
 
@@ -23,6 +24,7 @@ from suite.datasets import imagenet1k
 from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError
+from suite.experiments.retrieval import compared
 from suite.experiments.trial import Outcome, Trial
 from suite.metrics.ranking import EPSILON
 from suite.results import strip_path, write_atomically
@@ -78,8 +80,9 @@ def _crops(views: Iterable[View]) -> ViewSet:
 
 def embed(trial: Trial, views: ViewSet) -> dict[str, Tensor]:
     """(N, D) unit vectors of N crops for every setting."""
-    features = trial.extract(views, "square", trial.settings, cached=False)
-    return {setting: normalize(features.setting(setting), dim=1, eps=EPSILON) for setting in trial.settings}
+    vectors = compared(trial.settings, trial.choice("encoder-token"))
+    features = trial.extract(views, "square", set(vectors.values()), cached=False)
+    return {setting: normalize(features.setting(name), dim=1, eps=EPSILON) for setting, name in vectors.items()}
 
 
 def similarities(vectors: Tensor, query: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from suite import datasets
 from suite.constants import constants_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
-from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.encoders.choices import Chosen, chosen
 from suite.environment import code_state, package_versions
 from suite.features import Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
@@ -63,8 +63,8 @@ class Trial:
     @functools.cached_property
     def encoder(self) -> Encoder:
         """The frozen encoder, on the request's device."""
-        choices = tuple((name, self.choice(name)) for name in ("dino-weights", "deit-weights", "ibot-weights"))
-        return load(self.spec, self.request.weights, self.request.device, choices)
+        choices = {name: self.choice(name) for name in load_variants()}
+        return load(chosen(self.spec, choices), self.request.weights, self.request.device)
 
     @functools.cached_property
     def root(self) -> Path:
@@ -93,8 +93,10 @@ class Trial:
         return self.experiment[parameter]
 
     def choice(self, variant: str) -> str:
-        """The choice made of a variant."""
-        return self.request.variants[variant]
+        """The choice made of a variant; its default where it says nothing about this trial."""
+        named = load_variants()[variant]
+        applies = named.applies(self.experiment.name, self.dataset, self.spec)
+        return self.request.variants[variant] if applies else named.default
 
     @property
     def pass_size(self) -> int:
@@ -105,7 +107,7 @@ class Trial:
     @property
     def permuted(self) -> bool:
         """Whether the patches of every image are shuffled."""
-        return self.spec == "mae" and self.choice("mae-order") == "permuted"
+        return self.choice("mae-order") == "permuted"
 
     def passes(self, views: ViewSet, transform: str) -> Passes:
         """How views become tokens."""
@@ -130,7 +132,7 @@ class Trial:
             "variants": {
                 name: self.choice(name)
                 for name, variant in load_variants().items()
-                if variant.applies(self.experiment.name, self.spec)
+                if variant.applies(self.experiment.name, self.dataset, self.spec)
             },
             "limit": self.request.limit,
         }
@@ -159,7 +161,7 @@ class Trial:
         if not measured:
             return
         variants, limit = self.protocol()["variants"], self.request.limit
-        expected = references(self.request.profile.name, variants, limit, {self.key.method})
+        expected = references(self.request.profile.name, variants, limit, {self.spec})
         cells = judge(list(measured), measured, expected, {}, []).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
@@ -206,24 +208,6 @@ def _data_digest(root: Path) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def load(spec: str, weights: Path, device: str, choices: tuple[tuple[str, str], ...]) -> Encoder:
-    """The encoder that a spec and the variants of its weights mean, loaded once a process.
-
-    Args:
-        spec: as the user wrote it.
-        weights: folder of the checkpoints.
-        device: where it is to run.
-        choices: of the variants `dino-weights`, `deit-weights` and `ibot-weights`.
-    """
-    chosen = dict(choices)
-    if spec == "dino":
-        return load_encoder(spec, weights=weights, device=device, branch=chosen["dino-weights"])
-    if spec == "ibot" and chosen["ibot-weights"] == "block-mask":
-        return load_encoder(f"ibot@{weights / 'ibot_block_mask.pth'}", device=device)
-    if spec == "deit" and chosen["deit-weights"] == "vit-in21k":
-        file = weights / "jx_vit_base_p16_224-80ecf9dd.pth"
-        encoder = load_encoder(f"timm:vit_base_patch16_224@{file}", device=device)
-        # the official code feeds this one ImageNet's statistics too, although it was trained with 0.5
-        encoder.mean, encoder.std = IMAGENET_MEAN, IMAGENET_STD
-        return encoder
-    return load_encoder(spec, weights=weights, device=device)
+def load(encoder: Chosen, weights: Path, device: str) -> Encoder:
+    """An encoder, loaded once a process; `weights` is the folder of the checkpoints."""
+    return load_encoder(encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps)

@@ -135,9 +135,9 @@ def remote_of(source: Source) -> Remote:
 
 
 def _methods() -> dict[str, Method]:
-    from suite.encoders.catalogue import CATALOGUE  # imports torch
+    from suite.encoders.catalogue import releases  # imports torch
 
-    return dict(CATALOGUE)
+    return releases()
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
 from suite.fetch.tables import data_table, weights_table
 from suite.results import write_atomically
@@ -17,7 +17,7 @@ END = "<!-- end of what is written -->\n"
 
 def catalogue() -> str:
     """Every file of weights and data, and how a person gets those that no program can download."""
-    methods, datasets = list(CATALOGUE.values()), list(entries().values())
+    methods, datasets = list(releases().values()), list(entries().values())
     parts = ["## Weights", weights_table(methods, "github")]
     for method in methods:
         for source in method.sources:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from suite.encoders.catalogue import ALTERNATIVES
 from suite.encoders.method import Method, Source
 from suite.fetch.catalogue import Entry, remote_of
 from suite.fetch.remote import Remote, human
@@ -24,7 +25,7 @@ def weights_table(methods: Sequence[Method], style: str) -> str:
             source.file_name,
             human(source.size, exact=False),
             _digest(source),
-            _way(source, first),
+            _way(method, source, first),
             source.what,
         ]
         for method in methods
@@ -68,8 +69,9 @@ def _digest(source: Source) -> str:
     return source.digest if remote_of(source).recognisable else f"{source.digest}...: pinned on first download"
 
 
-def _way(source: Source, first: bool) -> str:
-    return "by hand" if source.manual else "by default" if first else "with --all-files"
+def _way(method: Method, source: Source, first: bool) -> str:
+    by_default = "when named" if method.name in ALTERNATIVES else "by default"
+    return "by hand" if source.manual else by_default if first else "with --all-files"
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.catalogue import CATALOGUE, releases
 from suite.encoders.method import Method, Source
 from suite.errors import FetchError, unknown
 from suite.fetch.catalogue import remote_of
@@ -18,7 +18,7 @@ from suite.fetch.tables import weights_table
 
 def table(names: Sequence[str]) -> str:
     """The catalogue of weights, for the terminal."""
-    return weights_table(_methods(names), "simple")
+    return weights_table(_methods(names or list(releases())), "simple")
 
 
 def fetch(names: Sequence[str], folder: Path, *, all_files: bool = False, files: Sequence[str] = ()) -> int:
@@ -27,7 +27,7 @@ def fetch(names: Sequence[str], folder: Path, *, all_files: bool = False, files:
     A file that cannot be had does not keep the others from coming.
 
     Args:
-        names: methods; none for all seven.
+        names: of releases; none for the seven of the paper.
         folder: where to.
         all_files: every file of a release, not only the one that the experiments use.
         files: names of files instead.
@@ -56,9 +56,9 @@ def fetch(names: Sequence[str], folder: Path, *, all_files: bool = False, files:
 
 def _methods(names: Sequence[str]) -> list[Method]:
     for name in names:
-        if name not in CATALOGUE:
-            raise unknown("method", name, list(CATALOGUE))
-    return [CATALOGUE[name] for name in dict.fromkeys(names or CATALOGUE)]
+        if name not in releases():
+            raise unknown("method", name, list(releases()))
+    return [releases()[name] for name in dict.fromkeys(names or CATALOGUE)]
 
 
 def _sources(methods: Sequence[Method], all_files: bool, files: Sequence[str]) -> list[tuple[Method, Source]]:

@@ -27,6 +27,8 @@ BLOCK_SCORES = 1 << 23
 """Scores held at once: 32 MiB, enough rows for a fast matrix product."""
 WHOLE_GALLERY = 1 << 28
 """Largest N x D whose normalised copy is kept; beyond it (65,536-d projections) pieces are made as needed."""
+QUERIES_AT_ONCE = 1024
+"""Of such a gallery: its pieces are normalised anew for so many queries."""
 _INT32_MAX = np.int32((1 << 31) - 1)
 
 
@@ -36,7 +38,7 @@ def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | 
     Args:
         features: (N, D), compared by cosine in float32.
         codes: (N,) class of each item.
-        chunk: queries whose scores are held at once; None for as many as keep them near 32 MiB.
+        chunk: queries whose scores are held at once, rounded up to whole blocks of the product; None for one block.
 
     Returns:
         (N, 2) fractions: the query in its own gallery, and left out (NaN where nothing is left to find).
@@ -44,14 +46,15 @@ def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | 
     Raises:
         MetricError: a feature is not finite (or its norm overflows float32).
     """
-    step = chunk or max(1, BLOCK_SCORES // len(features))
+    block = max(1, BLOCK_SCORES // len(features)) if is_whole(*features.shape) else QUERIES_AT_ONCE
+    step = -(-(chunk or block) // block) * block
 
     def ranked(query: int, distances: NDArray[np.float32]) -> tuple[float, float]:
         return ranking_precision(packed_keys(distances, codes == codes[query]), query)
 
     results: list[tuple[float, float]] = []
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for queries, distances in _blocks(features, step):
+        for queries, distances in _chunks(features, step, block):
             results.extend(pool.map(ranked, queries, distances))
     return np.array(results)
 
@@ -101,10 +104,19 @@ def normalised(features: Tensor, first: int = 0) -> Tensor:
     return features / norms.clamp(min=EPSILON)
 
 
-def _blocks(features: Tensor, step: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
-    """Queries, `step` at a time, and minus their cosine with every item, (B, N): ascending is best first."""
+def is_whole(items: int, width: int) -> bool:
+    """Whether the ranking keeps a normalised copy of its whole gallery."""
+    return items * width <= WHOLE_GALLERY
+
+
+def _chunks(features: Tensor, step: int, block: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
+    """Queries, `step` at a time, and minus their cosine with every item, (B, N): ascending is best first.
+
+    A product rounds by its number of rows (one of a single row by other kernels still), so the products are of the
+    same `block` rows whatever the step, a multiple of it.
+    """
     count, width = features.shape
-    gallery = normalised(features) if features.numel() <= WHOLE_GALLERY else None
+    gallery = normalised(features) if is_whole(count, width) else None
     piece = count if gallery is not None else max(1, WHOLE_GALLERY // width)
     for start in range(0, count, step):
         rows = range(start, min(start + step, count))
@@ -112,7 +124,9 @@ def _blocks(features: Tensor, step: int) -> Iterator[tuple[range, NDArray[np.flo
         distances = np.empty((len(rows), count), np.float32)
         for left in range(0, count, piece):
             items = normalised(features[left : left + piece], left) if gallery is None else gallery
-            _product(queries, items, distances[:, left : left + piece])
+            for top in range(0, len(rows), block):
+                part = slice(top, top + block)
+                _product(queries[part], items, distances[part, left : left + piece])
         yield rows, distances
 
 

@@ -55,7 +55,9 @@ def retrieval_average_precision(
         features: (N, D) real numbers; compared in float32, norms of at least 1e-8.
         labels: (N,) class of each item; an item is relevant to the queries of its class.
         include_self: keep each query in its own gallery, as the paper's code does.
-        chunk: queries a block; memory grows with it (by default about 16 MiB of scores), the result does not change.
+        chunk: queries whose scores are held at once, rounded up to whole blocks of the product (32 MiB of scores; 1,024
+            queries where `features` are too large for a normalised copy), which are all that is held by default. More
+            spare such features being normalised as often; the blocks, and so the result, do not change.
 
     Returns:
         (N,) float64 fractions, of the kind and on the device of `features`. NaN for a query that has nothing

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.datasets import DATASETS, dataset_root, require
-from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.catalogue import CATALOGUE, releases
+from suite.encoders.choices import chosen
 from suite.encoders.files import find_file
 from suite.encoders.user import RANDOM
 from suite.errors import CheckpointError, DatasetError
@@ -21,7 +22,7 @@ class Piece:
 
     Attributes:
         kind: `data` or `weights`.
-        name: as it is asked for.
+        name: as it is asked for, or that of the release which a variant puts in its place.
         title: for people.
         there: whether it can be used.
         place: where it lies, or where it is expected.
@@ -67,8 +68,9 @@ def dataset(request: Request, name: str) -> Piece:
 
 def checkpoint(request: Request, spec: str) -> Piece:
     """A checkpoint's state: there if a file of a name that is looked for is; reading it is for the run."""
-    name, _, file = spec.partition("@")
-    method = CATALOGUE.get(name)
+    choice = chosen(spec, request.variants)
+    name, _, file = choice.spec.partition("@")
+    method = releases().get(name)
     cells, experiments = _blocked(request, spec=spec)
     title = method.title if method else name
     if file or method is None:
@@ -76,11 +78,11 @@ def checkpoint(request: Request, spec: str) -> Piece:
         how = "" if path.is_file() else "the file that was named does not exist"
         return Piece("weights", spec, title, path.is_file(), path, None, how, cells, experiments)
     try:
-        path = find_file(method, request.weights)
+        path = find_file(method, request.weights, choice.branch)
     except CheckpointError:
         place = request.weights / method.sources[0].file_name
-        return Piece("weights", spec, title, False, place, download_size(name), how_to_get(name), cells, experiments)
-    return Piece("weights", spec, title, True, path, None, "", cells, experiments)
+        return Piece("weights", name, title, False, place, download_size(name), how_to_get(name), cells, experiments)
+    return Piece("weights", name, title, True, path, None, "", cells, experiments)
 
 
 def needs_file(spec: str) -> bool:
@@ -90,7 +92,7 @@ def needs_file(spec: str) -> bool:
 
 def total_download(missing: Sequence[Piece]) -> tuple[int, int]:
     """Bytes to download, a file that two datasets share counted once; and how many files nobody states the size of."""
-    names = [piece.name for piece in missing if piece.size is not None or piece.name in {*DATASETS, *CATALOGUE}]
+    names = [piece.name for piece in missing if piece.size is not None or piece.name in {*DATASETS, *releases()}]
     files = {file for name in names for file in sources(name)}
     return sum(file.size or 0 for file in files), sum(file.size is None for file in files)
 

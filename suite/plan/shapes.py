@@ -10,6 +10,7 @@ from suite.encoders import Encoder, load_encoder
 from suite.encoders.architecture import BASE, MINI, Architecture
 from suite.encoders.baselines import THUMBNAIL, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
+from suite.encoders.choices import chosen
 from suite.encoders.vit import build_vit, vit_encoder
 from suite.request import Request
 
@@ -92,7 +93,8 @@ def shape_of(request: Request, spec: str) -> Shape:
         relative = method.trunk == "beit" and method.positions == "relative"
         kind = "beit relative" if relative else method.trunk
         usual = MINI if request.profile.name == "mini" else BASE
-        sizes = _sizes(load_encoder(spec)) if file else usual
+        branch = chosen(spec, request.variants).branch
+        sizes = _sizes(load_encoder(spec, branch=branch)) if file else usual
         return Shape(kind, sizes, _PROJECTED[request.profile.name].get(name, 0))
     return Shape(spec, _sizes(load_encoder(spec)))
 

@@ -17,11 +17,13 @@ from suite.errors import RequestError
 from suite.probes.linear import classifier
 
 Statistics = Literal["batch", "running"]
+Initial = Literal["paper", "cae"]
 _EPSILON: float = constant("attentive_probes", "layer_norm_eps")
 _BATCH_EPS: float = constant("attentive_probes", "batch_norm_eps")
 _BATCH_MOMENTUM: float = constant("attentive_probes", "batch_norm_momentum")
 _STD: float = constant("attentive_probes", "initial_std")
 _CUT: float = constant("attentive_probes", "cut_at_std") * _STD
+_CAE_CUT: float = constant("cae_probes", "attention_cut_at_std") * _STD
 
 
 class AttentiveHead(nn.Module):
@@ -30,6 +32,8 @@ class AttentiveHead(nn.Module):
     Source: official code, retrieval-classification/patch_lincls.py (after CAE): separate layer norms of query, keys
     and values, biases for query and value only, scale head_dim^-0.5. Its fourth, unused layer norm is left out.
     Batch norm without affine; the official one normalises by the statistics of the batch at evaluation too.
+    CAE's own code (models/modeling_finetune.py, which tools/run_attentive.py trains) has the same head and other first
+    weights: `query_token` is zero, and the attention's are a normal that nothing cuts.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class AttentiveHead(nn.Module):
         *,
         num_heads: int = 12,
         eval_statistics: Statistics = "batch",
+        initial: Initial = "paper",
         generator: torch.Generator | None = None,
     ) -> None:
         """Draw the weights.
@@ -49,6 +54,7 @@ class AttentiveHead(nn.Module):
             num_heads: heads of the attention; divides D.
             eval_statistics: what batch norm uses in eval mode: those of the "batch", as published, or the "running"
                 ones gathered in training.
+            initial: whose first weights.
             generator: source of the weights; None for torch's global one.
 
         Raises:
@@ -63,10 +69,13 @@ class AttentiveHead(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.eval_statistics = eval_statistics
-        self.query = nn.Parameter(_truncated(torch.empty(1, 1, embed_dim), generator))
+        by_cae = initial == "cae"
+        self.query = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        if not by_cae:
+            _truncated(self.query, generator)
         self.norm_q, self.norm_k, self.norm_v = (nn.LayerNorm(embed_dim, eps=_EPSILON) for _ in range(3))
         self.q, self.k, self.v, self.proj = (
-            _projection(embed_dim, bias, generator) for bias in (True, False, True, True)
+            _projection(embed_dim, bias, generator, _CAE_CUT if by_cae else _CUT) for bias in (True, False, True, True)
         )
         self.bn = nn.BatchNorm1d(embed_dim, affine=False, eps=_BATCH_EPS, momentum=_BATCH_MOMENTUM)
         self.fc = classifier(embed_dim, num_classes, generator)
@@ -111,14 +120,14 @@ class AttentiveHead(nn.Module):
         return F.batch_norm(pooled, None, None, training=True, eps=self.bn.eps)
 
 
-def _projection(width: int, bias: bool, generator: torch.Generator | None) -> nn.Linear:
+def _projection(width: int, bias: bool, generator: torch.Generator | None, cut: float) -> nn.Linear:
     layer = nn.utils.skip_init(nn.Linear, width, width, bias=bias)
-    _truncated(layer.weight, generator)
+    _truncated(layer.weight, generator, cut)
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
 
 
-def _truncated(weight: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Normal of std 0.02, cut at one std (official code: `trunc_normal_(std=std, a=-std, b=std)`)."""
-    return nn.init.trunc_normal_(weight, std=_STD, a=-_CUT, b=_CUT, generator=generator)
+def _truncated(weight: Tensor, generator: torch.Generator | None, cut: float = _CUT) -> Tensor:
+    """Normal of std 0.02, cut at one std (official code: `trunc_normal_(std=std, a=-std, b=std)`) or at `cut`."""
+    return nn.init.trunc_normal_(weight, std=_STD, a=-cut, b=cut, generator=generator)

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from suite.constants import constant
 from suite.distributed import ALONE, World
 from suite.errors import RequestError
-from suite.probes.attentive import AttentiveHead, Statistics
+from suite.probes.attentive import AttentiveHead, Initial, Statistics
 from suite.probes.linear import LinearHead
 from suite.probes.normed import NormedLinearHead
 from suite.training import Losses, restore_state, state_of
@@ -79,6 +79,7 @@ class ProbeSpec:
         drop_last: leave out the items of an epoch that fill no batch.
         num_heads: of an attentive head.
         eval_statistics: of an attentive head's batch norm.
+        initial: whose first weights an attentive head has.
         seed: of the initial weights.
     """
 
@@ -94,6 +95,7 @@ class ProbeSpec:
     drop_last: bool = False
     num_heads: int = 12
     eval_statistics: Statistics = "batch"
+    initial: Initial = "paper"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ class ProbeSpec:
                 self.num_classes,
                 num_heads=self.num_heads,
                 eval_statistics=self.eval_statistics,
+                initial=self.initial,
                 generator=generator,
             )
         kind = LinearHead if self.kind == "linear" else NormedLinearHead

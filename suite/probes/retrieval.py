@@ -10,10 +10,7 @@ from torch import Tensor
 
 from suite.metrics import mean_ap, mean_class_ap, retrieval_average_precision_pair, undefined_queries
 from suite.metrics.arrays import A, Array
-from suite.metrics.ranking import BLOCK_SCORES, WHOLE_GALLERY
-
-QUERIES_AT_ONCE = 1024
-"""Of a gallery too large for a normalised copy: it is normalised anew, piece by piece, for so many queries."""
+from suite.metrics.ranking import BLOCK_SCORES, QUERIES_AT_ONCE, WHOLE_GALLERY, is_whole
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,7 @@ def retrieval_scores(features: A, labels: Array) -> RetrievalScores:
 
     Source: paper, section 4; official code, retrieval-classification/pr_patch_retrieval.py.
     """
-    chunk = None if _is_whole(features.shape[0], features.shape[-1]) else QUERIES_AT_ONCE
-    pair = retrieval_average_precision_pair(features, labels, chunk=chunk)
+    pair = retrieval_average_precision_pair(features, labels)
     included, excluded = (np.asarray(ap.cpu() if isinstance(ap, Tensor) else ap) for ap in pair)
     return RetrievalScores(
         ap=100 * mean_ap(included),
@@ -61,12 +57,7 @@ def retrieval_scores(features: A, labels: Array) -> RetrievalScores:
 
 def ranking_bytes(items: int, width: int) -> int:
     """What ranking `items` vectors of `width` numbers takes, besides the vectors: normalised copies, and scores."""
-    if _is_whole(items, width):
+    if is_whole(items, width):
         return 4 * (items * width + max(BLOCK_SCORES, items))
     # a piece of the gallery, the next one in the making, the queries, and their negative
     return 4 * (2 * WHOLE_GALLERY + 2 * QUERIES_AT_ONCE * width + QUERIES_AT_ONCE * items)
-
-
-def _is_whole(items: int, width: int) -> bool:
-    """Whether the ranking keeps a normalised copy of its whole gallery."""
-    return items * width <= WHOLE_GALLERY

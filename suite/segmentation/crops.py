@@ -185,9 +185,10 @@ class Crops:
         windows, side = _windows(draws, *distinct.T), self.recipe.crop_px
         images = sample_pixels(ragged, windows, side, side)
         colours = [draws[item].colours for item in distinct[:, 0]]
+        extent = windows.extent(side, side)
         if self.recipe.photometric:
-            distort(images, [each for each in colours if each is not None])
-        return blank_beyond(self._normalise(images), windows.extent(side, side), 0)
+            distort(images, [each for each in colours if each is not None], extent[:, 1])
+        return blank_beyond(self._normalise(images), extent, 0)
 
 
 class Normalise:

@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Weights or data, which, and where to."""
     kinds = parser.add_subparsers(title="what", metavar="weights|data", dest="what", required=True)
     weights = kinds.add_parser("weights", help="the official checkpoints", description="Fetch official checkpoints.")
-    weights.add_argument("names", nargs="*", metavar="METHOD", help="default: all seven")
+    weights.add_argument("names", nargs="*", metavar="METHOD", help="default: the seven of the paper")
     weights.add_argument("--weights", type=Path, default=Path("weights"), help="where to (default: weights)")
     weights.add_argument(
         "--all-files", action="store_true", help="every file of a release, not only the one the experiments use"
