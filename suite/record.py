@@ -18,6 +18,7 @@ from suite.references import EXPECTED
 from suite.reproduce import INTERRUPTED, measure
 from suite.request import Request, make_request
 from suite.results import Store, write_atomically
+from suite.slack import load_slack
 
 TABLE = EXPECTED.parent / "docs" / "mini_results.md"
 _READOUTS = (
@@ -35,6 +36,7 @@ def record(request: Request, *, workers: int | None = None) -> int:
     """
     if request.profile.name != "mini" or request.limit is not None or _partial(request):
         raise RequestError("record: expected the whole mini profile: no LIMIT, ENCODER, DATASET, EXPERIMENT or VARIANT")
+    slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
     if measure(request, workers=workers):
         return INTERRUPTED
     store = Store(request.run)
@@ -55,7 +57,7 @@ def record(request: Request, *, workers: int | None = None) -> int:
         if measurements:
             items = min((r.summaries["test_items"] for r in chosen if "test_items" in r.summaries), default=None)
             path = EXPECTED / "mini" / f"{name}.toml"
-            write_mini(path, measurements, recording=recording, test_items=items)
+            write_mini(path, measurements, recording=recording, slack=slack, test_items=items)
             print(f"recorded {len(measurements)} cells in {path}")
     write_table(request.profile, [m for r in results for m in r.measurements()], recording)
     return 0
