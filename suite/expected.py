@@ -29,7 +29,10 @@ from suite.errors import ExpectedError, unknown
 from suite.intervals import Spread, pool_of, pooled_sd
 from suite.protocol import PROFILES
 from suite.schema import Node, read_toml
+from suite.seal import check_seal
 
+RECORDED = "mini"
+"""The profile whose references are our own runs."""
 NOT_TRANSCRIBED = "not transcribed"
 EDITED = "does not follow from the raw values: was it edited by hand? Run `make record`"
 
@@ -81,12 +84,15 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
 
     Raises:
         RequestError: no such profile.
-        ExpectedError: a file breaks the schema (the message names the key), or two files give one cell.
+        ExpectedError: a file breaks the schema (the message names the key), two files give one cell, or recorded
+            files are not those that were sealed (`suite.seal`).
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     if not root.is_dir():
         raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
+    if profile == RECORDED:
+        check_seal(root / profile)
     found: dict[CellId, Expected] = {}
     origin: dict[CellId, Path] = {}
     for path in sorted((root / profile).glob("*.toml")):

@@ -12,6 +12,7 @@ from suite.cells import METHODS, CellId, Measurement
 from suite.errors import ExpectedError, RequestError
 from suite.expected import Expected, load_expected, places
 from suite.recording import Recording, write_mini
+from suite.seal import seal
 from suite.slack import load_slack
 
 ROOT = Path(__file__).parents[1] / "expected"
@@ -214,6 +215,7 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
         probe("raw_pixels", (50.0, 50.0, 50.0, 50.0, 50.0)),
     ]
     write_mini(path, runs, recording=RECORDING, slack=SLACK, test_items=400)
+    seal(path.parent)
     found = load_expected("mini", tmp_path)
     assert [e.value for e in found.values()] == [92.0, 81.0, 50.0]
     deit, _, pixels = found.values()
@@ -230,6 +232,7 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
 def test_a_deterministic_recording_reads_back(tmp_path: Path) -> None:
     cell = CellId("part_retrieval", "coco", "mae", "encoded", "ap")
     write_mini(tmp_path / "mini" / "x.toml", [Measurement(cell, (42.1234567,))], recording=RECORDING, slack=SLACK)
+    seal(tmp_path / "mini")
     found = load_expected("mini", tmp_path)[cell]
     assert (found.value, found.deterministic, found.seeds, found.spread) == (42.123457, True, 1, None)
     assert (found.rounding, found.numeric) == (0.0, 0.05)
@@ -251,6 +254,7 @@ def test_a_recording_edited_by_hand_is_refused(tmp_path: Path, old: str, new: st
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+    seal(path.parent)
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", tmp_path)
     hint = "does not follow from the raw values: was it edited by hand? Run `make record`"
@@ -281,6 +285,7 @@ def test_a_recording_of_probes_says_what_a_machine_may_do(tmp_path: Path, old: s
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+    seal(path.parent)
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", tmp_path)
     assert str(error.value) == f"{path}: part_classification.{message}"

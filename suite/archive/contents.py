@@ -18,6 +18,7 @@ SOURCE = (
     "pyproject.toml",
     "suite/protocols/*.toml",
     "expected/**/*.toml",
+    "expected/*/SHA256SUMS",
     "suite/experiments/*.py",
 )
 """Below `source/`: which packages, which hyper-parameters, which references, which procedure."""
