@@ -54,6 +54,7 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
     check_writable(request.run)
     check_writable(request.cache)
+    set_altered_aside(Store(request.run))
     prepare_data(request, workers=workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
@@ -77,6 +78,12 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     if progress.stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
     return progress.interrupted
+
+
+def set_altered_aside(store: Store) -> None:
+    """What was edited by hand since it was stored is named, kept under another name, and measured again."""
+    for key, error in store.altered():
+        print(f"warning: {error.problem}: kept as {store.set_aside(key).name}, to be measured again", file=sys.stderr)
 
 
 def prepare_data(request: Request, *, workers: int | None = None) -> None:
