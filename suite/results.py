@@ -91,8 +91,10 @@ class Store:
         noted = None
         if items is not None:
             evidence = {"seeds": np.array(result.facts["seeds"], np.int64), **items.evidence}
-            arrays = {f"{_EVIDENCE}{name}": array for name, array in evidence.items()}
-            content = save_arrays({**items.scores, _GROUPS: items.groups, **arrays})
+            arrays = {**items.scores, _GROUPS: items.groups}
+            arrays |= {f"{_EVIDENCE}{name}": array for name, array in evidence.items()}
+            # safetensors writes memory as it lies, whatever order an array reads it in
+            content = save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             write_atomically(self.items_path(result.key), content)
             noted = {"sha256": sha256(content).hexdigest(), "identity": items.identity, "count": len(items.groups)}
         write_json(self.path(result.key), record_of(result, noted))

@@ -142,6 +142,18 @@ def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
     assert store.items(result()) is None, "a result that names no scores has none"
 
 
+def test_scores_are_stored_in_their_order_however_memory_holds_them(tmp_path: Path) -> None:
+    wide = np.array([[1, 0, 0, 0, 1], [1, 1, 1, 0, 1]], np.bool_)
+    kept = wide[:, [0, 1, 2, 3]]
+    turned = np.asfortranarray(kept)
+    assert not turned.flags.c_contiguous
+    store = Store(tmp_path)
+    store.save(result(), replace(items(), scores={"linear/accuracy": turned}))
+    found = store.items(store.checked(KEY))
+    assert found is not None
+    np.testing.assert_array_equal(found.scores["linear/accuracy"], kept)
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "of another result"])
 def test_a_result_whose_scores_are_not_its_own_is_made_again(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
