@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.errors import EvidenceError
+from suite.image_counts import PARTS, unpack
 from suite.records import Items, Result
-from suite.segmentation.counts import PARTS, unpack
 
 ROUNDING = 1e-9
 """Points that summing float64 fractions in another order may move a mean: flags and pixel counts are integers, AP is

@@ -15,11 +15,11 @@ from suite.assemble import NO_EVIDENCE, assemble
 from suite.cli import main
 from suite.errors import EvidenceError
 from suite.evidence import recompute
+from suite.image_counts import ImageCounts, pack
 from suite.metrics import SegmentationCounts, mean_ap, mean_class_ap
 from suite.records import Items, Key, Result, digest_of_record
 from suite.reproduce import set_altered_aside
 from suite.results import Store
-from suite.segmentation.counts import ImageCounts, pack
 from tests.archived_run import CELLS, KEY, alter, items, result, write_run
 
 ADVICE = "restore the file, or measure again (make reproduce)"

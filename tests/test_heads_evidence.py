@@ -14,12 +14,12 @@ from suite.experiments import heads
 from suite.experiments.heads import History
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Trial
+from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
 from suite.mini.render import render
 from suite.protocol import Parameter
 from suite.request import make_request
 from suite.results import Store
-from suite.segmentation.counts import ImageCounts
 from suite.segmentation.evaluate import HeadScores
 
 

@@ -1,12 +1,14 @@
 """Data flows one way: who may import whom, read from the code."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 SUITE = Path(__file__).parent.parent / "suite"
-BASE = {"errors", "cells", "protocol", "results", "schema", "comparisons", "predicates", "intervals"}
+BASE = {"errors", "cells", "protocol", "records", "results", "schema", "comparisons", "predicates", "intervals"}
 MAY_IMPORT = {
     "metrics": {"errors"},
     "encoders": {"errors"},
@@ -23,6 +25,7 @@ MAY_IMPORT = {
         "protocol",
         "provenance",
         "results",
+        "image_counts",
         "metrics",
         "datasets",
         "encoders",
@@ -38,7 +41,11 @@ MAY_IMPORT = {
     "preparation": {"errors", "datasets", "results"},
     "archive": BASE | {"assemble", "environment", "provenance", "report"},
     "container": {"errors", "environment", "encoders"},
-    "expected": BASE,
+    "records": {"errors", "cells"},
+    "evidence": {"errors", "records", "image_counts"},
+    "results": {"errors", "records", "evidence"},
+    "seal": {"errors", "results", "slack"},
+    "expected": BASE | {"seal"},
     "claims": BASE,
     "verdict": BASE | {"expected", "claims"},
     "report": BASE | {"verdict", "expected", "claims"},
@@ -79,3 +86,8 @@ def test_verdict_and_report_need_no_torch() -> None:
         files = [SUITE / part] if part.endswith(".py") else sorted((SUITE / part).rglob("*.py"))
         for path in files:
             assert "import torch" not in path.read_text(), path
+
+
+def test_reading_references_and_results_loads_no_torch() -> None:
+    reads = "import suite.references, suite.results, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", reads], cwd=SUITE.parent, check=False).returncode == 0

@@ -23,12 +23,12 @@ from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import identity
+from suite.image_counts import ImageCounts, pack, unpack
 from suite.protocol import digest_of
 from suite.results import write_atomically, write_json
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec
-from suite.segmentation.counts import ImageCounts, pack, unpack
 from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.encode import Encode, blocks_at, layer_features
 from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate

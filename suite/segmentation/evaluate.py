@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from suite.errors import RequestError
+from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
 from suite.probes.segmentation import sliding_windows
 from suite.segmentation.bank import HeadSpec
-from suite.segmentation.counts import ImageCounts
 from suite.segmentation.crops import Normalise
 from suite.segmentation.encode import Encode
 from suite.segmentation.resize import Windows, keep_ratio_size, sample_pixels
