@@ -19,6 +19,7 @@ from suite.expected import places
 from suite.newcomer.beside import beside
 from suite.plan.record import against_actual
 from suite.protocol import Profile, load_profile, load_variants, sourced
+from suite.records import WITHOUT_EVIDENCE
 from suite.references import EXPECTED, references
 from suite.report import files, terminal
 from suite.report.build import build
@@ -27,6 +28,11 @@ from suite.results import Key, Result, Store, sample_path, strip_path
 from suite.verdict import judge
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
+
+NO_EVIDENCE = (
+    "Results of an older version carry no evidence, so nobody can tell whether they were edited; "
+    "make reproduce measures them again"
+)
 
 
 def report(run: Path, *, strict: bool = False) -> int:
@@ -37,6 +43,7 @@ def report(run: Path, *, strict: bool = False) -> int:
 
     Raises:
         RequestError: the folder holds no run.
+        EvidenceError: a result was altered since it was stored.
     """
     judged = assemble(run, strict=strict)
     files.write(run, judged)
@@ -91,10 +98,16 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         conformance=_conformance(run, asked),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=[],
+        notes=_notes(results),
         started=record["started"],
         finished=record["finished"] or now(),
     )
+
+
+def _notes(results: Sequence[Result]) -> list[str]:
+    """What a reader should see beside the verdict."""
+    bare = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
+    return [f"{NO_EVIDENCE}: {len(bare)} of {len(results)} results, {bare[0]} first."] if bare else []
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ SuiteError
 ├── CheckpointError   a file of weights that is not what it claims to be
 ├── ContainerError    no Docker daemon, no image, no GPU for it, a build that failed
 ├── FetchError        a download that failed, or whose file is not what was published
+├── EvidenceError     a stored result that is not what was stored, or not what its items score
 ├── MetricError       input for which a metric is not defined
 └── StorageError      a run folder that cannot be written, a full disk
 
@@ -59,6 +60,18 @@ class ContainerError(SuiteError):
 
 class MetricError(SuiteError):
     """A metric is not defined for this input."""
+
+
+class EvidenceError(SuiteError):
+    """A stored result is not what was stored, or not what its own items score.
+
+    Attributes:
+        problem: where, what was expected, what was found, without what to do about it.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}: restore the file, or measure again (make reproduce)")
+        self.problem = problem
 
 
 class StorageError(SuiteError):

@@ -8,7 +8,7 @@ One section per experiment; a number without unit, source or a reasoned toleranc
     unit = "percent"
     rounding = 0.1                              # step of the printed digits; 0 for a recorded mean
     deterministic = true                        # false where a probe was trained
-    [part_retrieval.tolerance.ap]               # numeric, cap, reason
+    [part_retrieval.tolerance.ap]               # numeric, cap, reason; recorded probes: also machine
     [part_retrieval.cells.cub200.encoded.ap]
     dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] }
     [part_retrieval.recorded]                   # recorded only: command, commit, date, machine, seeds
@@ -18,8 +18,8 @@ One section per experiment; a number without unit, source or a reasoned toleranc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,7 +29,10 @@ from suite.errors import ExpectedError, unknown
 from suite.intervals import Spread, pool_of, pooled_sd
 from suite.protocol import PROFILES
 from suite.schema import Node, read_toml
+from suite.seal import check_seal
 
+RECORDED = "mini"
+"""The profile whose references are our own runs."""
 NOT_TRANSCRIBED = "not transcribed"
 EDITED = "does not follow from the raw values: was it edited by hand? Run `make record`"
 
@@ -49,6 +52,9 @@ class Expected:
         seed_sd: recorded seed noise of the protocol, in points; None for the paper, which reports none.
         seed_df: its degrees of freedom.
         seeds: runs behind `value`; 1 for the paper.
+        by_seed: recorded value of each recorded seed, per cent; empty where no seed was recorded: for the paper's
+            values, for what is not trained, and for accepted values.
+        machine: points by which the value of a recorded seed may move on another machine.
     """
 
     cell: CellId
@@ -64,6 +70,8 @@ class Expected:
     seed_sd: float | None = None
     seed_df: int | None = None
     seeds: int = 1
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+    machine: float = 0.0
 
     @property
     def spread(self) -> Spread | None:
@@ -76,12 +84,15 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
 
     Raises:
         RequestError: no such profile.
-        ExpectedError: a file breaks the schema (the message names the key), or two files give one cell.
+        ExpectedError: a file breaks the schema (the message names the key), two files give one cell, or recorded
+            files are not those that were sealed (`suite.seal`).
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     if not root.is_dir():
         raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
+    if profile == RECORDED:
+        check_seal(root / profile)
     found: dict[CellId, Expected] = {}
     origin: dict[CellId, Path] = {}
     for path in sorted((root / profile).glob("*.toml")):
@@ -109,21 +120,30 @@ def _read(path: Path) -> Iterator[Expected]:
         }
         if common["unit"] != "percent":
             raise section.error("unit", f"expected 'percent', got {common['unit']!r}")
-        tolerances = {metric: _tolerance(node) for metric, node in section.child("tolerance").children()}
+        limits = dict(section.child("tolerance").children())
         runs: dict[CellId, tuple[float, ...]] = {}
         values = dict(_cells(experiment, section.child("cells"), runs))
-        noise = _noise(experiment, section, runs) if runs else {}
+        if runs and len(runs) < len(values):
+            bare = next(cell for cell in values if cell not in runs)
+            raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare}")
+        seeds, noise = _noise(experiment, section, runs) if runs else ((), {})
         section.end()
+        tolerances = {metric: _tolerance(node, trained=bool(seeds)) for metric, node in limits.items()}
         for cell, value in values.items():
             if cell.metric not in tolerances:
                 raise section.error(f"tolerance.{cell.metric}", f"missing: needed by {cell}")
-            seen = noise.get(pool_of(cell))
-            own = {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(runs[cell])} if seen else {}
+            own: dict[str, Any] = {}
+            if seeds:
+                seen = noise[pool_of(cell)]
+                own = {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
+                own["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
             yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
 
 
-def _tolerance(node: Node) -> dict[str, Any]:
-    numbers = {key: node.take(key, "a number >= 0") for key in ("numeric", "cap")}
+def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
+    """What a metric is allowed; `machine` only where seeds were recorded, which nothing else is held against."""
+    keys = ("numeric", "cap", *(("machine",) if trained else ()))
+    numbers = {key: node.take(key, "a number >= 0") for key in keys}
     tolerance = {**numbers, "reason": node.take("reason", "a text")}
     node.end()
     return tolerance
@@ -146,12 +166,14 @@ def _cells(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -
         yield cell, None if value == NOT_TRANSCRIBED else float(value)
 
 
-def _noise(experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]) -> dict[CellId, Spread]:
-    """Recorded seed noise per pool, checked against the raw values it comes from."""
+def _noise(
+    experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]
+) -> tuple[tuple[int, ...], dict[CellId, Spread]]:
+    """Recorded seeds, and their noise per pool, checked against the raw values it comes from."""
     recorded = section.child("recorded")
     for key in ("command", "commit", "date", "machine"):
         recorded.take(key, "a text")
-    seeds = recorded.take("seeds", "a list of numbers >= 0")
+    seeds = tuple(recorded.take("seeds", "a list of whole numbers >= 0"))
     recorded.end()
     stored = {}
     for (dataset, setting, metric, pool), column in section.child("spread").leaves(3):
@@ -160,8 +182,9 @@ def _noise(experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]
         spread.end()
         stored[CellId(experiment, dataset, pool, setting, metric)] = Spread(sd, df)
     computed = pooled_sd(Measurement(cell, values) for cell, values in runs.items())
-    if any(len(values) != max(len(seeds), 1) for values in runs.values()):
+    whole = len(seeds) != 1 and len(set(seeds)) == len(seeds)  # noise is a difference of two
+    if not whole or any(len(values) != max(len(seeds), 1) for values in runs.values()):
         raise section.error("recorded.seeds", EDITED)
     if stored.keys() != computed.keys() or not all(stored[pool].close_to(computed[pool]) for pool in stored):
         raise section.error("spread", EDITED)
-    return stored
+    return seeds, stored

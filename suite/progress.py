@@ -76,6 +76,6 @@ class Progress:
 
 
 def _line(title: str, group: _Group) -> str:
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in group.verdicts.most_common()) or "figures only"
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in group.verdicts.most_common()) or "nothing judged"
     reused = f", {group.reused} reused" if group.reused else ""
     return f"{title:<34} {counts}  ({group.seconds:.1f} s{reused})"

@@ -29,6 +29,7 @@ _SEGMENTING = (
     "probes/linear.py",
     "probes/segmentation.py",
     "segmentation",
+    "image_counts.py",
     "checkpoints.py",
     "training.py",
     *(f"experiments/{name}.py" for name in ("families", "heads", "segmenting", "strips")),

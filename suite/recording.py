@@ -13,6 +13,7 @@ from suite.cells import CellId, Measurement
 from suite.errors import ExpectedError
 from suite.intervals import pooled_sd
 from suite.results import write_atomically
+from suite.slack import Slack, slack_of
 
 T = TypeVar("T")
 
@@ -36,7 +37,12 @@ class Recording:
 
 
 def write_mini(
-    path: Path, measurements: Sequence[Measurement], *, recording: Recording, test_items: int | None = None
+    path: Path,
+    measurements: Sequence[Measurement],
+    *,
+    recording: Recording,
+    slack: Slack,
+    test_items: int | None = None,
 ) -> None:
     """Record the cells of one experiment as its reference, `expected/mini/<experiment>.toml`.
 
@@ -44,11 +50,13 @@ def write_mini(
         path: the file, replaced whole or not at all.
         measurements: cells of one experiment; a probe's cells have the same seeds, five or more.
         recording: kept in the file.
+        slack: see `suite.slack`; looked up for what was trained.
         test_items: size of the smallest test set behind a probe's accuracy. One item is the finest step by
             which such a cell moves, hence the floor of its tolerance where all seeds agree.
 
     Raises:
-        ExpectedError: no cells, cells of several experiments, too few seeds, or seeds that differ.
+        ExpectedError: no cells, cells of several experiments, too few seeds, seeds that differ, or a trained metric
+            without measured slack.
         StorageError: the file cannot be written.
     """
     experiment = _common(path, "experiment", (m.id.experiment for m in measurements))
@@ -64,7 +72,8 @@ def write_mini(
         f"{experiment}.recorded": {**asdict(recording), "seeds": list(seeds)},
     }
     for metric in sorted({m.id.metric for m in measurements}):
-        sections[f"{experiment}.tolerance.{metric}"] = tolerance(bool(seeds), test_items, cap_of(metric))
+        machine = {"machine": slack_of(slack, experiment, metric)} if seeds else {}
+        sections[f"{experiment}.tolerance.{metric}"] = machine | tolerance(bool(seeds), test_items, cap_of(metric))
     rounded = [replace(m, values=tuple(round(value, 6) for value in m.values)) for m in measurements]
     for pool, spread in pooled_sd(rounded).items():
         sections.setdefault(_column("spread", pool), {})[pool.method] = asdict(spread)

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from suite.cells import BASELINES, METHODS, CellId
-from suite.expected import Expected, load_expected
+from suite.errors import ExpectedError
+from suite.expected import RECORDED, Expected, load_expected
 from suite.newcomer.accepted import load_accepted
-from suite.protocol import Variant, deviations, load_variants
+from suite.protocol import Variant, deviations, load_profile, load_variants
 from suite.request import method_name
+from suite.seal import ADVICE
 
 EXPECTED = Path(__file__).parent.parent / "expected"
 
@@ -22,13 +24,16 @@ def references(
 
     A limited run sees other data. Accepted values, and the recorded ones of the mini study, are of the default
     variants; the paper does not say which variants its own are of, so those stand for every choice.
+
+    Raises:
+        ExpectedError: a file breaks its schema or its seal, or a cell of the mini study has no recorded value.
     """
     if limit is not None:
         return {}
     changed = [load_variants()[name] for name in deviations(variants)]
     newcomers = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
     accepted = load_accepted(profile, EXPECTED / "encoders") if newcomers else {}
-    expected = {c: e for c, e in _load(profile).items() if profile != "mini" or not _changes(changed, c, c.method)}
+    expected = {c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed, c, c.method)}
     theirs = {c: e for c, e in accepted.items() if c.method in newcomers}
     return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, newcomers[c.method])}
 
@@ -39,5 +44,10 @@ def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
 
 @functools.cache
 def _load(profile: str) -> dict[CellId, Expected]:
-    """Read once a process: every trial asks."""
-    return load_expected(profile, EXPECTED)
+    """Read once a process: every trial asks. A recorded profile has a reference for each of its cells."""
+    found = load_expected(profile, EXPECTED)
+    lacking = [cell for cell in load_profile(profile).cells() if cell not in found] if profile == RECORDED else []
+    if lacking:
+        found_none = f"cells of the profile without a reference: {len(lacking)}, {lacking[0]} first"
+        raise ExpectedError(f"{EXPECTED / profile}: {found_none}: {ADVICE}")
+    return found

@@ -17,8 +17,9 @@ from suite.experiments.units import processes_for, unit_of, units_of
 from suite.plan.forecast import write_plan
 from suite.progress import Progress
 from suite.provenance import trial_code
+from suite.references import references
 from suite.report.build import plain
-from suite.request import Request, check_writable
+from suite.request import Request, check_writable, method_name
 from suite.results import Store, write_json
 from suite.signals import TERMINATED, terminated
 from suite.verification.quick import check_environment
@@ -35,6 +36,7 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         The exit code of the verdict (see `suite.verdict`), 130 if interrupted, 143 if terminated.
 
     Raises:
+        ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
     interrupted = measure(request, workers=workers)
@@ -48,8 +50,11 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
 
 def measure(request: Request, *, workers: int | None = None) -> bool:
     """Render the mini data if need be, then run every trial; True if the user interrupted it."""
+    if request.judged:  # what is wrong with references is said now, not after hours of work
+        references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
     check_writable(request.run)
     check_writable(request.cache)
+    set_altered_aside(Store(request.run))
     prepare_data(request, workers=workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
@@ -73,6 +78,12 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     if progress.stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
     return progress.interrupted
+
+
+def set_altered_aside(store: Store) -> None:
+    """What was edited by hand since it was stored is named, kept under another name, and measured again."""
+    for key, error in store.altered():
+        print(f"warning: {error.problem}: kept as {store.set_aside(key).name}, to be measured again", file=sys.stderr)
 
 
 def prepare_data(request: Request, *, workers: int | None = None) -> None:

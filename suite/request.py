@@ -27,6 +27,7 @@ class Request:
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
+        judged: whether cells are held against references; not while these are recorded.
     """
 
     profile: Profile
@@ -44,6 +45,7 @@ class Request:
     strict: bool
     share_stream: bool = False
     processes_per_probe: int = 1
+    judged: bool = True
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """(experiment, dataset, encoder spec) for everything asked for."""
@@ -91,6 +93,7 @@ class Request:
         options += [] if self.limit is None else [f"--limit={self.limit}"]
         options += ["--share-stream"] if self.share_stream else []
         options += [f"--processes-per-probe={self.processes_per_probe}"] if self.processes_per_probe > 1 else []
+        options += [] if self.judged else ["--unjudged"]
         return [*options, "--strict"] if self.strict else options
 
 

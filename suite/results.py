@@ -6,23 +6,25 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from suite.cells import CellId, Measurement
-from suite.errors import StorageError
+from suite.errors import EvidenceError, StorageError
+from suite.evidence import check_values
+from suite.records import WITHOUT_EVIDENCE, Items, Key, Result, read_record, record_of
 
-SCHEMA = 1
-_NAMES = {"schema", "experiment", "dataset", "method", "unit"}
+__all__ = ["Items", "Key", "Result", "Store"]
+
+ALTERED = ".altered"
+"""What is added to the name of a file that was edited by hand."""
 _GROUPS = "groups"
+_EVIDENCE = "evidence."
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -55,62 +57,6 @@ def write_json(path: Path, value: object) -> None:
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
-@dataclass(frozen=True)
-class Key:
-    """What one test measures: an experiment on one dataset with one encoder."""
-
-    experiment: str
-    dataset: str
-    method: str
-
-    def __str__(self) -> str:
-        return f"{self.experiment}/{self.dataset}/{self.method}"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One cell file.
-
-    Attributes:
-        values: `setting/metric` -> per cent, one value per seed (one in all where nothing is random).
-        deterministic: `setting/metric` names in which no seed plays a part.
-        summaries: per-item summaries, e.g. quantiles of AP over queries.
-        inputs: digests of weights, data, protocol and code; a result is reused only if all agree.
-        facts: seeds, device, seconds, memory, packages: the evidence that goes with the values.
-    """
-
-    key: Key
-    values: Mapping[str, list[float]]
-    summaries: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    protocol: Mapping[str, Any]
-    facts: Mapping[str, Any]
-
-    def measurements(self) -> Iterator[Measurement]:
-        """The values as cells."""
-        seeds = tuple(self.facts["seeds"])
-        for name, values in self.values.items():
-            setting, metric = name.split("/")
-            cell = CellId(self.key.experiment, self.key.dataset, self.key.method, setting, metric)
-            yield Measurement(cell, tuple(values), seeds)
-
-
-@dataclass(frozen=True)
-class Items:
-    """What the single items behind a result score: two encoders can be compared pairwise on the same items.
-
-    Attributes:
-        scores: name, e.g. `encoded/ap` or `linear/accuracy` -> (R, N) float32 fractions, a row per seed, a single row
-            where nothing is random.
-        identity: digest of the N items in their order; scores may be paired only where it is the same.
-        groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
-    """
-
-    scores: Mapping[str, NDArray[np.float32]]
-    identity: str
-    groups: NDArray[np.int32]
-
-
 def strip_path(key: Key, query: str, setting: str) -> Path:
     """Where in a run folder the strip of a patch-search query, `image:crop`, lies."""
     return Path("figures", key.experiment, key.dataset, key.method, f"{query.replace(':', '-')}_to_{setting}.png")
@@ -125,7 +71,8 @@ class Store:
     """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`, and their items' scores beside them.
 
     The scores, `items/<experiment>/<dataset>/<method>.safetensors`, are written first and named in the cell file by
-    their SHA-256, so that a cell file never stands beside the scores of another.
+    their SHA-256, so that a cell file never stands beside the scores of another. The cell file holds a digest of
+    itself, and every value in it follows from the scores: what was edited by hand is never taken for a result.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -141,70 +88,115 @@ class Store:
 
     def save(self, result: Result, items: Items | None = None) -> None:
         """Store a finished result; it replaces an older one and any note that it did not run."""
-        record = {
-            "schema": SCHEMA,
-            "experiment": result.key.experiment,
-            "dataset": result.key.dataset,
-            "method": result.key.method,
-            "unit": "percent",
-            "values": result.values,
-            "summaries": result.summaries,
-            "inputs": result.inputs,
-            "protocol": result.protocol,
-            **result.facts,
-        }
+        noted = None
         if items is not None:
-            content = save_arrays({**items.scores, _GROUPS: items.groups})
+            evidence = {"seeds": np.array(result.facts["seeds"], np.int64), **items.evidence}
+            arrays = {**items.scores, _GROUPS: items.groups}
+            arrays |= {f"{_EVIDENCE}{name}": array for name, array in evidence.items()}
+            # safetensors writes memory as it lies, whatever order an array reads it in
+            content = save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             write_atomically(self.items_path(result.key), content)
-            record["items"] = {
-                "sha256": sha256(content).hexdigest(),
-                "identity": items.identity,
-                "count": len(items.groups),
-            }
-        write_json(self.path(result.key), record)
+            noted = {"sha256": sha256(content).hexdigest(), "identity": items.identity, "count": len(items.groups)}
+        write_json(self.path(result.key), record_of(result, noted))
         self._reason_path(result.key).unlink(missing_ok=True)
 
     def load(self, key: Key) -> Result | None:
-        """The stored result, or None where there is none that can be read."""
+        """The stored result, or None where there is none that can be believed."""
         try:
-            record = json.loads(self.path(key).read_text())
-            if record["schema"] != SCHEMA:
-                return None
-            parts = {name: record.pop(name) for name in ("values", "summaries", "inputs", "protocol")}
-        except (OSError, ValueError, KeyError, TypeError):
+            return read_record(self.path(key), key)
+        except (FileNotFoundError, EvidenceError):
             return None
-        facts = {name: record[name] for name in record.keys() - _NAMES}
-        return Result(key=key, facts=facts, **parts)
+
+    def checked(self, key: Key) -> Result:
+        """The stored result, held against its own evidence; one of an older schema has none.
+
+        Raises:
+            FileNotFoundError: there is none.
+            EvidenceError: it, or what its items scored, was altered; the message names the file.
+        """
+        result = read_record(self.path(key), key)
+        if result.schema != WITHOUT_EVIDENCE:
+            items = self._own_items(result) if "items" in result.facts else None
+            check_values(result, items, str(self.path(key)), str(self.items_path(key)))
+        return result
 
     def fresh(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
-        """The stored result if it was made from exactly these inputs, and its items' scores are all there."""
-        result = self.load(key)
-        if result is None or result.inputs != inputs:
+        """The stored result if it was made from exactly these inputs, and its values follow from its evidence."""
+        try:
+            result = self.checked(key)
+        except (FileNotFoundError, EvidenceError):
             return None
-        return None if "items" in result.facts and self.items(result) is None else result
+        return result if result.inputs == inputs and result.schema != WITHOUT_EVIDENCE else None
 
     def items(self, result: Result) -> Items | None:
         """Scores of the single items of a stored result; None where it has none or they are damaged."""
-        noted = result.facts.get("items")
-        if noted is None:
-            return None
         try:
-            content = self.items_path(result.key).read_bytes()
-            if sha256(content).hexdigest() != noted["sha256"]:
-                return None
-            scores = load_arrays(content)
-            return Items(groups=scores.pop(_GROUPS), scores=scores, identity=noted["identity"])
-        except (OSError, SafetensorError, KeyError):
+            return self._own_items(result) if "items" in result.facts else None
+        except EvidenceError:
             return None
 
-    def results(self) -> Iterator[Result]:
-        """Every stored result, in order of name, but those that the last attempt could not make again."""
-        outranked = self.reasons()
+    def _own_items(self, result: Result) -> Items:
+        """The items that a result names."""
+        path, noted = self.items_path(result.key), result.facts["items"]
+        try:
+            content = path.read_bytes()
+            found = sha256(content).hexdigest()
+            if found != noted["sha256"]:
+                raise EvidenceError(
+                    f"{path}: altered: expected SHA-256 {noted['sha256'][:12]}, as {self.path(result.key)} names it, "
+                    f"got {found[:12]}"
+                )
+            arrays = load_arrays(content)
+            evidence = {name: arrays.pop(name) for name in sorted(arrays) if name.startswith(_EVIDENCE)}
+            return Items(
+                groups=arrays.pop(_GROUPS),
+                scores=arrays,
+                identity=noted["identity"],
+                evidence={name.removeprefix(_EVIDENCE): array for name, array in evidence.items()},
+            )
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {why}") from error
+
+    def keys(self) -> Iterator[Key]:
+        """Of every cell file, in order of name."""
         for path in sorted(self.folder.glob("cells/*/*/*.json")):
-            key = Key(path.parent.parent.name, path.parent.name, path.stem)
-            result = None if key in outranked else self.load(key)
-            if result is not None:
-                yield result
+            yield Key(path.parent.parent.name, path.parent.name, path.stem)
+
+    def results(self) -> Iterator[Result]:
+        """Every stored result, in order of name, but those that the last attempt could not make again.
+
+        Raises:
+            EvidenceError: one of them is not what was stored, or not what its items score.
+        """
+        outranked = self.reasons()
+        return (self.checked(key) for key in self.keys() if key not in outranked)
+
+    def altered(self) -> Iterator[tuple[Key, EvidenceError]]:
+        """Results that are not what was stored, or not what their items score."""
+        for key in self.keys():
+            try:
+                self.checked(key)
+            except EvidenceError as error:
+                yield key, error
+
+    def set_aside(self, key: Key) -> Path:
+        """Keep an altered result, and its items, under another name, so that it can be measured again.
+
+        Returns:
+            Where the cell file is now.
+
+        Raises:
+            StorageError: it cannot be renamed.
+        """
+        for path in (self.items_path(key), self.path(key)):
+            try:
+                path.replace(path.with_name(path.name + ALTERED))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"{path}: cannot be renamed: {error.strerror or error}") from error
+        return self.path(key).with_name(self.path(key).name + ALTERED)
 
     def save_reason(self, key: Key, reason: str) -> None:
         """Note why `key` did not run; the note outranks an older result, which stays for the day it fits again."""

@@ -18,15 +18,20 @@ def _is_number(value: Any) -> bool:
     return number and math.isfinite(value) and value >= 0
 
 
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "a text": lambda v: isinstance(v, str) and bool(v.strip()),
     "a number >= 0": _is_number,
-    "a whole number >= 0": lambda v: _is_number(v) and isinstance(v, int),
+    "a whole number >= 0": _is_whole,
     "true or false": lambda v: isinstance(v, bool),
     "true, false or 'unknown'": lambda v: isinstance(v, bool) or v == "unknown",
     "a table": lambda v: isinstance(v, dict),
     "a list of tables": lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v),
     "a list of numbers >= 0": lambda v: isinstance(v, list) and all(map(_is_number, v)),
+    "a list of whole numbers >= 0": lambda v: isinstance(v, list) and all(map(_is_whole, v)),
     "a number >= 0, 'not transcribed' or a recorded table": (
         lambda v: _is_number(v) or isinstance(v, dict) or v == "not transcribed"
     ),

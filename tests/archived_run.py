@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from suite.assemble import report
 from suite.provenance import trial_code
+from suite.records import digest_of_record
 from suite.request import make_request
 from suite.results import Items, Key, Result, Store, write_json
 
@@ -27,13 +31,27 @@ def result(key: Key = KEY, value: float = 12.25, seconds: float = 1.0) -> Result
     )
 
 
+def items(value: float = 12.25) -> Items:
+    """Three queries whose AP averages to a value, per cent."""
+    scores = np.array([[value / 200, value / 100, 3 * value / 200]])
+    return Items({"encoded/ap": scores}, "c" * 64, np.arange(3, dtype=np.int32))
+
+
+def alter(path: Path, edit: Callable[[dict[str, Any]], Any], *, sign: bool = False) -> None:
+    """Edit a JSON file by hand; with `sign` also the digest that a cell file holds of itself."""
+    content = json.loads(path.read_text())
+    edit(content)
+    if sign:
+        content["digest"] = digest_of_record(content)
+    path.write_text(json.dumps(content))
+
+
 def write_run(run: Path) -> Path:
     request = make_request(
         encoders=["deit", "mae"], datasets=["cifar10"], experiments=["object_retrieval"], device="cpu", run=run
     )
-    items = Items({"encoded/ap": np.ones((1, 3), np.float32)}, "c" * 64, np.arange(3, dtype=np.int32))
-    Store(run).save(result(), items)
-    Store(run).save(result(Key("object_retrieval", "cifar10", "mae"), 10.5))
+    Store(run).save(result(), items())
+    Store(run).save(result(Key("object_retrieval", "cifar10", "mae"), 10.5), items(10.5))
     times = {"started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:01:00+00:00"}
     write_json(run / "run.json", {"asked": request.record(), **times, "reused": []})
     report(run)

@@ -9,7 +9,6 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from suite.archive.crate import METADATA
-from suite.assemble import report
 from suite.cli import main
 from suite.errors import StorageError
 from tests.archived_run import CELLS, KEY, write_run
@@ -22,6 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / "figures/a/strip.png").write_bytes(b"\x89PNG")
     (run / "junit.xml").write_text('<testsuites hostname="somebodys-laptop"/>')
     (run / ".report.json.x1").write_text("an interrupted write")
+    (run / "cells/object_retrieval/cifar10/deit.json.altered").write_text("{}")
     (run / "figures/a/link.png").symlink_to(Path("/etc/hostname"))
     return run
 
@@ -100,8 +100,10 @@ def test_what_does_not_verify_or_has_other_source_is_not_archived(
     assert f"{KEY} was made by other code than is here now: check out commit" in capsys.readouterr().err
     (run / CELLS).write_text((run / CELLS).read_text().replace("12.25", "13.25"))
     assert main(["archive", str(run)]) == 3
-    assert f"{CELLS}: altered" in capsys.readouterr().err
-    report(run)
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {run / CELLS}: altered: expected content of SHA-256 ")
+    assert error.endswith(": restore the file, or measure again (make reproduce)\n")
+    (run / CELLS).write_text((run / CELLS).read_text().replace("13.25", "12.25"))
     monkeypatch.undo()
     assert main(["archive", str(run), "-o", str(run / "run.json" / "x.zip")]) == StorageError.exit_code
     assert not list(tmp_path.glob("*.zip"))

@@ -5,15 +5,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from suite.archive.digests import result_digests, run_digest
 from suite.assemble import report
 from suite.cli import main
-from suite.results import Key, Result
-from tests.archived_run import CELL, CELLS, KEY, result, write_run
+from suite.results import Key, Result, Store
+from tests.archived_run import CELL, CELLS, KEY, alter, items, result, write_run
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +23,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "run"))
-
-
-def change(path: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
-    content = json.loads(path.read_text())
-    edit(content)
-    path.write_text(json.dumps(content))
 
 
 def test_the_digest_is_that_of_sha256sums_lines(pristine: Path) -> None:
@@ -64,45 +57,49 @@ def test_an_untouched_run_verifies(run: Path, capsys: pytest.CaptureFixture) -> 
 
 
 def set_value(run: Path) -> None:
-    change(run / CELLS, lambda cell: cell["values"].update({"encoded/ap": [12.5]}))
+    """Consistently: value, items and digests."""
+    Store(run).save(result(value=12.5), items(12.5))
 
 
 def set_reported(run: Path) -> None:
-    change(run / "report.json", lambda r: next(c for c in r["cells"] if c["id"] == CELL).update(measured=99.0))
+    alter(run / "report.json", lambda r: next(c for c in r["cells"] if c["id"] == CELL).update(measured=99.0))
 
 
 ALTERED = {
     "a value": (set_value, f"{CELLS}: altered"),
     "a value, seen in its cell": (set_value, f"{CELL}: measured: reported 12.25, judged again 12.5"),
     "what it was made from": (
-        lambda run: change(run / CELLS, lambda cell: cell["inputs"].update(weights="d" * 64)),
+        lambda run: alter(run / CELLS, lambda cell: cell["inputs"].update(weights="d" * 64), sign=True),
         f"{CELLS}: altered",
     ),
     "a cell file is gone": (lambda run: (run / CELLS).unlink(), f"{CELLS}: the report was made from it, and it is"),
-    "a cell file is no JSON": (lambda run: (run / CELLS).write_text("{"), f"{CELLS}: the report was made from it"),
+    "a cell file is no JSON": (
+        lambda run: (run / CELLS).write_text("{"),
+        f"{CELLS}: expected a result as JSON, got none: Expecting property name",
+    ),
     "the report's value": (set_reported, f"{CELL}: measured: reported 99.0, judged again 12.25"),
     "the report's verdict": (
-        lambda run: change(run / "report.json", lambda r: r.update(verdict="reproduced")),
+        lambda run: alter(run / "report.json", lambda r: r.update(verdict="reproduced")),
         "verdict: reported 'reproduced', judged again 'deviates'",
     ),
     "the report's claims": (
-        lambda run: change(run / "report.json", lambda r: r["claims"][0].update(verdict="holds")),
+        lambda run: alter(run / "report.json", lambda r: r["claims"][0].update(verdict="holds")),
         "reported 'holds', judged again",
     ),
     "the report's digest": (
-        lambda run: change(run / "report.json", lambda r: r.update(digest="0" * 64)),
+        lambda run: alter(run / "report.json", lambda r: r.update(digest="0" * 64)),
         "report.json: its digest is not that of the results it lists",
     ),
     "the scores of single items": (
         lambda run: (run / f"items/{KEY}.safetensors").write_bytes(b"x"),
-        f"items/{KEY}.safetensors: missing, or not the scores of its result",
+        f"items/{KEY}.safetensors: altered: expected SHA-256 ",
     ),
 }
 
 
-@pytest.mark.parametrize(("alter", "said"), ALTERED.values(), ids=ALTERED)
-def test_what_was_altered_is_named(alter: Callable, said: str, run: Path, capsys: pytest.CaptureFixture) -> None:
-    alter(run)
+@pytest.mark.parametrize(("edit", "said"), ALTERED.values(), ids=ALTERED)
+def test_what_was_altered_is_named(edit: Callable, said: str, run: Path, capsys: pytest.CaptureFixture) -> None:
+    edit(run)
     assert main(["verify", str(run)]) == 1
     out = capsys.readouterr().out
     assert said in out
@@ -140,3 +137,11 @@ def test_a_wrong_request_is_one_line(arguments: list[str], said: str, run: Path,
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_citation_of_a_run_without_results_is_a_line_and_no_traceback(
+    run: Path, capsys: pytest.CaptureFixture
+) -> None:
+    shutil.rmtree(run / "cells")
+    assert main(["verify", str(run), "--digest", "a" * 64]) == 1
+    assert f"digest: cited {'a' * 64}, the results have None\n" in capsys.readouterr().out

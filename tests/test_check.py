@@ -27,6 +27,7 @@ from suite.report import html, markdown, newcomers
 from suite.report.newcomers import pairs, table
 from suite.request import make_request, method_name
 from suite.results import Items, Key, Result, Store, write_json
+from tests.archived_run import alter
 
 MINE = "mine-build"
 PLACES = {
@@ -45,7 +46,8 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
     experiment, dataset = place.split("/")
     draw = np.random.default_rng([len(place), *method.encode()])
     values = [round(value + shift, 3) for shift in (draw.normal(0, 0.2, max(1, len(seeds))) if seeds else [0])]
-    scores = (value / 100 + draw.normal(0, 0.05, (max(1, len(seeds)), ITEMS))).astype(np.float32)
+    scores = value / 100 + draw.normal(0, 0.05, (max(1, len(seeds)), ITEMS))
+    scores += np.array(values)[:, None] / 100 - scores.mean(axis=1, keepdims=True)
     result = Result(
         key=Key(experiment, dataset, method),
         values={name: values},
@@ -56,8 +58,15 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
     )
     identity = str(changes.get("identity", place))
     items = Items({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
-    Store(run).save(result, items if changes.get("items", True) else None)
+    Store(run).save(result, items)
     return Store(run).load(result.key)
+
+
+def of_older_version(run: Path, result: Result) -> None:
+    """Its file as it was before results carried evidence."""
+    path = Store(run).path(result.key)
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in record.items() if k not in ("digest", "items")} | {"schema": 1}))
 
 
 @pytest.fixture
@@ -187,7 +196,7 @@ def test_a_method_that_was_not_measured_is_replaced_by_its_reference_and_said_to
 def test_only_the_same_items_are_paired(run: Path) -> None:
     assert len(entry(run)["pairs"]) == 4 * 7
     store_result(run, "part_retrieval/cub200", "dino", 60.0, identity="other items")
-    store_result(run, "part_retrieval/cub200", "mae", 40.0, items=False)
+    of_older_version(run, store_result(run, "part_retrieval/cub200", "mae", 40.0))
     found = {p["reference"] for p in entry(run)["pairs"] if p["experiment"] == "part_retrieval"}
     assert found == set(METHODS) - {"dino", "mae"}
 
@@ -396,6 +405,27 @@ def test_finished_results_of_another_run_are_adopted_with_their_items(run: Path,
     store.save(replace(result, values={"encoded/ap": [1.0]}))
     adopt(run, request)
     assert store.load(result.key).values == {"encoded/ap": [1.0]}, "what is there stays"
+
+
+def test_what_was_edited_in_another_run_is_named_and_not_adopted(run: Path, tmp_path: Path, capsys) -> None:
+    request = make_request(encoders=["dino"], experiments=["part_retrieval"], datasets=["cub200"], run=tmp_path / "new")
+    path = Store(run).path(Key("part_retrieval", "cub200", "dino"))
+    alter(path, lambda cell: cell["values"].update({"encoded/ap": [99.0]}), sign=True)
+    adopt(run, request)
+    assert capsys.readouterr().err == (
+        f"warning: {path}: encoded/ap: expected 60.000000, as the items of {run}/items/part_retrieval/cub200/"
+        "dino.safetensors score, got 99.0: not taken over, measured again\n"
+    )
+    assert list(Store(request.run).keys()) == []
+
+
+def test_values_without_evidence_are_not_accepted(run: Path, folder: Path) -> None:
+    of_older_version(run, Store(run).load(Key("part_retrieval", "cub200", MINE)))
+    with pytest.raises(RequestError) as error:
+        accept(run, folder=folder)
+    assert str(error.value) == (
+        f"{run}/cells/part_retrieval/cub200/{MINE}.json: carries no evidence, made by an older version: run it again"
+    )
 
 
 def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -12,9 +12,12 @@ from suite.cells import METHODS, CellId, Measurement
 from suite.errors import ExpectedError, RequestError
 from suite.expected import Expected, load_expected, places
 from suite.recording import Recording, write_mini
+from suite.seal import seal
+from suite.slack import load_slack
 
 ROOT = Path(__file__).parents[1] / "expected"
 RECORDING = Recording("make record", "0123abc", "2026-01-31", "two cores")
+SLACK = {("part_classification", "accuracy"): 0.15}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,7 @@ def test_columns_sum_to_what_the_paper_prints(paper: dict[CellId, Expected], col
 def test_values_are_printed_digits_in_per_cent(paper: dict[CellId, Expected]) -> None:
     for cell, e in paper.items():
         assert (e.unit, e.rounding, e.seeds, e.spread) == ("percent", 0.1, 1, None), cell
+        assert (e.by_seed, e.machine) == ({}, 0.0), cell
         assert e.value is None or e.value == round(e.value, 1), cell
 
 
@@ -210,13 +214,16 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
         probe("mae", (80.0, 80.0, 80.0, 80.0, 85.0)),  # variance 5
         probe("raw_pixels", (50.0, 50.0, 50.0, 50.0, 50.0)),
     ]
-    write_mini(path, runs, recording=RECORDING, test_items=400)
+    write_mini(path, runs, recording=RECORDING, slack=SLACK, test_items=400)
+    seal(path.parent)
     found = load_expected("mini", tmp_path)
     assert [e.value for e in found.values()] == [92.0, 81.0, 50.0]
     deit, _, pixels = found.values()
     assert (deit.seeds, deit.seed_df, deit.rounding, deit.numeric) == (5, 12, 0.0, 0.25)
     assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5 + 0) / 3))
     assert (pixels.seed_sd, pixels.seed_df) == (deit.seed_sd, 12)  # one protocol, one noise
+    assert dict(deit.by_seed) == {0: 90.0, 1: 91.0, 2: 92.0, 3: 93.0, 4: 94.0}
+    assert deit.machine == 0.15
     assert deit.source == "our own runs: make record, commit 0123abc, 2026-01-31"
     assert "never edited by hand" in path.read_text()
     assert "values = [80.0, 80.0, 80.0, 80.0, 85.0]" in path.read_text()
@@ -224,10 +231,12 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
 
 def test_a_deterministic_recording_reads_back(tmp_path: Path) -> None:
     cell = CellId("part_retrieval", "coco", "mae", "encoded", "ap")
-    write_mini(tmp_path / "mini" / "x.toml", [Measurement(cell, (42.1234567,))], recording=RECORDING)
+    write_mini(tmp_path / "mini" / "x.toml", [Measurement(cell, (42.1234567,))], recording=RECORDING, slack=SLACK)
+    seal(tmp_path / "mini")
     found = load_expected("mini", tmp_path)[cell]
     assert (found.value, found.deterministic, found.seeds, found.spread) == (42.123457, True, 1, None)
     assert (found.rounding, found.numeric) == (0.0, 0.05)
+    assert (found.by_seed, found.machine) == ({}, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -241,14 +250,126 @@ def test_a_deterministic_recording_reads_back(tmp_path: Path) -> None:
 )
 def test_a_recording_edited_by_hand_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
     path = tmp_path / "mini" / "part_classification.toml"
-    write_mini(path, [probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0))], recording=RECORDING)
+    write_mini(path, [probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0))], recording=RECORDING, slack=SLACK)
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+    seal(path.parent)
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", tmp_path)
     hint = "does not follow from the raw values: was it edited by hand? Run `make record`"
     assert str(error.value) == f"{path}: part_classification.{key}: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("machine = 0.15\n", "", "tolerance.accuracy.machine: missing: expected a number >= 0"),
+        ("machine = 0.15", "machine = -1", "tolerance.accuracy.machine: expected a number >= 0, got -1"),
+        (
+            "seeds = [0,",
+            "seeds = [0.5,",
+            "recorded.seeds: expected a list of whole numbers >= 0, got [0.5, 1, 2, 3, 4]",
+        ),
+        (
+            "deit = { mean = 92.0, values = [90.0, 91.0, 92.0, 93.0, 94.0] }",
+            "deit = { mean = 92.0, values = [90.0, 91.0, 92.0, 93.0, 94.0] }\nmae = 3.0",
+            "cells: expected a recorded table for every cell, got a bare value for "
+            "part_classification/coco/mae/linear/accuracy",
+        ),
+    ],
+)
+def test_a_recording_of_probes_says_what_a_machine_may_do(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mini" / "part_classification.toml"
+    write_mini(path, [probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0))], recording=RECORDING, slack=SLACK)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    seal(path.parent)
+    with pytest.raises(ExpectedError) as error:
+        load_expected("mini", tmp_path)
+    assert str(error.value) == f"{path}: part_classification.{message}"
+
+
+def test_what_is_not_trained_has_no_machine_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "paper").mkdir()
+    path = tmp_path / "paper" / "x.toml"
+    path.write_text(GOOD.replace("cap = 0.3", "cap = 0.3\nmachine = 0.1"))
+    with pytest.raises(ExpectedError) as error:
+        load_expected("paper", tmp_path)
+    assert str(error.value) == f"{path}: e.tolerance.ap.machine: unknown key: expected one of numeric, cap, reason"
+
+
+def test_every_recorded_value_of_a_seed_is_known() -> None:
+    for cell, e in load_expected("mini", ROOT).items():
+        assert e.deterministic == (not e.by_seed), cell
+        if e.by_seed:
+            assert list(e.by_seed) == [0, 1, 2, 3, 4], cell
+            assert sum(e.by_seed.values()) / 5 == pytest.approx(e.value, abs=1e-6), cell
+
+
+SLACK_FILE = """
+[measured]
+how = "threads 1 and 2"
+date = "2026-01-31"
+commit = "0123abc"
+[part_classification.accuracy]
+points = 0.3
+reason = "two items of 664"
+[part_segmentation.miou]
+points = 0
+reason = "none seen"
+"""
+
+
+def test_measured_slack_reads_back(tmp_path: Path) -> None:
+    (tmp_path / "machine_slack.toml").write_text(SLACK_FILE)
+    assert load_slack(tmp_path) == {("part_classification", "accuracy"): 0.3, ("part_segmentation", "miou"): 0}
+
+
+def test_every_trained_metric_has_a_slack() -> None:
+    trained = {(c.experiment, c.metric) for c, e in load_expected("mini", ROOT).items() if e.by_seed}
+    assert load_slack(ROOT).keys() == trained
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('how = "threads 1 and 2"\n', "", "measured.how: missing: expected a text"),
+        ("points = 0.3\n", "", "part_classification.accuracy.points: missing: expected a number >= 0"),
+        ("points = 0.3", "points = -0.3", "part_classification.accuracy.points: expected a number >= 0, got -0.3"),
+        ('reason = "none seen"', "", "part_segmentation.miou.reason: missing: expected a text"),
+        (
+            "points = 0.3",
+            "points = 0.3\nof = 1",
+            "part_classification.accuracy.of: unknown key: expected one of points, reason",
+        ),
+        ("accuracy", "top1", "part_classification.top1: unknown metric: expected one of accuracy"),
+        (
+            "part_classification",
+            "parts",
+            "parts: unknown experiment: expected one of object_retrieval, image_classification, part_retrieval, "
+            "part_classification, patch_search, object_segmentation, part_segmentation, learning_rate_sweep",
+        ),
+    ],
+)
+def test_a_broken_slack_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SLACK_FILE
+    (tmp_path / "machine_slack.toml").write_text(SLACK_FILE.replace(old, new, 1))
+    with pytest.raises(ExpectedError) as error:
+        load_slack(tmp_path)
+    assert str(error.value) == f"{tmp_path / 'machine_slack.toml'}: {message}"
+
+
+def test_without_a_measured_slack_nothing_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "mini" / "part_classification.toml"
+    with pytest.raises(ExpectedError) as error:
+        write_mini(path, [probe("deit", (1.0,) * 5)], recording=RECORDING, slack={})
+    assert str(error.value) == (
+        "expected/machine_slack.toml: part_classification.accuracy: missing: expected points and reason for every "
+        "trained metric; measure how far its values move from machine to machine"
+    )
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
@@ -269,6 +390,6 @@ def test_a_recording_edited_by_hand_is_refused(tmp_path: Path, old: str, new: st
 def test_too_little_is_not_recorded(tmp_path: Path, runs: list[Measurement], message: str) -> None:
     path = tmp_path / "x.toml"
     with pytest.raises(ExpectedError) as error:
-        write_mini(path, runs, recording=RECORDING)
+        write_mini(path, runs, recording=RECORDING, slack=SLACK)
     assert str(error.value) == f"{path}: {message}"
     assert not path.exists()

@@ -1,12 +1,17 @@
 """Data flows one way: who may import whom, read from the code."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 SUITE = Path(__file__).parent.parent / "suite"
-BASE = {"errors", "cells", "protocol", "constants", "results", "schema", "comparisons", "predicates", "intervals"}
+BASE = {
+    *("errors", "cells", "protocol", "constants", "records", "results", "schema"),
+    *("comparisons", "predicates", "intervals"),
+}
 MAY_IMPORT = {
     "metrics": {"errors", "constants"},
     "encoders": {"errors", "constants"},
@@ -24,6 +29,7 @@ MAY_IMPORT = {
         "protocol",
         "provenance",
         "results",
+        "image_counts",
         "metrics",
         "datasets",
         "encoders",
@@ -39,7 +45,11 @@ MAY_IMPORT = {
     "preparation": {"errors", "datasets", "results"},
     "archive": BASE | {"assemble", "environment", "provenance", "report"},
     "container": {"errors", "environment", "encoders"},
-    "expected": BASE,
+    "records": {"errors", "cells"},
+    "evidence": {"errors", "records", "image_counts"},
+    "results": {"errors", "records", "evidence"},
+    "seal": {"errors", "results", "slack"},
+    "expected": BASE | {"seal"},
     "claims": BASE,
     "verdict": BASE | {"expected", "claims"},
     "report": BASE | {"verdict", "expected", "claims"},
@@ -80,3 +90,8 @@ def test_verdict_and_report_need_no_torch() -> None:
         files = [SUITE / part] if part.endswith(".py") else sorted((SUITE / part).rglob("*.py"))
         for path in files:
             assert "import torch" not in path.read_text(), path
+
+
+def test_reading_references_and_results_loads_no_torch() -> None:
+    reads = "import suite.references, suite.results, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", reads], cwd=SUITE.parent, check=False).returncode == 0

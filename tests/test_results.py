@@ -2,12 +2,13 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from suite.errors import StorageError
+from suite.errors import EvidenceError, StorageError
 from suite.results import Items, Key, Result, Store, write_atomically, write_json
 
 KEY = Key("part_retrieval", "cub200", "dino")
@@ -16,7 +17,7 @@ KEY = Key("part_retrieval", "cub200", "dino")
 def result(**inputs: str) -> Result:
     return Result(
         key=KEY,
-        values={"encoded/ap": [41.5, 42.5]},
+        values={"linear/accuracy": [25.0, 75.0]},
         summaries={"encoded": {"queries": 10}},
         inputs=inputs or {"weights": "a"},
         protocol={"profile": "mini"},
@@ -26,42 +27,72 @@ def result(**inputs: str) -> Result:
 
 def test_a_saved_result_loads_as_it_was(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.save(result())
-    assert store.load(KEY) == result()
-    assert list(store.results()) == [result()]
+    store.save(result(), items())
+    stored = store.load(KEY)
+    assert stored is not None
+    noted = stored.facts["items"]
+    assert stored == replace(result(), facts={**result().facts, "items": noted})
+    assert list(store.results()) == [stored]
     [measurement] = result().measurements()
-    assert str(measurement.id) == "part_retrieval/cub200/dino/encoded/ap"
-    assert (measurement.mean, measurement.seeds, measurement.deterministic) == (42.0, (0, 1), False)
+    assert str(measurement.id) == "part_retrieval/cub200/dino/linear/accuracy"
+    assert (measurement.mean, measurement.seeds, measurement.deterministic) == (50.0, (0, 1), False)
+
+
+def test_values_are_stored_to_the_last_bit(tmp_path: Path) -> None:
+    values = [0.1 + 0.2, 100 / 3, 5e-324, 99.99999999999999]
+    wide = replace(result(), values={"linear/accuracy": values}, facts={"seeds": [0, 1, 2, 3]})
+    Store(tmp_path).save(wide)
+    assert Store(tmp_path).load(KEY) == wide
 
 
 def test_a_result_is_fresh_only_if_every_input_agrees(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.save(result(weights="a", data="b"))
+    store.save(result(weights="a", data="b"), items())
     assert store.fresh(KEY, {"weights": "a", "data": "b"}) is not None
     assert store.fresh(KEY, {"weights": "a", "data": "c"}) is None
     assert store.fresh(KEY, {"weights": "a"}) is None
 
 
+HOLLOW = '{"schema": 1, "values": {}, "summaries": {}, "inputs": {}}'
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{", '{"schema": 99}', '{"schema": 1}'], ids=["empty", "cut", "newer", "hollow"]
+    ("content", "said"),
+    [
+        ("", "expected a result as JSON, got none: Expecting value: line 1 column 1 (char 0)"),
+        (
+            "{",
+            "expected a result as JSON, got none: Expecting property name enclosed in double quotes: "
+            "line 1 column 2 (char 1)",
+        ),
+        ("[]", "expected a result of schema 2, got None"),
+        ('{"schema": 99}', "expected a result of schema 2, got 99"),
+        (HOLLOW, "protocol: expected a table, got None"),
+    ],
+    ids=["empty", "cut", "a list", "newer", "hollow"],
 )
-def test_a_damaged_cell_file_counts_as_none(tmp_path: Path, content: str) -> None:
+def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content: str, said: str) -> None:
     store = Store(tmp_path)
-    store.save(result())
+    store.save(result(), items())
     store.path(KEY).write_text(content)
     assert store.load(KEY) is None
+    assert store.fresh(KEY, result().inputs) is None
+    with pytest.raises(EvidenceError) as error:
+        list(store.results())
+    assert str(error.value) == f"{store.path(KEY)}: {said}: restore the file, or measure again (make reproduce)"
 
 
 def test_a_reason_outranks_an_older_result_and_a_newer_result_the_reason(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.save(result())
+    store.save(result(), items())
+    stored = store.load(KEY)
     store.save_reason(KEY, "data missing")
     assert store.reasons() == {KEY: "data missing"}
     assert list(store.results()) == []
-    assert store.load(KEY) == result(), "the older result is not lost"
-    store.save(result())
+    assert store.load(KEY) == stored, "the older result is not lost"
+    store.save(result(), items())
     assert store.reasons() == {}
-    assert list(store.results()) == [result()]
+    assert list(store.results()) == [stored]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
@@ -92,8 +123,8 @@ def test_nan_is_never_written(tmp_path: Path) -> None:
 
 
 def items() -> Items:
-    scores = {"encoded/ap": np.array([[0.25, 0.5, 1.0]], np.float32)}
-    return Items(scores, "a digest of the items", np.array([0, 0, 1], np.int32))
+    flags = np.array([[True, False, False, False], [True, True, True, False]])
+    return Items({"linear/accuracy": flags}, "a digest of the items", np.array([0, 0, 1, 1], np.int32))
 
 
 def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
@@ -104,9 +135,23 @@ def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
     found = store.items(stored)
     assert found is not None
     assert found.identity == "a digest of the items"
-    np.testing.assert_array_equal(found.scores["encoded/ap"], items().scores["encoded/ap"])
-    np.testing.assert_array_equal(found.groups, [0, 0, 1])
+    np.testing.assert_array_equal(found.scores["linear/accuracy"], items().scores["linear/accuracy"])
+    np.testing.assert_array_equal(found.groups, [0, 0, 1, 1])
+    assert found.scores["linear/accuracy"].dtype == np.bool_
+    assert found.evidence["seeds"].tolist() == [0, 1]
     assert store.items(result()) is None, "a result that names no scores has none"
+
+
+def test_scores_are_stored_in_their_order_however_memory_holds_them(tmp_path: Path) -> None:
+    wide = np.array([[1, 0, 0, 0, 1], [1, 1, 1, 0, 1]], np.bool_)
+    kept = wide[:, [0, 1, 2, 3]]
+    turned = np.asfortranarray(kept)
+    assert not turned.flags.c_contiguous
+    store = Store(tmp_path)
+    store.save(result(), replace(items(), scores={"linear/accuracy": turned}))
+    found = store.items(store.checked(KEY))
+    assert found is not None
+    np.testing.assert_array_equal(found.scores["linear/accuracy"], kept)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "of another result"])
@@ -120,7 +165,7 @@ def test_a_result_whose_scores_are_not_its_own_is_made_again(tmp_path: Path, dam
         path.write_bytes(path.read_bytes()[:-1])
     else:
         other = Store(tmp_path / "other")
-        other.save(result(), Items({"encoded/ap": np.zeros((1, 3), np.float32)}, "x", items().groups))
+        other.save(result(), Items({"linear/accuracy": np.zeros((2, 4), np.bool_)}, "x", items().groups))
         path.write_bytes(other.items_path(KEY).read_bytes())
     stored = store.load(KEY)
     assert stored is not None

@@ -9,6 +9,7 @@ from torch import nn
 
 from suite.datasets.segmentation import SegmentationSet
 from suite.errors import RequestError
+from suite.image_counts import pack, unpack
 from suite.metrics import SegmentationCounts
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.evaluate import SlideRecipe, evaluate, merge
@@ -99,9 +100,9 @@ def test_predictions_and_counts_equal_the_reference(store):
             counts.update(classes, torch.from_numpy(target))
             for c in range(score.counts.num_classes):
                 true, said = target == c, (classes.numpy() == c) & (target != 255)
-                assert score.intersection[index, c] == (true & said).sum()
-                assert score.union[index, c] == (true | said).sum()
-            assert score.labelled[index] == (target != 255).sum()
+                assert score.images.correct[index, c] == (true & said).sum()
+                assert score.images.union[index, c] == (true | said).sum()
+            assert score.images.labelled[index].sum() == (target != 255).sum()
         assert np.array_equal(score.counts.confusion, counts.confusion)
         assert score.predictions[0].dtype == np.uint8
     assert not np.array_equal(scores["fine"].counts.confusion, scores["fine too"].counts.confusion)
@@ -113,7 +114,7 @@ def test_scores_do_not_depend_on_how_windows_are_batched_or_heads_are_grouped(st
     every = run(store)
     batched = run(store, replace(RECIPE, batch_size=batch_size), heads={"fine": HEADS["fine"]})
     assert np.array_equal(batched["fine"].counts.confusion, every["fine"].counts.confusion)
-    assert np.array_equal(batched["fine"].intersection, every["fine"].intersection)
+    assert np.array_equal(batched["fine"].images.correct, every["fine"].images.correct)
 
 
 def test_windows_are_encoded_once_and_in_full_batches(store):
@@ -153,21 +154,56 @@ def test_of_equally_likely_classes_the_first_is_taken():
 
 
 def test_scores_of_single_images_by_hand(store):
-    score = run(store)["coarse"]
-    correct = score.intersection.sum(axis=1) / score.labelled
+    counts, score = run(store)["coarse"].counts, run(store)["coarse"].images
+    correct = score.correct.sum(axis=1) / score.labelled.sum(axis=1)
     assert score.image_accuracy == pytest.approx(correct)
     iou = [
         np.mean([i / u for i, u in zip(*rows, strict=True) if u])
-        for rows in zip(score.intersection, score.union, strict=True)
+        for rows in zip(score.correct, score.union, strict=True)
     ]
     assert score.image_iou == pytest.approx(iou)
-    assert score.intersection.sum(axis=0).tolist() == score.counts.confusion.diagonal().tolist()
+    assert score.correct.sum(axis=0).tolist() == counts.confusion.diagonal().tolist()
+
+
+def test_what_is_read_off_the_images_is_what_the_whole_confusion_says(store):
+    for score in run(store).values():
+        found = score.images.percent()
+        assert found["miou"] == pytest.approx(100 * score.counts.mean_iou, abs=1e-12)
+        assert found["macc"] == pytest.approx(100 * score.counts.mean_accuracy, abs=1e-12)
+        assert found["aacc"] == pytest.approx(100 * score.counts.pixel_accuracy, abs=1e-12)
+
+
+def test_counts_without_their_zeros_are_the_same_counts(store):
+    runs = [run(store)["fine"].images, run(store)["fine too"].images]
+    packed = pack(runs)
+    assert {name: array.dtype for name, array in packed.items()} == {
+        "sizes": np.uint8,
+        "classes": np.uint8,
+        "pixels": np.uint32,
+    }
+    there = sum(int((counts.union > 0).sum()) for counts in runs)
+    assert packed["sizes"].shape == (2, len(SIZES))
+    assert sum(array.nbytes for array in packed.values()) == 13 * there + 2 * len(SIZES)
+    for before, after in zip(runs, unpack(packed), strict=True):
+        width = after.correct.shape[1]
+        for part in ("correct", "predicted", "labelled"):
+            whole = getattr(before, part)
+            assert np.array_equal(getattr(after, part), whole[:, :width]), part
+            assert not whole[:, width:].any(), part
+
+
+@pytest.mark.parametrize("part", ["classes", "pixels", "sizes"])
+def test_counts_that_do_not_fit_together_are_refused(store, part):
+    packed = pack([run(store)["fine"].images])
+    packed[part] = packed[part][:, :-1] if part == "sizes" else packed[part][:-1]
+    with pytest.raises(ValueError, match="counts: expected"):
+        unpack(packed)
 
 
 def test_an_image_without_labels_has_no_score(tmp_path):
     labels = write_set(tmp_path, "coarse", 3)
     Image.fromarray(np.zeros(SIZES[1], dtype=np.uint8)).save(labels.records[1][1])
-    score = run(ImageStore([labels]), heads={"coarse": HEADS["coarse"]})["coarse"]
+    score = run(ImageStore([labels]), heads={"coarse": HEADS["coarse"]})["coarse"].images
     assert np.isnan(score.image_iou).tolist() == np.isnan(score.image_accuracy).tolist() == [False, True] + [False] * 3
 
 

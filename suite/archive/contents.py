@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.environment import ROOT
+from suite.results import ALTERED
 
 RUN = ("report.*", "run.json", "sbom.json", "verification.json", "checks.json", "conformance.json")
 FOLDERS = ("cells", "items", "figures", "not_run")
@@ -18,6 +19,7 @@ SOURCE = (
     "pyproject.toml",
     "suite/protocols/*.toml",
     "expected/**/*.toml",
+    "expected/*/SHA256SUMS",
     "suite/experiments/*.py",
 )
 """Below `source/`: which packages, which hyper-parameters, which references, which procedure."""
@@ -46,8 +48,8 @@ def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
     places = [path for pattern in RUN for path in run.glob(pattern)]
     places += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
     for path in places:
-        # a link may lead out of the folder, and a temporary file of an interrupted write is no evidence
-        if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+        # a link may lead out of the folder; what an interrupted write left, or a hand edited, is no evidence
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.suffix != ALTERED:
             found[path.relative_to(run).as_posix()] = path.read_bytes()
     for path in (path for pattern in SOURCE for path in ROOT.glob(pattern)):
         found[f"source/{path.relative_to(ROOT).as_posix()}"] = path.read_bytes()

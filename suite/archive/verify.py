@@ -8,6 +8,7 @@ from typing import Any
 
 from suite.archive.digests import run_digest
 from suite.assemble import assemble
+from suite.records import WITHOUT_EVIDENCE
 from suite.report import files
 from suite.results import Store
 
@@ -15,7 +16,7 @@ COMPARED = ("measured", "values", "seeds", "expected", "tolerance", "verdict")
 """What of a cell is held against the report; the sentences around it may be worded anew."""
 
 
-def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tuple[list[str], str]:
+def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tuple[list[str], str | None]:
     """Judge a run's results again and hold everything against its report.
 
     Args:
@@ -24,26 +25,42 @@ def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tupl
         strict: whether the report was made so.
 
     Returns:
-        One line per thing that differs; the digest of the results that are there now.
+        One line per thing that differs; the digest of the results that are there now, None where there are none or
+        some of them were altered since they were stored.
 
     Raises:
         RequestError: the folder holds no run or no report.
     """
     reported = files.load(run)
+    altered = [str(error) for _, error in Store(run).altered()]
+    if altered:  # what they would be judged as is no news
+        return altered, None
     found = assemble(run, strict=strict)
-    problems = [*_results(run, reported, found), *_cells(reported, found), *_claims(reported, found)]
+    problems = [*_results(reported, found), *_cells(reported, found), *_claims(reported, found)]
     if reported["verdict"] != found["verdict"]:
         problems.append(f"verdict: reported {reported['verdict']!r}, judged again {found['verdict']!r}")
-    digest = found["digest"]
+    if strict:
+        problems += without_evidence(run)
+    digest: str | None = found["digest"]
     if reported.get("digest") != digest:
         problems.append(f"digest: reported {reported.get('digest')}, its results have {digest}")
-    if cited is not None and not digest.startswith(cited.removeprefix("sha256:").lower()):
+    if cited is not None and not (digest or "").startswith(cited.removeprefix("sha256:").lower()):
         problems.append(f"digest: cited {cited}, the results have {digest}")
     return problems, digest
 
 
-def _results(run: Path, reported: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    """Results that are gone, are new, or are not what the report was made from; and scores that are not theirs."""
+def without_evidence(run: Path) -> list[str]:
+    """One line per result of an older version, whose values cannot be held against anything."""
+    store = Store(run)
+    return [
+        f"{store.path(result.key).relative_to(run)}: made by an older version, carries no evidence: cannot be checked"
+        for result in store.results()
+        if result.schema == WITHOUT_EVIDENCE
+    ]
+
+
+def _results(reported: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """Results that are gone, are new, or are not what the report was made from."""
     before, now = reported.get("results", {}), found["results"]
     for name in sorted(before | now):
         place = f"cells/{name}.json"
@@ -55,10 +72,6 @@ def _results(run: Path, reported: Mapping[str, Any], found: Mapping[str, Any]) -
             yield f"{place}: altered: the report was made from {before[name][:12]}, this is {now[name][:12]}"
     if reported.get("digest") not in {None, run_digest(before)}:
         yield "report.json: its digest is not that of the results it lists"
-    store = Store(run)
-    for result in store.results():
-        if "items" in result.facts and store.items(result) is None:
-            yield f"{store.items_path(result.key).relative_to(run)}: missing, or not the scores of its result"
 
 
 def _cells(reported: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

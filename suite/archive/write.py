@@ -36,8 +36,11 @@ def archive(run: Path, out: Path, *, licence: str, author: str | None = None) ->
 
     Raises:
         RequestError: no report there, or it is not what its results say, or other code made them.
+        EvidenceError: a result was altered since it was stored.
         StorageError: the zip cannot be written.
     """
+    for _, altered in Store(run).altered():
+        raise altered
     problems, _ = verify(run)
     if problems:
         raise RequestError(f"{run}: {problems[0]} ({len(problems)} in all); run make report RUN={run} first")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
     group.addoption("--limit", type=int, default=None)
     group.addoption("--share-stream", action="store_true")
+    group.addoption("--unjudged", action="store_true")
     group.addoption("--processes-per-probe", type=int, default=1)
     group.addoption("--threads", type=int, default=None)
 
@@ -45,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
     option = config.getoption
     try:
-        config.stash[_REQUEST] = make_request(
+        asked = make_request(
             profile=option("profile"),
             encoders=words(option("encoder")),
             datasets=words(option("dataset")),
@@ -62,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
             share_stream=option("share_stream"),
             processes_per_probe=option("processes_per_probe"),
         )
+        config.stash[_REQUEST] = asked = replace(asked, judged=not option("unjudged"))
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
@@ -70,7 +73,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
-    asked = config.stash[_REQUEST]
     starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if asked.device == "cuda" and not starts_others:
         for _ in range(asked.processes_per_probe):

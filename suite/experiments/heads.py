@@ -15,16 +15,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from suite.cells import release_of
 from suite.constants import constant
 from suite.datasets.segmentation import SegmentationSet, segmentation
-from suite.errors import SuiteError
+from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import identity
+from suite.image_counts import ImageCounts, pack, unpack
 from suite.protocol import digest_of
-from suite.results import write_json
+from suite.results import write_atomically, write_json
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec
@@ -53,12 +56,14 @@ class Fitted:
         scores: on the validation images, after the last iteration.
         losses: of every step.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
+        best: what was counted in the best of them; None unless the protocol takes that one.
         auxiliary: the head that was trained beside it, where one was.
     """
 
     scores: HeadScores
     losses: list[float]
     history: list[tuple[int, Percent]]
+    best: ImageCounts | None = None
     auxiliary: Fitted | None = None
 
 
@@ -146,7 +151,8 @@ def training_identity(trial: Trial, seed: int) -> object:
     """What the weights of every head of these images depend on, besides its own description."""
     variants = {name: trial.choice(name) for name in ("dino-weights", "deit-weights", "ibot-weights")}
     recipe = [asdict(_recipe(trial, trial["batch_size"])), layers(trial), trial["autocast"], _iterations(trial)]
-    return [identity(trial.encoder), variants, recipe, trial["warmup_iterations"], trial["evaluations"], seed]
+    facts = [recipe, trial["warmup_iterations"], trial["evaluations"], seed]
+    return [identity(trial.encoder), variants, *facts, "evaluations keep their counts"]
 
 
 def _rate(setting: str, primary: float) -> float:
@@ -230,7 +236,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         keep = range(trial["samples"])
         scored.update(evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep))
         for name in heads:
-            histories[name].add(done, percent(scored[name]))
+            histories[name].add(done, scored[name], last=done == iterations)
 
     crops = Crops(
         train,
@@ -258,9 +264,16 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             stop=stop,
         )
     score(iterations, trained.heads)
-    return {
-        digests[name]: Fitted(scored[name], trained.losses[name], histories[name].entries()) for name in trained.heads
-    }
+    takes_best = trial.choice("probe-epoch") == "best"
+    found = {}
+    for spec in specs:
+        history, scores = histories[spec.name], scored[spec.name]
+        best = None
+        if takes_best and spec.auxiliary is None:
+            at = history.best()[0]
+            best = scores.images if at == iterations else history.counts(at)
+        found[digests[spec.name]] = Fitted(scores, trained.losses[spec.name], history.entries(), best)
+    return found
 
 
 def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
@@ -282,7 +295,11 @@ def percent(scores: HeadScores) -> Percent:
 
 
 class History:
-    """The evaluations of a head while it trains, on disk, since a training may be interrupted between them."""
+    """The evaluations of a head while it trains, on disk, since a training may be interrupted between them.
+
+    What was counted in each lies beside the percentages until the last, then only that of the best: a result that
+    takes the best evaluation needs its evidence. Of the last one itself nothing is kept: who asks has just made it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -295,6 +312,42 @@ class History:
             return []
         return sorted((int(done), scores) for done, scores in found.items())
 
-    def add(self, done: int, scores: Percent) -> None:
-        """Note an evaluation; one of the same iteration is replaced."""
-        write_json(self.path, {str(d): s for d, s in self.entries()} | {str(done): scores})
+    def best(self) -> tuple[int, Percent]:
+        """The evaluation of the highest mIoU, the first of equal ones."""
+        return best_of(self.entries())
+
+    def counts(self, done: int) -> ImageCounts:
+        """What was counted in the best evaluation.
+
+        Raises:
+            StorageError: its file is missing or damaged.
+        """
+        path = self._counts_path(done)
+        try:
+            [found] = unpack(load_file(path))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise StorageError(
+                f"{path}: expected what was counted after {done} iterations, the best evaluation, got {error}: "
+                f"remove {self.path.parent} and measure again"
+            ) from error
+        return found
+
+    def add(self, done: int, scores: HeadScores, *, last: bool) -> None:
+        """Note an evaluation; one of the same iteration is replaced, and later ones were of an earlier training."""
+        known = [entry for entry in self.entries() if entry[0] < done]
+        if not last:
+            write_atomically(self._counts_path(done), save(pack([scores.images])))
+        known.append((done, percent(scores)))
+        write_json(self.path, {str(d): s for d, s in known})
+        if last:
+            for path in self.path.parent.glob(f"{self.path.stem}-*.safetensors"):
+                if path != self._counts_path(best_of(known)[0]):
+                    path.unlink(missing_ok=True)
+
+    def _counts_path(self, done: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}-{done}.safetensors")
+
+
+def best_of(history: list[tuple[int, Percent]]) -> tuple[int, Percent]:
+    """The evaluation of the highest mIoU, the first of equal ones."""
+    return max(history, key=lambda entry: entry[1]["miou"])

@@ -38,7 +38,8 @@ def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
             outcome.values[f"{setting}/{metric}"] = [getattr(scores, metric)]
         outcome.summaries[setting] = summary(scores.per_query, views.labels, views.class_names)
         items[f"{setting}/ap"] = [scores.per_query]
-    outcome.items = items_of(views, items)
+        items[f"{setting}/ap_excluding_self"] = [scores.per_query_excluding_self]
+    outcome.items = items_of(views, items, {"labels": views.labels.astype(np.int32)})
     return outcome
 
 

@@ -7,9 +7,10 @@ from PIL import Image
 
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE
-from suite.experiments.heads import Fitted, Percent, fit, label_set
+from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.experiments.trial import Outcome, Trial
+from suite.image_counts import ImageCounts, pack
 from suite.results import Items, sample_path, write_atomically
 
 CURVE_POINTS = 20
@@ -27,12 +28,12 @@ def segment(trial: Trial) -> Outcome:
         "split": f"{title}: {len(train):,} training, {len(val):,} evaluation images",
         "classes": train.num_classes,
     }
-    scores: dict[str, list[np.ndarray]] = {}
+    counts: dict[str, list[ImageCounts]] = {}
     for seed in trial.seeds:
         fitted = fit(trial, seed)
         for setting, head in fitted.items():
-            best = max(head.history, key=lambda entry: entry[1]["miou"])
-            chosen = best if trial.choice("probe-epoch") == "best" else head.history[-1]
+            best = best_of(head.history)
+            chosen = head.history[-1] if head.best is None else best
             for metric in trial.experiment.metrics:
                 outcome.values.setdefault(f"{setting}/{metric}", []).append(chosen[1][metric])
             beside = {"auxiliary": _rounded(head.auxiliary.history[-1][1])} if head.auxiliary else {}
@@ -40,11 +41,11 @@ def segment(trial: Trial) -> Outcome:
                 {"seed": seed, "last": _rounded(head.history[-1][1]), "best": _rounded(best[1]), "best_at": best[0]}
                 | beside
             )
-            scores.setdefault(f"{setting}/miou", []).append(head.scores.image_iou)
+            counts.setdefault(setting, []).append(head.scores.images if head.best is None else head.best)
         if seed == trial.seeds[0] and "linear_head" in fitted:
             outcome.summaries["training"] = training(fitted["linear_head"])
             outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
-    outcome.items = _items(scores, val.digest)
+    outcome.items = _items(counts, val.digest)
     return outcome
 
 
@@ -84,12 +85,15 @@ def draw(trial: Trial, head: Fitted) -> list[str]:
     return list(rows)
 
 
-def _items(scores: dict[str, list[np.ndarray]], identity: str) -> Items:
-    """Mean IoU of every image that has a label at all; which have does not depend on the encoder."""
-    stacked = {name: np.stack(rows).astype(np.float32) for name, rows in scores.items()}
-    kept = ~np.isnan(next(iter(stacked.values()))[0])
+def _items(counts: dict[str, list[ImageCounts]], identity: str) -> Items:
+    """Mean IoU of every image that has a label at all, which does not depend on the encoder; and pixels of all."""
+    scores = {f"{setting}/miou": np.stack([run.image_iou for run in runs]) for setting, runs in counts.items()}
+    kept = ~np.isnan(next(iter(scores.values()))[0])
     return Items(
-        {name: rows[:, kept] for name, rows in stacked.items()}, identity, np.arange(kept.sum(), dtype=np.int32)
+        {name: rows[:, kept].astype(np.float32) for name, rows in scores.items()},
+        identity,
+        np.arange(kept.sum(), dtype=np.int32),
+        {f"{setting}.{part}": array for setting, runs in counts.items() for part, array in pack(runs).items()},
     )
 
 

@@ -23,6 +23,7 @@ from suite.intervals import Spread, pool_of, pooled_sd
 from suite.newcomer.accepted import load_accepted
 from suite.protocol import digest_of, load_profile
 from suite.recording import MIN_SEEDS, cap_of, tolerance, toml_section
+from suite.records import WITHOUT_EVIDENCE
 from suite.references import EXPECTED, references
 from suite.request import method_name
 from suite.results import Result, Store, write_atomically
@@ -63,6 +64,7 @@ def accept(run: Path, *, name: str | None = None, diff: bool = False, folder: Pa
         RequestError: the run is limited or incomplete, of other variants, without an encoder under test or with
             several; or a name that stands for something else.
         ExpectedError: no seed noise is known for a probe.
+        EvidenceError: a result was altered.
     """
     candidate = read_candidate(run)
     path = folder / f"{_checked(name or candidate.method)}.toml"
@@ -90,6 +92,9 @@ def read_candidate(run: Path) -> Candidate:
         raise RequestError(f"{run}: expected the whole protocol, got {_deviation(asked)}: run it without")
     store, method = Store(run), method_name(newcomers[0])
     results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in asked["experiments"])
+    bare = [r for r in results if r.schema == WITHOUT_EVIDENCE]
+    if bare:
+        raise RequestError(f"{store.path(bare[0].key)}: carries no evidence, made by an older version: run it again")
     measured = {m.id for r in results for m in r.measurements()}
     wanted = [cell for cell in map(CellId.parse, asked["cells"]) if cell.method == method]
     missing = [str(cell) for cell in wanted if cell not in measured]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from tabulate import tabulate
 from suite.conformance import Rung, climb
 from suite.conformance.ladder import require
 from suite.encoders import load_encoder
-from suite.errors import RequestError
+from suite.errors import EvidenceError, RequestError
 from suite.protocol import load_profile
 from suite.report import newcomers
 from suite.report.labels import STATUSES
 from suite.reproduce import reproduce
 from suite.request import Request, check_writable
-from suite.results import Store, write_atomically, write_json
+from suite.results import Key, Store, write_atomically, write_json
 
 _OTHER_SIZES = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 
@@ -74,15 +75,27 @@ def standing(newcomer: Mapping[str, Any]) -> str:
 
 
 def adopt(run: Path, request: Request) -> None:
-    """Copy what another run has finished and this one has not; each is reused only if its inputs are unchanged."""
+    """Copy what another run has finished and this one has not; each is reused only if its inputs are unchanged.
+
+    What was edited by hand there is named, and left.
+    """
     theirs, ours = Store(run), Store(request.run)
     for task in request.tasks():
         key = request.key(*task)
-        if theirs.path(key).exists() and not ours.path(key).exists():
+        if theirs.path(key).exists() and not ours.path(key).exists() and _believed(theirs, key):
             pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
             for path in (*pictures, theirs.items_path(key), theirs.path(key)):  # the cell last: it vouches for the rest
                 if path.exists():
                     write_atomically(request.run / path.relative_to(run), path.read_bytes())
+
+
+def _believed(store: Store, key: Key) -> bool:
+    try:
+        store.checked(key)
+    except EvidenceError as error:
+        print(f"warning: {error.problem}: not taken over, measured again", file=sys.stderr)
+        return False
+    return True
 
 
 def _segments(request: Request) -> bool:

@@ -22,6 +22,7 @@ class RetrievalScores:
         map: mean over classes of their mean AP; per cent (the official code prints it too).
         ap_excluding_self: mean AP over queries, each left out of its gallery; per cent.
         per_query: (N,) AP of each query in its own gallery; fractions.
+        per_query_excluding_self: (N,) AP of each query left out of its gallery; NaN where it is alone in its class.
         lone_queries: queries that are alone in their class: `ap_excluding_self` leaves them out.
     """
 
@@ -29,6 +30,7 @@ class RetrievalScores:
     map: float
     ap_excluding_self: float
     per_query: NDArray[np.float64]
+    per_query_excluding_self: NDArray[np.float64]
     lone_queries: int
 
 
@@ -51,6 +53,7 @@ def retrieval_scores(features: A, labels: Array) -> RetrievalScores:
         map=100 * mean_class_ap(included, labels),
         ap_excluding_self=100 * mean_ap(excluded),
         per_query=included,
+        per_query_excluding_self=excluded,
         lone_queries=undefined_queries(excluded),
     )
 

@@ -12,6 +12,7 @@ from suite.report import summary
 from suite.report.facts import flatten
 from suite.report.files import load
 from suite.report.labels import Json, duration, number, signed
+from suite.results import Store
 
 Cells = Mapping[str, Json]
 NAMES_OF_A_RUN = ("run", "command", "started")
@@ -21,8 +22,11 @@ def compare_runs(a: Path, b: Path) -> tuple[str, int]:
     """Compare two run folders; see `compare` and `exit_code`.
 
     Raises:
+        EvidenceError: a folder's results were altered since they were stored.
         RequestError: a folder without a report, or a file that is not one.
     """
+    for folder in (a, b):
+        list(Store(folder).results())
     first, second = load(a), load(b)
     return compare(first, second), exit_code(first, second)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from suite.errors import RequestError
+from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
 from suite.probes.segmentation import sliding_windows
 from suite.segmentation.bank import HeadSpec
@@ -54,27 +55,13 @@ class HeadScores:
 
     Attributes:
         counts: over all images.
-        intersection: (N, C) pixels of each image that are rightly of a class.
-        union: (N, C) labelled pixels of each image that are of a class in truth or by prediction.
-        labelled: (N,) labelled pixels of each image.
+        images: of each image.
         predictions: image -> (H, W) uint8 labels, for the images asked for.
     """
 
     counts: SegmentationCounts
-    intersection: NDArray[np.int64]
-    union: NDArray[np.int64]
-    labelled: NDArray[np.int64]
+    images: ImageCounts
     predictions: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
-
-    @property
-    def image_accuracy(self) -> NDArray[np.float64]:
-        """(N,) share of each image's labelled pixels that are right; NaN where none is labelled."""
-        return _ratio(self.intersection.sum(axis=1), self.labelled)
-
-    @property
-    def image_iou(self) -> NDArray[np.float64]:
-        """(N,) mean IoU over the classes present in an image or predicted there; NaN where no pixel is labelled."""
-        return _ratio(np.nansum(_ratio(self.intersection, self.union), axis=1), np.count_nonzero(self.union, axis=1))
 
     def add(self, image: int, prediction: Tensor, target: Tensor) -> None:
         """Count one image.
@@ -86,9 +73,9 @@ class HeadScores:
         """
         own = SegmentationCounts(self.counts.num_classes)
         own.update(prediction, target)
-        self.intersection[image] = own.confusion.diagonal()
-        self.union[image] = own.confusion.sum(axis=0) + own.confusion.sum(axis=1) - self.intersection[image]
-        self.labelled[image] = own.confusion.sum()
+        self.images.correct[image] = own.confusion.diagonal()
+        self.images.predicted[image] = own.confusion.sum(axis=0)
+        self.images.labelled[image] = own.confusion.sum(axis=1)
         self.counts.confusion += own.confusion
 
 
@@ -259,12 +246,7 @@ def _resized(logits: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _no_scores(num_classes: int, images: int) -> HeadScores:
-    intersection, union = (np.zeros((images, num_classes), dtype=np.int64) for _ in range(2))
-    return HeadScores(SegmentationCounts(num_classes), intersection, union, np.zeros(images, dtype=np.int64))
-
-
-def _ratio(part: NDArray[np.number], whole: NDArray[np.integer]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return HeadScores(SegmentationCounts(num_classes), ImageCounts.zeros(images, num_classes))
 
 
 def _check(heads: Mapping[str, nn.Module], specs: Mapping[str, HeadSpec], store: ImageStore) -> None:

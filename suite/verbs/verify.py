@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 def verify_run(run: Path, options: argparse.Namespace) -> int:
     """Hold a run's results against its report and a citation, print what differs."""
-    from suite.archive.verify import verify
+    from suite.archive.verify import verify, without_evidence
 
     if options.digest is not None and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{12,64}", options.digest):
         raise RequestError(
@@ -55,7 +55,10 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
         )
     problems, digest = verify(run, cited=options.digest, strict=options.strict)
     print("\n".join(problems) if problems else f"{run}: results and report agree")
-    print(f"sha256:{digest}" if digest else "no results")
+    if digest or not problems:
+        print(f"sha256:{digest}" if digest else "no results")
+    if not problems and (bare := without_evidence(run)):
+        print("\n".join(f"note: {line}" for line in bare))
     return 1 if problems else 0
 
 

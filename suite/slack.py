@@ -1,0 +1,64 @@
+"""How far the value of a seed moves from machine to machine, `expected/machine_slack.toml`: measured, never guessed.
+
+    [measured]
+    how = "..."                                 # which machines, threads, switches, versions
+    date = "2026-01-31"
+    commit = "0123abc"
+    [part_classification.accuracy]              # one table per trained experiment and metric
+    points = 0.15                               # per cent points
+    reason = "..."
+
+`make record` writes each of them into the references of its experiment, where a run is held against it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from suite.errors import ExpectedError
+from suite.protocol import load_profile
+from suite.schema import read_toml
+
+FILE = "machine_slack.toml"
+Slack = dict[tuple[str, str], float]
+
+
+def load_slack(root: Path = Path("expected")) -> Slack:
+    """(experiment, metric) -> points by which the value of a recorded seed may move on another machine.
+
+    Raises:
+        ExpectedError: the file cannot be read or breaks its schema, or names what the mini profile does not measure;
+            the message names the key.
+    """
+    top = read_toml(root / FILE)
+    measured = top.child("measured")
+    for key in ("how", "date", "commit"):
+        measured.take(key, "a text")
+    measured.end()
+    known = load_profile("mini").experiments
+    found: Slack = {}
+    for experiment, section in top.children():
+        if experiment not in known:
+            raise top.error(experiment, f"unknown experiment: expected one of {', '.join(known)}")
+        for metric, node in section.children():
+            if metric not in known[experiment].metrics:
+                valid = ", ".join(known[experiment].metrics)
+                raise section.error(metric, f"unknown metric: expected one of {valid}")
+            found[experiment, metric] = node.take("points", "a number >= 0")
+            node.take("reason", "a text")
+            node.end()
+    return found
+
+
+def slack_of(slack: Slack, experiment: str, metric: str) -> float:
+    """The points of one metric of a trained experiment.
+
+    Raises:
+        ExpectedError: nobody has measured them.
+    """
+    if (experiment, metric) not in slack:
+        raise ExpectedError(
+            f"expected/{FILE}: {experiment}.{metric}: missing: expected points and reason for every trained metric; "
+            "measure how far its values move from machine to machine"
+        )
+    return slack[experiment, metric]
