@@ -12,7 +12,8 @@ OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
        $(if $(VARIANT),--variant $(VARIANT)) $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)) \
        $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
        $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SHARE_STREAM),--share-stream) \
-       $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict)
+       $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict) \
+       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS))
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -28,7 +29,8 @@ help: ## this list
 	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
 	@echo "  SHARE_STREAM=1 PROCESSES_PER_PROBE=N (image classification)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
-	@echo "  exit codes of python -m suite: 0 reproduced, 1 something deviates, 2 something did not run, 3 wrong request"
+	@echo "  ALLOW_INCONCLUSIVE=1 CLAIMS=gate (how a verdict becomes an exit code)"
+	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
@@ -68,7 +70,8 @@ record: setup ## measure the mini study over five seeds and rewrite expected/min
 	@$(SUITE) record $(ARGS)
 
 report: setup ## judge a run again and rewrite its report: RUN=runs/mini
-	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict)
+	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict) \
+	  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS))
 
 compare: setup ## what changed between two runs: A=runs/x B=runs/y
 	@$(SUITE) compare '$(A)' '$(B)'

@@ -13,19 +13,22 @@ from suite.archive.digests import result_digests, run_digest
 from suite.cells import CellId
 from suite.claims import load_claims
 from suite.constants import load_constants
+from suite.deciding import deciding
 from suite.environment import capture
 from suite.errors import RequestError
 from suite.expected import places
+from suite.known import day_of
 from suite.newcomer.beside import beside
 from suite.plan.record import against_actual
 from suite.protocol import Profile, load_profile, load_variants, sourced
 from suite.records import WITHOUT_EVIDENCE
-from suite.references import EXPECTED, references
+from suite.references import EXPECTED, known_deviations, references
 from suite.report import files, terminal
 from suite.report.build import build
 from suite.request import method_name
 from suite.results import Key, Result, Store, sample_path, strip_path
-from suite.verdict import judge
+from suite.testable import untestable
+from suite.verdict import ALLOWED, EXIT_CODES, judge
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
@@ -35,8 +38,12 @@ NO_EVIDENCE = (
 )
 
 
-def report(run: Path, *, strict: bool = False) -> int:
+def report(run: Path, **how: bool) -> int:
     """Judge a run folder and write its report; needs neither data nor weights.
+
+    Args:
+        run: the run folder.
+        how: see `assemble`.
 
     Returns:
         The exit code of the verdict.
@@ -45,15 +52,24 @@ def report(run: Path, *, strict: bool = False) -> int:
         RequestError: the folder holds no run.
         EvidenceError: a result was altered since it was stored.
     """
-    judged = assemble(run, strict=strict)
+    judged = assemble(run, **how)
     files.write(run, judged)
     print(terminal.render(judged))
     print(f"report: {(run / 'report.html').resolve()}")
     return int(judged["exit_code"])
 
 
-def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
-    """The content of report.json, from the run folder and `expected/` alone."""
+def assemble(
+    run: Path, *, strict: bool = False, allow_inconclusive: bool = False, claims_gate: bool = False
+) -> dict[str, Any]:
+    """The content of report.json, from the run folder and `expected/` alone.
+
+    Args:
+        run: the run folder.
+        strict: fail on any single deviation, also where the run itself was not asked to.
+        allow_inconclusive: end in 0 although something cannot be told, likewise.
+        claims_gate: fail on a claim that differs from the paper, likewise.
+    """
     record = read_run(run)
     asked = record["asked"]
     profile = load_profile(asked["profile"])
@@ -61,26 +77,36 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
     results = [result for result in store.results() if _asked_for(result.key, asked)]
     wanted = [CellId.parse(text) for text in asked["cells"]]
     expected = references(profile.name, asked["variants"], asked["limit"], asked["encoders"])
+    finished = record["finished"] or _last(results) or record["started"]
+    claims, gate = load_claims(), claims_gate or bool(asked.get("claims_gate"))
     judgement = judge(
         wanted,
         {m.id: m for result in results for m in result.measurements()},
         expected,
         reasons(store, wanted),
-        load_claims(),
+        claims,
         listed=profile.cells(),
         places=places(EXPECTED),
+        known=known_deviations(profile.name, asked["variants"]),
+        on=day_of(finished),
         strict=strict or bool(asked["strict"]),
+        allow_inconclusive=allow_inconclusive or bool(asked.get("allow_inconclusive")),
+        untestable=untestable(claims, profile, references(profile.name, {}, None), asked["limit"]),
+        claims_gate=gate,
     )
     lost = [
-        f"{key}: {why}" for key, why in store.reasons().items() if _asked_for(key, asked) and _cellless(profile, key)
+        {"trial": str(key), "reason": why}
+        for key, why in store.reasons().items()
+        if _asked_for(key, asked) and _cellless(profile, key)
     ]
     digests = result_digests(results)
     costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
     if lost:
-        code = judgement.exit_code or 2
-        verdict = "incomplete" if judgement.exit_code == 0 else judgement.verdict
-        sentence = f"{judgement.sentence} Pictures are missing: {lost[0]}."
-        judgement = replace(judgement, exit_code=code, verdict=verdict, sentence=sentence)
+        verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
+        sentence = (
+            f"{judgement.sentence.removesuffix(ALLOWED)} Pictures are missing: {lost[0]['trial']}: {lost[0]['reason']}."
+        )
+        judgement = replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
     return build(
         judgement,
         profile=profile.name,
@@ -98,9 +124,12 @@ def assemble(run: Path, *, strict: bool = False) -> dict[str, Any]:
         conformance=_conformance(run, asked),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=_notes(results),
+        notes=[*judgement.warnings, *_notes(results)],
+        deciding=[group.record() for group in deciding(judgement.cells, costs, asked["seeds"])],
+        pictures_missing=lost,
+        claims_gate=gate,
         started=record["started"],
-        finished=record["finished"] or now(),
+        finished=finished,
     )
 
 
@@ -123,6 +152,11 @@ def _asked_for(key: Key, asked: Mapping[str, Any]) -> bool:
     """Only these were held against their inputs just now; older results of the folder may be stale."""
     methods = {method_name(spec) for spec in asked["encoders"]}
     return key.experiment in asked["experiments"] and key.dataset in asked["datasets"] and key.method in methods
+
+
+def _last(results: Sequence[Result]) -> str | None:
+    """When the last result of an interrupted run was made; the clock would say something else at each call."""
+    return max((r.facts["finished"] for r in results if "finished" in r.facts), default=None)
 
 
 def _cellless(profile: Profile, key: Key) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from suite.cells import CellId
 from suite.comparisons import Comparison
@@ -57,7 +58,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """One claim, in the paper's tables and here; `verdict` is `holds`, `does not hold` or `not run`."""
+    """One claim, in the paper's tables and here.
+
+    Attributes:
+        verdict: `holds`, `does not hold` or `not run`.
+        untestable: why this profile cannot test it, whatever its cells say; None where it can.
+    """
 
     id: str
     section: str
@@ -67,6 +73,13 @@ class ClaimVerdict:
     holds_here: bool | None
     verdict: str
     detail: str
+    untestable: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """It was tested, and is not as in the paper's own tables."""
+        known = None not in (self.holds_here, self.holds_in_paper)
+        return known and self.untestable is None and self.holds_here != self.holds_in_paper
 
 
 def load_claims(path: Path = Path("expected/claims.toml")) -> list[Claim]:
@@ -102,12 +115,14 @@ def evaluate(claim: Claim, values: Mapping[CellId, float]) -> Outcome:
     )
 
 
-def judge_claims(claims: Sequence[Claim], values: Mapping[CellId, float]) -> tuple[ClaimVerdict, ...]:
-    """Hold every claim against what was measured, in per cent."""
-    return tuple(_judge(claim, evaluate(claim, values)) for claim in claims)
+def judge_claims(
+    claims: Sequence[Claim], values: Mapping[CellId, float], untestable: Mapping[str, str] = MappingProxyType({})
+) -> tuple[ClaimVerdict, ...]:
+    """Hold every claim against what was measured, in per cent; `untestable` says of some, by id, why they cannot be."""
+    return tuple(_judge(claim, evaluate(claim, values), untestable.get(claim.id)) for claim in claims)
 
 
-def _judge(claim: Claim, outcome: Outcome) -> ClaimVerdict:
+def _judge(claim: Claim, outcome: Outcome, untestable: str | None) -> ClaimVerdict:
     if outcome.holds is None:
         verdict = "not run"
         detail = f"cells missing: {len(outcome.missing)}, such as {outcome.missing[0]}"
@@ -124,6 +139,7 @@ def _judge(claim: Claim, outcome: Outcome) -> ClaimVerdict:
         holds_here=outcome.holds,
         verdict=verdict,
         detail=detail,
+        untestable=untestable,
     )
 
 

@@ -19,8 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        0 nothing deviates and everything asked for ran; 1 something deviates; 2 something asked for did not
-        run; 3 the request was wrong; 130 interrupted (Ctrl-C); 143 terminated (SIGTERM).
+        0 every cell asked for is reproduced, or deviates no more than the family's test allows; 1 something deviates;
+        2 something asked for did not run, or cannot be told; 3 the request was wrong; 130 interrupted (Ctrl-C); 143
+        terminated (SIGTERM).
     """
     parser = _parser()
     options = parser.parse_args(arguments)

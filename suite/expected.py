@@ -9,8 +9,10 @@ One section per experiment; a number without unit, source or a reasoned toleranc
     rounding = 0.1                              # step of the printed digits; 0 for a recorded mean
     deterministic = true                        # false where a probe was trained
     [part_retrieval.tolerance.ap]               # numeric, cap, reason; recorded probes: also machine
+    gross = 2.0                                 # optional, with gross_reason: no seed noise explains more
     [part_retrieval.cells.cub200.encoded.ap]
-    dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] }
+    dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] };
+                                                # where only one side is said: { lower = 48.9 } or { upper = 48.9 }
     [part_retrieval.recorded]                   # recorded only: command, commit, date, machine, seeds
     [part_retrieval.spread.cub200.encoded.ap]   # recorded probes only: pool = { sd = .., df = .. }
 """
@@ -55,6 +57,9 @@ class Expected:
         by_seed: recorded value of each recorded seed, per cent; empty where no seed was recorded: for the paper's
             values, for what is not trained, and for accepted values.
         machine: points by which the value of a recorded seed may move on another machine.
+        gross: difference (points) that no seed noise of such probes explains, fixed before any run; None for no bound.
+        gross_reason: why this bound, with the source of the noise that it is held against.
+        side: `lower` or `upper` where `value` bounds the cell from one side only; None where it is its value.
     """
 
     cell: CellId
@@ -72,6 +77,9 @@ class Expected:
     seeds: int = 1
     by_seed: Mapping[int, float] = field(default_factory=dict)
     machine: float = 0.0
+    gross: float | None = None
+    gross_reason: str | None = None
+    side: str | None = None
 
     @property
     def spread(self) -> Spread | None:
@@ -122,7 +130,8 @@ def _read(path: Path) -> Iterator[Expected]:
             raise section.error("unit", f"expected 'percent', got {common['unit']!r}")
         limits = dict(section.child("tolerance").children())
         runs: dict[CellId, tuple[float, ...]] = {}
-        values = dict(_cells(experiment, section.child("cells"), runs))
+        sides: dict[CellId, str] = {}
+        values = dict(_cells(experiment, section.child("cells"), runs, sides))
         if runs and len(runs) < len(values):
             bare = next(cell for cell in values if cell not in runs)
             raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare}")
@@ -132,10 +141,10 @@ def _read(path: Path) -> Iterator[Expected]:
         for cell, value in values.items():
             if cell.metric not in tolerances:
                 raise section.error(f"tolerance.{cell.metric}", f"missing: needed by {cell}")
-            own: dict[str, Any] = {}
+            own: dict[str, Any] = {"side": sides.get(cell)}
             if seeds:
                 seen = noise[pool_of(cell)]
-                own = {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
+                own |= {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
                 own["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
             yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
 
@@ -145,16 +154,25 @@ def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
     keys = ("numeric", "cap", *(("machine",) if trained else ()))
     numbers = {key: node.take(key, "a number >= 0") for key in keys}
     tolerance = {**numbers, "reason": node.take("reason", "a text")}
+    gross, why = node.take("gross", "a number >= 0", None), node.take("gross_reason", "a text", None)
     node.end()
-    return tolerance
+    if (gross is None) != (why is None):
+        raise node.error("gross", f"expected it together with gross_reason, got {gross!r} and {why!r}")
+    if gross is not None and gross <= tolerance["cap"]:
+        raise node.error("gross", f"expected more than cap, {tolerance['cap']:g} points, got {gross:g}")
+    return tolerance | {"gross": gross, "gross_reason": why}
 
 
-def _cells(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float | None]]:
-    """Value of every cell; the raw values of recorded cells go to `runs`."""
+def _cells(
+    experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]], sides: dict[CellId, str]
+) -> Iterator[tuple[CellId, float | None]]:
+    """Value of every cell; the raw values of recorded cells go to `runs`, which side a bound is of to `sides`."""
     for (dataset, setting, metric, method), column in node.leaves(3):
         cell = CellId(experiment, dataset, method, setting, metric)
         value = column.take(method, "a number >= 0, 'not transcribed' or a recorded table")
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value.keys() & {"lower", "upper"}:
+            sides[cell], value = _bound(Node(f"{column.where}.{method}", value))
+        elif isinstance(value, dict):
             record = Node(f"{column.where}.{method}", value)
             runs[cell] = tuple(record.take("values", "a list of numbers >= 0"))
             value = record.take("mean", "a number >= 0")
@@ -164,6 +182,18 @@ def _cells(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -
         if value != NOT_TRANSCRIBED and value > 100:
             raise column.error(method, f"expected per cent, 0 to 100, got {value!r}")
         yield cell, None if value == NOT_TRANSCRIBED else float(value)
+
+
+def _bound(node: Node) -> tuple[str, float]:
+    """`lower` or `upper`, and the value that the cell is bounded by."""
+    found = {side: node.take(side, "a number >= 0", None) for side in ("lower", "upper")}
+    node.end()
+    (given, *more) = [(side, value) for side, value in found.items() if value is not None]
+    if more:
+        raise node.error(
+            "upper", f"expected one of lower and upper, got both: {found['lower']:g} and {found['upper']:g}"
+        )
+    return given
 
 
 def _noise(

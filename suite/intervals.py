@@ -7,17 +7,19 @@ step of the printed digits, and the effect of decoder and dtype), s the seed noi
     trained probe     |m - P| <= slack + t(.975, df) * s * sqrt(1/k + 1/K)
 
 The paper's values are single runs (K = 1), a recorded reference has K >= 5. Where all seeds agree, s = 0 and the
-slack remains: one test item at least, so that no tolerance is a point.
+slack remains: one test item at least, so that no tolerance is a point. A seed that was recorded itself needs no
+interval: it is held against its own value (`suite.cell_verdict`).
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 
@@ -94,6 +96,40 @@ class Interval:
         if self.df is None or self.error == 0:
             return 0.0
         return 2 * float(stdtr(self.df, -excess / self.error))
+
+
+MOST_SEEDS = 1000
+"""Nobody runs more."""
+
+
+def seeds_needed(slack: float, cap: float, spread: Spread, k: int, K: int, *, pooled: bool) -> int | None:
+    """How many seeds bring the half width down to the cap, if the noise stays what it was.
+
+    Args:
+        slack: always allowed.
+        cap: widest half width that is evidence.
+        spread: the noise seen so far.
+        k: seeds so far.
+        K: runs behind the reference.
+        pooled: the noise is the run's own, so that its degrees of freedom grow with the seeds: every further seed of
+            all the cells behind it adds one for each.
+
+    Returns:
+        The smallest number above `k`; None where no number does, since the reference's own noise is wider than the cap.
+    """
+    cells = spread.df / (k - 1) if k > 1 else spread.df
+
+    def fits(seeds: int) -> bool:
+        df = round(cells * (seeds - 1)) if pooled else spread.df
+        return Interval.of_means(slack, Spread(spread.sd, df), seeds, K).half_width <= cap + NOISE
+
+    found = range(k + 1, MOST_SEEDS + 1)[bisect_left(range(k + 1, MOST_SEEDS), True, key=fits)]
+    return found if fits(found) else None
+
+
+def chance_bound(cells: int, alpha: float) -> int:
+    """Most deviations that chance gives among so many true cells in 95 of 100 runs (binomial, cells independent)."""
+    return bisect_left(range(cells), 0.95, key=lambda count: float(bdtr(count, cells, alpha)))
 
 
 def holm(p_values: Mapping[CellId, float], alpha: float) -> tuple[CellId, ...]:

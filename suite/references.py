@@ -9,6 +9,7 @@ from pathlib import Path
 from suite.cells import BASELINES, METHODS, CellId
 from suite.errors import ExpectedError
 from suite.expected import RECORDED, Expected, load_expected
+from suite.known import Known, load_known
 from suite.newcomer.accepted import load_accepted
 from suite.protocol import Variant, deviations, load_profile, load_variants
 from suite.request import method_name
@@ -36,6 +37,13 @@ def references(
     expected = {c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed, c, c.method)}
     theirs = {c: e for c, e in accepted.items() if c.method in newcomers}
     return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, newcomers[c.method])}
+
+
+def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, Known]:
+    """The deviations that are excused; what another variant changes is no longer what was seen then."""
+    changed = [load_variants()[name] for name in deviations(variants)]
+    known = load_known(profile, _load(profile), EXPECTED)
+    return {cell: entry for cell, entry in known.items() if not _changes(changed, cell, cell.method)}
 
 
 def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:

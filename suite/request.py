@@ -25,6 +25,8 @@ class Request:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
+        allow_inconclusive: end in 0 although something cannot be told.
+        claims_gate: fail on a claim that differs from the paper.
         share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
         judged: whether cells are held against references; not while these are recorded.
@@ -43,6 +45,8 @@ class Request:
     run: Path
     limit: int | None
     strict: bool
+    allow_inconclusive: bool = False
+    claims_gate: bool = False
     share_stream: bool = False
     processes_per_probe: int = 1
     judged: bool = True
@@ -94,6 +98,8 @@ class Request:
         options += ["--share-stream"] if self.share_stream else []
         options += [f"--processes-per-probe={self.processes_per_probe}"] if self.processes_per_probe > 1 else []
         options += [] if self.judged else ["--unjudged"]
+        options += ["--allow-inconclusive"] if self.allow_inconclusive else []
+        options += ["--claims=gate"] if self.claims_gate else []
         return [*options, "--strict"] if self.strict else options
 
 
@@ -118,6 +124,8 @@ def make_request(
     run: Path | None = None,
     limit: int | None = None,
     strict: bool = False,
+    allow_inconclusive: bool = False,
+    claims_gate: bool = False,
     share_stream: bool = False,
     processes_per_probe: int = 1,
 ) -> Request:
@@ -162,6 +170,8 @@ def make_request(
         run=run or Path("runs") / "+".join([profile, *(f"{k}={v}" for k, v in deviations(choices).items())]),
         limit=limit,
         strict=strict,
+        allow_inconclusive=allow_inconclusive,
+        claims_gate=claims_gate,
         share_stream=share_stream,
         processes_per_probe=processes_per_probe,
     )

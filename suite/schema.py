@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a whole number >= 0": _is_whole,
     "true or false": lambda v: isinstance(v, bool),
     "true, false or 'unknown'": lambda v: isinstance(v, bool) or v == "unknown",
+    "a date without quotes": lambda v: isinstance(v, date) and not isinstance(v, datetime),
     "a table": lambda v: isinstance(v, dict),
     "a list of tables": lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v),
     "a list of numbers >= 0": lambda v: isinstance(v, list) and all(map(_is_number, v)),

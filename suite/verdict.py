@@ -1,71 +1,52 @@
 """What a run says about the reference: per cell, for all cells as a family, per claim.
 
-A difference outside its tolerance (`suite.intervals`) deviates. One inside is reproduced, unless the interval is
+A difference outside its tolerance (`suite.cell_verdict`) deviates. One inside is reproduced, unless the interval is
 wider than the cap fixed beforehand: then it is no evidence, and the cell is inconclusive. The paper reports no
 seed noise, so for its values it is pooled from the run itself; recorded references bring their own.
 
 Each interval errs on one true cell in twenty, so a single deviation is a warning; a run fails on those that
-Holm's procedure confirms over all tested cells (strict: on any). Where nothing was trained, a deviation has p = 0.
+Holm's procedure confirms over all tested cells (strict: on any). Where nothing is left to chance (nothing was trained,
+or the same seed was recorded), a deviation has p = 0.
+
+A run ends in 0 only where every cell asked for is reproduced, deviates no more than that, is a known deviation, or has
+no reference; whatever cannot be told ends in 2. Judging reads the results and the references, nothing else: no clock,
+no environment, no torch. The same results say the same for ever.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from types import MappingProxyType
 
+from suite.cell_verdict import CellVerdict, judge_cell
 from suite.cells import CellId, Measurement
 from suite.claims import Claim, ClaimVerdict, judge_claims
 from suite.errors import RequestError
 from suite.expected import Expected
-from suite.intervals import NOISE, Interval, Spread, holm, pool_of, pooled_sd
+from suite.family import ALPHA, Family, family_of
+from suite.intervals import pool_of, pooled_sd
+from suite.known import Known, excuse
 
-__all__ = ["CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
+__all__ = ["ALPHA", "CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
 
 NOT_ASKED = "not asked for"
 """Reason of a cell that the profile lists and the request leaves out."""
-ALPHA = 0.05
-VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference")
-
-
-@dataclass(frozen=True)
-class CellVerdict:
-    """One cell, measured or not; per cent, None where unknown.
-
-    Attributes:
-        table: its place in the paper.
-        difference: measured - expected.
-        tolerance: largest difference that is no deviation; None where no seed noise is known.
-        p_value: probability of so large a difference if the reference is right; None where it cannot be told.
-        verdict: one of `VERDICTS`; only `reproduced` is green.
-        reason: why, in words.
-        warning: it deviates alone: Holm's procedure does not confirm it.
-        values: one per seed.
-    """
-
-    id: CellId
-    table: str | None
-    verdict: str
-    reason: str
-    unit: str = "percent"
-    measured: float | None = None
-    expected: float | None = None
-    difference: float | None = None
-    tolerance: float | None = None
-    p_value: float | None = None
-    warning: bool = False
-    values: tuple[float, ...] = ()
-    seeds: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Family:
-    """Holm's procedure over the `judged` cells that have a p-value."""
-
-    alpha: float
-    judged: int
-    rejected: tuple[CellId, ...]
+VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
+EXIT_CODES = {
+    "deviates": 1,
+    "unexpected": 1,
+    "claims differ": 1,
+    "incomplete": 2,
+    "inconclusive": 2,
+    "reproduced": 0,
+    "known deviation": 0,
+    "not judged": 0,
+}
+"""How a run ends, by its verdict, the worst first."""
+ALLOWED = " Allowed by --allow-inconclusive."
 
 
 @dataclass(frozen=True)
@@ -74,10 +55,16 @@ class Judgement:
 
     Attributes:
         counts: cells of each of `VERDICTS`.
-        verdict: `deviates`; else `incomplete`, something asked for did not run; else `inconclusive`, a judged
-            cell is, or none could be judged; else `reproduced`.
+        verdict: the first that is true: `deviates`; `unexpected`, a known deviation is none any more or has expired;
+            `claims differ`, where claims are a gate; `incomplete`, something asked for did not run; `inconclusive`, a
+            judged cell is, or none is reproduced although some deviate singly; `reproduced`; `known deviation`, all
+            that has a reference is one; `not judged`, nothing has a reference.
         sentence: the verdict for a stranger.
-        exit_code: 1 deviates, 2 incomplete, else 0. Deviating wins: it stays true whatever else runs later.
+        exit_code: see `EXIT_CODES`; an inconclusive run that was allowed to be one ends in 0. Deviating wins: it stays
+            true whatever else runs later.
+        warnings: what a reader should see beside the verdict.
+        failing: cells that fail the run.
+        allow_inconclusive: what cannot be told was allowed.
     """
 
     cells: tuple[CellVerdict, ...]
@@ -87,6 +74,9 @@ class Judgement:
     verdict: str
     sentence: str
     exit_code: int
+    warnings: tuple[str, ...] = ()
+    failing: tuple[CellId, ...] = ()
+    allow_inconclusive: bool = False
 
 
 def judge(
@@ -98,7 +88,12 @@ def judge(
     *,
     listed: Sequence[CellId] = (),
     places: Mapping[CellId, str] = MappingProxyType({}),
+    known: Mapping[CellId, Known] = MappingProxyType({}),
+    on: date = date.min,
     strict: bool = False,
+    allow_inconclusive: bool = False,
+    untestable: Mapping[str, str] = MappingProxyType({}),
+    claims_gate: bool = False,
 ) -> Judgement:
     """Judge every cell and claim.
 
@@ -107,11 +102,16 @@ def judge(
         measured: what ran, now or in an earlier part of the run; judged whether asked for or not.
         expected: the references.
         not_run: why cells did not run.
-        claims: held against everything measured; they never fail a run.
+        claims: held against everything measured; they fail no run unless they are a gate.
         listed: the profile's other cells, shown but not asked for: a method that was not chosen, an experiment
             that is not available yet.
         places: where the paper prints a cell, for references that do not say.
+        known: deviations that are excused, see `suite.known`.
+        on: the day on which the run finished, which decides whether an excuse has expired.
         strict: fail on any deviation, confirmed or not.
+        allow_inconclusive: end in 0 although something cannot be told.
+        untestable: why a claim, by its id, cannot be tested in this profile.
+        claims_gate: fail on a claim that differs from the paper.
 
     Raises:
         RequestError: nothing was asked for, so nothing could have failed.
@@ -125,87 +125,68 @@ def judge(
     for cell in dict.fromkeys((*wanted, *listed, *measured)):
         reference = expected.get(cell)
         if cell in measured:
-            found = _judge_cell(measured[cell], reference, noise.get(pool_of(cell)))
+            found = excuse(judge_cell(measured[cell], reference, noise.get(pool_of(cell))), known.get(cell), on)
         else:
             value = None if reference is None else reference.value
             found = CellVerdict(cell, None, "not run", reasons.get(cell, NOT_ASKED), expected=value)
         place = None if reference is None else reference.table
         cells.append(replace(found, table=place or places.get(cell)))
-    held = judge_claims(claims, {cell: m.mean for cell, m in measured.items()})
-    return _judge_run(cells, wanted, held, strict=strict)
-
-
-def _judge_cell(measurement: Measurement, reference: Expected | None, noise: Spread | None) -> CellVerdict:
-    """`noise` is the run's own; a recorded one comes before it."""
-    found = CellVerdict(
-        measurement.id,
-        None,
-        "no reference",
-        "no reference value for this cell",
-        measured=measurement.mean,
-        values=measurement.values,
-        seeds=measurement.seeds,
-    )
-    if reference is None:
-        return found
-    if reference.value is None:
-        return replace(found, reason=f"published but not transcribed: {reference.source}")
-    difference = measurement.mean - reference.value
-    interval = _interval(reference, len(measurement.values), reference.spread or noise)
-    verdict, reason = _compare(difference, reference, interval)
-    return replace(
-        found,
-        verdict=verdict,
-        reason=reason,
-        expected=reference.value,
-        difference=difference,
-        tolerance=None if interval is None else interval.half_width,
-        p_value=None if interval is None else interval.p_value(difference),
-    )
-
-
-def _interval(reference: Expected, k: int, noise: Spread | None) -> Interval | None:
-    """None where a probe was trained and nothing is known about its seed noise."""
-    slack = reference.rounding / 2 + reference.numeric
-    if reference.deterministic:
-        return Interval(slack)
-    return None if noise is None else Interval.of_means(slack, noise, k, reference.seeds)
-
-
-def _compare(difference: float, reference: Expected, interval: Interval | None) -> tuple[str, str]:
-    """Verdict and reason."""
-    if interval is None:
-        if abs(difference) <= reference.rounding / 2 + reference.numeric + NOISE:
-            return "reproduced", "equal to the printed digits"
-        return "inconclusive", "a single seed, and the seed noise is unknown: run SEED=0,1,2"
-    width = interval.half_width
-    seen = f"differs by {difference:+.2f}, tolerance {width:.2f}"
-    if abs(difference) > width + NOISE:
-        return "deviates", seen
-    if width > reference.cap + NOISE:
-        return "inconclusive", f"{seen}: wider than {reference.cap:g} is no evidence; run more seeds"
-    return "reproduced", seen
+    held = judge_claims(claims, {cell: m.mean for cell, m in measured.items()}, untestable)
+    differing = [claim.id for claim in held if claims_gate and claim.differs]
+    return _judge_run(cells, set(wanted), held, differing, strict=strict, allowed=allow_inconclusive)
 
 
 def _judge_run(
-    cells: Sequence[CellVerdict], wanted: Sequence[CellId], claims: tuple[ClaimVerdict, ...], *, strict: bool
+    cells: Sequence[CellVerdict],
+    asked: set[CellId],
+    claims: tuple[ClaimVerdict, ...],
+    differing: Sequence[str],
+    *,
+    strict: bool,
+    allowed: bool,
 ) -> Judgement:
-    p_values = {c.id: c.p_value for c in cells if c.p_value is not None}
-    family = Family(ALPHA, len(p_values), holm(p_values, ALPHA))
+    family = family_of(cells)
     cells = tuple(_warn(cell, family) for cell in cells)
     counts = {verdict: sum(c.verdict == verdict for c in cells) for verdict in VERDICTS}
-    asked = set(wanted)
     missing = sum(c.id in asked and c.verdict == "not run" for c in cells)
-    failing = [c for c in cells if c.verdict == "deviates" and (strict or not c.warning)]
-    if failing:
-        verdict, exit_code = "deviates", 1
-    elif missing:
-        verdict, exit_code = "incomplete", 2
-    else:
-        verdict = "inconclusive" if counts["inconclusive"] or not counts["reproduced"] else "reproduced"
-        exit_code = 0
-    sentence = _sentence(verdict, counts, failing, missing=missing, asked=len(asked))
-    return Judgement(cells, claims, counts, family, verdict, sentence, exit_code)
+    deviating = [c for c in cells if c.verdict == "deviates" and (strict or not c.warning)]
+    unexpected = [c for c in cells if c.verdict == "unexpected"]
+    verdict = _verdict(counts, bool(deviating), bool(differing), missing)
+    parts = [
+        *_bad_news(deviating, unexpected, differing, counts),
+        *([f"{missing} of {len(asked)} cells asked for did not run"] if missing else []),
+        *_good_news(verdict, counts, family, len(asked)),
+        *_aside(counts),
+    ]
+    sentence, exit_code = "; ".join(parts) + ".", EXIT_CODES[verdict]
+    if verdict == "inconclusive" and allowed:
+        sentence, exit_code = sentence + ALLOWED, 0
+    return Judgement(
+        cells,
+        claims,
+        counts,
+        family,
+        verdict,
+        sentence,
+        exit_code,
+        warnings=() if family.warning is None else (family.warning,),
+        failing=tuple(c.id for c in (*deviating, *unexpected)),
+        allow_inconclusive=allowed,
+    )
+
+
+def _verdict(counts: Mapping[str, int], deviating: bool, differing: bool, missing: int) -> str:
+    if deviating:
+        return "deviates"
+    if counts["unexpected"]:
+        return "unexpected"
+    if differing:
+        return "claims differ"
+    if missing:
+        return "incomplete"
+    if counts["inconclusive"] or (counts["deviates"] and not counts["reproduced"]):
+        return "inconclusive"
+    return next((word for word in ("reproduced", "known deviation") if counts[word]), "not judged")
 
 
 def _warn(cell: CellVerdict, family: Family) -> CellVerdict:
@@ -215,27 +196,56 @@ def _warn(cell: CellVerdict, family: Family) -> CellVerdict:
     return replace(cell, warning=True, reason=why)
 
 
-def _sentence(
-    verdict: str, counts: Mapping[str, int], failing: Sequence[CellVerdict], *, missing: int, asked: int
-) -> str:
-    good, off, open_ = (counts[name] for name in VERDICTS[:3])
-    judged = good + off + open_
-    lost = f"{missing} of {asked} cells asked for did not run"
-    if verdict == "deviates":
-        worst = max(failing, key=lambda cell: abs(cell.difference or 0))
-        return (
-            f"{len(failing)} of {judged} judged cells differ from their reference beyond tolerance, "
+def _bad_news(
+    deviating: Sequence[CellVerdict],
+    unexpected: Sequence[CellVerdict],
+    differing: Sequence[str],
+    counts: Mapping[str, int],
+) -> Iterator[str]:
+    """What fails the run."""
+    if deviating:
+        worst = max(deviating, key=lambda cell: abs(cell.difference or 0))
+        yield (
+            f"{len(deviating)} of {_judged(counts)} judged cells differ from their reference beyond tolerance, "
             f"most of all {worst.id} with {worst.measured:.2f} instead of {worst.expected:.2f}"
-            + (f"; {lost}." if missing else ".")
         )
-    if verdict == "incomplete":
-        return f"{lost}; {good} of {judged} judged cells agree with their reference."
-    if not judged:
-        return f"Everything asked for ran, but none of its cells ({asked}) has a reference value."
+    if unexpected:
+        first = unexpected[0]
+        yield f"{len(unexpected)} known deviations are unexpected now, first {first.id}, which {first.reason}"
+    if differing:
+        yield f"{len(differing)} claims are not as in the paper, first {differing[0]} (--claims=gate)"
+
+
+def _good_news(verdict: str, counts: Mapping[str, int], family: Family, asked: int) -> Iterator[str]:
+    """What agrees, and how sure that is; where a cell deviates, that alone is the news."""
+    off, open_ = counts["deviates"], counts["inconclusive"]
+    agree = f"{counts['reproduced']} of {_judged(counts)} judged cells agree with their reference"
     if verdict == "inconclusive":
-        return (
-            f"No deviation is confirmed, but only {good} of {judged} judged cells agree with their "
-            f"reference; {open_} cannot tell, with seed noise too large or unknown, and {off} deviate singly."
+        yield (
+            f"No deviation is confirmed, but only {agree}; {open_} cannot tell, with seed noise too large or unknown, "
+            f"and {off} deviate singly"
         )
-    chance = "; the remainder is within what chance explains" if off else ""
-    return f"{good} of {judged} judged cells agree with their reference{chance}."
+    elif verdict == "not judged":
+        yield f"Everything asked for ran, but none of its cells ({asked}) has a reference value"
+    elif verdict == "known deviation":
+        yield "No cell agrees with its reference, and none differs from it but as known"
+    elif verdict != "deviates" and _judged(counts):
+        yield agree
+    if verdict == "reproduced" and off:
+        yield (
+            f"{off} deviate singly, more than chance explains, but none so far off that the family confirms it"
+            if family.exceeds
+            else "the remainder is within what chance explains"
+        )
+
+
+def _judged(counts: Mapping[str, int]) -> int:
+    return counts["reproduced"] + counts["deviates"] + counts["inconclusive"]
+
+
+def _aside(counts: Mapping[str, int]) -> list[str]:
+    """What is neither good nor bad news, but is not to be overlooked."""
+    known, bare = counts["known deviation"], counts["no reference"]
+    said = [f"{known} deviate{'s' if known == 1 else ''} as known"] if known else []
+    judged = _judged(counts) or known or counts["unexpected"]
+    return [*said, f"{bare} ran without a reference value"] if bare and judged else said

@@ -61,6 +61,8 @@ def cell(place: tuple[str, str, str, str, str], **changes: Any) -> dict[str, Any
         "warning": False,
         "values": [],
         "seeds": [],
+        "seeds_needed": None,
+        "to_decide": None,
         **changes,
     }
 
@@ -142,7 +144,8 @@ def claims() -> list[dict[str, Any]]:
     text = "one kind of encoder beats another"
     keys = ("id", "section", "predicate", "holds_in_paper", "holds_here", "detail")
     rows = [dict(zip(keys, claim, strict=True)) for claim in CLAIMS]
-    return [row | {"statement": f"{row['id']}: {text}", "verdict": words[row["holds_here"]]} for row in rows]
+    more = {"untestable": None}
+    return [row | {"statement": f"{row['id']}: {text}", "verdict": words[row["holds_here"]]} | more for row in rows]
 
 
 def environment() -> dict[str, Any]:
@@ -186,6 +189,21 @@ def plan() -> list[dict[str, Any]]:
     known = {"trials": 18, "planned_s": 50.0, "measured_s": 60.5, "ratio": 1.21, "unknown": 0}
     unknown = {"trials": 0, "planned_s": 0.0, "measured_s": 0.0, "ratio": None, "unknown": 8}
     return [{"experiment": "part_retrieval"} | known, {"experiment": "object_segmentation"} | unknown]
+
+
+def deciding() -> dict[str, Any]:
+    """What would decide the inconclusive cell."""
+    return {
+        "experiment": "image_classification",
+        "dataset": "imagenet1k",
+        "methods": ["beit"],
+        "cells": 1,
+        "undecidable": 0,
+        "certain": True,
+        "seeds": [0, 1, 2, 3, 4],
+        "seconds": 7200.0,
+        "sentence": "5 seeds: SEED=0,1,2,3,4, about 2 h here",
+    }
 
 
 def costs() -> list[dict[str, Any]]:
@@ -260,7 +278,19 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "asked": asked,
         "notes": [f"A note {HOSTILE}"],
         "summary": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
-        "family": {"alpha": 0.05, "judged": 245, "rejected": ["part_retrieval/cub200/dino/encoded/ap"]},
+        "family": {
+            "alpha": 0.05,
+            "judged": 245,
+            "rejected": ["part_retrieval/cub200/dino/encoded/ap"],
+            "by_chance": 100,
+            "deviating": 1,
+            "chance_bound": 9,
+        },
+        "failing": ["part_retrieval/cub200/dino/encoded/ap"],
+        "allow_inconclusive": False,
+        "claims_gate": False,
+        "deciding": [deciding()],
+        "pictures_missing": [{"trial": "patch_search/imagenet1k/mae", "reason": f"weights missing {HOSTILE}"}],
         "newcomers": [],
         "conformance": None,
         "cells": listed,

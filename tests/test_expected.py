@@ -143,7 +143,7 @@ dino = 48.9
         (
             "cap = 0.3",
             "kap = 0.3\ncap = 0.3",
-            "e.tolerance.ap.kap: unknown key: expected one of numeric, cap, reason",
+            "e.tolerance.ap.kap: unknown key: expected one of numeric, cap, reason, gross, gross_reason",
         ),
         (
             "rounding",
@@ -297,7 +297,9 @@ def test_what_is_not_trained_has_no_machine_of_its_own(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("cap = 0.3", "cap = 0.3\nmachine = 0.1"))
     with pytest.raises(ExpectedError) as error:
         load_expected("paper", tmp_path)
-    assert str(error.value) == f"{path}: e.tolerance.ap.machine: unknown key: expected one of numeric, cap, reason"
+    assert str(error.value) == (
+        f"{path}: e.tolerance.ap.machine: unknown key: expected one of numeric, cap, reason, gross, gross_reason"
+    )
 
 
 def test_every_recorded_value_of_a_seed_is_known() -> None:

@@ -51,7 +51,12 @@ MAY_IMPORT = {
     "seal": {"errors", "results", "slack"},
     "expected": BASE | {"seal"},
     "claims": BASE,
-    "verdict": BASE | {"expected", "claims"},
+    "cell_verdict": BASE | {"expected"},
+    "family": BASE | {"cell_verdict"},
+    "known": BASE | {"expected", "cell_verdict"},
+    "testable": BASE | {"expected", "claims"},
+    "deciding": BASE | {"cell_verdict"},
+    "verdict": BASE | {"expected", "claims", "cell_verdict", "family", "known"},
     "report": BASE | {"verdict", "expected", "claims"},
 }
 

@@ -75,6 +75,8 @@ def test_a_cell_keeps_its_verdict_and_its_place() -> None:
         "warning": True,
         "values": [1.5],
         "seeds": [],
+        "seeds_needed": None,
+        "to_decide": None,
     }
 
 
@@ -90,7 +92,17 @@ def test_nan_never_reaches_json() -> None:
     [
         (CELL, "part_retrieval/cub200/dino/encoded/ap"),
         (Path("a/b"), "a/b"),
-        (Family(0.05, 2, (CELL,)), {"alpha": 0.05, "judged": 2, "rejected": [str(CELL)]}),
+        (
+            Family(0.05, 2, (CELL,), by_chance=1),
+            {
+                "alpha": 0.05,
+                "judged": 2,
+                "rejected": [str(CELL)],
+                "by_chance": 1,
+                "deviating": 0,
+                "chance_bound": 0,
+            },
+        ),
         ({3: (True, None, 1)}, {"3": [True, None, 1]}),
         ({"b", "a"}, ["a", "b"]),
     ],

@@ -1,4 +1,4 @@
-"""The three files: all or nothing each, and what junit and the terminal make of the same cells."""
+"""The files: all or nothing each, and what junit and the terminal make of the same cells."""
 
 import errno
 import json
@@ -29,7 +29,12 @@ def small(report: dict[str, Any]) -> dict[str, Any]:
 
 def test_what_is_written_can_be_read(small: dict[str, Any], tmp_path: Path) -> None:
     files.write(tmp_path / "run", small)
-    assert sorted(os.listdir(tmp_path / "run")) == ["report.html", "report.json", "report.md"]  # noqa: PTH208
+    assert sorted(os.listdir(tmp_path / "run")) == [  # noqa: PTH208
+        "junit.xml",
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
     assert files.load(tmp_path / "run") == small
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from suite.report import html, plot
 from suite.report.labels import label
+from suite.verdict import EXIT_CODES
 from tests import report_sample
 
 VOID = {"meta", "img", "br", "wbr", "link", "input"}
@@ -127,11 +128,12 @@ def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict
     assert "below it the published value" in paper
 
 
-@pytest.mark.parametrize("verdict", ["reproduced", "deviates", "incomplete", "inconclusive"])
+@pytest.mark.parametrize("verdict", EXIT_CODES)
 def test_the_verdict_is_said_in_words_and_colour(verdict: str, report: dict[str, Any], folder: Path) -> None:
     page = Page(html.render(report | {"verdict": verdict, "figures": [], "cells": []}, folder))
-    tones = {"reproduced": "good", "deviates": "bad", "incomplete": "warn", "inconclusive": "warn"}
-    assert page.of("section")[0]["class"] == f"verdict {tones[verdict]}"
+    mild = {"reproduced": "good", "known deviation": "warn", "not judged": "mute"}
+    tone = mild.get(verdict) or {1: "bad", 2: "warn"}[EXIT_CODES[verdict]]
+    assert page.of("section")[0]["class"] == f"verdict {tone}"
     assert f"{verdict}{report['sentence']}" in page.text
 
 

@@ -79,8 +79,12 @@ def test_a_wide_interval_is_no_evidence() -> None:
     judgement = run(PROBE, 49.0, 50.0, 51.0)
     (cell,) = judgement.cells
     assert cell.verdict == "inconclusive"
-    assert cell.reason == "differs by +0.00, tolerance 5.02: wider than 0.3 is no evidence; run more seeds"
-    assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 0)
+    # the paper's own single run has sd 1, so even endless seeds leave 0.05 + 1.96 * 1 * sqrt(1 + 0) = 2.01
+    assert cell.reason == (
+        "differs by +0.00, tolerance 5.02: wider than 0.3 is no evidence; "
+        "no number of seeds would decide: the reference's own noise alone is wider"
+    )
+    assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 2)
     assert judgement.sentence == (
         "No deviation is confirmed, but only 0 of 1 judged cells agree with their reference; "
         "1 cannot tell, with seed noise too large or unknown, and 0 deviate singly."
@@ -182,6 +186,8 @@ def test_what_agrees_is_green() -> None:
         "inconclusive": 0,
         "not run": 0,
         "no reference": 0,
+        "known deviation": 0,
+        "unexpected": 0,
     }
 
 
@@ -243,7 +249,7 @@ def test_a_stored_cell_is_judged_even_if_not_asked_for() -> None:
 def test_without_a_reference_nothing_is_green(reference: Expected | None, reason: str) -> None:
     judgement = run(reference, 50.0)
     assert (judgement.cells[0].verdict, judgement.cells[0].reason) == ("no reference", reason)
-    assert (judgement.verdict, judgement.exit_code, judgement.family.judged) == ("inconclusive", 0, 0)
+    assert (judgement.verdict, judgement.exit_code, judgement.family.judged) == ("not judged", 0, 0)
     assert judgement.sentence == ("Everything asked for ran, but none of its cells (1) has a reference value.")
 
 
@@ -282,6 +288,8 @@ def test_the_papers_own_numbers_reproduce_the_paper() -> None:
         "inconclusive": 0,
         "not run": 70,
         "no reference": 0,
+        "known deviation": 0,
+        "unexpected": 0,
     }
     assert [c.holds_here for c in judgement.claims] == [c.holds_in_paper for c in claims]
     assert (judgement.verdict, judgement.exit_code) == ("reproduced", 0)

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from suite.verdict import CellVerdict, ClaimVerdict, Judgement
 
 SCHEMA = 1
-CELL_FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason", "warning", "values", "seeds")
-CLAIM_FIELDS = ("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail")
+CELL_FIELDS = (
+    *("measured", "expected", "difference", "tolerance", "verdict", "reason", "warning", "values", "seeds"),
+    *("seeds_needed", "to_decide"),
+)
+CLAIM_FIELDS = (
+    *("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail"),
+    "untestable",
+)
 
 
 def build(
@@ -39,6 +45,9 @@ def build(
     results: Mapping[str, str] | None = None,
     plan: Sequence[Mapping[str, Any]] | None = None,
     rates: Sequence[Mapping[str, Any]] = (),
+    deciding: Sequence[Mapping[str, Any]] = (),
+    pictures_missing: Sequence[Mapping[str, str]] = (),
+    claims_gate: bool = False,
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -61,6 +70,9 @@ def build(
         digest: of all results, see `suite.archive.digests`.
         results: `experiment/dataset/method` -> digest of that result.
         rates: one per head swept over learning rates: experiment, dataset, method, setting, points (rate, per cent).
+        deciding: what would decide the inconclusive cells, see `suite.deciding`.
+        pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
+        claims_gate: whether a claim that differs from the paper fails the run.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
@@ -79,10 +91,15 @@ def build(
             "notes": notes,
             "summary": judgement.counts,
             "family": judgement.family,
+            "failing": judgement.failing,
+            "allow_inconclusive": judgement.allow_inconclusive,
+            "claims_gate": claims_gate,
+            "deciding": deciding,
+            "pictures_missing": pictures_missing,
             "newcomers": newcomers,
             "conformance": conformance,
             "cells": [cell_entry(cell) for cell in judgement.cells],
-            "claims": [_claim(claim) for claim in judgement.claims],
+            "claims": [claim_entry(claim) for claim in judgement.claims],
             "environment": environment,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
             "results": results or {},
@@ -105,7 +122,8 @@ def cell_entry(cell: CellVerdict) -> Json:
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}
 
 
-def _claim(claim: ClaimVerdict) -> Json:
+def claim_entry(claim: ClaimVerdict) -> Json:
+    """A claim as it stands in `claims`."""
     return {field: getattr(claim, field) for field in CLAIM_FIELDS}
 
 

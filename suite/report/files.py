@@ -1,4 +1,4 @@
-"""The report's three files, and reading a run's report back."""
+"""The report's files, and reading a run's report back."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 from suite.errors import RequestError
-from suite.report import html, markdown
+from suite.report import html, junit, markdown
 from suite.report.build import SCHEMA
 from suite.report.labels import Json
 from suite.results import write_atomically
 
 
 def write(run_dir: Path, report: Json) -> None:
-    """Write report.json, report.md and report.html, each whole or not at all.
+    """Write report.json, report.md, report.html and junit.xml, each whole or not at all.
 
-    All are made before the first is written, so that a fault in one leaves the older three together.
+    All are made before the first is written, so that a fault in one leaves the older ones together.
 
     Args:
         run_dir: the run's folder; paths of figures are relative to it.
@@ -27,6 +27,7 @@ def write(run_dir: Path, report: Json) -> None:
     texts = {
         "report.html": html.render(report, run_dir),
         "report.md": markdown.render(report),
+        "junit.xml": junit.render(report),
         "report.json": json.dumps(report, indent=1, allow_nan=False) + "\n",
     }
     for name, text in texts.items():

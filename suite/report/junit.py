@@ -1,12 +1,29 @@
-"""Cells as properties of a JUnit test case."""
+"""junit.xml: a test per experiment, dataset and encoder, and one per claim, with the outcomes of the report.
+
+It is written from the judged run, not by pytest: a single test knows the seed noise of its own cells only, and would
+call inconclusive, or a deviation, what the run as a whole decides otherwise.
+
+    passed    every cell of the test is reproduced, or deviates so little that the family does not confirm it
+    failed    a cell of it fails the run
+    skipped   something did not run, cannot be told, has no reference, or is a known deviation: never green
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from xml.etree import ElementTree as ET
 
 from suite.report.labels import Json
+from suite.report.summary import agreement
+from suite.verdict import NOT_ASKED
 
 FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason")
+CRASHED = "stopped by "
+"""How the reason of a test begins that ended in an error of the code."""
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+Outcome = tuple[str, str]
+"""`passed`, `failure`, `error` or `skipped`, and why."""
 
 
 def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
@@ -24,3 +41,96 @@ def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
         for field in FIELDS
         if cell.get(field) is not None
     ]
+
+
+def render(report: Json) -> str:
+    """The whole file.
+
+    Args:
+        report: see `suite.report.build.build`.
+    """
+    suite = ET.Element("testsuite", name="reproduce", timestamp=report["started"])
+    counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    total = 0.0
+    for page, name, seconds, cells, (outcome, why) in (*_trials(report), *_claims(report)):
+        attributes = {"classname": f"suite.experiments.test_{page}", "name": f"test_{page}[{name}]"}
+        case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{seconds:.3f}"})
+        if cells:
+            properties = ET.SubElement(case, "properties")
+            for key, text in cell_properties(cells):
+                ET.SubElement(properties, "property", name=_text(key), value=_text(text))
+        if outcome != "passed":
+            ET.SubElement(case, outcome, message=_text(why))
+        total += seconds
+        counts["tests"] += 1
+        counts[{"failure": "failures", "error": "errors"}.get(outcome, "skipped")] += outcome != "passed"
+    suite.attrib |= {key: str(number) for key, number in counts.items()} | {"time": f"{total:.3f}"}
+    suites = ET.Element("testsuites", name=_text(f"{report['verdict']}: {report['sentence']}"))
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
+    """(page, name, seconds, cells, outcome) of everything that was asked for."""
+    groups: dict[tuple[str, ...], list[Json]] = {}
+    seconds: dict[tuple[str, ...], float] = {}
+    for cost in report["costs"]:
+        place: tuple[str, ...] = (cost["experiment"], cost["dataset"], cost["method"])
+        groups[place], seconds[place] = [], cost["seconds"] or 0.0
+    for cell in report["cells"]:
+        if cell["reason"] != NOT_ASKED:
+            groups.setdefault((cell["experiment"], cell["dataset"], cell["method"]), []).append(cell)
+    for place, cells in groups.items():
+        yield place[0], "/".join(place), seconds.get(place, 0.0), cells, _outcome(cells, report)
+    for lost in report["pictures_missing"]:
+        yield lost["trial"].partition("/")[0], lost["trial"], 0.0, [], _lost(lost["reason"])
+
+
+def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
+    """The worst that a cell of the test says."""
+    failing = set(report["failing"])
+    found = [cell for cell in cells if cell["id"] in failing]
+    if found:
+        return "failure", "; ".join(f"{cell['id']}: {cell['reason']}" for cell in found)
+    silent = () if report["allow_inconclusive"] else ("inconclusive",)
+    for verdict in ("not run", *silent, "known deviation", "no reference"):
+        found = [cell for cell in cells if cell["verdict"] == verdict]
+        if found:
+            first = found[0]
+            if verdict == "not run":
+                return _lost(first["reason"] or "no reason was given")
+            return "skipped", f"{verdict}: {len(found)} cells, {first['id']} first: {first['reason']}"
+    return "passed", ""
+
+
+def _lost(reason: str) -> Outcome:
+    return "error" if reason.startswith(CRASHED) else "skipped", reason
+
+
+def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
+    for claim in report["claims"]:
+        yield "claims", claim["id"], 0.0, [], claim_outcome(claim, gate=report["claims_gate"])
+
+
+def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
+    """Passed: as in the paper. A claim that differs fails only where claims are a gate.
+
+    Args:
+        claim: a claim of a report.
+        gate: whether a claim may fail a run.
+    """
+    word = agreement(claim)
+    if word == "as in the paper":
+        return "passed", ""
+    here = "holds" if claim["holds_here"] else "does not hold"
+    detail = f"{claim['statement']} {claim['detail']}".strip()
+    if word == "differs from the paper":
+        there = "holds" if claim["holds_in_paper"] else "does not hold"
+        return "failure" if gate else "skipped", f"{word}: {there} there, {here} here: {detail}"
+    return "skipped", f"{word}: {claim['untestable'] or detail}"
+
+
+def _text(text: str) -> str:
+    """Without characters that XML cannot hold."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

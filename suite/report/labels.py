@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,13 @@ VERDICTS = {
     "inconclusive": Label("inconclusive", "≈", "🟡", "inc", "warn"),
     "not run": Label("not run", "○", "⚪", "---", "mute"),
     "no reference": Label("no reference", "◇", "➖", "ref?", "mute"),
+    "known deviation": Label("known deviation", "≠", "🔶", "known", "warn"),
+    "unexpected": Label("unexpected", "‼", "❗", "UNEXP", "bad"),
     "incomplete": Label("incomplete", "◐", "🟡", "inc", "warn"),
+    "claims differ": Label("claims differ", "✗", "❌", "DEV", "bad"),
+    "not judged": Label("not judged", "◇", "➖", "ref?", "mute"),
 }
+"""Of cells and of runs; the last three are of runs only."""
 UNCONFIRMED = Label("deviates, unconfirmed", "!", "⚠️", "dev?", "warn")
 STATUSES = {
     "passed": Label("passed", "✓", "✅", "ok", "good"),
@@ -46,7 +51,9 @@ STATUSES = {
     "not reached": Label("not reached", "○", "⚪", "---", "mute"),
 }
 """Of the rungs of the conformance ladder."""
-CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference")
+CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
+_RARE = ("known deviation", "unexpected")
+"""Shown only where a cell is one."""
 
 METHOD_NAMES = {
     "deit": "DeiT",
@@ -164,7 +171,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole / 3600:,.0f} h"
 
 
-def tally(cells: list[Json]) -> dict[str, int]:
-    """Number of cells of each verdict, in the order of `CELL_VERDICTS`, zeros included."""
-    verdicts = [cell["verdict"] for cell in cells]
-    return {verdict: verdicts.count(verdict) for verdict in CELL_VERDICTS}
+def shown(cells: Sequence[Json]) -> tuple[str, ...]:
+    """The verdicts that a report of these cells speaks of, in the order of `CELL_VERDICTS`."""
+    found = {cell["verdict"] for cell in cells}
+    return tuple(verdict for verdict in CELL_VERDICTS if verdict not in _RARE or verdict in found)
+
+
+def tally(cells: Sequence[Json], verdicts: Sequence[str] = CELL_VERDICTS) -> dict[str, int]:
+    """Number of cells of each verdict, in this order, zeros included."""
+    found = [cell["verdict"] for cell in cells]
+    return {verdict: found.count(verdict) for verdict in verdicts}

@@ -12,7 +12,6 @@ from suite.cells import METHODS
 from suite.report import newcomers, summary
 from suite.report.facts import flatten
 from suite.report.labels import (
-    CELL_VERDICTS,
     STATUSES,
     UNCONFIRMED,
     VERDICTS,
@@ -23,6 +22,7 @@ from suite.report.labels import (
     mebibytes,
     name,
     number,
+    shown,
     signed,
     tally,
 )
@@ -107,13 +107,14 @@ def _head(report: Json) -> str:
 
 
 def _summary(report: Json) -> str:
-    heads = [f"{VERDICTS[verdict].emoji} {verdict}" for verdict in CELL_VERDICTS]
+    verdicts = shown(report["cells"])
+    heads = [f"{VERDICTS[verdict].emoji} {verdict}" for verdict in verdicts]
     rows: list[list[object]] = [
         [name(experiment), *counts.values(), duration(summary.seconds(costs))]
         for experiment, counts, costs in summary.by_experiment(report)
     ]
-    rows.append(["**all**", *tally(report["cells"]).values(), duration(summary.seconds(report["costs"]))])
-    return grid(rows, ["experiment", *heads, "time"], "lrrrrrr")
+    rows.append(["**all**", *tally(report["cells"], verdicts).values(), duration(summary.seconds(report["costs"]))])
+    return grid(rows, ["experiment", *heads, "time"], "l" + "r" * (len(heads) + 1))
 
 
 def _verdict(cell: Json) -> str:
@@ -138,6 +139,13 @@ def _attention(report: Json) -> str:
         blocks.append(grid(map(_cell_line, cells), _cell_heads(report), "llrrrrl"))
     else:
         blocks.append("Nothing: no cell deviates and none is inconclusive.")
+    if report["deciding"]:
+        rows = [
+            [f"{name(d['experiment'])}, {name(d['dataset'])}", d["cells"], escape(d["sentence"])]
+            for d in report["deciding"]
+        ]
+        heads = ("inconclusive", "cells", "seeds that would decide, and what they cost")
+        blocks.append(grid(rows, heads, "lrl"))
     for verdict in ("not run", "no reference"):
         blocks += [
             f"- {VERDICTS[verdict].emoji} {len(group)} {verdict}: {escape(reason)}"
@@ -177,7 +185,8 @@ def _pairs(newcomer: Json) -> str:
 
 
 def _tables(report: Json) -> Iterator[str]:
-    icons = ", ".join(f"{look.emoji} {look.word}" for look in (*(VERDICTS[v] for v in CELL_VERDICTS), UNCONFIRMED))
+    looks = (*(VERDICTS[verdict] for verdict in shown(report["cells"])), UNCONFIRMED)
+    icons = ", ".join(f"{look.emoji} {look.word}" for look in looks)
     word = summary.expected_word(report)
     yield f"## The paper's tables\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {icons}."
     for table in paper_tables(report["cells"]):

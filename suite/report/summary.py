@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from suite.cells import BASELINES
-from suite.report.labels import Json, tally
+from suite.report.labels import Json, shown, tally
 
 MINI_NOTICE = (
     "This is the embedded mini study: synthetic images and small encoders. "
@@ -17,6 +17,7 @@ AGREEMENT = (
     ("differs from the paper", "holds in one of them only"),
     ("paper unknown", "the paper's values are not available to us"),
     ("not run", "cells of it were not measured here"),
+    ("not testable here", "what was measured says nothing about it in this profile"),
 )
 
 
@@ -33,9 +34,10 @@ def expected_word(report: Json) -> str:
 def by_experiment(report: Json) -> Iterator[tuple[str, dict[str, int], list[Json]]]:
     """(experiment, cells per verdict, costs), in the order of the cells, then what only has costs."""
     names = dict.fromkeys(item["experiment"] for item in [*report["cells"], *report["costs"]])
+    verdicts = shown(report["cells"])
     for name in names:
         cells = [cell for cell in report["cells"] if cell["experiment"] == name]
-        yield name, tally(cells), [cost for cost in report["costs"] if cost["experiment"] == name]
+        yield name, tally(cells, verdicts), [cost for cost in report["costs"] if cost["experiment"] == name]
 
 
 def seconds(costs: Sequence[Json]) -> float | None:
@@ -60,9 +62,10 @@ def planned(report: Json) -> list[Json]:
 
 
 def attention(report: Json) -> list[Json]:
-    """Cells a reader should look at: deviating or inconclusive, the worst first."""
-    cells = [cell for cell in report["cells"] if cell["verdict"] in ("deviates", "inconclusive")]
-    return sorted(cells, key=lambda c: (c["verdict"] != "deviates", bool(c["warning"]), -abs(c["difference"] or 0)))
+    """Cells a reader should look at: unexpected, deviating, inconclusive or known to deviate, the worst first."""
+    order = ("unexpected", "deviates", "inconclusive", "known deviation")
+    cells = [cell for cell in report["cells"] if cell["verdict"] in order]
+    return sorted(cells, key=lambda c: (order.index(c["verdict"]), bool(c["warning"]), -abs(c["difference"] or 0)))
 
 
 def reasons(report: Json, verdict: str) -> list[tuple[str, list[Json]]]:
@@ -78,6 +81,8 @@ def agreement(claim: Json) -> str:
     """How a claim here compares with the paper's own tables: one of `AGREEMENT`."""
     if claim["holds_here"] is None:
         return "not run"
+    if claim.get("untestable"):
+        return "not testable here"
     if claim["holds_in_paper"] is None:
         return "paper unknown"
     return "as in the paper" if claim["holds_here"] == claim["holds_in_paper"] else "differs from the paper"

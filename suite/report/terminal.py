@@ -12,7 +12,7 @@ from itertools import groupby
 from tabulate import tabulate
 
 from suite.report import summary
-from suite.report.labels import CELL_VERDICTS, UNCONFIRMED, VERDICTS, Json, duration, label, name, number
+from suite.report.labels import UNCONFIRMED, VERDICTS, Json, duration, label, name, number, shown
 from suite.report.tables import Row, Table, paper_tables
 from suite.verdict import NOT_ASKED
 
@@ -35,13 +35,18 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
     tables = [_asked(table) for table in paper_tables(report["cells"])]
     blocks = [block for table in tables if table for block in _blocks(table, width, colour)]
-    looks = (*(VERDICTS[verdict] for verdict in CELL_VERDICTS), UNCONFIRMED)
+    looks = (*(VERDICTS[verdict] for verdict in shown(report["cells"])), UNCONFIRMED)
     legend = ", ".join(f"{look.mark} = {look.word}" for look in looks)
     others = [cell for cell in report["cells"] if cell["reason"] == NOT_ASKED]
     asked = report | {"cells": [cell for cell in report["cells"] if cell["reason"] != NOT_ASKED]}
     lines = [summary_line(*row) for row in summary.by_experiment(asked)]
     lines += [f"{NOT_ASKED:<22} {len(others)} of {len(report['cells'])} cells"] if others else []
-    return "\n\n".join([*blocks, legend, "\n".join(lines), verdict_line(report, colour=colour)])
+    open_ = [
+        f"to decide {d['cells']} cells of {name(d['experiment'])} on {name(d['dataset'])}: {_printable(d['sentence'])}"
+        for d in report["deciding"]
+    ]
+    end = [*open_, *(f"note: {_printable(note)}" for note in report["notes"]), verdict_line(report, colour=colour)]
+    return "\n\n".join([*blocks, legend, "\n".join(lines), "\n".join(end)])
 
 
 def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> str:

@@ -10,6 +10,8 @@ from suite.errors import RequestError
 from suite.protocol import PROFILES, load_variants
 from suite.request import DEVICES, Request, make_request
 
+CLAIMS = ("shown", "gate")
+
 
 def add_request(parser: argparse.ArgumentParser) -> None:
     """The options that say which experiments, encoders and datasets, how, and where to."""
@@ -42,13 +44,19 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="image classification: GPUs (or CPU processes) that share every batch of an encoder's probes (default: 1)",
     )
-    add_strict(parser)
+    add_verdict(parser)
     add_workers(parser)
 
 
-def add_strict(parser: argparse.ArgumentParser) -> None:
-    """`--strict`."""
+def add_verdict(parser: argparse.ArgumentParser) -> None:
+    """`--strict` and `--allow-inconclusive`: how a verdict becomes an exit code."""
     parser.add_argument("--strict", action="store_true", help="fail on any single deviation, uncorrected")
+    parser.add_argument(
+        "--allow-inconclusive", action="store_true", help="exit code 0, not 2, where nothing fails but some cannot tell"
+    )
+    parser.add_argument(
+        "--claims", choices=CLAIMS, default=CLAIMS[0], help="gate: fail on a claim that differs from the paper, too"
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +89,8 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         run=options.run or run,
         limit=options.limit,
         strict=options.strict,
+        allow_inconclusive=options.allow_inconclusive,
+        claims_gate=options.claims == "gate",
         share_stream=options.share_stream,
         processes_per_probe=options.processes_per_probe,
     )

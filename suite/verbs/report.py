@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.verbs.options import add_strict
+from suite.verbs.options import add_verdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run."""
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
-    add_strict(parser)
+    add_verdict(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns the exit code of the verdict."""
     from suite.assemble import report
 
-    return report(options.run, strict=options.strict)
+    return report(
+        options.run,
+        strict=options.strict,
+        allow_inconclusive=options.allow_inconclusive,
+        claims_gate=options.claims == "gate",
+    )

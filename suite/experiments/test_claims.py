@@ -1,0 +1,32 @@
+"""The paper's claims (`expected/claims.toml`), held against what was measured in the run folder, after everything else.
+
+A claim passes if it comes out as in the paper's own tables, which bear some of them out and others not. One that comes
+out otherwise is an expected failure, and a failure with `--claims=gate`; one whose cells lack, or that this profile
+cannot test, is skipped. None of them decides whether the experiments ran.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from suite.claims import Claim, judge_claims
+from suite.references import references
+from suite.report.build import claim_entry
+from suite.report.junit import claim_outcome
+from suite.request import Request
+from suite.results import Store
+from suite.testable import untestable
+
+
+def test_claims(claim: Claim, asked: Request) -> None:
+    """One claim."""
+    methods = {asked.key(*task).method for task in asked.tasks()}
+    results = [result for result in Store(asked.run).results() if result.key.method in methods]
+    values = {m.id: m.mean for result in results for m in result.measurements()}
+    why = untestable([claim], asked.profile, references(asked.profile.name, {}, None), asked.limit)
+    (judged,) = judge_claims([claim], values, why)
+    outcome, reason = claim_outcome(claim_entry(judged), gate=asked.claims_gate)
+    if outcome == "failure":
+        pytest.fail(reason, pytrace=False)
+    if outcome == "skipped":
+        (pytest.xfail if judged.differs else pytest.skip)(reason)
