@@ -2,8 +2,12 @@
 
 Each interval errs on one true cell in twenty. Holm's procedure bounds the chance of confirming any true cell as a
 deviation, whatever cells share; a run fails on what it confirms. It is blind to many small deviations, of which none is
-striking by itself. So their number is held against the binomial distribution, too: that takes cells to be independent,
-which those of one encoder or one seed are not, hence a warning and no verdict.
+striking by itself. Two things are said of these:
+
+- If every tested cell deviates, that is confirmed of all together: the chance that all do is no larger than that of any
+  one, one in twenty, whatever they share.
+- Otherwise their number is held against the binomial distribution. That takes cells to be independent, which those of
+  one encoder or one seed are not, hence a warning and no verdict.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ class Family:
 
     Attributes:
         judged: how many there are.
-        rejected: deviations that Holm's procedure confirms.
+        rejected: deviations that are confirmed, by Holm's procedure, or together since every tested cell deviates.
         by_chance: those of them in which seed noise plays a part, so that one true cell in twenty deviates.
         deviating: how many of these deviate, confirmed or not.
         chance_bound: most that would deviate by chance alone in 95 of 100 runs.
@@ -58,10 +62,11 @@ def family_of(cells: Sequence[CellVerdict]) -> Family:
     """Test the judged cells together."""
     p_values = {c.id: c.p_value for c in cells if c.p_value is not None}
     by_chance = [c for c in cells if c.by_chance]
+    together = all(c.verdict == "deviates" for c in cells if c.p_value is not None)
     return Family(
         ALPHA,
         len(p_values),
-        holm(p_values, ALPHA),
+        tuple(p_values) if together else holm(p_values, ALPHA),
         len(by_chance),
         sum(c.verdict == "deviates" for c in by_chance),
         chance_bound(len(by_chance), ALPHA),

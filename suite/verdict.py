@@ -211,9 +211,11 @@ def _bad_news(
         )
     if unexpected:
         first = unexpected[0]
-        yield f"{len(unexpected)} known deviations are unexpected now, first {first.id}, which {first.reason}"
+        many = "deviations are" if len(unexpected) > 1 else "deviation is"
+        yield f"{len(unexpected)} known {many} unexpected now, first {first.id}, which {first.reason}"
     if differing:
-        yield f"{len(differing)} claims are not as in the paper, first {differing[0]} (--claims=gate)"
+        many = "claims are" if len(differing) > 1 else "claim is"
+        yield f"{len(differing)} {many} not as in the paper, first {differing[0]} (--claims=gate)"
 
 
 def _good_news(verdict: str, counts: Mapping[str, int], family: Family, asked: int) -> Iterator[str]:
