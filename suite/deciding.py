@@ -7,7 +7,7 @@ further ones alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import count, islice
 from typing import Any
 
@@ -51,8 +51,13 @@ class Deciding:
 
     def record(self) -> dict[str, Any]:
         """For the report."""
-        names = ("experiment", "dataset", "methods", "cells", "undecidable", "certain", "seeds", "seconds", "sentence")
-        return {name: getattr(self, name) for name in names}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"sentence": self.sentence}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Deciding:
+        """Back from a report."""
+        values = {field.name: record[field.name] for field in fields(cls)}
+        return cls(**values | {"methods": tuple(record["methods"]), "seeds": tuple(record["seeds"])})
 
     def lasting(self, seconds: float | None) -> Deciding:
         """The same with another duration, if one is known."""

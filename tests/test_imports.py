@@ -40,7 +40,7 @@ MAY_IMPORT = {
     # a plan counts what every stage does, on the stages' own code
     "plan": BASE
     | {"datasets", "encoders", "features", "stream", "probes", "segmentation", "metrics", "experiments"}
-    | {"request", "fetch", "verification", "provenance", "report", "memory"},
+    | {"request", "fetch", "verification", "provenance", "report", "memory", "deciding", "expected"},
     "verification": {"errors", "results", "datasets", "mini", "encoders", "environment"},
     "preparation": {"errors", "datasets", "results"},
     "archive": BASE | {"assemble", "environment", "provenance", "report"},

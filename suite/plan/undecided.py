@@ -1,0 +1,78 @@
+"""What a plan says of cells that cannot be told: how many seeds would decide them, and what those cost.
+
+Of a run that was judged, from the noise it saw. Of one that has still to be made: trained probes with references of
+unknown seed noise, of which a single seed can tell little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from suite.cells import CellId
+from suite.deciding import AT_LEAST, Deciding, seeds_from
+from suite.expected import Expected
+from suite.plan.forecast import forecast
+from suite.report.labels import name
+from suite.request import Request, method_name
+
+
+def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[CellId, Expected]) -> list[Deciding]:
+    """Cells asked for with a single seed that is bound to leave them open, unless it agrees to the printed digit.
+
+    Args:
+        request: what is asked for.
+        measured: cells that need no such guess, since they were judged.
+        expected: its references.
+    """
+    if len(request.seeds) >= AT_LEAST:
+        return []
+    done, groups = set(measured), dict[tuple[str, str], list[CellId]]()
+    for cell in request.wanted():
+        reference = expected.get(cell)
+        known = reference is None or reference.value is None or reference.deterministic or reference.spread is not None
+        if cell not in done and not known:
+            groups.setdefault((cell.experiment, cell.dataset), []).append(cell)
+    seeds = tuple(seeds_from(request.seeds, AT_LEAST))
+    return [
+        Deciding(experiment, dataset, tuple(dict.fromkeys(c.method for c in cells)), len(cells), 0, False, seeds, None)
+        for (experiment, dataset), cells in groups.items()
+    ]
+
+
+def with_rates(
+    request: Request, groups: Sequence[Deciding], seconds_of: Callable[[Request], float | None] | None = None
+) -> list[Deciding]:
+    """The same, with the plan's own durations where all rates are known.
+
+    Args:
+        request: what is asked for.
+        groups: of its cells.
+        seconds_of: a request's duration; default: by a forecast, with remembered rates.
+    """
+    seconds_of = seconds_of or _planned
+    found = []
+    for group in groups:
+        narrow = replace(
+            request,
+            experiments=(group.experiment,),
+            datasets=(group.dataset,),
+            encoders=tuple(spec for spec in request.encoders if method_name(spec) in group.methods),
+            seeds=group.seeds,
+        )
+        found.append(group.lasting(seconds_of(narrow)) if group.seeds else group)
+    return found
+
+
+def _planned(request: Request) -> float | None:
+    """Seconds of a request on this device; None where some of it is unknown, or it is done."""
+    made = forecast(request, digests=False)
+    return made.until_done(made.entries) if made.entries and not made.unknown else None
+
+
+def render_undecided(groups: Sequence[Deciding]) -> str:
+    """For the terminal; empty where nothing is open."""
+    if not groups:
+        return ""
+    lines = [f"  {name(g.experiment)} on {name(g.dataset)}, {g.cells} cells: {g.sentence}" for g in groups]
+    return "\n".join(["Cells that cannot be told, and the seeds that would decide them:", *lines])
