@@ -231,12 +231,12 @@ def _claims(report: Json) -> str:
             f"{escape(claim['statement'])}<br>{code(claim['predicate'])}",
             words[claim["holds_in_paper"]],
             here[claim["holds_here"]],
-            escape(claim["detail"] or ""),
+            escape(summary.claim_detail(claim)),
         ]
         for claim in report["claims"]
     ]
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
-    text = "Claims do not decide the verdict above."
+    text = "Claims are a gate in this run." if report["claims_gate"] else "Claims do not decide the verdict above."
     return f"## The paper's claims\n\n{counts}. {text}\n\n" + _details("Claim by claim", table)
 
 

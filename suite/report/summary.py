@@ -88,6 +88,12 @@ def agreement(claim: Json) -> str:
     return "as in the paper" if claim["holds_here"] == claim["holds_in_paper"] else "differs from the paper"
 
 
+def claim_detail(claim: Json) -> str:
+    """Its numbers; before them, why they say nothing here, where that is so."""
+    why = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
+    return "; ".join(text for text in (why, claim["detail"]) if text)
+
+
 def claim_counts(report: Json) -> dict[str, int]:
     """Number of claims of each agreement, zeros included."""
     words = [agreement(claim) for claim in report["claims"]]

@@ -67,18 +67,18 @@ def undecided(request: Request) -> list[Deciding]:
     from suite.plan.undecided import unmeasured
     from suite.references import references
 
+    methods = {method_name(spec) for spec in request.encoders}
     found: list[Deciding] = []
     measured: list[CellId] = []
     if (request.run / "run.json").exists() and read_run(request.run)["asked"]["profile"] == request.profile.name:
         judged = assemble(request.run)
         measured = [CellId.parse(cell["id"]) for cell in judged["cells"] if cell["measured"] is not None]
         groups = [Deciding.of_record(record) for record in judged["deciding"]]
-        methods = {method_name(spec) for spec in request.encoders}
         found = [
             group
             for group in groups
             if group.experiment in request.experiments and group.dataset in request.datasets
             if methods.issuperset(group.methods)
         ]
-    expected = references(request.profile.name, request.variants, request.limit, {*request.encoders})
+    expected = references(request.profile.name, request.variants, request.limit, methods)
     return [*found, *unmeasured(request, measured, expected)]
