@@ -8,7 +8,7 @@ from typing import Any
 
 from suite.cells import METHODS, CellId
 from suite.references import EXPECTED, references
-from suite.results import Key, Result, Store, write_json
+from suite.results import Key, write_json
 
 __all__ = ["EXPECTED", "TABLE_1", "mini_probe", "table_1", "write_run"]
 
@@ -23,15 +23,23 @@ def write_run(
 ) -> Path:
     """A finished run of these values, each result an hour's work."""
     for key, of_key in values.items():
-        Store(run).save(
-            Result(
-                key=key,
-                values={name: list(of_seeds) for name, of_seeds in of_key.items()},
-                summaries={},
-                inputs={"weights": "a" * 64, "data": "b" * 64, "code": "c" * 64, "seeds": list(seeds)},
-                protocol={"limit": None},
-                facts={"seeds": list(seeds), "seconds": HOUR, "peak_memory_mib": 1, "finished": finished},
-            )
+        write_json(
+            run / "cells" / key.experiment / key.dataset / f"{key.method}.json",
+            {
+                "schema": 1,  # which carries no evidence of its values: there is none
+                "experiment": key.experiment,
+                "dataset": key.dataset,
+                "method": key.method,
+                "unit": "percent",
+                "values": {name: list(of_seeds) for name, of_seeds in of_key.items()},
+                "summaries": {},
+                "inputs": {"weights": "a" * 64, "data": "b" * 64, "code": "c" * 64, "seeds": list(seeds)},
+                "protocol": {"limit": None},
+                "seeds": list(seeds),
+                "seconds": HOUR,
+                "peak_memory_mib": 1,
+                "finished": finished,
+            },
         )
     cells = [
         str(CellId(k.experiment, k.dataset, k.method, *name.split("/")))
