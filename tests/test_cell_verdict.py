@@ -9,8 +9,8 @@ import pytest
 from suite.cell_verdict import CellVerdict, judge_cell
 from suite.cells import CellId, Measurement
 from suite.expected import Expected
-from suite.intervals import Spread, chance_bound, seeds_needed
-from suite.verdict import judge
+from suite.intervals import Spread, chance_bound, holm, seeds_needed
+from suite.verdict import Judgement, judge
 
 CELL = CellId("part_classification", "cub200", "dino", "linear", "accuracy")
 PUBLISHED = Expected(
@@ -218,6 +218,45 @@ def test_an_inconclusive_cell_says_how_many_seeds_would_decide() -> None:
 
 
 # the family's size
+
+
+def family(off: int, of: int) -> Judgement:
+    """So many of so many cells with a difference of 0.38, p = 0.027 each, the others with none."""
+    cells = [replace(CELL, dataset=f"d{k}") for k in range(of)]
+    # 0.05 + 2.0484 * 0.1 * sqrt(1 + 1) = 0.3397
+    wide = replace(PUBLISHED, seed_sd=0.1, seed_df=28, cap=0.4)
+    measured = {c: Measurement(c, (50.38 if k < off else 50.0,), (0,)) for k, c in enumerate(cells)}
+    return judge(cells, measured, {c: replace(wide, cell=c) for c in cells}, {}, [])
+
+
+def test_more_single_deviations_than_chance_gives_are_a_warning() -> None:
+    # 20 cells: at most 3 in 95 of 100 runs
+    few, many = family(3, 20), family(4, 20)
+    assert (few.exit_code, few.warnings) == (0, ())
+    assert few.sentence == (
+        "17 of 20 judged cells agree with their reference; the remainder is within what chance explains."
+    )
+    assert (many.verdict, many.exit_code, many.family.rejected) == ("reproduced", 0, ())
+    assert many.warnings == (
+        "4 of 20 cells with seed noise deviate, more than chance explains: it gives 1.0 on average, and at most 3 in "
+        "95 of 100 runs (binomial, cells taken to be independent).",
+    )
+    assert many.sentence == (
+        "16 of 20 judged cells agree with their reference; "
+        "4 deviate singly, more than chance explains, but none so far off that the family confirms it."
+    )
+
+
+def test_if_every_cell_deviates_that_is_confirmed_of_all_together() -> None:
+    all_of_them = family(4, 4)
+    assert (all_of_them.verdict, all_of_them.exit_code, len(all_of_them.failing)) == ("deviates", 1, 4)
+    assert holm({c.id: c.p_value or 0 for c in all_of_them.cells}, 0.05) == (), "which no single one shows"
+    assert family(3, 4).exit_code == 0
+
+
+def test_what_is_not_left_to_chance_is_not_counted_as_chance() -> None:
+    measured = {CELL: Measurement(CELL, (35.4,), (0,))}
+    assert judge([CELL], measured, {CELL: RECORDED}, {}, []).family.by_chance == 0
 
 
 def test_how_many_deviations_chance_gives() -> None:

@@ -110,6 +110,13 @@ def test_tolerances(
     assert {(e.deterministic, e.numeric, e.cap) for e in found} == {(deterministic, numeric, cap)}
 
 
+def test_every_published_probe_has_a_gross_bound_with_its_source(paper: dict[CellId, Expected]) -> None:
+    bounds = {(e.cell.metric, e.gross) for e in paper.values() if not e.deterministic}
+    assert bounds == {("top1", 2.0), ("accuracy", 3.0), ("miou", 5.0), ("macc", 5.0), ("aacc", 3.0)}
+    assert all("Set before any run" in (e.gross_reason or "") for e in paper.values() if not e.deterministic)
+    assert {e.gross for e in paper.values() if e.deterministic} == {None}, "any deviation of these is one"
+
+
 def test_places_know_the_tables(paper: dict[CellId, Expected]) -> None:
     assert places(ROOT)[CellId.parse("part_retrieval/coco/cae/encoded/ap")] == "Table 3"
     assert CellId.parse("object_retrieval/coco/cae/encoded/ap") not in places(ROOT)
@@ -144,6 +151,26 @@ dino = 48.9
             "cap = 0.3",
             "kap = 0.3\ncap = 0.3",
             "e.tolerance.ap.kap: unknown key: expected one of numeric, cap, reason, gross, gross_reason",
+        ),
+        (
+            "cap = 0.3",
+            "cap = 0.3\ngross = 2",
+            "e.tolerance.ap.gross: expected it together with gross_reason, got 2 and None",
+        ),
+        (
+            "cap = 0.3",
+            'cap = 0.3\ngross = 0.2\ngross_reason = "x"',
+            "e.tolerance.ap.gross: expected more than cap, 0.3 points, got 0.2",
+        ),
+        (
+            "dino = 48.9",
+            "dino = { lower = 48.9, upper = 40 }",
+            "e.cells.d.encoded.ap.dino.upper: expected one of lower and upper, got both: 48.9 and 40",
+        ),
+        (
+            "dino = 48.9",
+            "dino = { lower = 48.9, mean = 4 }",
+            "e.cells.d.encoded.ap.dino.mean: unknown key: expected one of lower, upper",
         ),
         (
             "rounding",
@@ -289,6 +316,13 @@ def test_a_recording_of_probes_says_what_a_machine_may_do(tmp_path: Path, old: s
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", tmp_path)
     assert str(error.value) == f"{path}: part_classification.{message}"
+
+
+def test_a_value_may_be_a_bound_of_one_side(tmp_path: Path) -> None:
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "x.toml").write_text(GOOD.replace("dino = 48.9", "dino = { lower = 48.9 }\nmae = 3.0"))
+    found = {e.cell.method: (e.value, e.side) for e in load_expected("paper", tmp_path).values()}
+    assert found == {"dino": (48.9, "lower"), "mae": (3.0, None)}
 
 
 def test_what_is_not_trained_has_no_machine_of_its_own(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_known_deviation_is_an_expected_failure_until_it_expires(
 ) -> None:
     known = {LINEAR: ENTRY}
     monkeypatch.setattr("suite.experiments.trial.known_deviations", lambda *_: known)
-    with pytest.raises(pytest.xfail.Exception, match="within 73.5 to 74.5, as known since 2026-01-01: they trained"):
+    with pytest.raises(pytest.xfail.Exception, match=r"within 73\.5 to 74\.5, as known since 2026-01-01: they trained"):
         check(tmp_path, [74.0])
     known[LINEAR] = replace(ENTRY, expires=day("2026-01-31"))
     with pytest.raises(pytest.fail.Exception, match="as a known deviation it expired on 2026-01-31: they trained"):

@@ -35,7 +35,7 @@ def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tupl
     altered = [str(error) for _, error in Store(run).altered()]
     if altered:  # what they would be judged as is no news
         return altered, None
-    found = assemble(run, strict=strict)
+    found = assemble(run, strict=strict, claims_gate=bool(reported.get("claims_gate")))
     problems = [*_results(reported, found), *_cells(reported, found), *_claims(reported, found)]
     if reported["verdict"] != found["verdict"]:
         problems.append(f"verdict: reported {reported['verdict']!r}, judged again {found['verdict']!r}")
