@@ -122,6 +122,26 @@ def test_three_seeds_confirm_what_agrees(tmp_path: Path) -> None:
     assert {outcome for outcome, _ in outcomes(tmp_path).values()} == {"passed"}
 
 
+def test_more_single_deviations_than_chance_gives_are_said_in_the_head(tmp_path: Path, capsys) -> None:
+    # 0.25 is beyond 0.2238, with p = 0.021, which Holm does not confirm among 14; chance gives 2 of 14 at most
+    run = table_1(tmp_path, lambda method: 0.25 if method in {"cae", "mae"} else 0.0, (-0.05, 0.0, 0.05))
+    code, report = judged(run)
+    warning = (
+        "4 of 14 cells with seed noise deviate, more than chance explains: it gives 0.7 on average, and at most 2 in "
+        "95 of 100 runs (binomial, cells taken to be independent)."
+    )
+    assert (code, warning in report["notes"]) == (0, True)
+    assert (report["family"]["by_chance"], report["family"]["deviating"], report["family"]["chance_bound"]) == (
+        14,
+        4,
+        2,
+    )
+    assert f"note: {warning}" in capsys.readouterr().out
+    assert f"<li>{warning}</li>" in (run / "report.html").read_text().split('id="summary"')[0]
+    assert warning.split(" (", maxsplit=1)[0] in (run / "report.md").read_text().split("| experiment")[0]
+    assert judged(run, "--strict")[0] == 1
+
+
 # -0.7 with three seeds
 
 
