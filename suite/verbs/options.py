@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.errors import RequestError
+from suite.errors import RequestError, unknown
 from suite.protocol import PROFILES, load_variants
 from suite.request import DEVICES, Request, make_request
 
@@ -55,7 +55,10 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
         "--allow-inconclusive", action="store_true", help="exit code 0, not 2, where nothing fails but some cannot tell"
     )
     parser.add_argument(
-        "--claims", choices=CLAIMS, default=CLAIMS[0], help="gate: fail on a claim that differs from the paper, too"
+        "--claims",
+        default=CLAIMS[0],
+        metavar="|".join(CLAIMS),
+        help="gate: fail on a claim that differs from the paper, too (default: shown)",
     )
 
 
@@ -90,10 +93,21 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         limit=options.limit,
         strict=options.strict,
         allow_inconclusive=options.allow_inconclusive,
-        claims_gate=options.claims == "gate",
+        claims_gate=is_gate(options.claims),
         share_stream=options.share_stream,
         processes_per_probe=options.processes_per_probe,
     )
+
+
+def is_gate(claims: str) -> bool:
+    """Whether claims may fail a run.
+
+    Raises:
+        RequestError: neither `shown` nor `gate`.
+    """
+    if claims not in CLAIMS:
+        raise unknown("choice of claims", claims, CLAIMS)
+    return claims == "gate"
 
 
 def words(texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.verbs.options import add_verdict
+from suite.verbs.options import add_verdict, is_gate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,5 +22,5 @@ def run(options: argparse.Namespace) -> int:
         options.run,
         strict=options.strict,
         allow_inconclusive=options.allow_inconclusive,
-        claims_gate=options.claims == "gate",
+        claims_gate=is_gate(options.claims),
     )
