@@ -1,0 +1,140 @@
+"""How far the values of recorded seeds move from machine to machine: the mini study's trainings in other arithmetic.
+
+One process measures one arithmetic into a run folder of its own; instruction sets are chosen by the libraries'
+switches, which must be set before they are loaded. Then all are held against seed 0 of a recording:
+
+    make record
+    ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
+        python -m benchmarks.machine_slack measure runs/slack/avx2
+    python -m benchmarks.machine_slack measure runs/slack/passes --threads 4 --pass-size 96
+    python -m benchmarks.machine_slack write runs/record runs/slack/*
+
+`write` replaces `expected/machine_slack.toml`; `make record` once more takes it from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import processor
+from suite.environment import code_state
+from suite.protocol import load_profile
+from suite.recording import toml_section
+from suite.request import make_request
+from suite.results import Store, write_atomically
+from suite.slack import FILE
+
+TRAINED = (
+    *("image_classification", "part_classification"),
+    *("object_segmentation", "part_segmentation", "learning_rate_sweep"),
+)
+SWITCHES = ("ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")
+LEAST = 0.05
+"""Points that a metric of pixels may always move, fixed before anything was measured; of items, one item may change."""
+
+
+def measure(run: Path, threads: int, pass_size: int | None) -> None:
+    """Measure every training of the mini study with seed 0 in this process, without judging it."""
+    import torch
+
+    from suite.experiments import heads
+    from suite.experiments.segmenting import segment
+    from suite.experiments.trial import Trial
+    from suite.precision import exact_convolutions
+
+    torch.set_num_threads(threads)
+    exact_convolutions()
+    request = make_request(experiments=TRAINED, device="cpu", run=run, cache=run / "cache")
+    if pass_size:
+        parameters = dict(request.profile.parameters)
+        parameters["batch_size"] = replace(parameters["batch_size"], value=pass_size)
+        request = replace(request, profile=replace(request.profile, parameters=parameters))
+        heads.PASS = pass_size // 16
+    for experiment, dataset, spec in request.tasks():
+        page = importlib.import_module(f"suite.experiments.test_{experiment.name}")
+        Trial(request, experiment, dataset, spec).measure(getattr(page, experiment.name, segment))
+        print(f"{experiment.name} {dataset} {spec}", flush=True)
+    switches = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
+    facts = [f"{threads} threads", f"{request.profile['batch_size']} images a pass", *switches]
+    facts.append(f"PyTorch's kernels for {torch.backends.cpu.get_cpu_capability()}")
+    (run / "arithmetic.txt").write_text(", ".join(facts) + "\n")
+
+
+def values(run: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
+    """(experiment, metric) -> cell -> per cent with seed 0, for what was trained."""
+    found: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for result in Store(run).results():
+        for measurement in result.measurements():
+            by_seed = dict(zip(measurement.seeds, measurement.values, strict=False))
+            if 0 in by_seed:
+                found[measurement.id.experiment, measurement.id.metric][str(measurement.id)] = by_seed[0]
+    return found
+
+
+def least(runs: Sequence[Path], experiment: str, metric: str) -> tuple[float, str]:
+    """What is allowed however little was seen."""
+    items = [
+        result.summaries["test_items"]
+        for result in Store(runs[0]).results()
+        if result.key.experiment == experiment and "test_items" in result.summaries
+    ]
+    if not items:
+        return LEAST, f"{LEAST} points at least"
+    return 100 / min(items), f"one of {min(items)} items at least"
+
+
+def write(runs: Sequence[Path], root: Path) -> None:
+    """Hold all runs against the first, a recording, and write the largest differences."""
+    first, *others = [values(run) for run in runs]
+    arithmetic = [(run / "arithmetic.txt").read_text().strip() for run in runs[1:]]
+    sections: dict[str, dict[str, Any]] = {
+        "measured": {
+            "how": f"seed 0 of make record on {processor()}, against: " + "; ".join(arithmetic),
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": str(code_state()["commit"]),
+        }
+    }
+    profile = load_profile("mini")
+    for experiment, metric in ((e, m) for e in TRAINED for m in profile.experiments[e].metrics):
+        here = first[experiment, metric]
+        moved = {cell: max(abs(other[experiment, metric][cell] - here[cell]) for other in others) for cell in here}
+        worst = max(moved, key=lambda cell: moved[cell])
+        still = sum(value < 5e-5 for value in moved.values())
+        allowed, why = least(runs, experiment, metric)
+        sections[f"{experiment}.{metric}"] = {
+            "points": round(max(allowed, moved[worst]), 6),
+            "reason": f"{still} of {len(moved)} cells the same to four decimals, most moved {worst} by "
+            f"{moved[worst]:.4f}; {why}",
+        }
+        print(f"{experiment} {metric}: {sections[f'{experiment}.{metric}']}")
+    head = "# How far a recorded seed's value moves from machine to machine; written by benchmarks/machine_slack.py.\n"
+    write_atomically(root / FILE, (head + "".join(map(toml_section, sections, sections.values()))).encode())
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    one = verbs.add_parser("measure", help="one arithmetic")
+    one.add_argument("run", type=Path)
+    one.add_argument("--threads", type=int, default=1)
+    one.add_argument("--pass-size", type=int, default=None)
+    both = verbs.add_parser("write", help="hold them against a recording, which comes first")
+    both.add_argument("runs", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.verb == "measure":
+        measure(options.run, options.threads, options.pass_size)
+    else:
+        write(options.runs, Path("expected"))
+
+
+if __name__ == "__main__":
+    main()
