@@ -13,7 +13,8 @@ OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
        $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
        $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SHARE_STREAM),--share-stream) \
        $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict) \
-       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS))
+       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS)) \
+       $(if $(KEEP_OTHER_ENVIRONMENTS),--keep-other-environments)
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -27,6 +28,7 @@ help: ## this list
 	@echo
 	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
 	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
+	@echo "  KEEP_OTHER_ENVIRONMENTS=1 (reuse results of other packages or another device)"
 	@echo "  SHARE_STREAM=1 PROCESSES_PER_PROBE=N (image classification)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  ALLOW_INCONCLUSIVE=1 CLAIMS=gate (how a verdict becomes an exit code)"

@@ -13,6 +13,7 @@ from suite.archive.digests import result_digests, run_digest
 from suite.cells import CellId
 from suite.claims import load_claims
 from suite.constants import load_constants
+from suite.contributions import contributions, notes
 from suite.deciding import deciding
 from suite.environment import capture
 from suite.errors import RequestError
@@ -100,6 +101,8 @@ def assemble(
         if _asked_for(key, asked) and _cellless(profile, key)
     ]
     digests = result_digests(results)
+    environment = _environment(run, asked["device"])
+    environments = contributions(results, environment)
     costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
     if lost:
         verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
@@ -112,7 +115,8 @@ def assemble(
         profile=profile.name,
         run=run.name,
         asked=asked,
-        environment=_environment(run, asked["device"]) | {"checks": outcomes(run)},
+        environment=environment | {"checks": outcomes(run)},
+        environments=environments,
         costs=costs,
         plan=against_actual(run, costs),
         figures=figures(results),
@@ -124,7 +128,7 @@ def assemble(
         conformance=_conformance(run, asked),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=[*judgement.warnings, *_notes(results)],
+        notes=[*judgement.warnings, *_notes(results), *notes(environments, kept=_keeps(asked))],
         deciding=[group.record() for group in deciding(judgement.cells, costs, asked["seeds"])],
         pictures_missing=lost,
         claims_gate=gate,
@@ -137,6 +141,11 @@ def _notes(results: Sequence[Result]) -> list[str]:
     """What a reader should see beside the verdict."""
     bare = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
     return [f"{NO_EVIDENCE}: {len(bare)} of {len(results)} results, {bare[0]} first."] if bare else []
+
+
+def _keeps(asked: Mapping[str, Any]) -> bool:
+    """Whether results of other environments were to be kept; older runs could not be asked to."""
+    return bool(asked.get("keep_other_environments", False))
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:

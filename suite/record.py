@@ -39,6 +39,8 @@ def record(request: Request, *, workers: int | None = None) -> int:
     """
     if request.profile.name != RECORDED or request.limit is not None or _partial(request):
         raise RequestError("record: expected the whole mini profile: no LIMIT, ENCODER, DATASET, EXPERIMENT or VARIANT")
+    if request.keep_other_environments:
+        raise RequestError("record: expected results of one environment: pass no --keep-other-environments")
     slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
     if measure(replace(request, judged=False), workers=workers):
         return INTERRUPTED

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,15 @@ from suite.assemble import now, report
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.experiments.units import processes_for, unit_of, units_of
+from suite.numerics import environment_of
 from suite.plan.forecast import write_plan
+from suite.precision import exact_convolutions
 from suite.progress import Progress
 from suite.provenance import trial_code
 from suite.references import references
 from suite.report.build import plain
 from suite.request import Request, check_writable, method_name
-from suite.results import Store, write_json
+from suite.results import Result, Store, write_json
 from suite.signals import TERMINATED, terminated
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
@@ -59,7 +62,9 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
     check_environment(request.run, request.profile.name, request.device, strict=request.strict)
-    write_json(request.run / "environment.json", plain(capture(request.device)))
+    exact_convolutions()  # as the experiments will: precision is part of what results are made in
+    environment = capture(request.device) | {"numerics": environment_of(request.device)}
+    write_json(request.run / "environment.json", plain(environment))
     write_plan(request, workers=workers)
     started = now()
     keys = [request.key(*task) for task in request.tasks()]
@@ -119,13 +124,15 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
 
 
 def _pending(request: Request) -> int:
-    """Units that surely have to be measured: of a trial nothing is stored, or by other code."""
+    """Units that surely have to be measured: of a trial nothing is stored, or by other code, or elsewhere."""
     store = Store(request.run)
     stored = ((task, store.load(request.key(*task))) for task in request.tasks())
-    return len(
-        {
-            unit_of(request, *task)
-            for task, result in stored
-            if result is None or result.inputs.get("code") != trial_code(task[0].name)
-        }
-    )
+    return len({unit_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)})
+
+
+def _may_hold(request: Request, result: Result) -> bool:
+    """Whether a stored result may be reused, as far as can be told without reading weights and data."""
+    known: dict[str, Any] = {"code": trial_code(result.key.experiment)}
+    if not request.keep_other_environments:
+        known["environment"] = environment_of(request.device)
+    return all(result.inputs.get(name) == value for name, value in known.items())

@@ -118,6 +118,9 @@ def cells() -> list[dict[str, Any]]:
     off(by_id["part_retrieval/cub200/dino/encoded/ap"], -2.31, reason=f"outside its tolerance {HOSTILE}")
     off(by_id["part_classification/coco/cae/attentive/accuracy"], 0.41, warning=True, reason="p = 0.03 alone")
     off(by_id["image_classification/imagenet1k/beit/linear/top1"], 0.2, verdict="inconclusive", reason="interval 0.71")
+    for item in found:
+        elsewhere = item["id"].startswith("part_retrieval/cub200/mae/")
+        item["environment"] = None if item["measured"] is None else 2 if elsewhere else 1
     lost = by_id["object_retrieval/coco/ibot/encoded/ap"]
     lost |= cell(tuple(lost["id"].split("/")), reason="data/coco/annotations: no such file", expected=55.6)
     return found
@@ -167,6 +170,16 @@ def environment() -> dict[str, Any]:
         "container": {"inside": False, "image": None, "image_digest": None, "base_image": None},
         "threads": {"torch": 2, "OMP_NUM_THREADS": None},
     }
+
+
+def environments() -> list[dict[str, Any]]:
+    """As `suite.contributions` gives them: this run's, and another that results were kept from."""
+    shared = {"digest": "7" * 64, "noted_in": "inputs", "facts": {}}
+    other = {"digest": "8" * 64, "said": f"CPU; torch 2.5.0 {HOSTILE}", "results": ["part_retrieval/cub200/mae"]}
+    return [
+        shared | {"number": 1, "here": True, "said": "CPU; torch 2.14.1", "differs": [], "results": ["a/b/c"] * 3},
+        shared | other | {"number": 2, "here": False, "differs": ["packages.torch 2.5.0, not 2.14.1"]},
+    ]
 
 
 def protocol() -> dict[str, Any]:
@@ -296,6 +309,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "cells": listed,
         "claims": claims(),
         "environment": environment(),
+        "environments": environments(),
         "variables": variables(profile="mini", environment=environment(), protocol=protocol(), asked=asked),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
         "costs": costs(),

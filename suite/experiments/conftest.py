@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--share-stream", action="store_true")
     group.addoption("--unjudged", action="store_true")
     group.addoption("--processes-per-probe", type=int, default=1)
+    group.addoption("--keep-other-environments", action="store_true")
     group.addoption("--threads", type=int, default=None)
 
 
@@ -71,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
             claims_gate=is_gate(option("claims")),
             share_stream=option("share_stream"),
             processes_per_probe=option("processes_per_probe"),
+            keep_other_environments=option("keep_other_environments"),
         )
         config.stash[_REQUEST] = asked = replace(asked, judged=not option("unjudged"))
     except SuiteError as error:

@@ -20,6 +20,7 @@ from suite.encoders import Encoder, load_encoder
 from suite.encoders.choices import Chosen, chosen
 from suite.environment import code_state, package_versions
 from suite.features import Features, Passes, extract, identity
+from suite.numerics import PACKAGES, environment_of, said
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol import Experiment, digest_of, load_variants, sourced
 from suite.provenance import trial_code
@@ -138,7 +139,7 @@ class Trial:
         }
 
     def inputs(self) -> dict[str, Any]:
-        """Digests of everything that the values are made from."""
+        """Digests of everything that the values are made from, and the environment they are made in."""
         return {
             "weights": self.encoder.digest,
             "encoder": digest_of(identity(self.encoder)),
@@ -147,7 +148,17 @@ class Trial:
             "code": trial_code(self.experiment.name),
             "seeds": list(self.seeds),
             "device": self.request.device,
+            "environment": environment_of(self.request.device),
         }
+
+    def stored(self) -> Result | None:
+        """The stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
+        inputs, found = self.inputs(), self.store.load(self.key)
+        if found is not None and self.request.keep_other_environments:
+            theirs = {name: value for name, value in found.inputs.items() if name != "environment"}
+            if theirs == {name: value for name, value in inputs.items() if name != "environment"}:
+                inputs = dict(found.inputs)
+        return self.store.fresh(self.key, inputs)
 
     def check(self, measurement: Callable[[Trial], Outcome]) -> None:
         """Measure, or reuse what was measured, and hold every cell against its reference.
@@ -159,6 +170,9 @@ class Trial:
         """
         result, reused = self.measure(measurement)
         self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
+        made_in = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
+        if reused and made_in != environment_of(self.request.device):
+            self.properties += [("environment", said(made_in))]
         measured = {m.id: m for m in result.measurements()}
         if not measured or not self.request.judged:
             return
@@ -180,11 +194,10 @@ class Trial:
 
     def measure(self, measurement: Callable[[Trial], Outcome]) -> tuple[Result, bool]:
         """The stored result if its inputs are unchanged, else a new one; True if it was reused."""
-        inputs = self.inputs()
-        stored = self.store.fresh(self.key, inputs)
+        stored = self.stored()
         if stored is not None:
             return stored, True
-        started = time.perf_counter()
+        inputs, started = self.inputs(), time.perf_counter()
         outcome = measurement(self)
         result = Result(
             key=self.key,
@@ -205,7 +218,7 @@ class Trial:
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "code_state": code_state(),
-            "packages": package_versions(("torch", "torchvision", "timm", "numpy", "pillow", "scipy")),
+            "packages": package_versions(PACKAGES),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 

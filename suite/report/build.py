@@ -48,6 +48,7 @@ def build(
     deciding: Sequence[Mapping[str, Any]] = (),
     pictures_missing: Sequence[Mapping[str, str]] = (),
     claims_gate: bool = False,
+    environments: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -73,11 +74,14 @@ def build(
         deciding: what would decide the inconclusive cells, see `suite.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
+        environments: those that results were made in, see `suite.contributions`.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
         Plain JSON types only; None where a value is unknown or not finite.
     """
+    made_in = {name: entry["number"] for entry in environments for name in entry["results"]}
+    cells = [cell_entry(cell) | {"environment": made_in.get(_result_of(cell))} for cell in judgement.cells]
     return plain(
         {
             "schema": SCHEMA,
@@ -98,9 +102,10 @@ def build(
             "pictures_missing": pictures_missing,
             "newcomers": newcomers,
             "conformance": conformance,
-            "cells": [cell_entry(cell) for cell in judgement.cells],
+            "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],
             "environment": environment,
+            "environments": environments,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
             "results": results or {},
             "costs": costs,
@@ -120,6 +125,12 @@ def cell_entry(cell: CellVerdict) -> Json:
     words = dataclasses.asdict(cell.id)
     place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}
+
+
+def _result_of(cell: CellVerdict) -> str | None:
+    """Name of the result that a cell's value comes from; None where it has none."""
+    place = f"{cell.id.experiment}/{cell.id.dataset}/{cell.id.method}"
+    return None if cell.measured is None else place
 
 
 def claim_entry(claim: ClaimVerdict) -> Json:

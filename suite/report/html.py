@@ -42,6 +42,8 @@ def render(report: Json, run_dir: Path) -> str:
         "mebibytes": labels.mebibytes,
         "family": labels.family,
         "label": labels.label,
+        "why": labels.why,
+        "elsewhere": labels.other_environment,
     }
     cells = report["cells"]
     # Markup: matplotlib has escaped the names in it

@@ -126,6 +126,18 @@ def label(cell: Mapping[str, Any]) -> Label:
     return VERDICTS[cell["verdict"]]
 
 
+def other_environment(cell: Mapping[str, Any]) -> int | None:
+    """Number of the environment a cell was made in, where that is not the run's own."""
+    number = cell.get("environment")
+    return None if number in {None, 1} else int(number)
+
+
+def why(cell: Mapping[str, Any]) -> str:
+    """The reason of a cell's verdict, and where it was made, if elsewhere."""
+    number, reason = other_environment(cell), cell["reason"] or ""
+    return reason if number is None else f"{reason}{'; ' if reason else ''}made in environment {number}"
+
+
 def method_order(method: str) -> tuple[int, int, str]:
     """Sort key: the paper's rows in the paper's order, then encoders under test, then baselines."""
     if method in METHODS:

@@ -22,9 +22,11 @@ from suite.report.labels import (
     mebibytes,
     name,
     number,
+    other_environment,
     shown,
     signed,
     tally,
+    why,
 )
 from suite.report.tables import Table, other_tables, paper_tables
 
@@ -48,6 +50,7 @@ def render(report: Json) -> str:
         _costs(report),
         _variables(report),
         _patch_search(report),
+        _environments(report),
         _details("Environment", _facts(report["environment"])),
         _details("Protocol", _facts({"asked": summary.asked(report), "protocol": report["protocol"]})),
         _again(report),
@@ -124,8 +127,7 @@ def _verdict(cell: Json) -> str:
 
 def _cell_line(cell: Json) -> list[str]:
     values = number(cell["measured"], 2), number(cell["expected"], 2), signed(cell["difference"])
-    reason = escape(cell["reason"] or "")
-    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), reason]
+    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), escape(why(cell))]
 
 
 def _cell_heads(report: Json) -> list[str]:
@@ -215,6 +217,8 @@ def _table_cell(cell: Json | None) -> str:
         return "—"
     look = label(cell)
     value = f"{look.emoji} {'not run' if cell['measured'] is None else number(cell['measured'])}"
+    elsewhere = other_environment(cell)
+    value += f" <sup>{elsewhere}</sup>" if elsewhere else ""
     if cell["expected"] is None:
         return value
     difference = "" if cell["difference"] is None else f", {signed(cell['difference'])}"
@@ -274,6 +278,18 @@ def _plan(report: Json) -> str:
 def _variables(report: Json) -> str:
     rows = [(f"**{v['name']}**", escape(v["paper"]), v["status"], escape(v["evidence"])) for v in report["variables"]]
     return "## Reproducibility variables\n\n" + grid(rows, ("variable", "the paper", "this run", "evidence"))
+
+
+def _environments(report: Json) -> str:
+    entries = report.get("environments") or []
+    if not entries:
+        return ""
+    rows = [
+        (str(e["number"]), len(e["results"]), summary.belongs(e), escape(e["said"]), code(e["digest"][:12]))
+        for e in entries
+    ]
+    heads = ("environment", "results", "is", "made with", "digest")
+    return "## Environments of the results\n\n" + grid(rows, heads, "rrlll")
 
 
 def _patch_search(report: Json) -> str:

@@ -56,6 +56,13 @@ def reused(costs: Sequence[Json]) -> int:
     return sum(bool(cost["reused"]) for cost in costs)
 
 
+def belongs(entry: Json) -> str:
+    """What an environment of results is to the run, in words."""
+    if not entry["here"]:
+        return f"another: {'; '.join(entry['differs'])}"
+    return "this run's" if entry["noted_in"] == "inputs" else "as far as noted (packages only) this run's"
+
+
 def planned(report: Json) -> list[Json]:
     """Experiments whose plan can be held against what they took; empty where there was no plan, or of nothing known."""
     return [row for row in report.get("plan") or () if row["trials"]]

@@ -44,6 +44,11 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="image classification: GPUs (or CPU processes) that share every batch of an encoder's probes (default: 1)",
     )
+    parser.add_argument(
+        "--keep-other-environments",
+        action="store_true",
+        help="reuse results that other packages or another device made; the report marks them",
+    )
     add_verdict(parser)
     add_workers(parser)
 
@@ -96,6 +101,7 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         claims_gate=is_gate(options.claims),
         share_stream=options.share_stream,
         processes_per_probe=options.processes_per_probe,
+        keep_other_environments=options.keep_other_environments,
     )
 
 
