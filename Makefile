@@ -49,8 +49,8 @@ reproduce: setup ## run the experiments and write the report (the embedded mini 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(ALONE),--alone) $(OPTIONS)
 
-accept: setup ## hold later runs of a new encoder against this one: RUN=runs/check-name NAME= DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff)
+accept: setup ## hold later runs of a new encoder against this one: RUN=runs/check-name REASON='why' NAME= DIFF=1
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
 	@$(SUITE) plan $(ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
@@ -68,8 +68,8 @@ archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini 
 	@$(SUITE) archive $(if $(RUN),'$(RUN)',runs/mini) $(if $(OUT),--out '$(OUT)') $(if $(AUTHOR),--author '$(AUTHOR)') \
 	  $(if $(LICENSE),--license '$(LICENSE)')
 
-record: setup ## measure the mini study over five seeds and rewrite expected/mini
-	@$(SUITE) record $(ARGS)
+record: setup ## measure the mini study over five seeds and rewrite expected/mini: REASON='why'
+	@$(SUITE) record $(ARGS) --reason '$(REASON)'
 
 report: setup ## judge a run again and rewrite its report: RUN=runs/mini
 	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict) \

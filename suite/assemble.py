@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.archive.digests import result_digests, run_digest
+from suite.attempts.history import history
 from suite.cells import CellId
 from suite.claims import load_claims
 from suite.constants import load_constants
@@ -54,10 +55,19 @@ def report(run: Path, **how: bool) -> int:
         EvidenceError: a result was altered since it was stored.
     """
     judged = assemble(run, **how)
+    publish(run, judged)
+    return int(judged["exit_code"])
+
+
+def publish(run: Path, judged: dict[str, Any]) -> None:
+    """Write a judged run's report into its folder, and print it.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full.
+    """
     files.write(run, judged)
     print(terminal.render(judged))
     print(f"report: {(run / 'report.html').resolve()}")
-    return int(judged["exit_code"])
 
 
 def assemble(
@@ -126,6 +136,7 @@ def assemble(
         | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
         newcomers=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
         conformance=_conformance(run, asked),
+        attempts=history(run),
         digest=run_digest(digests) if digests else None,
         results=digests,
         notes=[*judgement.warnings, *_notes(results), *notes(environments, kept=_keeps(asked))],

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from suite.archive import sbom
-from suite.assemble import now, report
+from suite.assemble import assemble, now, publish
+from suite.attempts.attempt import Attempt, attempt, interruption
+from suite.attempts.history import history
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.experiments.units import processes_for, unit_of, units_of
@@ -24,12 +26,11 @@ from suite.references import references
 from suite.report.build import plain
 from suite.request import Request, check_writable, method_name
 from suite.results import Result, Store, write_json
-from suite.signals import TERMINATED, terminated
+from suite.signals import terminated
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
-INTERRUPTED = 130
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
@@ -42,17 +43,29 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
-    interrupted = measure(request, workers=workers)
-    code = report(request.run)  # how strictly is on record with what was asked for
+    exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
+    with attempt(request) as this:
+        interrupted = measure(request, workers=workers, this=this)
+        judged = assemble(request.run)  # how strictly is on record with what was asked for
+        outcome, code = interruption() if interrupted or terminated() else ("finished", judged["exit_code"])
+        this.end(outcome, exit_code=code, verdict=judged["verdict"])
+        publish(request.run, judged | {"attempts": history(request.run)})
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
-    if terminated():
-        return TERMINATED
-    return INTERRUPTED if interrupted else code
+    return code
 
 
-def measure(request: Request, *, workers: int | None = None) -> bool:
-    """Render the mini data if need be, then run every trial; True if the user interrupted it."""
+def measure(request: Request, *, workers: int | None = None, this: Attempt | None = None) -> bool:
+    """Render the mini data if need be, then run every trial.
+
+    Args:
+        request: what is asked for.
+        workers: processes; None for one per core, or per GPU.
+        this: the attempt that it belongs to; told what was measured, reused and lost.
+
+    Returns:
+        True if the user interrupted it.
+    """
     if request.judged:  # what is wrong with references is said now, not after hours of work
         references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
     check_writable(request.run)
@@ -62,7 +75,7 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
     check_environment(request.run, request.profile.name, request.device, strict=request.strict)
-    exact_convolutions()  # as the experiments will: precision is part of what results are made in
+    exact_convolutions()
     environment = capture(request.device) | {"numerics": environment_of(request.device)}
     write_json(request.run / "environment.json", plain(environment))
     write_plan(request, workers=workers)
@@ -76,7 +89,10 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         exit_code = _run_pytest(request, progress, workers)
     finally:
         progress.close()
-    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.reused)}
+        if this is not None:
+            tally = progress.tally
+            this.measured, this.reused, this.lost = tally.measured, tally.reused, tally.lost
+    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.tally.reused)}
     write_json(request.run / "run.json", record)
     if progress.storage_error:
         raise StorageError(progress.storage_error)

@@ -172,6 +172,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def attempts() -> dict[str, Any]:
+    """As `suite.attempts.history` gives them: one that failed, and the one that made this report."""
+    one = {"verb": "reproduce", "command": "c", "commit": COMMIT, "dirty": False, "environment": "7" * 64}
+    some = {"count": 1, "names": ["a/b/c"]}
+    lost = {"outcome": "failed", "verdict": None, "exit_code": 3, "failure": f"disk full {HOSTILE}"}
+    made = {"outcome": "finished", "verdict": "deviates", "exit_code": 1, "failure": None}
+    times = {"started": "2025-11-22T20:31:04+00:00", "finished": "2025-11-22T20:34:49+00:00"}
+    entries = [
+        {**one, **times, **lost, "attempt": "1", "reason": None, "measured": None, "reused": None, "lost": None},
+        {**one, **times, **made, "attempt": "2", "reason": "why", "measured": some, "reused": some, "lost": some},
+    ]
+    return {"count": 2, "unreadable": 0, "sentence": "This run took 2 attempts.", "entries": entries}
+
+
 def environments() -> list[dict[str, Any]]:
     """As `suite.contributions` gives them: this run's, and another that results were kept from."""
     shared = {"digest": "7" * 64, "noted_in": "inputs", "facts": {}}
@@ -312,6 +326,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "environments": environments(),
         "variables": variables(profile="mini", environment=environment(), protocol=protocol(), asked=asked),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
+        "attempts": attempts(),
         "costs": costs(),
         "plan": plan(),
         "figures": figures(folder),

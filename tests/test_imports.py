@@ -47,7 +47,8 @@ MAY_IMPORT = {
     | {"numerics", "precision"},
     "verification": {"errors", "results", "datasets", "mini", "encoders", "environment"},
     "preparation": {"errors", "datasets", "results"},
-    "archive": BASE | {"assemble", "environment", "provenance", "report"},
+    "attempts": {"errors", "environment", "numerics", "request", "signals"},
+    "archive": BASE | {"assemble", "attempts", "environment", "provenance", "report"},
     "container": {"errors", "environment", "encoders"},
     "records": {"errors", "cells"},
     "evidence": {"errors", "records", "image_counts"},
@@ -61,7 +62,7 @@ MAY_IMPORT = {
     "testable": BASE | {"expected", "claims"},
     "deciding": BASE | {"cell_verdict"},
     "verdict": BASE | {"expected", "claims", "cell_verdict", "family", "known"},
-    "report": BASE | {"verdict", "expected", "claims"},
+    "report": BASE | {"verdict", "expected", "claims", "attempts"},
 }
 
 

@@ -48,11 +48,12 @@ class Candidate:
         return ((result, m) for result in self.results for m in result.measurements())
 
 
-def accept(run: Path, *, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
+def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
     """Freeze a run's values of its encoder under test, or say what that would change.
 
     Args:
         run: a finished run folder.
+        reason: why these values are to be held against; kept with them.
         name: of the file; default: the encoder's name in cells.
         diff: only say what would change.
         folder: where accepted values are kept.
@@ -70,7 +71,7 @@ def accept(run: Path, *, name: str | None = None, diff: bool = False, folder: Pa
     path = folder / f"{_checked(name or candidate.method)}.toml"
     stored = tomllib.loads(path.read_text()) if path.exists() else {}
     _check_other_files(candidate, path, folder)
-    section = _section(candidate)
+    section = _section(candidate, reason)
     changes = describe(stored.get(candidate.profile, {}), section)
     print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
     if diff:
@@ -133,7 +134,7 @@ def _table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return tabulate(rows, ("cell", "accepted", "this run", "change"), floatfmt=".3f") if rows else ""
 
 
-def _section(candidate: Candidate) -> dict[str, Any]:
+def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
     code = capture("cpu")["code"]
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
@@ -150,6 +151,7 @@ def _section(candidate: Candidate) -> dict[str, Any]:
         "commit": f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
         "date": now()[:10],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {candidate.results[0].facts['device']}",
+        "reason": reason,
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }

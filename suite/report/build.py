@@ -49,6 +49,7 @@ def build(
     pictures_missing: Sequence[Mapping[str, str]] = (),
     claims_gate: bool = False,
     environments: Sequence[Mapping[str, Any]] = (),
+    attempts: Mapping[str, Any] | None = None,
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -74,6 +75,7 @@ def build(
         deciding: what would decide the inconclusive cells, see `suite.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
+        attempts: at this run, see `suite.attempts.history`; None where none is on record.
         environments: those that results were made in, see `suite.contributions`.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
@@ -108,6 +110,7 @@ def build(
             "environments": environments,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
             "results": results or {},
+            "attempts": attempts,
             "costs": costs,
             "plan": plan,
             "figures": figures,

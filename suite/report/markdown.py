@@ -50,6 +50,7 @@ def render(report: Json) -> str:
         _costs(report),
         _variables(report),
         _patch_search(report),
+        _attempts(report),
         _environments(report),
         _details("Environment", _facts(report["environment"])),
         _details("Protocol", _facts({"asked": summary.asked(report), "protocol": report["protocol"]})),
@@ -105,7 +106,8 @@ def _head(report: Json) -> str:
     ]
     notice = summary.notice(report)
     lines += [f"> **{escape(notice)}**"] if notice else []
-    lines += ["\n".join(f"- {escape(note)}" for note in report["notes"])] if report["notes"] else []
+    said = [*report["notes"], *filter(None, [summary.attempts_line(report)])]
+    lines += ["\n".join(f"- {escape(note)}" for note in said)] if said else []
     return "\n\n".join(lines)
 
 
@@ -278,6 +280,23 @@ def _plan(report: Json) -> str:
 def _variables(report: Json) -> str:
     rows = [(f"**{v['name']}**", escape(v["paper"]), v["status"], escape(v["evidence"])) for v in report["variables"]]
     return "## Reproducibility variables\n\n" + grid(rows, ("variable", "the paper", "this run", "evidence"))
+
+
+def _attempts(report: Json) -> str:
+    rows = [
+        (
+            escape(row["started"]),
+            escape(row["verb"]),
+            code(row["code"]),
+            code(row["environment"]),
+            *(row[name] for name in ("measured", "reused", "lost")),
+            escape(row["ending"]),
+            escape(row["why"]),
+        )
+        for row in summary.attempts(report)
+    ]
+    heads = ("began", "verb", "code", "environment", "measured", "reused", "lost", "ended", "why")
+    return f"## Attempts\n\n{grid(rows, heads, 'llllrrrll')}" if rows else ""
 
 
 def _environments(report: Json) -> str:

@@ -45,7 +45,8 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
         f"to decide {d['cells']} cells of {name(d['experiment'])} on {name(d['dataset'])}: {_printable(d['sentence'])}"
         for d in report["deciding"]
     ]
-    end = [*open_, *(f"note: {_printable(note)}" for note in report["notes"]), verdict_line(report, colour=colour)]
+    said = filter(None, (*report["notes"], summary.attempts_line(report)))
+    end = [*open_, *(f"note: {_printable(note)}" for note in said), verdict_line(report, colour=colour)]
     return "\n\n".join([*blocks, legend, "\n".join(lines), "\n".join(end)])
 
 

@@ -53,6 +53,25 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     add_workers(parser)
 
 
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """`--reason`."""
+    parser.add_argument("--reason", metavar="TEXT", help="why these values are to be the new ones; kept with them")
+
+
+def asked_reason(verb: str, reason: str | None) -> str:
+    """The reason that the user gave, in one line.
+
+    Raises:
+        RequestError: none was given.
+    """
+    said = " ".join((reason or "").split())
+    if not said:
+        raise RequestError(
+            f"{verb}: expected a reason, got none: pass REASON='why these values are to be the new ones'"
+        )
+    return said
+
+
 def add_verdict(parser: argparse.ArgumentParser) -> None:
     """`--strict` and `--allow-inconclusive`: how a verdict becomes an exit code."""
     parser.add_argument("--strict", action="store_true", help="fail on any single deviation, uncorrected")
