@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from suite.accepted.gate import Gate, hold
 from suite.archive.digests import result_digests, run_digest
 from suite.attempts.history import history
 from suite.cells import CellId
@@ -30,7 +31,7 @@ from suite.report.build import build
 from suite.request import method_name
 from suite.results import Key, Result, Store, sample_path, strip_path
 from suite.testable import untestable
-from suite.verdict import ALLOWED, EXIT_CODES, judge
+from suite.verdict import ALLOWED, EXIT_CODES, Judgement, judge
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
@@ -120,8 +121,12 @@ def assemble(
             f"{judgement.sentence.removesuffix(ALLOWED)} Pictures are missing: {lost[0]['trial']}: {lost[0]['reason']}."
         )
         judgement = replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
+    variants, limit = asked["variants"], asked["limit"]
+    second = hold(results, EXPECTED / "accepted", profile.name, variants=variants, limit=limit, references=expected)
     return build(
-        judgement,
+        _through(judgement, second),
+        accepted=second.record([entry["digest"] for entry in environments]) if second else None,
+        held=second.cells if second else {},
         profile=profile.name,
         run=run.name,
         asked=asked,
@@ -157,6 +162,14 @@ def _notes(results: Sequence[Result]) -> list[str]:
 def _keeps(asked: Mapping[str, Any]) -> bool:
     """Whether results of other environments were to be kept; older runs could not be asked to."""
     return bool(asked.get("keep_other_environments", False))
+
+
+def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
+    """The second gate beside the first, whose verdict stays its own: a change is another reason for exit code 1."""
+    if gate is None or not gate.exit_code:
+        return judgement
+    sentence = f"{judgement.sentence} Second gate: {gate.short}"
+    return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -88,10 +88,12 @@ def _cpu(kind: str) -> dict[str, Any]:
         return found[1].strip() if found else ""
 
     flags = (fact("flags") or fact("Features")).split()
+    name = fact("model name") or platform.processor() or platform.machine()
+    # several generations go by one name in virtual machines, which is what libraries choose kernels by
+    family = " ".join(filter(None, map(fact, ("vendor_id", "cpu family", "model"))))
     return {
         "kind": kind,
-        "model": fact("model name") or platform.processor() or platform.machine(),
-        "family": " ".join(filter(None, map(fact, ("vendor_id", "cpu family", "model")))),
+        "model": f"{name} ({family})" if family else name,
         **_instructions(),
         "vectors": " ".join(sorted({flag for flag in flags if flag.startswith(_VECTORS)})),
     }
@@ -139,7 +141,7 @@ def digest_of_environment(environment: Environment) -> str:
 
 
 def device_model(environment: Environment) -> str:
-    """The CPU's or GPU's model, e.g. `NVIDIA H100 80GB HBM3 (9.0)`."""
+    """The CPU's or GPU's model, e.g. `NVIDIA H100 80GB HBM3 (9.0)`, `AMD EPYC (AuthenticAMD 25 17)`."""
     return str(environment["device"]["model"])
 
 

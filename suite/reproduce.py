@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from suite.accepted.file import load
 from suite.archive import sbom
 from suite.assemble import assemble, now, publish
 from suite.attempts.attempt import Attempt, attempt, interruption
@@ -17,12 +18,12 @@ from suite.attempts.history import history
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.experiments.units import processes_for, unit_of, units_of
-from suite.numerics import environment_of
+from suite.numerics import device_model, environment_of
 from suite.plan.forecast import write_plan
 from suite.precision import exact_convolutions
 from suite.progress import Progress
 from suite.provenance import trial_code
-from suite.references import references
+from suite.references import EXPECTED, references
 from suite.report.build import plain
 from suite.request import Request, check_writable, method_name
 from suite.results import Result, Store, write_json
@@ -68,6 +69,8 @@ def measure(request: Request, *, workers: int | None = None, this: Attempt | Non
     """
     if request.judged:  # what is wrong with references is said now, not after hours of work
         references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
+    if request.judged and request.limit is None:
+        load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
     check_writable(request.run)
     check_writable(request.cache)
     set_altered_aside(Store(request.run))

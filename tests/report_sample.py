@@ -63,6 +63,8 @@ def cell(place: tuple[str, str, str, str, str], **changes: Any) -> dict[str, Any
         "seeds": [],
         "seeds_needed": None,
         "to_decide": None,
+        "environment": None,
+        "accepted": None,
         **changes,
     }
 
@@ -121,6 +123,9 @@ def cells() -> list[dict[str, Any]]:
     for item in found:
         elsewhere = item["id"].startswith("part_retrieval/cub200/mae/")
         item["environment"] = None if item["measured"] is None else 2 if elsewhere else 1
+    moved = {"reason": f"differs by +0.200 {HOSTILE}", "value": 38.6, "difference": 0.2, "tolerance": 0.05}
+    by_id["part_retrieval/cub200/mae/encoded/ap"]["accepted"] = {"verdict": "changed", **moved}
+    by_id["part_retrieval/cub200/cae/encoded/ap"]["accepted"] = {"verdict": "unchanged", **moved, "difference": 0.0}
     lost = by_id["object_retrieval/coco/ibot/encoded/ap"]
     lost |= cell(tuple(lost["id"].split("/")), reason="data/coco/annotations: no such file", expected=55.6)
     return found
@@ -170,6 +175,25 @@ def environment() -> dict[str, Any]:
         "container": {"inside": False, "image": None, "image_digest": None, "base_image": None},
         "threads": {"torch": 2, "OMP_NUM_THREADS": None},
     }
+
+
+def accepted() -> dict[str, Any]:
+    """As `suite.accepted.gate` gives it: one cell has changed."""
+    file = {
+        "file": "expected/accepted/mini/cpu.toml",
+        "device": "CPU",
+        "date": "2026-01-31",
+        "commit": COMMIT,
+        "reason": f"first {HOSTILE}",
+        "slack": 0.05,
+        "slack_reason": "rounding",
+        "seeds": [0],
+        "environment": "7" * 64,
+        "same_environment": False,
+    }
+    counts = {"unchanged": 1, "changed": 1, "unconfirmed": 0, "cannot tell": 0, "not accepted": 0}
+    sentence = f"1 of 2 cells have changed {HOSTILE}."
+    return {"verdict": "changed", "sentence": sentence, "exit_code": 1, "counts": counts, "files": [file]}
 
 
 def attempts() -> dict[str, Any]:
@@ -327,6 +351,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "variables": variables(profile="mini", environment=environment(), protocol=protocol(), asked=asked),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
         "attempts": attempts(),
+        "accepted": accepted(),
         "costs": costs(),
         "plan": plan(),
         "figures": figures(folder),

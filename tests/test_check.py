@@ -6,6 +6,7 @@ import json
 import random
 import statistics
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
         summaries={"test_items": 400} if seeds else {},
         inputs={"weights": "a" * 64, "data": "d", "code": "c"},
         protocol={},
-        facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}},
+        facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
     )
     identity = str(changes.get("identity", place))
     items = Items({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
@@ -258,6 +259,8 @@ EXPECTED_OF_THE_SEVEN = {
 def test_accepted_values_judge_later_runs(run: Path, folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert accept(run, reason="first", folder=folder) == 0
     assert "accepted 4 cells of mine-build" in capsys.readouterr().out
+    section = tomllib.loads((folder / "mine-build.toml").read_text())["mini"]
+    assert (section["reason"], section["commit"]) == ("first", "c0ffee"), "the code that made them, not that of today"
     found = references.references("mini", {}, None, {MINE})
     mine = {cell: e for cell, e in found.items() if cell.method == MINE}
     assert len(mine) == 4

@@ -62,7 +62,9 @@ MAY_IMPORT = {
     "testable": BASE | {"expected", "claims"},
     "deciding": BASE | {"cell_verdict"},
     "verdict": BASE | {"expected", "claims", "cell_verdict", "family", "known"},
-    "report": BASE | {"verdict", "expected", "claims", "attempts"},
+    "accepted": BASE
+    | {"expected", "numerics", "recording", "assemble", "contributions", "newcomer", "references", "request"},
+    "report": BASE | {"verdict", "expected", "claims", "attempts", "accepted"},
 }
 
 

@@ -14,17 +14,20 @@ from typing import Any
 import pytest
 
 from suite import datasets
+from suite.accepted.gate import hold
+from suite.cells import CellId
 from suite.constants import constants_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.choices import Chosen, chosen
 from suite.environment import code_state, package_versions
+from suite.expected import Expected
 from suite.features import Features, Passes, extract, identity
 from suite.numerics import PACKAGES, environment_of, said
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol import Experiment, digest_of, load_variants, sourced
 from suite.provenance import trial_code
-from suite.references import known_deviations, references
+from suite.references import EXPECTED, known_deviations, references
 from suite.report.build import cell_entry
 from suite.report.junit import cell_properties
 from suite.request import Request
@@ -183,14 +186,30 @@ class Trial:
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
         failing = [c for c in cells if c.verdict == "unexpected" or (c.verdict == "deviates" and _p_value(c) <= level)]
-        if failing:
-            pytest.fail("\n".join(f"{cell.id}: {cell.reason}" for cell in failing), pytrace=False)
+        wrong = [f"{cell.id}: {cell.reason}" for cell in failing] + self._changed(result, expected)
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
         known_ones = [cell for cell in cells if cell.verdict == "known deviation"]
         open_ = [cell for cell in cells if cell.verdict == "inconclusive"]
         if open_ and not self.request.allow_inconclusive:
             pytest.skip(f"inconclusive: {len(open_)} of {len(cells)} cells, {open_[0].id} first: {open_[0].reason}")
         if known_ones:
             pytest.xfail("\n".join(f"{cell.id}: {cell.reason}" for cell in known_ones))
+
+    def _changed(self, result: Result, expected: Mapping[CellId, Expected]) -> list[str]:
+        """What the second gate says: a line per cell that has changed against the accepted run of this device."""
+        request = self.request
+        gate = hold(
+            [result],
+            EXPECTED / "accepted",
+            request.profile.name,
+            variants=request.variants,
+            limit=request.limit,
+            references=expected,
+        )
+        cells = {} if gate is None else gate.cells
+        self.properties += [(f"{cell}#accepted", f"{held.verdict}: {held.reason}") for cell, held in cells.items()]
+        return [f"{cell}: {held.reason}" for cell, held in cells.items() if held.verdict == "changed"]
 
     def measure(self, measurement: Callable[[Trial], Outcome]) -> tuple[Result, bool]:
         """The stored result if its inputs are unchanged, else a new one; True if it was reused."""

@@ -64,6 +64,7 @@ def render(report: Json, run_dir: Path) -> str:
         plots=plots,
         newcomers=newcomers,
         statuses=labels.STATUSES,
+        gate=labels.ACCEPTED,
         methods=METHODS,
         rank_plots=[_rank_plot(newcomer, number) for number, newcomer in enumerate(report["newcomers"])],
         curves=[

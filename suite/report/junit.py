@@ -90,9 +90,11 @@ def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
 def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
     """The worst that a cell of the test says."""
     failing = set(report["failing"])
-    found = [cell for cell in cells if cell["id"] in failing]
-    if found:
-        return "failure", "; ".join(f"{cell['id']}: {cell['reason']}" for cell in found)
+    wrong = [f"{cell['id']}: {cell['reason']}" for cell in cells if cell["id"] in failing]
+    held = ((cell, cell.get("accepted") or {}) for cell in cells)
+    wrong += [f"{cell['id']}: {h['reason']}" for cell, h in held if h.get("verdict") == "changed"]
+    if wrong:
+        return "failure", "; ".join(wrong)
     silent = () if report["allow_inconclusive"] else ("inconclusive",)
     for verdict in ("not run", *silent, "known deviation", "no reference"):
         found = [cell for cell in cells if cell["verdict"] == verdict]

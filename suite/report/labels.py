@@ -54,6 +54,14 @@ STATUSES = {
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
 _RARE = ("known deviation", "unexpected")
 """Shown only where a cell is one."""
+ACCEPTED = {
+    "unchanged": Label("unchanged", "=", "✅", "=", "good"),
+    "changed": Label("changed", "Δ", "❌", "CHG", "bad"),
+    "unconfirmed": Label("changed, unconfirmed", "!", "⚠️", "chg?", "warn"),
+    "cannot tell": Label("cannot tell", "≈", "🟡", "?", "warn"),
+    "not accepted": Label("not accepted", "◇", "➖", "new", "mute"),
+}
+"""Of the second gate, against the accepted run of the device."""
 
 METHOD_NAMES = {
     "deit": "DeiT",

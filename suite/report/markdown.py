@@ -12,6 +12,7 @@ from suite.cells import METHODS
 from suite.report import newcomers, summary
 from suite.report.facts import flatten
 from suite.report.labels import (
+    ACCEPTED,
     STATUSES,
     UNCONFIRMED,
     VERDICTS,
@@ -44,6 +45,7 @@ def render(report: Json) -> str:
         _head(report),
         _summary(report),
         _attention(report),
+        _changed(report),
         *_newcomers(report),
         *_tables(report),
         _claims(report),
@@ -104,11 +106,42 @@ def _head(report: Json) -> str:
         f"Profile **{report['profile']}**, run **{escape(report['run'])}**, finished {escape(report['finished'])}, "
         f"took {duration(summary.elapsed(report))}, exit code {report['exit_code']}.",
     ]
+    lines += [_second_gate(report["accepted"])] if report.get("accepted") else []
     notice = summary.notice(report)
     lines += [f"> **{escape(notice)}**"] if notice else []
     said = [*report["notes"], *filter(None, [summary.attempts_line(report)])]
     lines += ["\n".join(f"- {escape(note)}" for note in said)] if said else []
     return "\n\n".join(lines)
+
+
+def _second_gate(accepted: Json) -> str:
+    look = ACCEPTED[accepted["verdict"]]
+    return (
+        f"**Second gate, no change against our accepted run: {look.emoji} {look.word}.** {escape(accepted['sentence'])}"
+    )
+
+
+def _changed(report: Json) -> str:
+    """The section on the second gate; empty where no run of this device was accepted."""
+    if not report.get("accepted"):
+        return ""
+    rows = [
+        [code(c["id"]), *_held(c), number(c["measured"], 3), escape(c["accepted"]["reason"])]
+        for c in summary.changed(report)
+    ]
+    files = "\n".join(f"- {escape(summary.accepted_file(file))}" for file in report["accepted"]["files"])
+    heads = ("cell", "second gate", "accepted", "moved", "measured", "why")
+    table = grid(rows, heads, "llrrrl") if rows else "No cell has changed."
+    return f"## Against our accepted run\n\n{files}\n\n{table}"
+
+
+def _held(cell: Json) -> list[str]:
+    """What the second gate says of a cell: its word, the accepted value, how far the cell moved."""
+    held = cell.get("accepted")
+    if held is None:
+        return ["", "–", "–"]
+    look = ACCEPTED[held["verdict"]]
+    return [f"{look.emoji} {look.word}", number(held["value"], 3), signed(held["difference"], 3)]
 
 
 def _summary(report: Json) -> str:
@@ -337,5 +370,7 @@ def _citation(report: Json) -> str:
 
 
 def _all_cells(report: Json) -> str:
-    rows = [_cell_line(cell) for cell in report["cells"]]
-    return _details(f"All {len(rows)} cells", grid(rows, _cell_heads(report), "llrrrrl"))
+    gate = bool(report.get("accepted"))
+    rows = [[*_cell_line(cell), *(_held(cell) if gate else [])] for cell in report["cells"]]
+    heads = [*_cell_heads(report), *(("second gate", "accepted", "moved") if gate else ())]
+    return _details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))

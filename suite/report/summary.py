@@ -64,6 +64,22 @@ def belongs(entry: Json) -> str:
     return "this run's" if entry["noted_in"] == "inputs" else "as far as noted (packages only) this run's"
 
 
+def changed(report: Json) -> list[Json]:
+    """Cells that differ from the accepted run of their device, the largest change first."""
+    cells = [c for c in report["cells"] if (c.get("accepted") or {}).get("verdict") in {"changed", "unconfirmed"}]
+    return sorted(cells, key=lambda c: (c["accepted"]["verdict"] != "changed", -abs(c["accepted"]["difference"] or 0)))
+
+
+def accepted_file(file: Json) -> str:
+    """Where accepted values come from, in words."""
+    where = "the same environment" if file["same_environment"] else "another environment than this run's"
+    return (
+        f"{file['file']}: accepted {file['date']}, commit {file['commit']}, seeds "
+        f"{', '.join(map(str, file['seeds']))}, in {where}; reason: {file['reason']}. Cells of the same seed may "
+        f"differ by {file['slack']:g} points ({file['slack_reason']})."
+    )
+
+
 def attempts(report: Json) -> list[Json]:
     """Attempts as rows: `started`, `verb`, `code`, `environment`, `measured`, `reused`, `lost`, `ending`, `why`."""
     return [
