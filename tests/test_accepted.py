@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from suite import assemble as assembling
@@ -28,7 +29,7 @@ from suite.numerics import environment_of
 from suite.references import EXPECTED
 from suite.report import html, markdown, terminal
 from suite.request import make_request
-from suite.results import Key, Result, Store, write_json
+from suite.results import Items, Key, Result, Store, write_json
 from tests import report_sample
 
 H100 = "NVIDIA H100 80GB HBM3 (9.0)"
@@ -62,11 +63,17 @@ def write_run(
         inputs = {"weights": "w", "data": "d", "code": "c", "environment": environment(device, torch)}
         facts = {"seeds": list(seeds), "seconds": 1.0, "device": "cuda", "packages": {"torch": torch}}
         facts["code_state"] = {"suite": "0.1.0", "commit": COMMIT, "dirty": False}
-        Store(run).save(Result(Key("image_classification", dataset, method), values, {}, inputs, {}, facts))
+        save(run, Result(Key("image_classification", dataset, method), values, {}, inputs, {}, facts))
     times = {"started": "2026-01-31T00:00:00+00:00", "finished": "2026-01-31T01:00:00+00:00", "reused": []}
     write_json(run / "run.json", {"asked": asked.record(), **times})
     write_json(run / "environment.json", report_sample.environment() | {"numerics": environment(device, torch)})
     return run
+
+
+def save(run: Path, result: Result) -> None:
+    """With the scores of two items that its values follow from."""
+    scores = {name: np.array([[value / 100] * 2 for value in values]) for name, values in result.values.items()}
+    Store(run).save(result, Items(scores, "i", np.arange(2, dtype=np.int32)))
 
 
 @pytest.fixture
@@ -187,6 +194,9 @@ def test_a_cell_moved_inside_the_papers_tolerance_turns_the_second_gate_red_and_
     assert "**Second gate, no change against our accepted run: ❌ changed.**" in text
     assert "| second gate" in text.split("cells</summary>")[-1].split("\n")[2], "a column of its own"
     assert '<th scope="col">Second gate</th>' in page
+    junit = (run / "junit.xml").read_text()
+    assert f'<failure message="{CELL}: {cell["accepted"]["reason"]}" />' in junit
+    assert f'name="{CELL}#accepted" value="changed: {cell["accepted"]["reason"]}"' in junit
     assert terminal.render(found).splitlines()[-1].startswith("CHANGED: 1 of 14 cells have changed")
 
 
@@ -297,12 +307,12 @@ def edit(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
 def other_environment(run: Path) -> None:
     stored = Store(run).load(Key("image_classification", "imagenet1k", "mae"))
     assert stored is not None
-    Store(run).save(replace(stored, inputs={**stored.inputs, "environment": environment(H100, "2.5.0")}))
+    save(run, replace(stored, inputs={**stored.inputs, "environment": environment(H100, "2.5.0")}))
 
 
 def older(run: Path) -> None:
     for stored in list(Store(run).results()):
-        Store(run).save(replace(stored, inputs={k: v for k, v in stored.inputs.items() if k != "environment"}))
+        save(run, replace(stored, inputs={k: v for k, v in stored.inputs.items() if k != "environment"}))
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {

@@ -307,13 +307,13 @@ def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path
 def test_diff_names_the_experiments_whose_constants_changed(
     run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     other = tmp_path / "constants.toml"
     other.write_text(constants.FILE.read_text().replace("nearest_px = { value = [40,", "nearest_px = { value = [41,"))
     monkeypatch.setattr(constants, "FILE", other)
     constants.load_constants.cache_clear()
     capsys.readouterr()
-    assert accept(run, diff=True, folder=folder) == 1
+    assert accept(run, reason="", diff=True, folder=folder) == 1
     constants.load_constants.cache_clear()
     said = capsys.readouterr().out
     assert [line.split(":")[0] for line in said.splitlines() if line.startswith("protocol of")] == [
@@ -425,7 +425,7 @@ def test_what_was_edited_in_another_run_is_named_and_not_adopted(run: Path, tmp_
 def test_values_without_evidence_are_not_accepted(run: Path, folder: Path) -> None:
     of_older_version(run, Store(run).load(Key("part_retrieval", "cub200", MINE)))
     with pytest.raises(RequestError) as error:
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
     assert str(error.value) == (
         f"{run}/cells/part_retrieval/cub200/{MINE}.json: carries no evidence, made by an older version: run it again"
     )

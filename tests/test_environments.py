@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from suite.report import html, markdown
 from suite.request import make_request
 from suite.results import Key, Store, write_json
 from tests import report_sample
-from tests.archived_run import KEY, result, write_run
+from tests.archived_run import CELLS, KEY, alter, items, result, write_run
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
 OLD = {"python": "3.11", "packages": {"torch": "2.5.0", "numpy": "2.4.6"}, "device": {"kind": "cpu", "model": "A"}}
@@ -94,7 +93,7 @@ def test_asked_to_it_is_kept_and_said_to_be(
     assert found["notes"] == [note]
     assert [cell["environment"] for cell in found["cells"] if cell["id"] == CELL] == [2]
     assert found["asked"]["command"].endswith("--keep-other-environments")
-    assert "torch 2.5.0" in (run / "junit.xml").read_text()
+    assert f'name="{CELL}#environment" value="2"' in (run / "junit.xml").read_text()
     assert main(["verify", str(run)]) == 0
     assert ask() == 0, "without it, measured again"
     assert read(run)["notes"] == []
@@ -105,13 +104,13 @@ def test_what_else_has_changed_is_measured_again_even_if_asked_to_keep(tmp_path:
     task = next(iter(request.tasks()))
     made = trial.Trial(request, *task)
     made.inputs = lambda: {"weights": "a", "environment": NEW}
-    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}))
+    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}), items())
     assert made.stored() is not None
-    made.store.save(replace(result(made.key), inputs={"weights": "b", "environment": OLD}))
+    made.store.save(replace(result(made.key), inputs={"weights": "b", "environment": OLD}), items())
     assert made.stored() is None
     strict = trial.Trial(replace(request, keep_other_environments=False), *task)
     strict.inputs = made.inputs
-    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}))
+    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}), items())
     assert strict.stored() is None
 
 
@@ -121,14 +120,9 @@ def mixed(tmp_path: Path) -> Path:
     run = write_run(tmp_path / "run")
     store = Store(run)
     mae = Key("object_retrieval", "cifar10", "mae")
-    for key, made_in in ((KEY, OLD), (mae, NEW)):
-        stored = store.load(key)
-        store.save(replace(stored, inputs={**stored.inputs, "environment": made_in}, facts={**stored.facts}))
-    items = "items"
-    shutil.rmtree(run / items)
-    for key in (KEY, mae):
-        stored = store.load(key)
-        store.save(replace(stored, facts={k: v for k, v in stored.facts.items() if k != items}))
+    for key, value, made_in in ((KEY, 12.25, OLD), (mae, 10.5, NEW)):
+        stored = result(key, value)
+        store.save(replace(stored, inputs={**stored.inputs, "environment": made_in}), items(value))
     environment = report_sample.environment() | {"numerics": NEW}
     write_json(run / "environment.json", environment)
     report(run)
@@ -173,20 +167,19 @@ def test_verify_holds_environment_and_marks_against_the_report(mixed: Path, caps
 
 def test_an_old_run_opens_and_says_how_its_environment_is_known(tmp_path: Path, capsys) -> None:
     run = write_run(tmp_path / "run")
-    store = Store(run)
-    for stored in list(store.results()):
-        facts = {**stored.facts, "packages": {"torch": "2.14.1"}, "device": "cpu"}
-        store.save(replace(stored, facts={k: v for k, v in facts.items() if k != "items"}))
+    for path in run.glob("cells/*/*/*.json"):  # schema 1, from before evidence and environment
+        alter(
+            path, lambda cell: [cell.update(schema=1, packages={"torch": "2.14.1"}, device="cpu"), cell.pop("digest")]
+        )
     write_json(run / "environment.json", report_sample.environment())
     report(run)
     found = read(run)
-    assert found["notes"] == [
+    assert found["notes"][-1:] == [
         "The environment of 2 of 2 results (environment 1) is known only by the packages noted with them: "
         "cpu; torch 2.14.1. The next make reproduce measures them again."
     ]
     assert main(["verify", str(run)]) == 0
-    stored = store.load(KEY)
-    store.save(replace(stored, facts={**stored.facts, "packages": {"torch": "2.5.0"}}))
+    alter(run / CELLS, lambda cell: cell.update(packages={"torch": "2.5.0"}))
     report(run)
     capsys.readouterr()
     assert main(["verify", str(run)]) == 1, "the seen case: the report claims 2.14.1"
