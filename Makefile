@@ -13,7 +13,8 @@ OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
        $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
        $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SHARE_STREAM),--share-stream) \
        $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict) \
-       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS))
+       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS)) \
+       $(if $(KEEP_OTHER_ENVIRONMENTS),--keep-other-environments)
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -27,6 +28,7 @@ help: ## this list
 	@echo
 	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
 	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
+	@echo "  KEEP_OTHER_ENVIRONMENTS=1 (reuse results of other packages or another device)"
 	@echo "  SHARE_STREAM=1 PROCESSES_PER_PROBE=N (image classification)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  ALLOW_INCONCLUSIVE=1 CLAIMS=gate (how a verdict becomes an exit code)"
@@ -47,8 +49,8 @@ reproduce: setup ## run the experiments and write the report (the embedded mini 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(ALONE),--alone) $(OPTIONS)
 
-accept: setup ## hold later runs of a new encoder against this one: RUN=runs/check-name NAME= DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff)
+accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
 	@$(SUITE) plan $(ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
@@ -66,8 +68,8 @@ archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini 
 	@$(SUITE) archive $(if $(RUN),'$(RUN)',runs/mini) $(if $(OUT),--out '$(OUT)') $(if $(AUTHOR),--author '$(AUTHOR)') \
 	  $(if $(LICENSE),--license '$(LICENSE)')
 
-record: setup ## measure the mini study over five seeds and rewrite expected/mini
-	@$(SUITE) record $(ARGS)
+record: setup ## measure the mini study over five seeds and rewrite expected/mini: REASON='why'
+	@$(SUITE) record $(ARGS) --reason '$(REASON)'
 
 report: setup ## judge a run again and rewrite its report: RUN=runs/mini
 	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict) \

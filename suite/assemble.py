@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from suite.accepted.gate import Gate, hold
 from suite.archive.digests import result_digests, run_digest
+from suite.attempts.history import history
 from suite.cells import CellId
 from suite.claims import load_claims
 from suite.constants import load_constants
+from suite.contributions import contributions, notes
 from suite.deciding import deciding
 from suite.environment import capture
 from suite.errors import RequestError
@@ -28,7 +31,7 @@ from suite.report.build import build
 from suite.request import method_name
 from suite.results import Key, Result, Store, sample_path, strip_path
 from suite.testable import untestable
-from suite.verdict import ALLOWED, EXIT_CODES, judge
+from suite.verdict import ALLOWED, EXIT_CODES, Judgement, judge
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
@@ -53,10 +56,19 @@ def report(run: Path, **how: bool) -> int:
         EvidenceError: a result was altered since it was stored.
     """
     judged = assemble(run, **how)
+    publish(run, judged)
+    return int(judged["exit_code"])
+
+
+def publish(run: Path, judged: dict[str, Any]) -> None:
+    """Write a judged run's report into its folder, and print it.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full.
+    """
     files.write(run, judged)
     print(terminal.render(judged))
     print(f"report: {(run / 'report.html').resolve()}")
-    return int(judged["exit_code"])
 
 
 def assemble(
@@ -100,6 +112,8 @@ def assemble(
         if _asked_for(key, asked) and _cellless(profile, key)
     ]
     digests = result_digests(results)
+    environment = _environment(run, asked["device"])
+    environments = contributions(results, environment)
     costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
     if lost:
         verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
@@ -107,12 +121,17 @@ def assemble(
             f"{judgement.sentence.removesuffix(ALLOWED)} Pictures are missing: {lost[0]['trial']}: {lost[0]['reason']}."
         )
         judgement = replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
+    variants, limit = asked["variants"], asked["limit"]
+    second = hold(results, EXPECTED / "accepted", profile.name, variants=variants, limit=limit, references=expected)
     return build(
-        judgement,
+        _through(judgement, second),
+        accepted=second.record([entry["digest"] for entry in environments]) if second else None,
+        held=second.cells if second else {},
         profile=profile.name,
         run=run.name,
         asked=asked,
-        environment=_environment(run, asked["device"]) | {"checks": outcomes(run)},
+        environment=environment | {"checks": outcomes(run)},
+        environments=environments,
         costs=costs,
         plan=against_actual(run, costs),
         figures=figures(results),
@@ -122,9 +141,10 @@ def assemble(
         | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
         newcomers=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
         conformance=_conformance(run, asked),
+        attempts=history(run),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=[*judgement.warnings, *_notes(results)],
+        notes=[*judgement.warnings, *_notes(results), *notes(environments, kept=_keeps(asked))],
         deciding=[group.record() for group in deciding(judgement.cells, costs, asked["seeds"])],
         pictures_missing=lost,
         claims_gate=gate,
@@ -137,6 +157,19 @@ def _notes(results: Sequence[Result]) -> list[str]:
     """What a reader should see beside the verdict."""
     bare = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
     return [f"{NO_EVIDENCE}: {len(bare)} of {len(results)} results, {bare[0]} first."] if bare else []
+
+
+def _keeps(asked: Mapping[str, Any]) -> bool:
+    """Whether results of other environments were to be kept; older runs could not be asked to."""
+    return bool(asked.get("keep_other_environments", False))
+
+
+def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
+    """The second gate beside the first, whose verdict stays its own: a change is another reason for exit code 1."""
+    if gate is None or not gate.exit_code:
+        return judgement
+    sentence = f"{judgement.sentence} Second gate: {gate.short}"
+    return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:

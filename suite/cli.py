@@ -9,10 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from suite.errors import RequestError, SuiteError
-from suite.signals import TERMINATED, graceful_termination, terminated
+from suite.signals import INTERRUPTED, TERMINATED, graceful_termination, terminated
 from suite.verbs import VERBS
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

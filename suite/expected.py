@@ -203,6 +203,7 @@ def _noise(
     recorded = section.child("recorded")
     for key in ("command", "commit", "date", "machine"):
         recorded.take(key, "a text")
+    recorded.take("reason", "a text", None)  # older recordings have none
     seeds = tuple(recorded.take("seeds", "a list of whole numbers >= 0"))
     recorded.end()
     stored = {}

@@ -17,6 +17,7 @@ from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
 from suite.errors import StorageError
+from suite.numerics import environment_of
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 
@@ -71,6 +72,11 @@ class Passes:
     def __len__(self) -> int:
         return len(self.views)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder is; one without parameters works on the CPU."""
+        return next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
+
     def run(
         self, order: NDArray[np.int64] | None = None, *, project: bool = False
     ) -> Iterator[tuple[NDArray[np.int64], Tokens]]:
@@ -91,7 +97,7 @@ class Passes:
             RequestError: no such transform, or no projector.
         """
         encoder = self.encoder
-        device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+        device = self.device
         mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
         drawn = render(self.views.views, self.transform, encoder.image_size, batch_size=self.batch_size, order=order)
         for indices, batch in drawn:
@@ -134,7 +140,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
     """
     asked = sorted(set(keep))
     about = [identity(passes.encoder), passes.views.digest, passes.transform, passes.permute]
-    key = digest_of([*about, asked, code_digest(_CODE)])
+    key = digest_of([*about, asked, code_digest(_CODE), environment_of(passes.device)])
     path = None if cache is None else cache / "features" / f"{key}.safetensors"
     if path is not None and path.exists():
         os.utime(path)

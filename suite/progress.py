@@ -14,6 +14,32 @@ from suite.results import Key
 
 
 @dataclass
+class Tally:
+    """What became of the trials of an attempt, by their names.
+
+    Attributes:
+        asked: for.
+        measured: by this attempt.
+        reused: from an earlier one.
+    """
+
+    asked: set[str]
+    measured: set[str] = field(default_factory=set)
+    reused: set[str] = field(default_factory=set)
+
+    @property
+    def lost(self) -> set[str]:
+        """Trials without a result."""
+        return self.asked - self.measured - self.reused
+
+    def note(self, report: pytest.TestReport) -> None:
+        """Take in the report of a test; a trial that deviates was measured, too."""
+        facts = {str(key): value for key, value in report.user_properties}
+        if "trial" in facts and "seconds" in facts:
+            (self.reused if facts.get("reused") else self.measured).add(str(facts["trial"]))
+
+
+@dataclass
 class _Group:
     """The trials of one experiment on one dataset."""
 
@@ -32,7 +58,7 @@ class Progress:
             self.groups.setdefault(f"{key.experiment} {key.dataset}", _Group(0)).left += 1
         self.bar = tqdm(total=len(keys), unit="trial", file=sys.stderr, dynamic_ncols=True, smoothing=0.1)
         self.started = time.monotonic()
-        self.reused: set[str] = set()
+        self.tally = Tally({str(key) for key in keys})
         self.storage_error: str | None = None
         self.interrupted = False
         self.stopped = False
@@ -54,6 +80,7 @@ class Progress:
         facts = {str(k): v for k, v in report.user_properties}
         name = str(facts.get("trial", report.nodeid.split("[")[-1].split("]")[0]))
         experiment, dataset, _ = name.split("/", 2)
+        self.tally.note(report)
         self.bar.set_postfix_str(name, refresh=False)
         self.bar.update()
         group = self.groups[f"{experiment} {dataset}"]
@@ -61,7 +88,6 @@ class Progress:
         group.seconds += float(str(facts.get("seconds", 0)))
         if facts.get("reused"):
             group.reused += 1
-            self.reused.add(name)
         verdicts = [str(v) for k, v in report.user_properties if str(k).endswith("#verdict")]
         group.verdicts.update(verdicts or (["not run"] if not report.passed else []))
         if group.left == 0:

@@ -10,18 +10,20 @@ from dataclasses import replace
 from tabulate import tabulate
 
 from suite.assemble import now
+from suite.attempts.attempt import attempt, interruption
 from suite.cells import CellId, Measurement
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.expected import RECORDED
+from suite.precision import exact_convolutions
 from suite.protocol import Profile
 from suite.recording import Recording, write_mini
 from suite.references import EXPECTED
-from suite.reproduce import INTERRUPTED, measure
+from suite.reproduce import measure
 from suite.request import Request, make_request
 from suite.results import Store, write_atomically
 from suite.seal import seal
-from suite.slack import load_slack
+from suite.slack import Slack, load_slack
 
 TABLE = EXPECTED.parent / "docs" / "mini_results.md"
 _READOUTS = (
@@ -31,17 +33,48 @@ _READOUTS = (
 )
 
 
-def record(request: Request, *, workers: int | None = None) -> int:
+def record(request: Request, *, reason: str, workers: int | None = None) -> int:
     """Measure over several seeds and write the recorded references of the profile; nothing is held against older ones.
 
+    Args:
+        request: the whole mini profile; see `check_request`.
+        reason: why these values are to be the new references; kept with them and with the attempt.
+        workers: processes; None for one per core.
+
     Returns:
-        0; 2 if something did not run, and then nothing is written.
+        0; 130 or 143 if a signal ended it.
+
+    Raises:
+        RequestError: not the whole profile was asked for.
+        StorageError: something did not run, and then nothing is written; or the disk is full.
+    """
+    check_request(request)
+    slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
+    exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
+    with attempt(request, verb="record", reason=reason) as this:
+        if measure(replace(request, judged=False), workers=workers, this=this):
+            outcome, code = interruption()
+            this.end(outcome, exit_code=code)
+            return code
+        _write(request, slack, reason)
+        this.end("finished", exit_code=0)
+    return 0
+
+
+def check_request(request: Request) -> None:
+    """Refuse what cannot become the references of a profile.
+
+    Raises:
+        RequestError: not the whole mini profile, or results of several environments.
     """
     if request.profile.name != RECORDED or request.limit is not None or _partial(request):
         raise RequestError("record: expected the whole mini profile: no LIMIT, ENCODER, DATASET, EXPERIMENT or VARIANT")
-    slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
-    if measure(replace(request, judged=False), workers=workers):
-        return INTERRUPTED
+    if request.keep_other_environments:
+        raise RequestError("record: expected results of one environment: pass no --keep-other-environments")
+
+
+def _write(request: Request, slack: Slack, reason: str) -> None:
+    """Write what was measured as the profile's references, and the table for people."""
     store = Store(request.run)
     missing = [str(request.key(*task)) for task in request.tasks() if request.key(*task) in store.reasons()]
     if missing:
@@ -52,6 +85,7 @@ def record(request: Request, *, workers: int | None = None) -> int:
         commit=f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
         date=now()[:10],
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {request.device}",
+        reason=reason,
     )
     results = list(store.results())
     for name in request.experiments:
@@ -64,7 +98,6 @@ def record(request: Request, *, workers: int | None = None) -> int:
             print(f"recorded {len(measurements)} cells in {path}")
     seal(EXPECTED / RECORDED)
     write_table(request.profile, [m for r in results for m in r.measurements()], recording)
-    return 0
 
 
 def _partial(request: Request) -> bool:

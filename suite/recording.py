@@ -34,6 +34,7 @@ class Recording:
     commit: str
     date: str
     machine: str
+    reason: str
 
 
 def write_mini(

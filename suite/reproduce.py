@@ -6,27 +6,32 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from suite.accepted.file import load
 from suite.archive import sbom
-from suite.assemble import now, report
+from suite.assemble import assemble, now, publish
+from suite.attempts.attempt import Attempt, attempt, interruption
+from suite.attempts.history import history
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.experiments.units import processes_for, unit_of, units_of
+from suite.numerics import device_model, environment_of
 from suite.plan.forecast import write_plan
+from suite.precision import exact_convolutions
 from suite.progress import Progress
 from suite.provenance import trial_code
-from suite.references import references
+from suite.references import EXPECTED, references
 from suite.report.build import plain
 from suite.request import Request, check_writable, method_name
-from suite.results import Store, write_json
-from suite.signals import TERMINATED, terminated
+from suite.results import Result, Store, write_json
+from suite.signals import terminated
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
-INTERRUPTED = 130
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
@@ -39,19 +44,33 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
-    interrupted = measure(request, workers=workers)
-    code = report(request.run)  # how strictly is on record with what was asked for
+    exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
+    with attempt(request) as this:
+        interrupted = measure(request, workers=workers, this=this)
+        judged = assemble(request.run)  # how strictly is on record with what was asked for
+        outcome, code = interruption() if interrupted or terminated() else ("finished", judged["exit_code"])
+        this.end(outcome, exit_code=code, verdict=judged["verdict"])
+        publish(request.run, judged | {"attempts": history(request.run)})
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
-    if terminated():
-        return TERMINATED
-    return INTERRUPTED if interrupted else code
+    return code
 
 
-def measure(request: Request, *, workers: int | None = None) -> bool:
-    """Render the mini data if need be, then run every trial; True if the user interrupted it."""
+def measure(request: Request, *, workers: int | None = None, this: Attempt | None = None) -> bool:
+    """Render the mini data if need be, then run every trial.
+
+    Args:
+        request: what is asked for.
+        workers: processes; None for one per core, or per GPU.
+        this: the attempt that it belongs to; told what was measured, reused and lost.
+
+    Returns:
+        True if the user interrupted it.
+    """
     if request.judged:  # what is wrong with references is said now, not after hours of work
         references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
+    if request.judged and request.limit is None:
+        load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
     check_writable(request.run)
     check_writable(request.cache)
     set_altered_aside(Store(request.run))
@@ -59,7 +78,9 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
     check_environment(request.run, request.profile.name, request.device, strict=request.strict)
-    write_json(request.run / "environment.json", plain(capture(request.device)))
+    exact_convolutions()
+    environment = capture(request.device) | {"numerics": environment_of(request.device)}
+    write_json(request.run / "environment.json", plain(environment))
     write_plan(request, workers=workers)
     started = now()
     keys = [request.key(*task) for task in request.tasks()]
@@ -71,7 +92,10 @@ def measure(request: Request, *, workers: int | None = None) -> bool:
         exit_code = _run_pytest(request, progress, workers)
     finally:
         progress.close()
-    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.reused)}
+        if this is not None:
+            tally = progress.tally
+            this.measured, this.reused, this.lost = tally.measured, tally.reused, tally.lost
+    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.tally.reused)}
     write_json(request.run / "run.json", record)
     if progress.storage_error:
         raise StorageError(progress.storage_error)
@@ -119,13 +143,15 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
 
 
 def _pending(request: Request) -> int:
-    """Units that surely have to be measured: of a trial nothing is stored, or by other code."""
+    """Units that surely have to be measured: of a trial nothing is stored, or by other code, or elsewhere."""
     store = Store(request.run)
     stored = ((task, store.load(request.key(*task))) for task in request.tasks())
-    return len(
-        {
-            unit_of(request, *task)
-            for task, result in stored
-            if result is None or result.inputs.get("code") != trial_code(task[0].name)
-        }
-    )
+    return len({unit_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)})
+
+
+def _may_hold(request: Request, result: Result) -> bool:
+    """Whether a stored result may be reused, as far as can be told without reading weights and data."""
+    known: dict[str, Any] = {"code": trial_code(result.key.experiment)}
+    if not request.keep_other_environments:
+        known["environment"] = environment_of(request.device)
+    return all(result.inputs.get(name) == value for name, value in known.items())

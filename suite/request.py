@@ -30,6 +30,7 @@ class Request:
         share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
         judged: whether cells are held against references; not while these are recorded.
+        keep_other_environments: reuse results that were made with other packages or on another device.
     """
 
     profile: Profile
@@ -50,6 +51,7 @@ class Request:
     share_stream: bool = False
     processes_per_probe: int = 1
     judged: bool = True
+    keep_other_environments: bool = False
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """(experiment, dataset, encoder spec) for everything asked for."""
@@ -100,6 +102,7 @@ class Request:
         options += [] if self.judged else ["--unjudged"]
         options += ["--allow-inconclusive"] if self.allow_inconclusive else []
         options += ["--claims=gate"] if self.claims_gate else []
+        options += ["--keep-other-environments"] if self.keep_other_environments else []
         return [*options, "--strict"] if self.strict else options
 
 
@@ -128,6 +131,7 @@ def make_request(
     claims_gate: bool = False,
     share_stream: bool = False,
     processes_per_probe: int = 1,
+    keep_other_environments: bool = False,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -174,6 +178,7 @@ def make_request(
         claims_gate=claims_gate,
         share_stream=share_stream,
         processes_per_probe=processes_per_probe,
+        keep_other_environments=keep_other_environments,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

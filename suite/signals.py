@@ -10,6 +10,8 @@ from types import FrameType
 
 import psutil
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, 128 + 2 as shells count."""
 TERMINATED = 143
 """Exit code after a SIGTERM, 128 + 15 as shells count."""
 

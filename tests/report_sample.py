@@ -63,6 +63,8 @@ def cell(place: tuple[str, str, str, str, str], **changes: Any) -> dict[str, Any
         "seeds": [],
         "seeds_needed": None,
         "to_decide": None,
+        "environment": None,
+        "accepted": None,
         **changes,
     }
 
@@ -118,6 +120,12 @@ def cells() -> list[dict[str, Any]]:
     off(by_id["part_retrieval/cub200/dino/encoded/ap"], -2.31, reason=f"outside its tolerance {HOSTILE}")
     off(by_id["part_classification/coco/cae/attentive/accuracy"], 0.41, warning=True, reason="p = 0.03 alone")
     off(by_id["image_classification/imagenet1k/beit/linear/top1"], 0.2, verdict="inconclusive", reason="interval 0.71")
+    for item in found:
+        elsewhere = item["id"].startswith("part_retrieval/cub200/mae/")
+        item["environment"] = None if item["measured"] is None else 2 if elsewhere else 1
+    moved = {"reason": f"differs by +0.200 {HOSTILE}", "value": 38.6, "difference": 0.2, "tolerance": 0.05}
+    by_id["part_retrieval/cub200/mae/encoded/ap"]["accepted"] = {"verdict": "changed", **moved}
+    by_id["part_retrieval/cub200/cae/encoded/ap"]["accepted"] = {"verdict": "unchanged", **moved, "difference": 0.0}
     lost = by_id["object_retrieval/coco/ibot/encoded/ap"]
     lost |= cell(tuple(lost["id"].split("/")), reason="data/coco/annotations: no such file", expected=55.6)
     return found
@@ -167,6 +175,49 @@ def environment() -> dict[str, Any]:
         "container": {"inside": False, "image": None, "image_digest": None, "base_image": None},
         "threads": {"torch": 2, "OMP_NUM_THREADS": None},
     }
+
+
+def accepted() -> dict[str, Any]:
+    """As `suite.accepted.gate` gives it: one cell has changed."""
+    file = {
+        "file": "expected/accepted/mini/cpu.toml",
+        "device": "CPU",
+        "date": "2026-01-31",
+        "commit": COMMIT,
+        "reason": f"first {HOSTILE}",
+        "slack": 0.05,
+        "slack_reason": "rounding",
+        "seeds": [0],
+        "environment": "7" * 64,
+        "same_environment": False,
+    }
+    counts = {"unchanged": 1, "changed": 1, "unconfirmed": 0, "cannot tell": 0, "not accepted": 0}
+    sentence = f"1 of 2 cells have changed {HOSTILE}."
+    return {"verdict": "changed", "sentence": sentence, "exit_code": 1, "counts": counts, "files": [file]}
+
+
+def attempts() -> dict[str, Any]:
+    """As `suite.attempts.history` gives them: one that failed, and the one that made this report."""
+    one = {"verb": "reproduce", "command": "c", "commit": COMMIT, "dirty": False, "environment": "7" * 64}
+    some = {"count": 1, "names": ["a/b/c"]}
+    lost = {"outcome": "failed", "verdict": None, "exit_code": 3, "failure": f"disk full {HOSTILE}"}
+    made = {"outcome": "finished", "verdict": "deviates", "exit_code": 1, "failure": None}
+    times = {"started": "2025-11-22T20:31:04+00:00", "finished": "2025-11-22T20:34:49+00:00"}
+    entries = [
+        {**one, **times, **lost, "attempt": "1", "reason": None, "measured": None, "reused": None, "lost": None},
+        {**one, **times, **made, "attempt": "2", "reason": "why", "measured": some, "reused": some, "lost": some},
+    ]
+    return {"count": 2, "unreadable": 0, "sentence": "This run took 2 attempts.", "entries": entries}
+
+
+def environments() -> list[dict[str, Any]]:
+    """As `suite.contributions` gives them: this run's, and another that results were kept from."""
+    shared = {"digest": "7" * 64, "noted_in": "inputs", "facts": {}}
+    other = {"digest": "8" * 64, "said": f"CPU; torch 2.5.0 {HOSTILE}", "results": ["part_retrieval/cub200/mae"]}
+    return [
+        shared | {"number": 1, "here": True, "said": "CPU; torch 2.14.1", "differs": [], "results": ["a/b/c"] * 3},
+        shared | other | {"number": 2, "here": False, "differs": ["packages.torch 2.5.0, not 2.14.1"]},
+    ]
 
 
 def protocol() -> dict[str, Any]:
@@ -296,8 +347,11 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "cells": listed,
         "claims": claims(),
         "environment": environment(),
+        "environments": environments(),
         "variables": variables(profile="mini", environment=environment(), protocol=protocol(), asked=asked),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
+        "attempts": attempts(),
+        "accepted": accepted(),
         "costs": costs(),
         "plan": plan(),
         "figures": figures(folder),

@@ -6,6 +6,7 @@ import json
 import random
 import statistics
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
         summaries={"test_items": 400} if seeds else {},
         inputs={"weights": "a" * 64, "data": "d", "code": "c"},
         protocol={},
-        facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}},
+        facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
     )
     identity = str(changes.get("identity", place))
     items = Items({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
@@ -256,8 +257,10 @@ EXPECTED_OF_THE_SEVEN = {
 
 
 def test_accepted_values_judge_later_runs(run: Path, folder: Path, capsys: pytest.CaptureFixture) -> None:
-    assert accept(run, folder=folder) == 0
+    assert accept(run, reason="first", folder=folder) == 0
     assert "accepted 4 cells of mine-build" in capsys.readouterr().out
+    section = tomllib.loads((folder / "mine-build.toml").read_text())["mini"]
+    assert (section["reason"], section["commit"]) == ("first", "c0ffee"), "the code that made them, not that of today"
     found = references.references("mini", {}, None, {MINE})
     mine = {cell: e for cell, e in found.items() if cell.method == MINE}
     assert len(mine) == 4
@@ -279,21 +282,21 @@ def test_accepted_values_judge_later_runs(run: Path, folder: Path, capsys: pytes
 
 
 def test_a_variant_is_not_held_against_accepted_values(run: Path, folder: Path) -> None:
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     changed = references.references("mini", {"keypoint-box": "full"}, None, {MINE})
     assert {cell.experiment for cell in changed if cell.method == MINE} == {"object_retrieval", "image_classification"}
 
 
 def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path, capsys) -> None:
-    assert accept(run, diff=True, folder=folder) == 1
+    assert accept(run, reason="", diff=True, folder=folder) == 1
     assert not folder.exists()
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     before = (folder / "mine-build.toml").read_bytes()
     capsys.readouterr()
-    assert accept(run, diff=True, folder=folder) == 0
+    assert accept(run, reason="", diff=True, folder=folder) == 0
     assert "nothing would change" in capsys.readouterr().out
     store_result(run, "part_retrieval/cub200", MINE, 12.5)
-    assert accept(run, diff=True, folder=folder) == 1
+    assert accept(run, reason="", diff=True, folder=folder) == 1
     said = capsys.readouterr().out
     assert "10.000" in said
     assert "12.500" in said
@@ -304,13 +307,13 @@ def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path
 def test_diff_names_the_experiments_whose_constants_changed(
     run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     other = tmp_path / "constants.toml"
     other.write_text(constants.FILE.read_text().replace("nearest_px = { value = [40,", "nearest_px = { value = [41,"))
     monkeypatch.setattr(constants, "FILE", other)
     constants.load_constants.cache_clear()
     capsys.readouterr()
-    assert accept(run, diff=True, folder=folder) == 1
+    assert accept(run, reason="", diff=True, folder=folder) == 1
     constants.load_constants.cache_clear()
     said = capsys.readouterr().out
     assert [line.split(":")[0] for line in said.splitlines() if line.startswith("protocol of")] == [
@@ -322,7 +325,7 @@ def test_diff_names_the_experiments_whose_constants_changed(
 def test_own_noise_is_used_where_five_seeds_tell_it(run: Path, folder: Path, monkeypatch) -> None:
     monkeypatch.setitem(PLACES, "part_classification/cub200", ("linear/accuracy", [0, 1, 2, 3, 4]))
     result = store_result(run, "part_classification/cub200", MINE, 10.0)
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     probe = load_accepted("mini", folder)[CellId("part_classification", "cub200", MINE, "linear", "accuracy")]
     assert probe.seed_sd == pytest.approx(statistics.stdev(result.values["linear/accuracy"]), abs=1e-5)
     assert (probe.seed_df, probe.seeds) == (4, 5)
@@ -331,7 +334,7 @@ def test_own_noise_is_used_where_five_seeds_tell_it(run: Path, folder: Path, mon
 def test_a_probe_whose_noise_nobody_knows_is_refused(run: Path, folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(references, "_load", lambda _profile: {})
     with pytest.raises(ExpectedError, match="its seed noise is unknown: run check with SEED=0,1,2,3,4"):
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
     assert not folder.exists()
 
 
@@ -351,30 +354,30 @@ def test_a_probe_whose_noise_nobody_knows_is_refused(run: Path, folder: Path, mo
 def test_a_run_that_cannot_stand_for_the_encoder_is_refused(run: Path, folder: Path, changes: dict, words: str) -> None:
     write_record(run, **changes)
     with pytest.raises(RequestError, match=words):
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
     assert not folder.exists()
 
 
 def test_what_the_last_attempt_could_not_measure_is_incomplete(run: Path, folder: Path) -> None:
     Store(run).save_reason(Key("part_retrieval", "cub200", MINE), "data missing")
     with pytest.raises(RequestError, match="incomplete: 1 cells did not run"):
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
 
 
 @pytest.mark.parametrize("name", ["dino", "raw_pixels", "../up", "a b"])
 def test_a_name_that_stands_for_something_else_is_refused(run: Path, folder: Path, name: str) -> None:
     with pytest.raises(RequestError, match="and none of deit, mocov3"):
-        accept(run, name=name, folder=folder)
+        accept(run, reason="first", name=name, folder=folder)
 
 
 def test_one_encoder_has_one_file(run: Path, folder: Path) -> None:
-    accept(run, name="first", folder=folder)
+    accept(run, reason="first", name="first", folder=folder)
     with pytest.raises(RequestError, match=r"first\.toml: holds values of mine-build already: pass --name first"):
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
 
 
 def test_a_broken_file_of_accepted_values_is_named(run: Path, folder: Path) -> None:
-    accept(run, folder=folder)
+    accept(run, reason="first", folder=folder)
     path = folder / "mine-build.toml"
     path.write_text(path.read_text().replace("cap = 0.3", "cap = -1", 1))
     with pytest.raises(ExpectedError, match=r"mine-build\.toml: mini\.cells\..*cap: expected a number >= 0, got -1"):
@@ -422,7 +425,7 @@ def test_what_was_edited_in_another_run_is_named_and_not_adopted(run: Path, tmp_
 def test_values_without_evidence_are_not_accepted(run: Path, folder: Path) -> None:
     of_older_version(run, Store(run).load(Key("part_retrieval", "cub200", MINE)))
     with pytest.raises(RequestError) as error:
-        accept(run, folder=folder)
+        accept(run, reason="first", folder=folder)
     assert str(error.value) == (
         f"{run}/cells/part_retrieval/cub200/{MINE}.json: carries no evidence, made by an older version: run it again"
     )

@@ -16,8 +16,8 @@ from suite.seal import seal
 from suite.slack import load_slack
 
 ROOT = Path(__file__).parents[1] / "expected"
-RECORDING = Recording("make record", "0123abc", "2026-01-31", "two cores")
 SLACK = {("part_classification", "accuracy"): 0.15}
+RECORDING = Recording("make record", "0123abc", "2026-01-31", "two cores", "the first recording")
 
 
 @pytest.fixture(scope="module")

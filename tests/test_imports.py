@@ -16,9 +16,11 @@ MAY_IMPORT = {
     "metrics": {"errors", "constants"},
     "encoders": {"errors", "constants"},
     "datasets": {"errors", "constants"},
-    "features": BASE | {"encoders", "datasets", "provenance"},
+    "features": BASE | {"encoders", "datasets", "provenance", "numerics"},
     "stream": {"errors", "constants", "datasets", "encoders", "features"},
-    "probes": BASE | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed", "training"},
+    "numerics": {"environment", "protocol"},
+    "probes": BASE
+    | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed", "training", "numerics"},
     "segmentation": {
         "errors",
         "constants",
@@ -28,6 +30,7 @@ MAY_IMPORT = {
         "memory",
         "protocol",
         "provenance",
+        "numerics",
         "results",
         "image_counts",
         "metrics",
@@ -40,10 +43,12 @@ MAY_IMPORT = {
     # a plan counts what every stage does, on the stages' own code
     "plan": BASE
     | {"datasets", "encoders", "features", "stream", "probes", "segmentation", "metrics", "experiments"}
-    | {"request", "fetch", "verification", "provenance", "report", "memory", "deciding", "expected"},
+    | {"request", "fetch", "verification", "provenance", "report", "memory", "deciding", "expected"}
+    | {"numerics", "precision"},
     "verification": {"errors", "results", "datasets", "mini", "encoders", "environment"},
     "preparation": {"errors", "datasets", "results"},
-    "archive": BASE | {"assemble", "environment", "provenance", "report"},
+    "attempts": {"errors", "environment", "numerics", "request", "signals"},
+    "archive": BASE | {"assemble", "attempts", "environment", "provenance", "report"},
     "container": {"errors", "environment", "encoders"},
     "records": {"errors", "cells"},
     "evidence": {"errors", "records", "image_counts"},
@@ -57,7 +62,9 @@ MAY_IMPORT = {
     "testable": BASE | {"expected", "claims"},
     "deciding": BASE | {"cell_verdict"},
     "verdict": BASE | {"expected", "claims", "cell_verdict", "family", "known"},
-    "report": BASE | {"verdict", "expected", "claims"},
+    "accepted": BASE
+    | {"expected", "numerics", "recording", "assemble", "contributions", "newcomer", "references", "request"},
+    "report": BASE | {"verdict", "expected", "claims", "attempts", "accepted"},
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from suite.environment import ROOT
 from suite.results import ALTERED
 
-RUN = ("report.*", "run.json", "sbom.json", "verification.json", "checks.json", "conformance.json")
+RUN = ("report.*", "run.json", "attempts.jsonl", "sbom.json", "verification.json", "checks.json", "conformance.json")
 FOLDERS = ("cells", "items", "figures", "not_run")
 """All but junit.xml and pytest.log, which name the machine; what they say of results is in the report."""
 SOURCE = (
@@ -29,6 +29,7 @@ DESCRIPTIONS = {
     "report.md": "The report, in Markdown",
     "report.json": "The report, for programs: every cell with its reference and verdict, and the digest of all results",
     "run.json": "What was asked for, and when",
+    "attempts.jsonl": "Every attempt: when, with which code and environment, what was measured, how it ended",
     "environment.json": "Code, packages, machine and container of the run",
     "sbom.json": "Every package of the lock with its SHA-256, CycloneDX 1.6",
     "verification.json": "What was found when the datasets were verified",
@@ -66,5 +67,6 @@ def description(path: str) -> str | None:
 
 def media_type(path: str) -> str:
     """IANA media type of a file by its name."""
-    known = {".toml": "application/toml", ".md": "text/markdown", ".lock": "text/plain", ".py": "text/x-python"}
+    known = {".toml": "application/toml", ".jsonl": "application/jsonl", ".md": "text/markdown"}
+    known |= {".lock": "text/plain", ".py": "text/x-python"}
     return known.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from suite.archive import accepted, attempts, environments
 from suite.archive.digests import run_digest
 from suite.assemble import assemble
 from suite.records import WITHOUT_EVIDENCE
@@ -37,6 +38,9 @@ def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tupl
         return altered, None
     found = assemble(run, strict=strict, claims_gate=bool(reported.get("claims_gate")))
     problems = [*_results(reported, found), *_cells(reported, found), *_claims(reported, found)]
+    problems += environments.disagreements(reported, found)
+    problems += attempts.disagreements(reported, found)
+    problems += accepted.disagreements(reported, found)
     if reported["verdict"] != found["verdict"]:
         problems.append(f"verdict: reported {reported['verdict']!r}, judged again {found['verdict']!r}")
     if strict:

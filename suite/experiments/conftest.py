@@ -16,9 +16,11 @@ import pytest
 
 from suite.claims import load_claims
 from suite.errors import StorageError, SuiteError
+from suite.experiments.direct import Direct
 from suite.experiments.trial import Trial
 from suite.experiments.units import UnitScheduling, units_of
 from suite.leases import HELD, lease
+from suite.progress import Progress
 from suite.references import EXPECTED
 from suite.request import Request, make_request
 from suite.verbs.options import CLAIMS, integers, is_gate, words
@@ -46,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--share-stream", action="store_true")
     group.addoption("--unjudged", action="store_true")
     group.addoption("--processes-per-probe", type=int, default=1)
+    group.addoption("--keep-other-environments", action="store_true")
     group.addoption("--threads", type=int, default=None)
 
 
@@ -71,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
             claims_gate=is_gate(option("claims")),
             share_stream=option("share_stream"),
             processes_per_probe=option("processes_per_probe"),
+            keep_other_environments=option("keep_other_environments"),
         )
         config.stash[_REQUEST] = asked = replace(asked, judged=not option("unjudged"))
     except SuiteError as error:
@@ -81,11 +85,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
+    try:
+        _note_attempt(config, asked)
+    except StorageError as error:
+        pytest.exit(f"error: {error}", returncode=error.exit_code)
     starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if asked.device == "cuda" and not starts_others:
         for _ in range(asked.processes_per_probe):
             HELD.append(lease(asked.run / "leases", range(torch.cuda.device_count())))
         torch.cuda.set_device(HELD[0].index)
+
+
+def _note_attempt(config: pytest.Config, asked: Request) -> None:
+    """Where `reproduce` or `record` do not: of a session without their plugin, and not of its worker processes."""
+    theirs = any(isinstance(plugin, Progress) for plugin in config.pluginmanager.get_plugins())
+    if not theirs and not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(Direct(asked))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

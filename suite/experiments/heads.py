@@ -26,6 +26,7 @@ from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import identity
 from suite.image_counts import ImageCounts, pack, unpack
+from suite.numerics import environment_of
 from suite.protocol import digest_of
 from suite.results import write_atomically, write_json
 from suite.segmentation.augment import mirror_table
@@ -137,7 +138,8 @@ class Heads:
     @functools.cached_property
     def digests(self) -> dict[str, str]:
         """Head's name -> digest of everything that its scores depend on."""
-        shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__]
+        made_on = environment_of(self.trial.request.device)
+        shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__, made_on]
         return {spec.name: digest_of([shared, asdict(spec)]) for spec in self.all}
 
 
@@ -211,7 +213,7 @@ def _companions(trial: Trial, seed: int) -> Iterator[Heads]:
             heads = Heads(other, seed)
             alike = len(same_images([own.train, heads.train])) == len(same_images([own.val, heads.val])) == 1
             same = training_identity(other, seed) == training_identity(trial, seed) and _slide(other) == _slide(trial)
-            if alike and same and other.store.fresh(other.key, other.inputs()) is None:
+            if alike and same and other.stored() is None:
                 yield heads
         except SuiteError:
             continue

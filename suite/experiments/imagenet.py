@@ -89,7 +89,7 @@ def _companions(trial: Trial) -> Iterator[Trial]:
             continue
         try:
             alike = other.encoder.image_size == trial.encoder.image_size
-            if alike and other.store.fresh(other.key, other.inputs()) is None:
+            if alike and other.stored() is None:
                 yield other
         except SuiteError:
             continue

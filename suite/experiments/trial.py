@@ -14,16 +14,20 @@ from typing import Any
 import pytest
 
 from suite import datasets
+from suite.accepted.gate import hold
+from suite.cells import CellId
 from suite.constants import constants_of
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.choices import Chosen, chosen
 from suite.environment import code_state, package_versions
+from suite.expected import Expected
 from suite.features import Features, Passes, extract, identity
+from suite.numerics import PACKAGES, environment_of, said
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol import Experiment, digest_of, load_variants, sourced
 from suite.provenance import trial_code
-from suite.references import known_deviations, references
+from suite.references import EXPECTED, known_deviations, references
 from suite.report.build import cell_entry
 from suite.report.junit import cell_properties
 from suite.request import Request
@@ -138,7 +142,7 @@ class Trial:
         }
 
     def inputs(self) -> dict[str, Any]:
-        """Digests of everything that the values are made from."""
+        """Digests of everything that the values are made from, and the environment they are made in."""
         return {
             "weights": self.encoder.digest,
             "encoder": digest_of(identity(self.encoder)),
@@ -147,7 +151,17 @@ class Trial:
             "code": trial_code(self.experiment.name),
             "seeds": list(self.seeds),
             "device": self.request.device,
+            "environment": environment_of(self.request.device),
         }
+
+    def stored(self) -> Result | None:
+        """The stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
+        inputs, found = self.inputs(), self.store.load(self.key)
+        if found is not None and self.request.keep_other_environments:
+            theirs = {name: value for name, value in found.inputs.items() if name != "environment"}
+            if theirs == {name: value for name, value in inputs.items() if name != "environment"}:
+                inputs = dict(found.inputs)
+        return self.store.fresh(self.key, inputs)
 
     def check(self, measurement: Callable[[Trial], Outcome]) -> None:
         """Measure, or reuse what was measured, and hold every cell against its reference.
@@ -159,6 +173,9 @@ class Trial:
         """
         result, reused = self.measure(measurement)
         self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
+        made_in = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
+        if reused and made_in != environment_of(self.request.device):
+            self.properties += [("environment", said(made_in))]
         measured = {m.id: m for m in result.measurements()}
         if not measured or not self.request.judged:
             return
@@ -169,8 +186,9 @@ class Trial:
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
         failing = [c for c in cells if c.verdict == "unexpected" or (c.verdict == "deviates" and _p_value(c) <= level)]
-        if failing:
-            pytest.fail("\n".join(f"{cell.id}: {cell.reason}" for cell in failing), pytrace=False)
+        wrong = [f"{cell.id}: {cell.reason}" for cell in failing] + self._changed(result, expected)
+        if wrong:
+            pytest.fail("\n".join(wrong), pytrace=False)
         known_ones = [cell for cell in cells if cell.verdict == "known deviation"]
         open_ = [cell for cell in cells if cell.verdict == "inconclusive"]
         if open_ and not self.request.allow_inconclusive:
@@ -178,13 +196,27 @@ class Trial:
         if known_ones:
             pytest.xfail("\n".join(f"{cell.id}: {cell.reason}" for cell in known_ones))
 
+    def _changed(self, result: Result, expected: Mapping[CellId, Expected]) -> list[str]:
+        """What the second gate says: a line per cell that has changed against the accepted run of this device."""
+        request = self.request
+        gate = hold(
+            [result],
+            EXPECTED / "accepted",
+            request.profile.name,
+            variants=request.variants,
+            limit=request.limit,
+            references=expected,
+        )
+        cells = {} if gate is None else gate.cells
+        self.properties += [(f"{cell}#accepted", f"{held.verdict}: {held.reason}") for cell, held in cells.items()]
+        return [f"{cell}: {held.reason}" for cell, held in cells.items() if held.verdict == "changed"]
+
     def measure(self, measurement: Callable[[Trial], Outcome]) -> tuple[Result, bool]:
         """The stored result if its inputs are unchanged, else a new one; True if it was reused."""
-        inputs = self.inputs()
-        stored = self.store.fresh(self.key, inputs)
+        stored = self.stored()
         if stored is not None:
             return stored, True
-        started = time.perf_counter()
+        inputs, started = self.inputs(), time.perf_counter()
         outcome = measurement(self)
         result = Result(
             key=self.key,
@@ -205,7 +237,7 @@ class Trial:
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "code_state": code_state(),
-            "packages": package_versions(("torch", "torchvision", "timm", "numpy", "pillow", "scipy")),
+            "packages": package_versions(PACKAGES),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -17,7 +17,6 @@ from tabulate import tabulate
 from suite.assemble import now, read_run
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 from suite.constants import constants_of
-from suite.environment import capture
 from suite.errors import ExpectedError, RequestError
 from suite.intervals import Spread, pool_of, pooled_sd
 from suite.newcomer.accepted import load_accepted
@@ -48,11 +47,12 @@ class Candidate:
         return ((result, m) for result in self.results for m in result.measurements())
 
 
-def accept(run: Path, *, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
+def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
     """Freeze a run's values of its encoder under test, or say what that would change.
 
     Args:
         run: a finished run folder.
+        reason: why these values are to be held against; kept with them.
         name: of the file; default: the encoder's name in cells.
         diff: only say what would change.
         folder: where accepted values are kept.
@@ -70,7 +70,7 @@ def accept(run: Path, *, name: str | None = None, diff: bool = False, folder: Pa
     path = folder / f"{_checked(name or candidate.method)}.toml"
     stored = tomllib.loads(path.read_text()) if path.exists() else {}
     _check_other_files(candidate, path, folder)
-    section = _section(candidate)
+    section = _section(candidate, reason)
     changes = describe(stored.get(candidate.profile, {}), section)
     print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
     if diff:
@@ -89,7 +89,7 @@ def read_candidate(run: Path) -> Candidate:
             f"{run}: expected one encoder under test, got {', '.join(newcomers) or 'none'}: make one with make check"
         )
     if asked["limit"] is not None or asked["variants"]:
-        raise RequestError(f"{run}: expected the whole protocol, got {_deviation(asked)}: run it without")
+        raise RequestError(f"{run}: expected the whole protocol, got {deviation(asked)}: run it without")
     store, method = Store(run), method_name(newcomers[0])
     results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in asked["experiments"])
     bare = [r for r in results if r.schema == WITHOUT_EVIDENCE]
@@ -109,7 +109,7 @@ def read_candidate(run: Path) -> Candidate:
 def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What changes from one table of accepted values to another; empty where nothing does."""
     if not old:
-        return f"new: {len(new['cells'])} cells\n" + _table({}, new["cells"])
+        return f"new: {len(new['cells'])} cells\n" + table({}, new["cells"])
     lines = [
         f"{key}: {old.get(key)} -> {new[key]}" for key in ("method", "spec", "weights") if old.get(key) != new[key]
     ]
@@ -119,11 +119,12 @@ def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         for experiment, digest in new["protocols"].items()
         if protocols.get(experiment) != digest
     ]
-    changed = _table(old.get("cells", {}), new["cells"])
+    changed = table(old.get("cells", {}), new["cells"])
     return "\n".join([*lines, changed] if changed else lines)
 
 
-def _table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The cells whose values change, by name; empty where none does."""
     rows = []
     for cell in dict.fromkeys((*old, *new)):
         before, after = (fmean(side[cell]["values"]) if cell in side else None for side in (old, new))
@@ -133,8 +134,7 @@ def _table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return tabulate(rows, ("cell", "accepted", "this run", "change"), floatfmt=".3f") if rows else ""
 
 
-def _section(candidate: Candidate) -> dict[str, Any]:
-    code = capture("cpu")["code"]
+def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
     protocols = {
@@ -147,12 +147,22 @@ def _section(candidate: Candidate) -> dict[str, Any]:
         "spec": candidate.spec,
         "weights": candidate.results[0].inputs["weights"],
         "command": "make accept",
-        "commit": f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
+        "commit": commit_of(candidate.results),
         "date": now()[:10],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {candidate.results[0].facts['device']}",
+        "reason": reason,
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }
+
+
+def commit_of(results: Sequence[Result]) -> str:
+    """Of the code that made the results, not of the checkout that accepts them."""
+    states = [result.facts.get("code_state") or {} for result in results]
+    commits = sorted(
+        {f"{s.get('commit') or 'unknown'}{' with local changes' if s.get('dirty') else ''}" for s in states}
+    )
+    return ", ".join(commits)
 
 
 def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -199,7 +209,8 @@ def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
             raise RequestError(f"{other}: holds values of {held}: pass another --name")
 
 
-def _deviation(asked: Mapping[str, Any]) -> str:
+def deviation(asked: Mapping[str, Any]) -> str:
+    """What a request leaves of the whole protocol, in words."""
     return f"limit {asked['limit']}" if asked["limit"] is not None else f"variants {json.dumps(asked['variants'])}"
 
 

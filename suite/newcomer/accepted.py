@@ -6,7 +6,7 @@ One table per profile; `[mini]` says whose values, and how they were made, `[min
     method = "my_encoder-build"                 # its name in cells
     spec = "my_encoder:build"
     weights = "..."                             # SHA-256 of its tensors
-    command, commit, date, machine
+    command, commit, date, machine, reason
     [mini.protocols]                            # SHA-256 of every experiment's hyper-parameters
     part_retrieval = "..."
     [mini.cells."part_retrieval/cub200/my_encoder-build/encoded/ap"]
@@ -56,6 +56,7 @@ def _read(path: Path, profile: str) -> Iterator[Expected]:
         return
     section = read_toml(path).child(profile)
     facts = {key: section.take(key, "a text") for key in FACTS}
+    section.take("reason", "a text", None)  # older files have none
     section.child("protocols")
     for text, node in section.child("cells").children():
         yield _expected(CellId.parse(text), node, f"accepted: {facts['command']}, commit {facts['commit']}")

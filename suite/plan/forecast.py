@@ -12,6 +12,7 @@ from suite.errors import SuiteError
 from suite.experiments.trial import Trial
 from suite.experiments.units import processes_for, unit_of
 from suite.features import CACHE_BYTES
+from suite.numerics import environment_of
 from suite.plan.counts import splits_of
 from suite.plan.jobs import Job, Operation, Task
 from suite.plan.rates import Rates, load_rates, seconds_of
@@ -19,6 +20,7 @@ from suite.plan.record import save_plan
 from suite.plan.shapes import Shape, shape_of
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
+from suite.precision import exact_convolutions
 from suite.protocol import digest_of
 from suite.provenance import trial_code
 from suite.request import Request
@@ -108,6 +110,7 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
         digests: hold stored results against weights and data too, as the run will; False takes no time for that.
         workers: processes, where the user names a number.
     """
+    exact_convolutions()  # as in the run: results of another precision are measured again, and speed differs
     shapes: dict[str, Shape] = {}
     tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
     jobs = [job_of(group) for group in together(tasks)]
@@ -189,18 +192,20 @@ def _is_measured(trial: Trial, *, digests: bool) -> bool:
     if stored is None or not _alike(trial, stored):
         return False
     try:
-        return not digests or trial.store.fresh(trial.key, trial.inputs()) is not None
+        return not digests or trial.stored() is not None
     except SuiteError:
         return False
 
 
 def _alike(trial: Trial, stored: Result) -> bool:
-    expected = {
+    expected: dict[str, object] = {
         "protocol": digest_of(trial.protocol()),
         "code": trial_code(trial.experiment.name),
         "seeds": list(trial.seeds),
         "device": trial.request.device,
     }
+    if not trial.request.keep_other_environments:
+        expected["environment"] = environment_of(trial.request.device)
     return all(stored.inputs.get(name) == value for name, value in expected.items())
 
 

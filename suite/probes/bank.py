@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from suite.checkpoints import read_tensors, write_tensors
 from suite.distributed import ALONE, World
 from suite.errors import RequestError
+from suite.numerics import environment_of
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
 from suite.protocol import digest_of
@@ -227,7 +228,8 @@ def _restore(learners: Sequence[ProbeLearner], folder: Path, facts: Mapping[str,
     """Let every probe go on from its checkpoint; returns where they lie, by name."""
     paths = {}
     for learner in learners:
-        digest = digest_of([facts[learner.spec.encoder], learner.facts, code_digest(_CODE), str(torch.__version__)])
+        made_on = environment_of(next(learner.head.parameters()).device)
+        digest = digest_of([facts[learner.spec.encoder], learner.facts, code_digest(_CODE), made_on])
         path = paths[learner.spec.name] = folder / f"{digest}.safetensors"
         found = read_tensors(path, digest, whose=f"probe {learner.spec.name}")
         if found is not None:

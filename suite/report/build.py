@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from suite.cells import CellId
@@ -12,6 +13,7 @@ from suite.report.labels import Json
 from suite.report.variables import variables
 
 if TYPE_CHECKING:
+    from suite.accepted.gate import Held
     from suite.verdict import CellVerdict, ClaimVerdict, Judgement
 
 SCHEMA = 1
@@ -23,6 +25,7 @@ CLAIM_FIELDS = (
     *("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail"),
     "untestable",
 )
+HELD_FIELDS = ("verdict", "reason", "value", "difference", "tolerance")
 
 
 def build(
@@ -48,6 +51,10 @@ def build(
     deciding: Sequence[Mapping[str, Any]] = (),
     pictures_missing: Sequence[Mapping[str, str]] = (),
     claims_gate: bool = False,
+    environments: Sequence[Mapping[str, Any]] = (),
+    attempts: Mapping[str, Any] | None = None,
+    accepted: Mapping[str, Any] | None = None,
+    held: Mapping[CellId, Held] = MappingProxyType({}),
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -73,11 +80,20 @@ def build(
         deciding: what would decide the inconclusive cells, see `suite.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
+        accepted: what the second gate says, see `suite.accepted.gate`; None where no run of this device was accepted.
+        held: cells against the accepted run.
+        attempts: at this run, see `suite.attempts.history`; None where none is on record.
+        environments: those that results were made in, see `suite.contributions`.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
         Plain JSON types only; None where a value is unknown or not finite.
     """
+    made_in = {name: entry["number"] for entry in environments for name in entry["results"]}
+    cells = [
+        cell_entry(cell) | {"environment": made_in.get(_result_of(cell)), "accepted": _accepted(held.get(cell.id))}
+        for cell in judgement.cells
+    ]
     return plain(
         {
             "schema": SCHEMA,
@@ -96,13 +112,16 @@ def build(
             "claims_gate": claims_gate,
             "deciding": deciding,
             "pictures_missing": pictures_missing,
+            "accepted": accepted,
             "newcomers": newcomers,
             "conformance": conformance,
-            "cells": [cell_entry(cell) for cell in judgement.cells],
+            "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],
             "environment": environment,
+            "environments": environments,
             "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
             "results": results or {},
+            "attempts": attempts,
             "costs": costs,
             "plan": plan,
             "figures": figures,
@@ -120,6 +139,16 @@ def cell_entry(cell: CellVerdict) -> Json:
     words = dataclasses.asdict(cell.id)
     place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}
+
+
+def _result_of(cell: CellVerdict) -> str | None:
+    """Name of the result that a cell's value comes from; None where it has none."""
+    place = f"{cell.id.experiment}/{cell.id.dataset}/{cell.id.method}"
+    return None if cell.measured is None else place
+
+
+def _accepted(held: Held | None) -> Json | None:
+    return None if held is None else {field: getattr(held, field) for field in HELD_FIELDS}
 
 
 def claim_entry(claim: ClaimVerdict) -> Json:

@@ -42,6 +42,8 @@ def render(report: Json, run_dir: Path) -> str:
         "mebibytes": labels.mebibytes,
         "family": labels.family,
         "label": labels.label,
+        "why": labels.why,
+        "elsewhere": labels.other_environment,
     }
     cells = report["cells"]
     # Markup: matplotlib has escaped the names in it
@@ -62,6 +64,7 @@ def render(report: Json, run_dir: Path) -> str:
         plots=plots,
         newcomers=newcomers,
         statuses=labels.STATUSES,
+        gate=labels.ACCEPTED,
         methods=METHODS,
         rank_plots=[_rank_plot(newcomer, number) for number, newcomer in enumerate(report["newcomers"])],
         curves=[

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree import ElementTree as ET
 
-from suite.report.labels import Json
+from suite.report.labels import Json, other_environment
 from suite.report.summary import agreement
 from suite.verdict import NOT_ASKED
 
@@ -36,11 +36,18 @@ def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
         `(cell id, measured)` and `(cell id + "#" + field, text)` for what else is known, numbers in full.
     """
     return [
-        (cell["id"] if field == "measured" else f"{cell['id']}#{field}", str(cell[field]))
+        (cell["id"] if field == "measured" else f"{cell['id']}#{field}", str(value))
         for cell in cells
-        for field in FIELDS
-        if cell.get(field) is not None
+        for field, value in (*((field, cell.get(field)) for field in FIELDS), *_beside(cell))
+        if value is not None
     ]
+
+
+def _beside(cell: Json) -> Iterator[tuple[str, object]]:
+    """What else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
+    yield "environment", other_environment(cell)
+    held = cell.get("accepted")
+    yield "accepted", held and f"{held['verdict']}: {held['reason']}"
 
 
 def render(report: Json) -> str:
@@ -90,9 +97,11 @@ def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
 def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
     """The worst that a cell of the test says."""
     failing = set(report["failing"])
-    found = [cell for cell in cells if cell["id"] in failing]
-    if found:
-        return "failure", "; ".join(f"{cell['id']}: {cell['reason']}" for cell in found)
+    wrong = [f"{cell['id']}: {cell['reason']}" for cell in cells if cell["id"] in failing]
+    held = ((cell, cell.get("accepted") or {}) for cell in cells)
+    wrong += [f"{cell['id']}: {h['reason']}" for cell, h in held if h.get("verdict") == "changed"]
+    if wrong:
+        return "failure", "; ".join(wrong)
     silent = () if report["allow_inconclusive"] else ("inconclusive",)
     for verdict in ("not run", *silent, "known deviation", "no reference"):
         found = [cell for cell in cells if cell["verdict"] == verdict]

@@ -54,6 +54,14 @@ STATUSES = {
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
 _RARE = ("known deviation", "unexpected")
 """Shown only where a cell is one."""
+ACCEPTED = {
+    "unchanged": Label("unchanged", "=", "✅", "=", "good"),
+    "changed": Label("changed", "Δ", "❌", "CHG", "bad"),
+    "unconfirmed": Label("changed, unconfirmed", "!", "⚠️", "chg?", "warn"),
+    "cannot tell": Label("cannot tell", "≈", "🟡", "?", "warn"),
+    "not accepted": Label("not accepted", "◇", "➖", "new", "mute"),
+}
+"""Of the second gate, against the accepted run of the device."""
 
 METHOD_NAMES = {
     "deit": "DeiT",
@@ -124,6 +132,18 @@ def label(cell: Mapping[str, Any]) -> Label:
     if cell["verdict"] == "deviates" and cell["warning"]:
         return UNCONFIRMED
     return VERDICTS[cell["verdict"]]
+
+
+def other_environment(cell: Mapping[str, Any]) -> int | None:
+    """Number of the environment a cell was made in, where that is not the run's own."""
+    number = cell.get("environment")
+    return None if number in {None, 1} else int(number)
+
+
+def why(cell: Mapping[str, Any]) -> str:
+    """The reason of a cell's verdict, and where it was made, if elsewhere."""
+    number, reason = other_environment(cell), cell["reason"] or ""
+    return reason if number is None else f"{reason}{'; ' if reason else ''}made in environment {number}"
 
 
 def method_order(method: str) -> tuple[int, int, str]:

@@ -12,6 +12,7 @@ from suite.cells import METHODS
 from suite.report import newcomers, summary
 from suite.report.facts import flatten
 from suite.report.labels import (
+    ACCEPTED,
     STATUSES,
     UNCONFIRMED,
     VERDICTS,
@@ -22,9 +23,11 @@ from suite.report.labels import (
     mebibytes,
     name,
     number,
+    other_environment,
     shown,
     signed,
     tally,
+    why,
 )
 from suite.report.tables import Table, other_tables, paper_tables
 
@@ -42,12 +45,15 @@ def render(report: Json) -> str:
         _head(report),
         _summary(report),
         _attention(report),
+        _changed(report),
         *_newcomers(report),
         *_tables(report),
         _claims(report),
         _costs(report),
         _variables(report),
         _patch_search(report),
+        _attempts(report),
+        _environments(report),
         _details("Environment", _facts(report["environment"])),
         _details("Protocol", _facts({"asked": summary.asked(report), "protocol": report["protocol"]})),
         _again(report),
@@ -100,10 +106,42 @@ def _head(report: Json) -> str:
         f"Profile **{report['profile']}**, run **{escape(report['run'])}**, finished {escape(report['finished'])}, "
         f"took {duration(summary.elapsed(report))}, exit code {report['exit_code']}.",
     ]
+    lines += [_second_gate(report["accepted"])] if report.get("accepted") else []
     notice = summary.notice(report)
     lines += [f"> **{escape(notice)}**"] if notice else []
-    lines += ["\n".join(f"- {escape(note)}" for note in report["notes"])] if report["notes"] else []
+    said = [*report["notes"], *filter(None, [summary.attempts_line(report)])]
+    lines += ["\n".join(f"- {escape(note)}" for note in said)] if said else []
     return "\n\n".join(lines)
+
+
+def _second_gate(accepted: Json) -> str:
+    look = ACCEPTED[accepted["verdict"]]
+    return (
+        f"**Second gate, no change against our accepted run: {look.emoji} {look.word}.** {escape(accepted['sentence'])}"
+    )
+
+
+def _changed(report: Json) -> str:
+    """The section on the second gate; empty where no run of this device was accepted."""
+    if not report.get("accepted"):
+        return ""
+    rows = [
+        [code(c["id"]), *_held(c), number(c["measured"], 3), escape(c["accepted"]["reason"])]
+        for c in summary.changed(report)
+    ]
+    files = "\n".join(f"- {escape(summary.accepted_file(file))}" for file in report["accepted"]["files"])
+    heads = ("cell", "second gate", "accepted", "moved", "measured", "why")
+    table = grid(rows, heads, "llrrrl") if rows else "No cell has changed."
+    return f"## Against our accepted run\n\n{files}\n\n{table}"
+
+
+def _held(cell: Json) -> list[str]:
+    """What the second gate says of a cell: its word, the accepted value, how far the cell moved."""
+    held = cell.get("accepted")
+    if held is None:
+        return ["", "–", "–"]
+    look = ACCEPTED[held["verdict"]]
+    return [f"{look.emoji} {look.word}", number(held["value"], 3), signed(held["difference"], 3)]
 
 
 def _summary(report: Json) -> str:
@@ -124,8 +162,7 @@ def _verdict(cell: Json) -> str:
 
 def _cell_line(cell: Json) -> list[str]:
     values = number(cell["measured"], 2), number(cell["expected"], 2), signed(cell["difference"])
-    reason = escape(cell["reason"] or "")
-    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), reason]
+    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), escape(why(cell))]
 
 
 def _cell_heads(report: Json) -> list[str]:
@@ -215,6 +252,8 @@ def _table_cell(cell: Json | None) -> str:
         return "—"
     look = label(cell)
     value = f"{look.emoji} {'not run' if cell['measured'] is None else number(cell['measured'])}"
+    elsewhere = other_environment(cell)
+    value += f" <sup>{elsewhere}</sup>" if elsewhere else ""
     if cell["expected"] is None:
         return value
     difference = "" if cell["difference"] is None else f", {signed(cell['difference'])}"
@@ -276,6 +315,35 @@ def _variables(report: Json) -> str:
     return "## Reproducibility variables\n\n" + grid(rows, ("variable", "the paper", "this run", "evidence"))
 
 
+def _attempts(report: Json) -> str:
+    rows = [
+        (
+            escape(row["started"]),
+            escape(row["verb"]),
+            code(row["code"]),
+            code(row["environment"]),
+            *(row[name] for name in ("measured", "reused", "lost")),
+            escape(row["ending"]),
+            escape(row["why"]),
+        )
+        for row in summary.attempts(report)
+    ]
+    heads = ("began", "verb", "code", "environment", "measured", "reused", "lost", "ended", "why")
+    return f"## Attempts\n\n{grid(rows, heads, 'llllrrrll')}" if rows else ""
+
+
+def _environments(report: Json) -> str:
+    entries = report.get("environments") or []
+    if not entries:
+        return ""
+    rows = [
+        (str(e["number"]), len(e["results"]), summary.belongs(e), escape(e["said"]), code(e["digest"][:12]))
+        for e in entries
+    ]
+    heads = ("environment", "results", "is", "made with", "digest")
+    return "## Environments of the results\n\n" + grid(rows, heads, "rrlll")
+
+
 def _patch_search(report: Json) -> str:
     strips = [figure for figure in report["figures"] if figure["kind"] == "patch_search"]
     if not strips:
@@ -302,5 +370,7 @@ def _citation(report: Json) -> str:
 
 
 def _all_cells(report: Json) -> str:
-    rows = [_cell_line(cell) for cell in report["cells"]]
-    return _details(f"All {len(rows)} cells", grid(rows, _cell_heads(report), "llrrrrl"))
+    gate = bool(report.get("accepted"))
+    rows = [[*_cell_line(cell), *(_held(cell) if gate else [])] for cell in report["cells"]]
+    heads = [*_cell_heads(report), *(("second gate", "accepted", "moved") if gate else ())]
+    return _details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from suite.attempts.history import ending
 from suite.cells import BASELINES
 from suite.report.labels import Json, shown, tally
 
@@ -54,6 +55,53 @@ def peak_memory(costs: Sequence[Json]) -> float | None:
 def reused(costs: Sequence[Json]) -> int:
     """How many results came from an earlier attempt of this run."""
     return sum(bool(cost["reused"]) for cost in costs)
+
+
+def belongs(entry: Json) -> str:
+    """What an environment of results is to the run, in words."""
+    if not entry["here"]:
+        return f"another: {'; '.join(entry['differs'])}"
+    return "this run's" if entry["noted_in"] == "inputs" else "as far as noted (packages only) this run's"
+
+
+def changed(report: Json) -> list[Json]:
+    """Cells that differ from the accepted run of their device, the largest change first."""
+    cells = [c for c in report["cells"] if (c.get("accepted") or {}).get("verdict") in {"changed", "unconfirmed"}]
+    return sorted(cells, key=lambda c: (c["accepted"]["verdict"] != "changed", -abs(c["accepted"]["difference"] or 0)))
+
+
+def accepted_file(file: Json) -> str:
+    """Where accepted values come from, in words."""
+    where = "the same environment" if file["same_environment"] else "another environment than this run's"
+    return (
+        f"{file['file']}: accepted {file['date']}, commit {file['commit']}, seeds "
+        f"{', '.join(map(str, file['seeds']))}, in {where}; reason: {file['reason']}. Cells of the same seed may "
+        f"differ by {file['slack']:g} points ({file['slack_reason']})."
+    )
+
+
+def attempts(report: Json) -> list[Json]:
+    """Attempts as rows: `started`, `verb`, `code`, `environment`, `measured`, `reused`, `lost`, `ending`, `why`."""
+    return [
+        {
+            "started": entry["started"] or "unknown",
+            "verb": entry["verb"] or "unknown",
+            "code": f"{(entry['commit'] or 'unknown')[:12]}{' with local changes' if entry['dirty'] else ''}",
+            "environment": (entry["environment"] or "unknown")[:12],
+            **{name: "–" if entry[name] is None else entry[name]["count"] for name in ("measured", "reused", "lost")},
+            "ending": ending(entry),
+            "why": "; ".join(filter(None, (entry["reason"], entry["failure"]))),
+        }
+        for entry in (report.get("attempts") or {"entries": []})["entries"]
+    ]
+
+
+def attempts_line(report: Json) -> str | None:
+    """What a reader should know of earlier attempts; None where there is nothing to know."""
+    known = report.get("attempts") or {"sentence": None, "unreadable": 0}
+    cut = known["unreadable"]
+    said = f"{cut} line{'s' if cut > 1 else ''} of attempts.jsonl cannot be read: cut by a crash." if cut else None
+    return " ".join(filter(None, (known["sentence"], said))) or None
 
 
 def planned(report: Json) -> list[Json]:

@@ -12,7 +12,7 @@ from itertools import groupby
 from tabulate import tabulate
 
 from suite.report import summary
-from suite.report.labels import UNCONFIRMED, VERDICTS, Json, duration, label, name, number, shown
+from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, Json, duration, label, name, number, shown
 from suite.report.tables import Row, Table, paper_tables
 from suite.verdict import NOT_ASKED
 
@@ -45,7 +45,8 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
         f"to decide {d['cells']} cells of {name(d['experiment'])} on {name(d['dataset'])}: {_printable(d['sentence'])}"
         for d in report["deciding"]
     ]
-    end = [*open_, *(f"note: {_printable(note)}" for note in report["notes"]), verdict_line(report, colour=colour)]
+    said = filter(None, (*report["notes"], summary.attempts_line(report)))
+    end = [*open_, *(f"note: {_printable(note)}" for note in said), verdict_line(report, colour=colour)]
     return "\n\n".join([*blocks, legend, "\n".join(lines), "\n".join(end)])
 
 
@@ -57,9 +58,14 @@ def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> 
 
 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
-    """The verdict's word and sentence."""
+    """The verdict's word and sentence; where a run of this device was accepted, a line for the second gate too."""
     look = VERDICTS[report["verdict"]]
-    return f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
+    line = f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
+    accepted = report.get("accepted")
+    if not accepted:
+        return line
+    held = ACCEPTED[accepted["verdict"]]
+    return f"{line}\n{_paint(held.word.upper(), held.tone, colour)}: {_printable(accepted['sentence'])}"
 
 
 def _asked(table: Table) -> Table | None:

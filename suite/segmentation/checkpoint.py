@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from suite.checkpoints import read_tensors, write_tensors
+from suite.numerics import environment_of
 from suite.protocol import digest_of
 from suite.provenance import code_digest
 from suite.segmentation.bank import Learner
@@ -34,7 +33,7 @@ class Checkpoints:
                 and the data, protocol, seed; anything that JSON can hold.
         """
         self.folder = folder
-        self.identity = [identity, code_digest(_CODE), str(torch.__version__)]
+        self.identity = [identity, code_digest(_CODE)]
 
     def path(self, learner: Learner) -> Path:
         """Where a head's checkpoint lies; its name is the digest of its configuration."""
@@ -60,5 +59,5 @@ class Checkpoints:
 
     def _digest(self, learner: Learner) -> str:
         weight = learner.head.fc.weight
-        facts = [asdict(learner.spec), asdict(learner.schedule), weight.shape[1], weight.device.type]
+        facts = [asdict(learner.spec), asdict(learner.schedule), weight.shape[1], environment_of(weight.device)]
         return digest_of([*self.identity, *facts])

@@ -1,20 +1,40 @@
-"""Freeze what an encoder under test measured: later runs of it are held against these values."""
+"""Freeze what a run measured: later runs of the same encoder, or on the same device, are held against these values.
+
+A run with an encoder under test (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any other
+freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml` (docs/two_gates.md).
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from suite.cells import BASELINES, METHODS
+from suite.errors import RequestError
+from suite.request import method_name
+from suite.verbs.options import add_reason, asked_reason
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, and whether to write."""
-    parser.add_argument("run", type=Path, help="the folder of a finished run, e.g. runs/check-my_encoder-build")
-    parser.add_argument("--name", help="of the file expected/encoders/NAME.toml (default: its name in cells)")
+    """The run, why it is accepted, and whether to write."""
+    parser.add_argument(
+        "run", type=Path, help="the folder of a finished run, e.g. runs/mini, runs/check-my_encoder-build"
+    )
+    parser.add_argument("--name", help="of the file expected/encoders/NAME.toml (default: the encoder's name in cells)")
+    add_reason(parser)
     parser.add_argument("--diff", action="store_true", help="say what would change, and change nothing")
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0; with --diff 1 if anything would change."""
+    from suite.accepted.accept import accept_run
+    from suite.assemble import read_run
     from suite.newcomer.accept import accept
 
-    return accept(options.run, name=options.name, diff=options.diff)
+    encoders = read_run(options.run)["asked"]["encoders"]
+    reason = "" if options.diff else asked_reason("accept", options.reason)
+    if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
+        return accept(options.run, reason=reason, name=options.name, diff=options.diff)
+    if options.name:
+        raise RequestError(f"--name {options.name}: a run without an encoder under test is named after its device")
+    return accept_run(options.run, reason=reason, diff=options.diff)

@@ -44,8 +44,32 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="image classification: GPUs (or CPU processes) that share every batch of an encoder's probes (default: 1)",
     )
+    parser.add_argument(
+        "--keep-other-environments",
+        action="store_true",
+        help="reuse results that other packages or another device made; the report marks them",
+    )
     add_verdict(parser)
     add_workers(parser)
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """`--reason`."""
+    parser.add_argument("--reason", metavar="TEXT", help="why these values are to be the new ones; kept with them")
+
+
+def asked_reason(verb: str, reason: str | None) -> str:
+    """The reason that the user gave, in one line.
+
+    Raises:
+        RequestError: none was given.
+    """
+    said = " ".join((reason or "").split())
+    if not said:
+        raise RequestError(
+            f"{verb}: expected a reason, got none: pass REASON='why these values are to be the new ones'"
+        )
+    return said
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +120,7 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
         claims_gate=is_gate(options.claims),
         share_stream=options.share_stream,
         processes_per_probe=options.processes_per_probe,
+        keep_other_environments=options.keep_other_environments,
     )
 
 

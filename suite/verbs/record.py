@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.verbs.options import add_request as add_arguments
-from suite.verbs.options import to_request
+from suite.verbs.options import add_reason, add_request, asked_reason, to_request
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and why it is to be the new reference."""
+    add_request(parser)
+    add_reason(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0 once every reference is written."""
-    from suite.record import record
+    from suite.record import check_request, record
 
-    return record(to_request(options, seeds="0,1,2,3,4", run=Path("runs/record")), workers=options.workers)
+    request = to_request(options, seeds="0,1,2,3,4", run=Path("runs/record"))
+    check_request(request)
+    return record(request, reason=asked_reason("record", options.reason), workers=options.workers)
