@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import replace
-
-from tabulate import tabulate
 
 from suite.assemble import now
 from suite.attempts.attempt import attempt, interruption
-from suite.cells import CellId, Measurement
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.expected import RECORDED
 from suite.precision import exact_convolutions
-from suite.protocol import Profile
+from suite.recorded_page import results_page
 from suite.recording import Recording, write_mini
 from suite.references import EXPECTED
 from suite.reproduce import measure
@@ -25,12 +21,7 @@ from suite.results import Store, write_atomically
 from suite.seal import seal
 from suite.slack import Slack, load_slack
 
-TABLE = EXPECTED.parent / "docs" / "mini_results.md"
-_READOUTS = (
-    *("encoded/ap", "projected/ap"),
-    *("linear/top1", "attentive/top1", "linear/accuracy", "attentive/accuracy"),
-    "linear_head/miou",
-)
+PAGE = EXPECTED.parent / "docs" / "mini_results.md"
 
 
 def record(request: Request, *, reason: str, workers: int | None = None) -> int:
@@ -97,38 +88,10 @@ def _write(request: Request, slack: Slack, reason: str) -> None:
             write_mini(path, measurements, recording=recording, slack=slack, test_items=items)
             print(f"recorded {len(measurements)} cells in {path}")
     seal(EXPECTED / RECORDED)
-    write_table(request.profile, [m for r in results for m in r.measurements()], recording)
+    page = results_page(request.profile, [m for r in results for m in r.measurements()], recording)
+    write_atomically(PAGE, page.encode())
 
 
 def _partial(request: Request) -> bool:
     whole = make_request(profile=request.profile.name, device=request.device)
     return any(getattr(request, n) != getattr(whole, n) for n in ("encoders", "datasets", "experiments", "variants"))
-
-
-def write_table(profile: Profile, measurements: Sequence[Measurement], recording: Recording) -> None:
-    """Every task beside what raw pixels and an untrained encoder reach on it, for people."""
-    means = {m.id: m.mean for m in measurements}
-    columns = [
-        (experiment, dataset, setting, metric)
-        for experiment in profile.experiments.values()
-        for dataset in experiment.datasets
-        for setting, metric in (readout.split("/") for readout in _READOUTS)
-        if setting in experiment.settings and metric in experiment.metrics
-    ]
-    rows = [
-        [experiment.title, dataset, setting, metric]
-        + [means.get(CellId(experiment.name, dataset, method, setting, metric)) for method in profile.methods]
-        for experiment, dataset, setting, metric in columns
-    ]
-    heads = ["task", "data", "readout", "metric", *profile.methods]
-    text = (
-        "# What the mini study measures\n\n"
-        f"Per cent, means over the seeds of the probes; written by `{recording.command}` at commit {recording.commit}, "
-        f"{recording.date}, on {recording.machine}.\n"
-        "The last two columns are the floors: an untrained encoder, and the image at 12 x 12 pixels. Every part is\n"
-        "drawn in a random colour of its own, so that colour solves no task. Where raw pixels stand above an encoder,\n"
-        "as they do above several in retrieval from COCO, its cosine similarity says less than a thumbnail does.\n\n"
-        + tabulate(rows, heads, tablefmt="github", floatfmt=".1f")
-        + "\n"
-    )
-    write_atomically(TABLE, text.encode())
