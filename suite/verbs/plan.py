@@ -80,5 +80,5 @@ def undecided(request: Request) -> list[Deciding]:
             if group.experiment in request.experiments and group.dataset in request.datasets
             if methods.issuperset(group.methods)
         ]
-    expected = references(request.profile.name, request.variants, request.limit, methods)
+    expected = references(request.profile.name, request.variants, request.limit, request.encoders)
     return [*found, *unmeasured(request, measured, expected)]
