@@ -77,6 +77,8 @@ def test_a_cell_keeps_its_verdict_and_its_place() -> None:
         "seeds": [],
         "seeds_needed": None,
         "to_decide": None,
+        "accepted": None,
+        "environment": None,
     }
 
 
