@@ -177,7 +177,7 @@ _CAE = Method(
     reported=(("linear", 70.3), ("attentive", 77.2), ("fine-tune", 83.9)),
     notes="LayerNorm epsilon 1e-6, as it was trained (its repository, models/modeling_finetune.py) and as the "
     "segmentation backbones of the paper's code have it; its retrieval and classification code (vits.py) has 1e-5: "
-    "cae-epsilon=1e-5, which moves tokens by 4.7e-5, and the mini study's cells by at most 0.02 points",
+    "cae-epsilon=1e-5, which moves tokens by 4.7e-5, and cells of the mini study's retrieval by at most 0.022 points",
 )
 _IBOT = Method(
     name="ibot",
