@@ -25,7 +25,7 @@ from suite.progress import Progress
 from suite.provenance import trial_code
 from suite.references import EXPECTED, references
 from suite.report.build import plain
-from suite.request import Request, check_writable, method_name
+from suite.request import Request, check_writable
 from suite.results import Result, Store, write_json
 from suite.signals import terminated
 from suite.verification.quick import check_environment
@@ -68,7 +68,7 @@ def measure(request: Request, *, workers: int | None = None, this: Attempt | Non
         True if the user interrupted it.
     """
     if request.judged:  # what is wrong with references is said now, not after hours of work
-        references(request.profile.name, request.variants, request.limit, [*map(method_name, request.encoders)])
+        references(request.profile.name, request.variants, request.limit, request.encoders)
     if request.judged and request.limit is None:
         load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
     check_writable(request.run)
