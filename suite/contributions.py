@@ -74,8 +74,9 @@ def notes(entries: Sequence[Mapping[str, Any]], *, kept: bool) -> list[str]:
                 f"its number. In {where}: {'; '.join(entry['differs'])}."
             )
         elif entry["noted_in"] == "packages":
+            known = f"known only by the packages noted with them: {entry['said']}"
             found.append(
-                f"The environment of {count} of {every} results ({where}) is known only by the packages noted with "
-                f"them: {entry['said']}. The next make reproduce measures them again."
+                f"The environment of {count} of {every} results ({where}) is "
+                f"{known if entry['facts']['packages'] else 'not noted'}. The next make reproduce measures them again."
             )
     return found

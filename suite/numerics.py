@@ -151,7 +151,8 @@ def said(environment: Environment) -> str:
     where = [str(device.get("model") or device.get("kind") or "unknown device")]
     where += [f"CUDA {device['cuda']}"] if device.get("cuda") else []
     where += [str(device["instructions"])] if device.get("instructions") else []
-    return f"{', '.join(where)}; {', '.join(f'{name} {version}' for name, version in packages.items())}"
+    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return f"{', '.join(where)}; {versions or 'no packages noted'}"
 
 
 def differences(environment: Environment, other: Environment) -> list[str]:

@@ -44,6 +44,7 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
+    check_expected(request)
     exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
     with attempt(request) as this:
         interrupted = measure(request, workers=workers, this=this)
@@ -54,6 +55,18 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
     return code
+
+
+def check_expected(request: Request) -> None:
+    """Say what is wrong with the values that the run will be held against now, not after hours of work.
+
+    Raises:
+        ExpectedError: references that were altered, or lack a cell; an accepted run that is another device's, breaks
+            its schema or contradicts itself.
+    """
+    references(request.profile.name, request.variants, request.limit, request.encoders)
+    if request.limit is None:
+        load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
 
 
 def measure(request: Request, *, workers: int | None = None, this: Attempt | None = None) -> bool:
@@ -67,10 +80,6 @@ def measure(request: Request, *, workers: int | None = None, this: Attempt | Non
     Returns:
         True if the user interrupted it.
     """
-    if request.judged:  # what is wrong with references is said now, not after hours of work
-        references(request.profile.name, request.variants, request.limit, request.encoders)
-    if request.judged and request.limit is None:
-        load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
     check_writable(request.run)
     check_writable(request.cache)
     set_altered_aside(Store(request.run))

@@ -147,12 +147,13 @@ def test_verbs_that_only_read_end_in_one_line(
 
 
 @every_edit
+@pytest.mark.parametrize("encoders", [["mine:build"], ["deit", "mae"]], ids=["of an encoder", "of a device"])
 def test_to_accept_an_edited_value_is_refused(
-    edit: Callable[[Path], str], run: Path, capsys: pytest.CaptureFixture
+    edit: Callable[[Path], str], encoders: list[str], run: Path, capsys: pytest.CaptureFixture
 ) -> None:
     said = edit(run)
-    alter(run / "run.json", lambda record: record["asked"].update(encoders=["mine:build"]))
-    assert main(["accept", str(run)]) == 3
+    alter(run / "run.json", lambda record: record["asked"].update(encoders=encoders))
+    assert main(["accept", str(run), "--reason", "why"]) == 3
     assert capsys.readouterr().err == f"error: {said}: {ADVICE}\n"
 
 
@@ -214,7 +215,10 @@ def test_results_of_an_older_version_open_and_say_that_they_carry_no_evidence(
 ) -> None:
     older(run)
     found = assemble(run)
-    assert found["notes"] == [f"{NO_EVIDENCE}: 2 of 2 results, {KEY} first."]
+    assert found["notes"] == [
+        f"{NO_EVIDENCE}: 2 of 2 results, {KEY} first.",
+        "The environment of 2 of 2 results (environment 1) is not noted. The next make reproduce measures them again.",
+    ]
     assert {c["measured"] for c in found["cells"] if c["measured"] is not None} == {12.25, 10.5}
     main(["report", str(run)])
     capsys.readouterr()

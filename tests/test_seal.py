@@ -14,7 +14,7 @@ from suite.cli import main
 from suite.errors import ExpectedError
 from suite.expected import load_expected
 from suite.references import EXPECTED
-from suite.reproduce import measure
+from suite.reproduce import measure, reproduce
 from suite.request import make_request
 from suite.seal import ADVICE, check_seal, seal
 from tests.archived_run import write_run
@@ -193,6 +193,6 @@ def test_what_is_recorded_is_not_held_against_what_it_replaces(
     monkeypatch.setattr("suite.reproduce.write_plan", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduce.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0)
     with pytest.raises(ExpectedError, match="missing"):
-        measure(request)
+        reproduce(request)
     assert measure(replace(request, judged=False)) is False
     assert "--unjudged" in seen[0]
