@@ -41,8 +41,8 @@ LEAST = 0.05
 """Points that a metric of pixels may always move, fixed before anything was measured; of items, one item may change."""
 
 
-def measure(run: Path, threads: int, pass_size: int | None) -> None:
-    """Measure every training of the mini study with seed 0 in this process, without judging it."""
+def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | None) -> None:
+    """Measure every training of some encoders, or of all, with seed 0 in this process, without judging it."""
     import torch
 
     from suite.experiments import heads
@@ -52,7 +52,7 @@ def measure(run: Path, threads: int, pass_size: int | None) -> None:
 
     torch.set_num_threads(threads)
     exact_convolutions()
-    request = make_request(experiments=TRAINED, device="cpu", run=run, cache=run / "cache")
+    request = make_request(experiments=TRAINED, encoders=encoders, device="cpu", run=run, cache=run / "cache")
     if pass_size:
         parameters = dict(request.profile.parameters)
         parameters["batch_size"] = replace(parameters["batch_size"], value=pass_size)
@@ -63,7 +63,12 @@ def measure(run: Path, threads: int, pass_size: int | None) -> None:
         Trial(request, experiment, dataset, spec).measure(getattr(page, experiment.name, segment))
         print(f"{experiment.name} {dataset} {spec}", flush=True)
     switches = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
-    facts = [f"{threads} threads", f"{request.profile['batch_size']} images a pass", *switches]
+    facts = [
+        *([",".join(encoders)] if encoders else []),
+        f"{threads} threads",
+        f"{request.profile['batch_size']} images a pass",
+        *switches,
+    ]
     facts.append(f"PyTorch's kernels for {torch.backends.cpu.get_cpu_capability()}")
     (run / "arithmetic.txt").write_text(", ".join(facts) + "\n")
 
@@ -105,7 +110,8 @@ def write(runs: Sequence[Path], root: Path) -> None:
     profile = load_profile("mini")
     for experiment, metric in ((e, m) for e in TRAINED for m in profile.experiments[e].metrics):
         here = first[experiment, metric]
-        moved = {cell: max(abs(other[experiment, metric][cell] - here[cell]) for other in others) for cell in here}
+        there = [other[experiment, metric] for other in others]
+        moved = {cell: max(abs(each[cell] - here[cell]) for each in there if cell in each) for cell in here}
         worst = max(moved, key=lambda cell: moved[cell])
         still = sum(value < 5e-5 for value in moved.values())
         allowed, why = least(runs, experiment, metric)
@@ -125,13 +131,14 @@ def main() -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("measure", help="one arithmetic")
     one.add_argument("run", type=Path)
+    one.add_argument("--encoder", default="", help="some, by commas")
     one.add_argument("--threads", type=int, default=1)
     one.add_argument("--pass-size", type=int, default=None)
     both = verbs.add_parser("write", help="hold them against a recording, which comes first")
     both.add_argument("runs", type=Path, nargs="+")
     options = parser.parse_args()
     if options.verb == "measure":
-        measure(options.run, options.threads, options.pass_size)
+        measure(options.run, list(filter(None, options.encoder.split(","))), options.threads, options.pass_size)
     else:
         write(options.runs, Path("expected"))
 
