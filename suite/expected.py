@@ -14,6 +14,7 @@ One section per experiment; a number without unit, source or a reasoned toleranc
     dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] };
                                                 # where only one side is said: { lower = 48.9 } or { upper = 48.9 }
     [part_retrieval.recorded]                   # recorded only: command, commit, date, machine, seeds
+    [part_retrieval.machine.cub200.encoded.ap]  # of cells that move further than their metric's `machine`: deit = 0.9
     [part_retrieval.spread.cub200.encoded.ap]   # recorded probes only: pool = { sd = .., df = .. }
 """
 
@@ -136,6 +137,7 @@ def _read(path: Path) -> Iterator[Expected]:
             bare = next(cell for cell in values if cell not in runs)
             raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare}")
         seeds, noise = _noise(experiment, section, runs) if runs else ((), {})
+        apart = dict(_apart(experiment, section.child("machine"), runs)) if seeds else {}
         section.end()
         tolerances = {metric: _tolerance(node, trained=bool(seeds)) for metric, node in limits.items()}
         for cell, value in values.items():
@@ -146,6 +148,7 @@ def _read(path: Path) -> Iterator[Expected]:
                 seen = noise[pool_of(cell)]
                 own |= {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
                 own["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
+                own |= {"machine": apart[cell]} if cell in apart else {}
             yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
 
 
@@ -182,6 +185,16 @@ def _cells(
         if value != NOT_TRANSCRIBED and value > 100:
             raise column.error(method, f"expected per cent, 0 to 100, got {value!r}")
         yield cell, None if value == NOT_TRANSCRIBED else float(value)
+
+
+def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float]]:
+    """Cells with a `machine` of their own."""
+    for (dataset, setting, metric, method), column in node.leaves(3):
+        cell = CellId(experiment, dataset, method, setting, metric)
+        points = column.take(method, "a number >= 0")
+        if cell not in runs:
+            raise column.error(method, f"expected a cell that was recorded, got {cell}")
+        yield cell, points
 
 
 def _bound(node: Node) -> tuple[str, float]:

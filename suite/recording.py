@@ -76,6 +76,9 @@ def write_mini(
         machine = {"machine": slack_of(slack, experiment, metric)} if seeds else {}
         sections[f"{experiment}.tolerance.{metric}"] = machine | tolerance(bool(seeds), test_items, cap_of(metric))
     rounded = [replace(m, values=tuple(round(value, 6) for value in m.values)) for m in measurements]
+    for m in rounded if seeds else ():
+        if m.id in slack:
+            sections.setdefault(_column("machine", m.id), {})[m.id.method] = slack[m.id]
     for pool, spread in pooled_sd(rounded).items():
         sections.setdefault(_column("spread", pool), {})[pool.method] = asdict(spread)
     for m in rounded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,7 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
     assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5 + 0) / 3))
     assert (pixels.seed_sd, pixels.seed_df) == (deit.seed_sd, 12)  # one protocol, one noise
     assert dict(deit.by_seed) == {0: 90.0, 1: 91.0, 2: 92.0, 3: 93.0, 4: 94.0}
-    assert deit.machine == 0.15
+    assert [deit.machine, pixels.machine] == [0.15, 0.15]
     assert deit.source == "our own runs: make record, commit 0123abc, 2026-01-31"
     assert "never edited by hand" in path.read_text()
     assert "values = [80.0, 80.0, 80.0, 80.0, 85.0]" in path.read_text()
@@ -352,6 +353,8 @@ commit = "0123abc"
 [part_classification.accuracy]
 points = 0.3
 reason = "two items of 664"
+[part_classification.accuracy.apart.cub200.attentive]
+random_init = 0.9
 [part_segmentation.miou]
 points = 0
 reason = "none seen"
@@ -360,12 +363,31 @@ reason = "none seen"
 
 def test_measured_slack_reads_back(tmp_path: Path) -> None:
     (tmp_path / "machine_slack.toml").write_text(SLACK_FILE)
-    assert load_slack(tmp_path) == {("part_classification", "accuracy"): 0.3, ("part_segmentation", "miou"): 0}
+    assert load_slack(tmp_path) == {
+        ("part_classification", "accuracy"): 0.3,
+        CellId("part_classification", "cub200", "random_init", "attentive", "accuracy"): 0.9,
+        ("part_segmentation", "miou"): 0,
+    }
+
+
+def test_a_cell_that_moves_further_than_others_has_a_slack_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mini" / "part_classification.toml"
+    runs = [probe("deit", (90.0, 91.0, 92.0, 93.0, 94.0)), probe("mae", (80.0, 80.0, 80.0, 80.0, 85.0))]
+    write_mini(path, runs, recording=RECORDING, slack=SLACK | {runs[1].id: 0.9, CellId(*"abcde"): 5.0})
+    seal(path.parent)
+    assert [e.machine for e in load_expected("mini", tmp_path).values()] == [0.15, 0.9]
+    path.write_text(path.read_text().replace("\nmae = 0.9\n", "\ndino = 0.9\n"))
+    seal(path.parent)
+    where = ".".join(("part_classification.machine", runs[1].id.dataset, runs[1].id.setting, runs[1].id.metric, "dino"))
+    with pytest.raises(ExpectedError) as error:
+        load_expected("mini", tmp_path)
+    cell = replace(runs[1].id, method="dino")
+    assert str(error.value) == f"{path}: {where}: expected a cell that was recorded, got {cell}"
 
 
 def test_every_trained_metric_has_a_slack() -> None:
     trained = {(c.experiment, c.metric) for c, e in load_expected("mini", ROOT).items() if e.by_seed}
-    assert load_slack(ROOT).keys() == trained
+    assert {key for key in load_slack(ROOT) if not isinstance(key, CellId)} == trained
 
 
 @pytest.mark.parametrize(
@@ -378,7 +400,7 @@ def test_every_trained_metric_has_a_slack() -> None:
         (
             "points = 0.3",
             "points = 0.3\nof = 1",
-            "part_classification.accuracy.of: unknown key: expected one of points, reason",
+            "part_classification.accuracy.of: unknown key: expected one of points, reason, apart",
         ),
         ("accuracy", "top1", "part_classification.top1: unknown metric: expected one of accuracy"),
         (
