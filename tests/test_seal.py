@@ -48,10 +48,10 @@ def edit(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], None
 def mean_and_values(root: Path) -> None:
     """Consistently: ten points more for DeiT, in every seed and so in the mean; the noise stays what it was."""
     path = root / "mini" / PART
-    values = [81.114458, 81.26506, 81.114458, 81.114458, 81.114458]
+    values = [81.330166, 81.448931, 81.448931, 81.330166, 81.330166]
     text, count = re.subn(
-        r"deit = \{ mean = 91\.144578, values = .*",
-        f"deit = {{ mean = 81.144578, values = {values} }}",
+        r"deit = \{ mean = 91\.377672, values = .*",
+        f"deit = {{ mean = 81.377672, values = {values} }}",
         path.read_text(),
     )
     assert count == 1
@@ -69,8 +69,8 @@ ALTERED = {
         edit("mini/object_retrieval.toml", r"numeric = 0\.05", "numeric = 5"),
         "mini/object_retrieval.toml",
     ),
-    "a machine's slack widened": (edit(f"mini/{PART}", r"machine = 0\.15", "machine = 5"), f"mini/{PART}"),
-    "the measured slack": (edit("machine_slack.toml", r"points = 0\.05", "points = 5"), "machine_slack.toml"),
+    "a machine's slack widened": (edit(f"mini/{PART}", r"machine = 0\.45\d*", "machine = 5"), f"mini/{PART}"),
+    "the measured slack": (edit("machine_slack.toml", r"points = 0\.45\d*", "points = 5"), "machine_slack.toml"),
     "a cap": (edit(f"mini/{PART}", r"cap = 3\.0", "cap = 9.0"), f"mini/{PART}"),
     "a cell removed": (cell_removed, f"mini/{PART}"),
 }
