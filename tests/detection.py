@@ -43,7 +43,7 @@ TRIALS = {
     "object_retrieval": ("cifar10", "deit"),
     "part_retrieval": ("cub200", "dino"),
     "image_classification": ("imagenet1k", "mae"),
-    "part_classification": ("cub200", "mae"),
+    "part_classification": ("cub200", "ibot"),
     "object_segmentation": ("pascal_object", "deit"),
     "part_segmentation": ("lip", "mae"),
     "learning_rate_sweep": ("lip", "mae"),
@@ -89,7 +89,7 @@ def _bgr(encoder: Encoder) -> None:
 
 def _other_weights() -> AbstractContextManager[Any]:
     original = trial.load_encoder
-    other = {"deit": "mae", "mae": "deit", "dino": "mocov3"}
+    other = {"deit": "mae", "mae": "deit", "dino": "mocov3", "ibot": "mae"}
     return mock.patch.object(
         trial, "load_encoder", lambda spec, **options: original(other[spec], **options | {"branch": None})
     )
@@ -309,8 +309,8 @@ from the next class on in segmentation; *last batch dropped*, at the end of the 
 each validation image that has several; *wrong gradient*, labels smoothed by a tenth in probes, the mean over labelled
 pixels in place of all in segmentation.
 
-Not every encoder feels every fault. BGR moves DeiT's accuracy on ImageNet by two items of 800, which a machine is allowed
-to: every part is drawn in a colour of its own, so colour tells it nothing. A whole run has eight other encoders.
+Not every encoder feels every fault. BGR moves DeiT's accuracy on ImageNet by two items of 800, which a machine is
+allowed to: every part is drawn in a colour of its own, so colour tells it nothing. A whole run has eight others.
 
 How far a value may move without a fault is measured, not guessed: [the machine's slack](mini_slack.md).
 """
