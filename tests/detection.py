@@ -289,7 +289,7 @@ def page(differences: Mapping[tuple[str, str], float]) -> str:
     profile = load_profile("mini")
     rows = [
         [profile.experiment(e).title, "{}, {}".format(*TRIALS[e]), f"{smallest_factor(e):.5f}"]
-        + [f"{differences[n, e]:+.1f}" if (n, e) in differences else "" for n in names]
+        + [f"{differences[n, e]:+.2f}" if (n, e) in differences else "" for n in names]
         for e in TRIALS
     ]
     table = tabulate(rows, ["experiment", "trial", "factor", *names], tablefmt="github", disable_numparse=True)
