@@ -108,10 +108,10 @@ def test_two_ids_that_floats_of_32_bits_would_merge(tmp_path: Path) -> None:
     assert [p.box[2] - p.box[0] for p in coco.part_patches(root, "val2017") if p.part == "right wrist"] == [24, 24]
 
 
-def test_coco_is_read_in_the_order_of_its_file_whatever_the_ids(tmp_path: Path) -> None:
+def test_images_of_coco_come_in_the_order_of_its_file_whatever_the_ids(tmp_path: Path) -> None:
     people = [person(i, 10 - i, nose=(20, 20, 2), right_wrist=(20, 80, 2)) for i in (2, 1)]
     root = write_coco(tmp_path, "person_keypoints", "val2017", [*people, people[0] | {"id": 99}])
-    assert [p.image_id for p in coco.part_patches(root, "val2017", distance="person")] == [2, 2, 1, 1, 2, 2]
+    assert [p.image_id for p in coco.part_patches(root, "val2017", distance="person")] == [2, 2, 2, 2, 1, 1]
 
 
 def test_cub_is_in_the_order_of_its_ids_not_of_its_names_nor_of_its_rows(tmp_path: Path) -> None:

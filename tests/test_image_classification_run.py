@@ -102,7 +102,7 @@ def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Prob
     assert len(stated) == 2, "a probe beside others is the one that it is alone"
     assert_same({digest: swept[digest] for digest in stated}, stated)
     [linear, attentive] = json.loads((tmp_path / "run/report.json").read_text())["rates"]
-    assert [rate for rate, _ in linear["points"]] == pytest.approx([0.025, 0.05, 0.1, 0.2, 0.4])
+    assert [rate for rate, _ in linear["points"]] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert [rate for rate, _ in attentive["points"]] == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16])
     assert "linear probe by learning rate" in (tmp_path / "run/report.html").read_text()
 

@@ -68,8 +68,8 @@ class Fitted:
     auxiliary: Fitted | None = None
 
 
-_FITTED: dict[str, Fitted] = {}
-"""What this process has trained, by the digest of everything it depends on."""
+_FITTED: dict[tuple[str, str], Fitted] = {}
+"""What this process has trained, by the digest of everything it depends on, and which evaluation counts."""
 
 
 def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
@@ -79,11 +79,12 @@ def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
         DatasetError: images or masks are missing or damaged.
         StorageError: a checkpoint cannot be written.
     """
-    own = Heads(trial, seed)
-    if not all(digest in _FITTED for digest in own.digests.values()):
-        _FITTED.update(_train([own, *_companions(trial, seed)]))
-    heads = {setting: _FITTED[own.digests[spec.name]] for setting, spec in own.specs.items()}
-    beside = {setting: _FITTED[own.digests[spec.name]] for setting, spec in own.auxiliaries.items()}
+    own, epoch = Heads(trial, seed), trial.choice("probe-epoch")
+    if not all((digest, epoch) in _FITTED for digest in own.digests.values()):
+        trained = _train([own, *_companions(trial, seed)])
+        _FITTED.update({(digest, epoch): head for digest, head in trained.items()})
+    heads = {setting: _FITTED[own.digests[spec.name], epoch] for setting, spec in own.specs.items()}
+    beside = {setting: _FITTED[own.digests[spec.name], epoch] for setting, spec in own.auxiliaries.items()}
     return {setting: replace(head, auxiliary=beside.get(setting)) for setting, head in heads.items()}
 
 
