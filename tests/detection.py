@@ -151,6 +151,11 @@ def _shifted_labels(found: SegmentationSet, index: int) -> Any:
     return np.roll(_READ_MASK(found, index), 1, axis=1)
 
 
+def _shuffled_pixels(found: SegmentationSet, index: int) -> Any:
+    labels = _READ_MASK(found, index)
+    return np.random.default_rng(index).permutation(labels.ravel()).reshape(labels.shape)
+
+
 def _next_class(found: SegmentationSet, index: int) -> Any:
     labels = _READ_MASK(found, index)
     return np.where(labels == IGNORE, labels, (labels.astype(int) + 1) % found.num_classes).astype(np.uint8)
@@ -197,6 +202,7 @@ FAULTS = (
     Injected("another encoder's weights", EVERY, _other_weights),
     Injected("shuffled labels", RETRIEVAL, _labels(_shuffled, only_evaluation=False)),
     Injected("shuffled labels", PROBES, _labels(_shuffled)),
+    Injected("shuffled labels", SEGMENTATION, _masks(_shuffled_pixels)),
     Injected("labels of the next item", RETRIEVAL, _labels(_next_item_s, only_evaluation=False)),
     Injected("labels of the next item", PROBES, _labels(_next_item_s)),
     Injected("labels one pixel to the right", SEGMENTATION, _masks(_shifted_labels)),
@@ -304,7 +310,8 @@ reference, in a run of that one trial. Every entry is red: the run ends in 1. Em
 {table}
 
 The faults: *wrong mean and deviation*, 0.5 for ImageNet's; *another encoder's weights*, in a file of the same layout's
-name; *labels of the next item*, a list that slipped by one; *wrong order of classes*, counted from the end in probes,
+name; *shuffled labels*, among items, in segmentation among the pixels of a mask; *labels of the next item*, a list
+that slipped by one; *wrong order of classes*, counted from the end in probes,
 from the next class on in segmentation; *last batch dropped*, at the end of the evaluation; *last window dropped*, of
 each validation image that has several; *wrong gradient*, labels smoothed by a tenth in probes, the mean over labelled
 pixels in place of all in segmentation.
