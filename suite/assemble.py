@@ -17,7 +17,6 @@ from suite.claims import load_claims
 from suite.constants import load_constants
 from suite.contributions import contributions, notes
 from suite.deciding import deciding
-from suite.environment import capture
 from suite.errors import RequestError
 from suite.expected import places
 from suite.known import day_of
@@ -112,7 +111,7 @@ def assemble(
         if _asked_for(key, asked) and _cellless(profile, key)
     ]
     digests = result_digests(results)
-    environment = _environment(run, asked["device"])
+    environment = _environment(run)
     environments = contributions(results, environment)
     costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
     if lost:
@@ -271,12 +270,12 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
     }
 
 
-def _environment(run: Path, device: str) -> dict[str, Any]:
-    """What the run was measured on, as it noted then; of this machine where a run folder is older than that note."""
+def _environment(run: Path) -> dict[str, Any]:
+    """What the run was measured on, as it noted then; empty where it did not: this machine's is none of its facts."""
     try:
         noted: dict[str, Any] = json.loads((run / "environment.json").read_text())
     except (OSError, ValueError):
-        return capture(device)
+        return {}
     return noted
 
 
@@ -292,6 +291,10 @@ def read_run(run: Path) -> dict[str, Any]:
         raise RequestError(
             f"{run}: expected a run folder with run.json: {error}; make one with make reproduce"
         ) from error
+    if not isinstance(record, dict) or not isinstance(record.get("asked"), dict):
+        raise RequestError(
+            f"{run / 'run.json'}: expected what was asked of a run, got none; restore it, or measure again"
+        )
     return record
 
 

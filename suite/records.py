@@ -126,7 +126,9 @@ def read_record(path: Path, key: Key) -> Result:
         raise EvidenceError(f"{path}: expected a result as JSON, got none: {error}") from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema not in (SCHEMA, WITHOUT_EVIDENCE):
-        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}")
+        newer = isinstance(schema, int) and schema > SCHEMA
+        whose = ", which a newer version of the suite writes: use that one" if newer else ""
+        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}{whose}")
     if schema == SCHEMA:
         noted, found = record.get("digest"), digest_of_record(record)
         if noted != found:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from suite import assemble, environment
+from suite.errors import RequestError
 
 GROUPS = {"code", "python", "packages", "lock", "cpu", "memory", "os", "gpu", "container", "threads"}
 
@@ -117,6 +118,16 @@ def test_nothing_personal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_report_made_elsewhere_keeps_the_environment_of_the_measurement(tmp_path: Path) -> None:
     noted = {"cpu": {"model": "another machine's"}}
     (tmp_path / "environment.json").write_text(json.dumps(noted))
-    assert assemble._environment(tmp_path, "cpu") == noted
+    assert assemble._environment(tmp_path) == noted
     (tmp_path / "environment.json").write_text("{")
-    assert "python" in assemble._environment(tmp_path, "cpu")
+    assert assemble._environment(tmp_path) == {}, "the machine that judges is not the one that measured"
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"asked": []}'])
+def test_a_run_folder_that_does_not_say_what_was_asked_is_one_clear_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RequestError) as error:
+        assemble.assemble(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}/run.json: expected what was asked of a run, got none; restore it, or measure again"
+    )
