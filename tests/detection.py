@@ -90,9 +90,11 @@ def _bgr(encoder: Encoder) -> None:
 def _other_weights() -> AbstractContextManager[Any]:
     original = trial.load_encoder
     other = {"deit": "mae", "mae": "deit", "dino": "mocov3", "ibot": "mae"}
-    return mock.patch.object(
-        trial, "load_encoder", lambda spec, **options: original(other[spec], **options | {"branch": None})
-    )
+
+    def load(spec: str, **options: Any) -> Encoder:
+        return original(other[spec], **options | {"branch": None})
+
+    return mock.patch.object(trial, "load_encoder", load)
 
 
 def _labels(change: Callable[[ViewSet], ViewSet], *, only_evaluation: bool = True) -> Fault:
@@ -305,7 +307,8 @@ Written by `python -m tests.detection`; `tests/test_detection.py` makes each of 
 
 *Factor*: the smallest number above 1 that, multiplied into every value of the experiment, turns a run of it red. The
 other columns: a fault put into the code, and by how many points the cell that moved most then differs from its
-reference, in a run of that one trial. Every entry is red: the run ends in 1. Empty: the fault cannot be made there.
+reference, in a run of that one trial. Every entry is red: the run ends in 1. Empty: nothing to go wrong
+there (AP knows no order of classes, retrieval no training), or the next column is its counterpart.
 
 {table}
 
