@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from suite.assemble import report
+from suite.environment import capture
 from suite.provenance import trial_code
 from suite.records import digest_of_record
+from suite.report.build import plain
 from suite.request import make_request
 from suite.results import Items, Key, Result, Store, write_json
 
@@ -54,5 +56,6 @@ def write_run(run: Path) -> Path:
     Store(run).save(result(Key("object_retrieval", "cifar10", "mae"), 10.5), items(10.5))
     times = {"started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:01:00+00:00"}
     write_json(run / "run.json", {"asked": request.record(), **times, "reused": []})
+    write_json(run / "environment.json", plain(capture("cpu")))
     report(run)
     return run
