@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import processor
+from suite.core.files import write_atomically
 from suite.environment import code_state
 from suite.protocol import load_profile
 from suite.recording import toml_section
 from suite.request import make_request
-from suite.results import Store, write_atomically
+from suite.results import Store
 from suite.slack import FILE
 
 TRAINED = (

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from suite.core.text import words
 from suite.errors import StorageError, SuiteError
 from suite.protocol import Profile, load_profile
-from suite.verbs.options import words
 from suite.verification import data, outcome, record
 from suite.verification.outcome import Check
 from suite.verification.subject import Subject

@@ -5,31 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from suite.accepted.gate import Gate, hold
 from suite.archive.digests import result_digests, run_digest
 from suite.attempts.history import history
-from suite.cells import CellId
+from suite.cells import CellId, method_name
 from suite.claims import load_claims
 from suite.constants import load_constants
 from suite.contributions import contributions, notes
+from suite.core.text import day_of
 from suite.deciding import deciding
 from suite.errors import RequestError
 from suite.expected import places
-from suite.known import day_of
 from suite.newcomer.beside import beside
 from suite.plan.record import against_actual
-from suite.protocol import Profile, load_profile, load_variants, sourced
+from suite.protocol import Profile, load_profile
 from suite.records import WITHOUT_EVIDENCE
 from suite.references import EXPECTED, known_deviations, references
 from suite.report import files, terminal
 from suite.report.build import build
-from suite.request import method_name
 from suite.results import Key, Result, Store, sample_path, strip_path
+from suite.tables import sourced
 from suite.testable import untestable
+from suite.variants import load_variants
 from suite.verdict import ALLOWED, EXIT_CODES, Judgement, judge
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
@@ -301,8 +301,3 @@ def read_run(run: Path) -> dict[str, Any]:
 def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
     place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
     return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused}
-
-
-def now() -> str:
-    """UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

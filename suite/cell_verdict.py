@@ -17,7 +17,8 @@ from statistics import fmean
 
 from suite.cells import CellId, Measurement
 from suite.expected import Expected
-from suite.intervals import NOISE, Interval, Spread, seeds_needed
+from suite.intervals import NOISE, Interval, seeds_needed
+from suite.noise import Spread
 
 STORED = 5e-7
 """Half the last digit that a recorded value is kept with."""

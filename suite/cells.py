@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from suite.errors import RequestError
 
@@ -66,3 +68,9 @@ class Measurement:
     def deterministic(self) -> bool:
         """True where no probe was trained, so no seed was drawn."""
         return not self.seeds
+
+
+def method_name(spec: str) -> str:
+    """An encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
+    name, at, file = spec.partition("@")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from suite.results import write_atomically
+from suite.core.files import write_atomically
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], digest: str) -> None:

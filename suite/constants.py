@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.errors import ProtocolError
-from suite.protocol import PROTOCOLS, Parameter, check_keys, parameters, sourced
+from suite.tables import PROTOCOLS, Parameter, check_keys, parameters, sourced
 
 FILE = PROTOCOLS / "constants.toml"
 

@@ -29,10 +29,10 @@ from typing import Any
 
 from suite.cells import CellId, Measurement
 from suite.errors import ExpectedError, unknown
-from suite.intervals import Spread, pool_of, pooled_sd
-from suite.protocol import PROFILES
+from suite.noise import Spread, pool_of, pooled_sd
 from suite.schema import Node, read_toml
 from suite.seal import check_seal
+from suite.tables import PROFILES
 
 RECORDED = "mini"
 """The profile whose references are our own runs."""

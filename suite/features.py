@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from suite.core.digests import digest_of
 from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
 from suite.errors import StorageError
 from suite.numerics import environment_of
-from suite.protocol import digest_of
 from suite.provenance import code_digest
 
 CACHE_BYTES = 4 << 30

@@ -22,18 +22,16 @@ the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from suite.cell_verdict import CellVerdict
 from suite.cells import CellId
-from suite.errors import RequestError
 from suite.expected import Expected
 from suite.intervals import NOISE
-from suite.protocol import PROFILES
 from suite.schema import Node, read_toml
+from suite.tables import PROFILES
 
 FILE = "known.toml"
 
@@ -121,38 +119,6 @@ def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path = P
     return found
 
 
-def excuse(cell: CellVerdict, entry: Known | None, on: date) -> CellVerdict:
-    """A judged cell in the light of what is known of it.
-
-    Args:
-        cell: as judged by its reference alone.
-        entry: None where nothing is known of it.
-        on: the day on which the run finished.
-    """
-    if entry is None or cell.measured is None or cell.verdict not in ("reproduced", "deviates", "inconclusive"):
-        return cell
-    why = f"{entry.reason} ({entry.link})"
-    if cell.verdict == "reproduced":
-        reason = (
-            f"{cell.reason}: inside its tolerance again, although it is a known deviation: {why}: take the entry out"
-        )
-    elif not entry.holds(cell.measured):
-        return replace(cell, reason=f"{cell.reason}; a known deviation, but beyond its bounds, {entry.bounds}: {why}")
-    elif on > entry.expires:
-        reason = f"{cell.reason}; as a known deviation it expired on {entry.expires}: {why}: look at it again"
-    else:
-        reason = f"{cell.reason}; within {entry.bounds}, as known since {entry.entered}: {why}; until {entry.expires}"
-        return _settled(cell, "known deviation", reason)
-    return _settled(cell, "unexpected", f"{reason} in expected/{FILE}")
-
-
-def _settled(cell: CellVerdict, verdict: str, reason: str) -> CellVerdict:
-    """What is held against its own bounds is no part of the family of tests, and waits for no seeds."""
-    return replace(
-        cell, verdict=verdict, reason=reason, p_value=None, by_chance=False, seeds_needed=None, to_decide=None
-    )
-
-
 def _entry(node: Node) -> Known:
     profile = node.take("profile", "a text")
     if profile not in PROFILES:
@@ -176,15 +142,3 @@ def _entry(node: Node) -> Known:
     if expires < entered:
         raise node.error("expires", f"{expires} is before the date of the entry, {entered}")
     return entry
-
-
-def day_of(moment: str) -> date:
-    """The day of an ISO 8601 moment, as a run notes it.
-
-    Raises:
-        RequestError: it is none.
-    """
-    try:
-        return date.fromisoformat(moment[:10])
-    except ValueError as error:
-        raise RequestError(f"run.json: finished: expected an ISO 8601 moment, got {moment!r}") from error

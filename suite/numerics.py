@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.core.digests import digest_of
 from suite.environment import package_versions
-from suite.protocol import digest_of
 
 if TYPE_CHECKING:
     import torch

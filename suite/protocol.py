@@ -6,63 +6,19 @@ its official code disagree (`suite/protocols/variants.toml`); it changes a value
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suite.cells import METHODS, PROJECTED_METHODS, CellId, release_of
-from suite.errors import ProtocolError, RequestError, unknown
+from suite.cells import METHODS, PROJECTED_METHODS, CellId
+from suite.errors import ProtocolError, unknown
+from suite.tables import PROFILES, PROTOCOLS, Parameter, check_keys, parameters
 
-PROTOCOLS = Path(__file__).parent / "protocols"
-PROFILES = ("mini", "paper")
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
 _EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "like", "without"}
 _OPTIONAL = {"parameters", "like", "without"}
-_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A hyper-parameter and the place in the paper or its code that states it."""
-
-    value: Any
-    source: str
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A named decision; the first choice is the default.
-
-    Attributes:
-        datasets: of these experiments, that it concerns; empty for all of them.
-        methods: that it concerns; empty for every encoder.
-        picks_file: it says which file a method is loaded from, so it is not asked where the user names one.
-    """
-
-    name: str
-    choices: tuple[str, ...]
-    about: str
-    experiments: tuple[str, ...]
-    datasets: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = PROFILES
-    picks_file: bool = False
-
-    @property
-    def default(self) -> str:
-        """The primary protocol's choice."""
-        return self.choices[0]
-
-    def applies(self, experiment: str, dataset: str, spec: str) -> bool:
-        """Whether this decision can change the numbers of one trial; its encoder is given as `mae` or `mae@FILE`."""
-        release = release_of(spec)
-        placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
-        return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
 
 
 @dataclass(frozen=True)
@@ -171,86 +127,6 @@ def load_profile(name: str) -> Profile:
         parameters=parameters(f"{path.name}: profile: parameters", head["parameters"]),
         experiments={key: _experiment(path.name, key, tables) for key in tables},
     )
-
-
-@functools.cache
-def load_variants() -> dict[str, Variant]:
-    """Every variant by name, in the order of `variants.toml`."""
-    path = PROTOCOLS / "variants.toml"
-    variants = {}
-    for name, table in tomllib.loads(path.read_text()).items():
-        check_keys(f"{path.name}: {name}", table, _VARIANT_KEYS, required={"choices", "about", "experiments"})
-        facts: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-        }
-        variants[name] = Variant(name=name, **facts)
-    return variants
-
-
-def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
-    """`["keypoint-box=full"]` -> the choice of every variant, defaults filled in.
-
-    Raises:
-        RequestError: an unknown variant or choice, or one that this profile has no files for.
-    """
-    variants = load_variants()
-    chosen = {name: variant.default for name, variant in variants.items()}
-    for text in texts:
-        name, _, choice = text.partition("=")
-        if name not in variants:
-            raise unknown("variant", text, [f"{n}={'|'.join(v.choices)}" for n, v in variants.items()])
-        variant = variants[name]
-        if choice not in variant.choices:
-            raise unknown(f"choice of variant {name}", choice, variant.choices)
-        if choice != variant.default and profile not in variant.profiles:
-            raise RequestError(f"variant {text}: the {profile} profile has no such checkpoint")
-        chosen[name] = choice
-    return chosen
-
-
-def deviations(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The choices that are not the default."""
-    variants = load_variants()
-    return {name: choice for name, choice in chosen.items() if choice != variants[name].default}
-
-
-def digest_of(value: object) -> str:
-    """SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
-    """Values with their sources, as they stand in a table.
-
-    Args:
-        where: the table, in errors.
-        table: name -> `{ value, source }`.
-
-    Raises:
-        ProtocolError: one of them has another key, or lacks one.
-    """
-    for key, entry in table.items():
-        check_keys(f"{where}.{key}", entry, {"value", "source"}, required={"value", "source"})
-    return {key: Parameter(**entry) for key, entry in table.items()}
-
-
-def sourced(table: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
-    """Parameters as records keep them: name -> `{ value, source }`."""
-    return {name: {"value": parameter.value, "source": parameter.source} for name, parameter in table.items()}
-
-
-def check_keys(where: str, table: object, known: Collection[str], *, required: set[str]) -> None:
-    """Refuse a table with an unknown key, or without a required one.
-
-    Raises:
-        ProtocolError: there is one, or this is no table.
-    """
-    if not isinstance(table, Mapping):
-        raise ProtocolError(f"{where}: expected a table with {', '.join(sorted(required))}, got {table!r}")
-    for key in sorted(table.keys() - set(known)):
-        raise ProtocolError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(known))}")
-    for key in sorted(required - table.keys()):
-        raise ProtocolError(f"{where}: key {key!r} is missing")
 
 
 def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> Experiment:

@@ -6,8 +6,9 @@ import os
 import platform
 from dataclasses import replace
 
-from suite.assemble import now
 from suite.attempts.attempt import attempt, interruption
+from suite.core.files import write_atomically
+from suite.core.text import now
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.expected import RECORDED
@@ -17,7 +18,7 @@ from suite.recording import Recording, write_mini
 from suite.references import EXPECTED
 from suite.reproduce import measure
 from suite.request import Request, make_request
-from suite.results import Store, write_atomically
+from suite.results import Store
 from suite.seal import seal
 from suite.slack import Slack, load_slack
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tabulate import tabulate
 
 from suite.cells import METHODS, CellId, Measurement
-from suite.intervals import Spread, pool_of, pooled_sd
+from suite.noise import Spread, pool_of, pooled_sd
 from suite.protocol import Experiment, Profile
 from suite.recording import Recording
 

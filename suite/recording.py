@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from suite.cells import CellId, Measurement
+from suite.core.files import write_atomically
 from suite.errors import ExpectedError
-from suite.intervals import pooled_sd
-from suite.results import write_atomically
+from suite.noise import pooled_sd
 from suite.slack import Slack, slack_of
 
 T = TypeVar("T")

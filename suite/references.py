@@ -6,14 +6,14 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from suite.cells import BASELINES, METHODS, CellId
+from suite.cells import BASELINES, METHODS, CellId, method_name
 from suite.errors import ExpectedError
 from suite.expected import RECORDED, Expected, load_expected
 from suite.known import Known, load_known
 from suite.newcomer.accepted import load_accepted
-from suite.protocol import Variant, deviations, load_profile, load_variants
-from suite.request import method_name
+from suite.protocol import load_profile
 from suite.seal import ADVICE
+from suite.variants import Variant, deviations, load_variants
 
 EXPECTED = Path(__file__).parent.parent / "expected"
 

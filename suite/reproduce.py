@@ -12,9 +12,11 @@ import pytest
 
 from suite.accepted.file import load
 from suite.archive import sbom
-from suite.assemble import assemble, now, publish
+from suite.assemble import assemble, publish
 from suite.attempts.attempt import Attempt, attempt, interruption
 from suite.attempts.history import history
+from suite.core.files import plain, write_json
+from suite.core.text import now
 from suite.environment import capture
 from suite.errors import RequestError, StorageError
 from suite.experiments.units import processes_for, unit_of, units_of
@@ -24,9 +26,8 @@ from suite.precision import exact_convolutions
 from suite.progress import Progress
 from suite.provenance import trial_code
 from suite.references import EXPECTED, references
-from suite.report.build import plain
 from suite.request import Request, check_writable
-from suite.results import Result, Store, write_json
+from suite.results import Result, Store
 from suite.signals import terminated
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along

@@ -9,10 +9,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId
+from suite.cells import CellId, method_name
+from suite.core.files import write_atomically
 from suite.errors import RequestError, unknown
-from suite.protocol import Experiment, Profile, choose_variants, deviations, load_profile
-from suite.results import Key, write_atomically
+from suite.protocol import Experiment, Profile, load_profile
+from suite.results import Key
+from suite.variants import choose_variants, deviations
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -104,12 +106,6 @@ class Request:
         options += ["--claims=gate"] if self.claims_gate else []
         options += ["--keep-other-environments"] if self.keep_other_environments else []
         return [*options, "--strict"] if self.strict else options
-
-
-def method_name(spec: str) -> str:
-    """An encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
-    name, at, file = spec.partition("@")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name)
 
 
 def make_request(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, StorageError
 from suite.evidence import check_values
 from suite.records import WITHOUT_EVIDENCE, Items, Key, Result, read_record, record_of
@@ -25,36 +24,6 @@ ALTERED = ".altered"
 """What is added to the name of a file that was edited by hand."""
 _GROUPS = "groups"
 _EVIDENCE = "evidence."
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to disk, renamed over it.
-
-    Raises:
-        StorageError: the folder cannot be written or the disk is full; nothing half-written stays.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}; free space or choose another folder"
-        ) from error
-
-
-def write_json(path: Path, value: object) -> None:
-    """`write_atomically` for JSON; NaN is refused, since JSON has none."""
-    write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def strip_path(key: Key, query: str, setting: str) -> Path:

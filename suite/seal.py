@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+from suite.core.files import write_atomically
 from suite.errors import ExpectedError
-from suite.results import write_atomically
 from suite.slack import FILE as SLACK
 
 FILE = "SHA256SUMS"

@@ -25,10 +25,11 @@ from suite.cell_verdict import CellVerdict, judge_cell
 from suite.cells import CellId, Measurement
 from suite.claims import Claim, ClaimVerdict, judge_claims
 from suite.errors import RequestError
+from suite.excuse import excuse
 from suite.expected import Expected
 from suite.family import ALPHA, Family, family_of
-from suite.intervals import pool_of, pooled_sd
-from suite.known import Known, excuse
+from suite.known import Known
+from suite.noise import pool_of, pooled_sd
 
 __all__ = ["ALPHA", "CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
 

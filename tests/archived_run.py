@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from suite.assemble import report
+from suite.core.files import plain, write_json
 from suite.environment import capture
 from suite.provenance import trial_code
 from suite.records import digest_of_record
-from suite.report.build import plain
 from suite.request import make_request
-from suite.results import Items, Key, Result, Store, write_json
+from suite.results import Items, Key, Result, Store
 
 KEY = Key("object_retrieval", "cifar10", "deit")
 CELL = f"{KEY}/encoded/ap"

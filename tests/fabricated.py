@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import METHODS, CellId
+from suite.core.files import write_json
 from suite.references import EXPECTED, references
-from suite.results import Key, write_json
+from suite.results import Key
 
 __all__ = ["EXPECTED", "TABLE_1", "mini_probe", "table_1", "write_run"]
 

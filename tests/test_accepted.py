@@ -22,14 +22,15 @@ from suite.accepted.gate import compare
 from suite.assemble import assemble, report
 from suite.cells import CellId, Measurement
 from suite.cli import main
+from suite.core.files import write_json
 from suite.errors import ExpectedError, RequestError
 from suite.experiments.trial import Trial
-from suite.intervals import Spread
+from suite.noise import Spread
 from suite.numerics import environment_of
 from suite.references import EXPECTED
 from suite.report import html, markdown, terminal
 from suite.request import make_request
-from suite.results import Items, Key, Result, Store, write_json
+from suite.results import Items, Key, Result, Store
 from tests import report_sample
 
 H100 = "NVIDIA H100 80GB HBM3 (9.0)"

@@ -9,7 +9,8 @@ import pytest
 from suite.cell_verdict import CellVerdict, judge_cell
 from suite.cells import CellId, Measurement
 from suite.expected import Expected
-from suite.intervals import Spread, chance_bound, holm, seeds_needed
+from suite.intervals import chance_bound, holm, seeds_needed
+from suite.noise import Spread
 from suite.verdict import Judgement, judge
 
 CELL = CellId("part_classification", "cub200", "dino", "linear", "accuracy")

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from suite import assemble, constants, references
-from suite.cells import METHODS, CellId
+from suite.cells import METHODS, CellId, method_name
 from suite.cli import main
+from suite.core.files import write_json
 from suite.errors import ExpectedError, RequestError
 from suite.expected import Expected
 from suite.mini.render import render
@@ -26,8 +27,8 @@ from suite.newcomer.check import adopt, beside_whom
 from suite.newcomer.paired import differences
 from suite.report import html, markdown, newcomers
 from suite.report.newcomers import pairs, table
-from suite.request import make_request, method_name
-from suite.results import Items, Key, Result, Store, write_json
+from suite.request import make_request
+from suite.results import Items, Key, Result, Store
 from tests.archived_run import alter
 
 MINE = "mine-build"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.protocol import load_variants
+from suite.variants import load_variants
 from suite.verdict import VERDICTS
 
 ROOT = Path(__file__).parent.parent

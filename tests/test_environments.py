@@ -13,11 +13,12 @@ import pytest
 from suite import numerics
 from suite.assemble import report
 from suite.cli import main
+from suite.core.files import write_json
 from suite.experiments import trial
 from suite.mini.render import render
 from suite.report import html, markdown
 from suite.request import make_request
-from suite.results import Key, Store, write_json
+from suite.results import Key, Store
 from tests import report_sample
 from tests.archived_run import CELLS, KEY, alter, items, result, write_run
 

@@ -17,10 +17,10 @@ from suite.experiments.trial import Trial
 from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
 from suite.mini.render import render
-from suite.protocol import Parameter
 from suite.request import make_request
 from suite.results import Store
 from suite.segmentation.evaluate import HeadScores
+from suite.tables import Parameter
 
 
 def scores(right: int) -> HeadScores:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from suite import reproduce
+from suite.cells import method_name
 from suite.cli import main
 from suite.experiments import trial
 from suite.protocol import load_profile
-from suite.request import method_name
 from tests.lookalike_data import write_data
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"

@@ -19,6 +19,7 @@ import pytest
 from filelock import FileLock
 
 from suite.cli import main
+from suite.core.files import write_atomically
 from suite.datasets.segmentation import segmentation
 from suite.errors import DatasetError, RequestError, StorageError
 from suite.mini.digests import tree_digest
@@ -26,7 +27,6 @@ from suite.preparation import PREPARED, needs
 from suite.preparation.images import png, put
 from suite.preparation.originals import ORIGINALS
 from suite.preparation.runner import RECIPES, Prepared, prepare
-from suite.results import write_atomically
 from tests.lookalikes import noise, save, write_segmentation
 from tests.originals import region, write_annotation, write_pascal
 

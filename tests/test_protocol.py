@@ -7,7 +7,9 @@ import pytest
 
 from suite import protocol
 from suite.errors import ProtocolError, RequestError
-from suite.protocol import PROFILES, choose_variants, deviations, load_profile, load_variants
+from suite.protocol import load_profile
+from suite.tables import PROFILES
+from suite.variants import choose_variants, deviations, load_variants
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from suite.cells import CellId
-from suite.report.build import build, plain
+from suite.core.files import plain
+from suite.report.build import build
 from suite.report.variables import variables
 from suite.verdict import CellVerdict, ClaimVerdict, Family, Judgement
 from tests import report_sample

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from suite.entries import cell_properties
 from suite.errors import StorageError
 from suite.report import files, terminal
-from suite.report.junit import cell_properties
 from suite.verdict import NOT_ASKED
 from tests import report_sample
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, StorageError
-from suite.results import Items, Key, Result, Store, write_atomically, write_json
+from suite.results import Items, Key, Result, Store
 
 KEY = Key("part_retrieval", "cub200", "dino")
 

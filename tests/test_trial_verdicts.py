@@ -10,9 +10,9 @@ import pytest
 
 from suite import references
 from suite.cells import CellId
+from suite.core.text import day_of as day
 from suite.experiments.trial import Outcome, Trial
 from suite.known import Known
-from suite.known import day_of as day
 from suite.request import make_request
 from suite.results import Result
 

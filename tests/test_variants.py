@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from suite.cells import CellId
+from suite.core.digests import digest_of
 from suite.datasets.segmentation_classes import CLASSES
 from suite.datasets.views import View, ViewSet
 from suite.encoders import CATALOGUE, load_encoder
@@ -18,10 +19,11 @@ from suite.experiments.probing import probe_specs
 from suite.experiments.trial import Trial, load
 from suite.features import identity
 from suite.plan.pieces import checkpoint, total_download
-from suite.protocol import digest_of, load_profile, load_variants
+from suite.protocol import load_profile
 from suite.references import references
 from suite.request import make_request
 from suite.segmentation.augment import mirror_table
+from suite.variants import load_variants
 from tests import checkpoints
 
 

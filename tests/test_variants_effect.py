@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from suite import reproduce
+from suite.core.digests import digest_of
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Outcome, Trial
-from suite.protocol import Experiment, Parameter, digest_of, load_profile, load_variants
+from suite.protocol import Experiment, load_profile
 from suite.request import make_request
+from suite.tables import Parameter
+from suite.variants import load_variants
 from tests.lookalike_data import write_data
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"

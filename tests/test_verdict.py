@@ -13,7 +13,8 @@ from suite.cells import METHODS, CellId, Measurement
 from suite.claims import load_claims
 from suite.errors import RequestError
 from suite.expected import Expected, load_expected
-from suite.intervals import Interval, Spread, holm, pooled_sd
+from suite.intervals import Interval, holm
+from suite.noise import Spread, pooled_sd
 from suite.verdict import Judgement, judge
 
 ROOT = Path(__file__).parents[1] / "expected"

@@ -8,14 +8,15 @@ from typing import Any
 
 from suite import references
 from suite.accepted.file import SLACK, SLACK_REASON, AcceptedRun, file_of, load
-from suite.assemble import now, read_run
-from suite.cells import CellId
+from suite.assemble import read_run
+from suite.cells import CellId, method_name
 from suite.contributions import contributions
+from suite.core.files import write_atomically
+from suite.core.text import now
 from suite.errors import RequestError
 from suite.newcomer.accept import commit_of, deviation, table
 from suite.numerics import device_model, differences
-from suite.request import method_name
-from suite.results import Result, Store, write_atomically
+from suite.results import Result, Store
 
 FOLDER = "accepted"
 

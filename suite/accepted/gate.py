@@ -18,10 +18,11 @@ from typing import Any
 from suite.accepted.file import AcceptedRun, load
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 from suite.expected import Expected
-from suite.intervals import NOISE, Interval, Spread, holm, pool_of, pooled_sd
+from suite.intervals import NOISE, Interval, holm
+from suite.noise import Spread, pool_of, pooled_sd
 from suite.numerics import device_model, digest_of_environment
-from suite.protocol import deviations, load_variants
 from suite.results import Result
+from suite.variants import deviations, load_variants
 
 ALPHA = 0.05
 VERDICTS = ("unchanged", "changed", "unconfirmed", "cannot tell", "not accepted")

@@ -14,9 +14,9 @@ from hashlib import sha256
 from typing import Any
 
 from suite.archive.contents import description, media_type
+from suite.core.files import Json
 from suite.errors import RequestError
 from suite.report import summary
-from suite.report.labels import Json
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"

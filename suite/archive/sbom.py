@@ -11,9 +11,9 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from suite.core.files import write_atomically
 from suite.environment import LOCK, ROOT, suite_version
 from suite.errors import RequestError
-from suite.results import write_atomically
 
 SBOM = ROOT / "sbom.json"
 US = "part-aware-repro"

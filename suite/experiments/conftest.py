@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from suite.claims import load_claims
+from suite.core.text import integers, words
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.trial import Trial
@@ -23,7 +24,7 @@ from suite.leases import HELD, lease
 from suite.progress import Progress
 from suite.references import EXPECTED
 from suite.request import Request, make_request
-from suite.verbs.options import CLAIMS, integers, is_gate, words
+from suite.verbs.options import CLAIMS, is_gate
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()

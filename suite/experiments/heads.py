@@ -20,6 +20,8 @@ from safetensors.numpy import load_file, save
 
 from suite.cells import release_of
 from suite.constants import constant
+from suite.core.digests import digest_of
+from suite.core.files import write_atomically, write_json
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
@@ -27,8 +29,6 @@ from suite.experiments.trial import Trial
 from suite.features import identity
 from suite.image_counts import ImageCounts, pack, unpack
 from suite.numerics import environment_of
-from suite.protocol import digest_of
-from suite.results import write_atomically, write_json
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec

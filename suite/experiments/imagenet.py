@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from suite.core.digests import digest_of
 from suite.datasets.views import ViewSet
 from suite.distributed import World, run_together
 from suite.errors import DatasetError, SuiteError
@@ -14,7 +15,6 @@ from suite.experiments.probing import Split, measure, train_probes
 from suite.experiments.trial import Outcome, Trial
 from suite.leases import HELD
 from suite.probes.learner import ProbeLearner
-from suite.protocol import digest_of
 from suite.stream.decode import Decoder
 from suite.stream.images import ImageStream
 from suite.stream.parity import choose_decoder

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.core.digests import digest_of
+from suite.core.files import write_json
 from suite.datasets.views import ViewSet
 from suite.distributed import ALONE, World
 from suite.experiments.items import items_of
@@ -23,8 +25,7 @@ from suite.features import identity
 from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
-from suite.protocol import digest_of
-from suite.results import Key, write_json
+from suite.results import Key
 from suite.signals import stop_on_signals
 
 EVALUATED_AT_ONCE = 1024

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from suite.core.files import write_atomically
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE
 from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.experiments.trial import Outcome, Trial
 from suite.image_counts import ImageCounts, pack
-from suite.results import Items, sample_path, write_atomically
+from suite.results import Items, sample_path
 
 CURVE_POINTS = 20
 

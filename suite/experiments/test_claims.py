@@ -10,9 +10,8 @@ from __future__ import annotations
 import pytest
 
 from suite.claims import Claim, judge_claims
+from suite.entries import claim_entry, claim_outcome
 from suite.references import references
-from suite.report.build import claim_entry
-from suite.report.junit import claim_outcome
 from suite.request import Request
 from suite.results import Store
 from suite.testable import untestable

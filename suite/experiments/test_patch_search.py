@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from suite.core.files import write_atomically
 from suite.datasets import imagenet1k
 from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
@@ -27,7 +28,7 @@ from suite.errors import DatasetError
 from suite.experiments.retrieval import compared
 from suite.experiments.trial import Outcome, Trial
 from suite.metrics.ranking import EPSILON
-from suite.results import strip_path, write_atomically
+from suite.results import strip_path
 
 TILE_PX = 56
 GAP_PX = 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from suite.core.files import write_atomically
 from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
 from suite.fetch.tables import data_table, weights_table
-from suite.results import write_atomically
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fetching.md"
 BEGIN = "<!-- from here to the next mark: written by python -m suite.fetch.document -->\n"

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from suite.core.files import write_json
 from suite.fetch.remote import Remote
-from suite.results import write_json
 
 
 @dataclass(frozen=True)

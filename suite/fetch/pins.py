@@ -10,9 +10,9 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
+from suite.core.files import write_atomically
 from suite.errors import FetchError
 from suite.fetch.lock import alone
-from suite.results import write_atomically
 
 NAME = "pins.toml"
 _HEAD = (

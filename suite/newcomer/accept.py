@@ -14,18 +14,20 @@ from typing import Any
 
 from tabulate import tabulate
 
-from suite.assemble import now, read_run
-from suite.cells import BASELINES, METHODS, CellId, Measurement
+from suite.assemble import read_run
+from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
 from suite.constants import constants_of
+from suite.core.digests import digest_of
+from suite.core.files import write_atomically
+from suite.core.text import now
 from suite.errors import ExpectedError, RequestError
-from suite.intervals import Spread, pool_of, pooled_sd
 from suite.newcomer.accepted import load_accepted
-from suite.protocol import digest_of, load_profile
+from suite.noise import Spread, pool_of, pooled_sd
+from suite.protocol import load_profile
 from suite.recording import MIN_SEEDS, cap_of, tolerance, toml_section
 from suite.records import WITHOUT_EVIDENCE
 from suite.references import EXPECTED, references
-from suite.request import method_name
-from suite.results import Result, Store, write_atomically
+from suite.results import Result, Store
 
 FOLDER = EXPECTED / "encoders"
 _TITLE = "# Accepted by `make accept`, never edited by hand: later runs of this encoder are held against it.\n"

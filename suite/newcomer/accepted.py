@@ -26,8 +26,8 @@ from typing import Any
 from suite.cells import CellId
 from suite.errors import ExpectedError
 from suite.expected import Expected
-from suite.protocol import PROFILES
 from suite.schema import Node, read_toml
+from suite.tables import PROFILES
 
 FACTS = ("method", "spec", "weights", "command", "commit", "date", "machine")
 

@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from suite.conformance import Rung, climb
 from suite.conformance.ladder import require
+from suite.core.files import write_atomically, write_json
 from suite.encoders import load_encoder
 from suite.errors import EvidenceError, RequestError
 from suite.protocol import load_profile
@@ -19,7 +20,7 @@ from suite.report import newcomers
 from suite.report.labels import STATUSES
 from suite.reproduce import reproduce
 from suite.request import Request, check_writable
-from suite.results import Key, Store, write_atomically, write_json
+from suite.results import Key, Store
 
 _OTHER_SIZES = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 

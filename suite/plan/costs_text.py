@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from suite.core.text import duration
 from suite.plan.budget import Choice, commands
 from suite.plan.forecast import Entry, Forecast
-from suite.report.labels import duration
 from suite.request import Request
 
 

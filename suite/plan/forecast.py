@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from os import cpu_count
 
+from suite.core.digests import digest_of
 from suite.errors import SuiteError
 from suite.experiments.trial import Trial
 from suite.experiments.units import processes_for, unit_of
@@ -21,7 +22,6 @@ from suite.plan.shapes import Shape, shape_of
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
 from suite.precision import exact_convolutions
-from suite.protocol import digest_of
 from suite.provenance import trial_code
 from suite.request import Request
 from suite.results import Key, Result, Store

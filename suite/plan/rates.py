@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from suite.core.files import write_json
 from suite.plan.jobs import Job, Operation
 from suite.provenance import code_digest
-from suite.results import write_json
 
 _CODE = (
     "encoders/vit.py",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.results import write_json
+from suite.core.files import write_json
 
 FILE = "plan.json"
 Json = dict[str, Any]

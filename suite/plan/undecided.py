@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from suite.cells import CellId
+from suite.cells import CellId, method_name
 from suite.deciding import AT_LEAST, Deciding, seeds_from
 from suite.expected import Expected
 from suite.plan.forecast import forecast
-from suite.report.labels import name
-from suite.request import Request, method_name
+from suite.registry import name
+from suite.request import Request
 
 
 def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[CellId, Expected]) -> list[Deciding]:

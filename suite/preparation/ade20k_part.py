@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from suite.core.files import write_json
 from suite.datasets.segmentation_classes import CLASSES
 from suite.preparation.ade20k_full import Classes, Region, Scene, read_scene
 from suite.preparation.ade20k_releases import class_names, list_images
 from suite.preparation.ade20k_synonyms import object_label
 from suite.preparation.problems import all_good, attempt
 from suite.preparation.recipe import Item, Listing, Mask, Parallel, Plan, Recipe
-from suite.results import write_json
 
 Pair = tuple[int, str]
 """(object 1..59, name of the part with its synonyms)."""

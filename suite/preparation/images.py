@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from suite.core.files import write_atomically
 from suite.errors import DatasetError
 from suite.preparation.recipe import Mask
-from suite.results import write_atomically
 
 
 def unusable(path: Path, reason: object) -> DatasetError:

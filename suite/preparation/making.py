@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from suite.core.files import write_atomically, write_json
 from suite.errors import StorageError
 from suite.preparation.images import png, put
 from suite.preparation.problems import all_good, attempt
 from suite.preparation.recipe import Entry, Item, Listing, Mask, Parallel, Recipe
 from suite.preparation.stamps import MANIFEST, STAMP, content_key, manifest, read_stamp, result_listing
-from suite.results import write_atomically, write_json
 
 MASK_BYTES = 16 * 1024
 """What to expect a mask to take on disk, at most on average; those of scene parsing take about 4 KB."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from suite.core.files import write_atomically
 from suite.errors import DatasetError
-from suite.results import write_atomically
 
 A = TypeVar("A")
 T = TypeVar("T")

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from suite.checkpoints import read_tensors, write_tensors
+from suite.core.digests import digest_of
 from suite.distributed import ALONE, World
 from suite.errors import RequestError
 from suite.numerics import environment_of
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
-from suite.protocol import digest_of
 from suite.provenance import code_digest
 
 _CODE = (

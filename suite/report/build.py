@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from suite.cells import CellId
-from suite.report.labels import Json
+from suite.core.files import Json, plain
+from suite.entries import cell_entry, claim_entry
 from suite.report.variables import variables
 
 if TYPE_CHECKING:
     from suite.accepted.gate import Held
-    from suite.verdict import CellVerdict, ClaimVerdict, Judgement
+    from suite.verdict import CellVerdict, Judgement
 
 SCHEMA = 1
-CELL_FIELDS = (
-    *("measured", "expected", "difference", "tolerance", "verdict", "reason", "warning", "values", "seeds"),
-    *("seeds_needed", "to_decide"),
-)
-CLAIM_FIELDS = (
-    *("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail"),
-    "untestable",
-)
 HELD_FIELDS = ("verdict", "reason", "value", "difference", "tolerance")
 
 
@@ -134,13 +125,6 @@ def build(
     )
 
 
-def cell_entry(cell: CellVerdict) -> Json:
-    """A judged cell as it stands in `cells`; `plain` has still to see it."""
-    words = dataclasses.asdict(cell.id)
-    place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
-    return place | {field: getattr(cell, field) for field in CELL_FIELDS}
-
-
 def _result_of(cell: CellVerdict) -> str | None:
     """Name of the result that a cell's value comes from; None where it has none."""
     place = f"{cell.id.experiment}/{cell.id.dataset}/{cell.id.method}"
@@ -149,21 +133,3 @@ def _result_of(cell: CellVerdict) -> str | None:
 
 def _accepted(held: Held | None) -> Json | None:
     return None if held is None else {field: getattr(held, field) for field in HELD_FIELDS}
-
-
-def claim_entry(claim: ClaimVerdict) -> Json:
-    """A claim as it stands in `claims`."""
-    return {field: getattr(claim, field) for field in CLAIM_FIELDS}
-
-
-def plain(value: Any) -> Any:
-    """Reduce to JSON's types: dataclasses become objects, what is not finite null, other things their text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type | CellId):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, bool | int | float) else str(value)

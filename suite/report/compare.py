@@ -8,10 +8,11 @@ from typing import Any
 
 from tabulate import tabulate
 
+from suite.core.files import Json
+from suite.core.text import duration, number, signed
 from suite.report import summary
 from suite.report.facts import flatten
 from suite.report.files import load
-from suite.report.labels import Json, duration, number, signed
 from suite.results import Store
 
 Cells = Mapping[str, Json]

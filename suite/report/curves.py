@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from suite.report.labels import Json, family, method_order, name
+from suite.core.files import Json
+from suite.registry import family, method_order, name
 from suite.report.plot import INK, STYLES, inline
 
 Dashes = str | tuple[float, tuple[float, ...]]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from suite.core.files import Json, write_atomically
 from suite.errors import RequestError
 from suite.report import html, junit, markdown
 from suite.report.build import SCHEMA
-from suite.report.labels import Json
-from suite.results import write_atomically
 
 
 def write(run_dir: Path, report: Json) -> None:

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from suite.cells import BASELINES, METHODS
+from suite.core.files import Json
 from suite.report import curves, labels, newcomers, plot, ranks, samples, summary, tables
 from suite.report.facts import flatten
-from suite.report.labels import Json
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

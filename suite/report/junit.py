@@ -11,43 +11,16 @@ call inconclusive, or a deviation, what the run as a whole decides otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
-from suite.report.labels import Json, other_environment
-from suite.report.summary import agreement
+from suite.core.files import Json
+from suite.entries import Outcome, cell_properties, claim_outcome
 from suite.verdict import NOT_ASKED
 
-FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason")
 CRASHED = "stopped by "
 """How the reason of a test begins that ended in an error of the code."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-Outcome = tuple[str, str]
-"""`passed`, `failure`, `error` or `skipped`, and why."""
-
-
-def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
-    """Properties of the test that measured these cells.
-
-    Args:
-        cells: cells of a report (see docs/report_schema.md).
-
-    Returns:
-        `(cell id, measured)` and `(cell id + "#" + field, text)` for what else is known, numbers in full.
-    """
-    return [
-        (cell["id"] if field == "measured" else f"{cell['id']}#{field}", str(value))
-        for cell in cells
-        for field, value in (*((field, cell.get(field)) for field in FIELDS), *_beside(cell))
-        if value is not None
-    ]
-
-
-def _beside(cell: Json) -> Iterator[tuple[str, object]]:
-    """What else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
-    yield "environment", other_environment(cell)
-    held = cell.get("accepted")
-    yield "accepted", held and f"{held['verdict']}: {held['reason']}"
 
 
 def render(report: Json) -> str:
@@ -120,24 +93,6 @@ def _lost(reason: str) -> Outcome:
 def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
     for claim in report["claims"]:
         yield "claims", claim["id"], 0.0, [], claim_outcome(claim, gate=report["claims_gate"])
-
-
-def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
-    """Passed: as in the paper. A claim that differs fails only where claims are a gate.
-
-    Args:
-        claim: a claim of a report.
-        gate: whether a claim may fail a run.
-    """
-    word = agreement(claim)
-    if word == "as in the paper":
-        return "passed", ""
-    here = "holds" if claim["holds_here"] else "does not hold"
-    detail = f"{claim['statement']} {claim['detail']}".strip()
-    if word == "differs from the paper":
-        there = "holds" if claim["holds_in_paper"] else "does not hold"
-        return "failure" if gate else "skipped", f"{word}: {there} there, {here} here: {detail}"
-    return "skipped", f"{word}: {claim['untestable'] or detail}"
 
 
 def _text(text: str) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suite.cells import BASELINES, METHODS
-
-Json = dict[str, Any]
+from suite.core.files import Json
+from suite.entries import other_environment
 
 
 @dataclass(frozen=True)
@@ -63,69 +62,6 @@ ACCEPTED = {
 }
 """Of the second gate, against the accepted run of the device."""
 
-METHOD_NAMES = {
-    "deit": "DeiT",
-    "mocov3": "MoCo v3",
-    "dino": "DINO",
-    "beit": "BEiT",
-    "mae": "MAE",
-    "cae": "CAE",
-    "ibot": "iBOT",
-    "random_init": "random init",
-    "raw_pixels": "raw pixels",
-}
-# paper, Section 2: contrastive learning, masked image modeling (MIM), and iBOT that joins both
-FAMILIES = {
-    "deit": "supervised",
-    "mocov3": "contrastive",
-    "dino": "contrastive",
-    "beit": "MIM",
-    "mae": "MIM",
-    "cae": "MIM",
-    "ibot": "contrastive + MIM",
-    "random_init": "baseline",
-    "raw_pixels": "baseline",
-}
-NAMES = {
-    "object_retrieval": "Object retrieval",
-    "image_classification": "Image classification",
-    "object_segmentation": "Object segmentation",
-    "part_retrieval": "Part retrieval",
-    "part_classification": "Part classification",
-    "part_segmentation": "Part segmentation",
-    "learning_rate_sweep": "Learning-rate sweep",
-    "patch_search": "Patch search",
-    "cifar10": "CIFAR10",
-    "coco": "COCO",
-    "cub200": "CUB-200-2011",
-    "imagenet1k": "ImageNet-1K",
-    "ade20k": "ADE20K",
-    "ade20k_object": "ADE20K-Object",
-    "ade20k_part": "ADE20K-Part",
-    "pascal_object": "Pascal-Object",
-    "pascal_part": "Pascal-Part",
-    "lip": "LIP",
-    "cls": "class token",
-    "linear_head": "linear head",
-    "ap": "AP",
-    "map": "mAP",
-    "ap_excluding_self": "AP without the query",
-    "top1": "top-1",
-    "miou": "mIoU",
-    "macc": "mAcc",
-    "aacc": "aAcc",
-}
-
-
-def name(word: str) -> str:
-    """Display name of an experiment, dataset, setting, metric or method; the word itself if unknown."""
-    return METHOD_NAMES.get(word) or NAMES.get(word) or word
-
-
-def family(method: str) -> str:
-    """Family of pretraining; anything that is not the paper's is an encoder under test."""
-    return FAMILIES.get(method, "under test")
-
 
 def label(cell: Mapping[str, Any]) -> Label:
     """Label of a cell's verdict; a deviation the family does not confirm has its own."""
@@ -134,61 +70,10 @@ def label(cell: Mapping[str, Any]) -> Label:
     return VERDICTS[cell["verdict"]]
 
 
-def other_environment(cell: Mapping[str, Any]) -> int | None:
-    """Number of the environment a cell was made in, where that is not the run's own."""
-    number = cell.get("environment")
-    return None if number in {None, 1} else int(number)
-
-
 def why(cell: Mapping[str, Any]) -> str:
     """The reason of a cell's verdict, and where it was made, if elsewhere."""
     number, reason = other_environment(cell), cell["reason"] or ""
     return reason if number is None else f"{reason}{'; ' if reason else ''}made in environment {number}"
-
-
-def method_order(method: str) -> tuple[int, int, str]:
-    """Sort key: the paper's rows in the paper's order, then encoders under test, then baselines."""
-    if method in METHODS:
-        return 0, METHODS.index(method), method
-    if method in BASELINES:
-        return 2, BASELINES.index(method), method
-    return 1, 0, method
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """`47.9`; an en dash where nothing is known."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    """`+0.30`, `−0.30`, `0.00`; an en dash where nothing is known."""
-    if value is None:
-        return "–"
-    text = f"{abs(value):.{digits}f}"
-    if not text.strip("0."):
-        return text
-    return ("+" if value > 0 else "−") + text
-
-
-def mebibytes(value: float | None) -> str:
-    """`1444 MiB`; an en dash where nothing is known."""
-    return "–" if value is None else f"{value:.0f} MiB"
-
-
-def duration(seconds: float | None) -> str:
-    """`41 s`, `3 min 05 s`, `2 h 10 min`, `1,241 h`; an en dash where nothing is known."""
-    if seconds is None:
-        return "–"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 360_000:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole / 3600:,.0f} h"
 
 
 def shown(cells: Sequence[Json]) -> tuple[str, ...]:

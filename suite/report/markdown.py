@@ -9,26 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from tabulate import tabulate
 
 from suite.cells import METHODS
+from suite.core.files import Json
+from suite.core.text import duration, mebibytes, number, signed
+from suite.entries import other_environment
+from suite.registry import family, name
 from suite.report import newcomers, summary
 from suite.report.facts import flatten
-from suite.report.labels import (
-    ACCEPTED,
-    STATUSES,
-    UNCONFIRMED,
-    VERDICTS,
-    Json,
-    duration,
-    family,
-    label,
-    mebibytes,
-    name,
-    number,
-    other_environment,
-    shown,
-    signed,
-    tally,
-    why,
-)
+from suite.report.labels import ACCEPTED, STATUSES, UNCONFIRMED, VERDICTS, label, shown, tally, why
 from suite.report.tables import Table, other_tables, paper_tables
 
 MAX_BYTES = 1_000_000

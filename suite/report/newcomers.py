@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.cells import METHODS
-from suite.report.labels import Json, name, number, signed
+from suite.core.files import Json
+from suite.core.text import number, signed
+from suite.registry import name
 
 MARKS = {"measured": "", "recorded": "r", "published": "p"}
 """Set beside a value of the seven that this run did not measure."""

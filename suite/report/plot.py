@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from suite.report.labels import Json, family, method_order, name
+from suite.core.files import Json
+from suite.registry import family, method_order, name
 
 # colour, marker, the marker in text: mid-tones that read on white and on near-black; shape repeats what colour says
 STYLES = {

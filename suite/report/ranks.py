@@ -9,7 +9,8 @@ from itertools import pairwise
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from suite.report.labels import Json, family, name
+from suite.core.files import Json
+from suite.registry import family, name
 from suite.report.plot import INK, STYLES, Plot, inline
 
 _GAP = 0.42

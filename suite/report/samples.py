@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suite.report.labels import Json, method_order, name
+from suite.core.files import Json
+from suite.registry import method_order, name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from suite.attempts.history import ending
 from suite.cells import BASELINES
-from suite.report.labels import Json, shown, tally
+from suite.core.files import Json
+from suite.entries import agreement
+from suite.report.labels import shown, tally
 
 MINI_NOTICE = (
     "This is the embedded mini study: synthetic images and small encoders. "
@@ -123,17 +125,6 @@ def reasons(report: Json, verdict: str) -> list[tuple[str, list[Json]]]:
         if cell["verdict"] == verdict and not (verdict == "no reference" and cell["method"] in BASELINES):
             groups.setdefault(cell["reason"] or "no reason was given", []).append(cell)
     return sorted(groups.items(), key=lambda group: -len(group[1]))
-
-
-def agreement(claim: Json) -> str:
-    """How a claim here compares with the paper's own tables: one of `AGREEMENT`."""
-    if claim["holds_here"] is None:
-        return "not run"
-    if claim.get("untestable"):
-        return "not testable here"
-    if claim["holds_in_paper"] is None:
-        return "paper unknown"
-    return "as in the paper" if claim["holds_here"] == claim["holds_in_paper"] else "differs from the paper"
 
 
 def claim_detail(claim: Json) -> str:

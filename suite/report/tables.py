@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 
-from suite.report.labels import Json, method_order, name
+from suite.core.files import Json
+from suite.registry import method_order, name
 
 SEGMENTATION = tuple(product(("linear_head",), ("miou", "macc", "aacc")))
 RETRIEVAL = (("encoded", "ap"), ("projected", "ap"))

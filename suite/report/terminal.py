@@ -11,8 +11,11 @@ from itertools import groupby
 
 from tabulate import tabulate
 
+from suite.core.files import Json
+from suite.core.text import duration, number
+from suite.registry import name
 from suite.report import summary
-from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, Json, duration, label, name, number, shown
+from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, label, shown
 from suite.report.tables import Row, Table, paper_tables
 from suite.verdict import NOT_ASKED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from suite.report.labels import Json
+from suite.core.files import Json
 
 Evidence = tuple[str, str]
 """`provided`, `partial` or `missing`, and the sentence that shows it."""

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from suite.checkpoints import read_tensors, write_tensors
+from suite.core.digests import digest_of
 from suite.numerics import environment_of
-from suite.protocol import digest_of
 from suite.provenance import code_digest
 from suite.segmentation.bank import Learner
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.cells import BASELINES, METHODS
+from suite.cells import BASELINES, METHODS, method_name
 from suite.errors import RequestError
-from suite.request import method_name
 from suite.verbs.options import add_reason, asked_reason
 
 

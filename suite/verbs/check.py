@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.request import method_name
-from suite.verbs.options import add_request, to_request, words
+from suite.cells import method_name
+from suite.core.text import words
+from suite.verbs.options import add_request, to_request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

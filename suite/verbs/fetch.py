@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0 if everything asked for is in place, 2 if something has to be fetched by hand or failed."""
-    from suite.verbs.options import words
+    from suite.core.text import words
 
     names = words(options.names)
     if options.what == "weights":

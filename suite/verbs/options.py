@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
+from suite.core.text import integers, words
 from suite.errors import RequestError, unknown
-from suite.protocol import PROFILES, load_variants
 from suite.request import DEVICES, Request, make_request
+from suite.tables import PROFILES
+from suite.variants import load_variants
 
 CLAIMS = ("shown", "gate")
 
@@ -133,20 +134,3 @@ def is_gate(claims: str) -> bool:
     if claims not in CLAIMS:
         raise unknown("choice of claims", claims, CLAIMS)
     return claims == "gate"
-
-
-def words(texts: Sequence[str]) -> list[str]:
-    """`["a,b", "c"]` -> `["a", "b", "c"]`."""
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
-
-
-def integers(text: str) -> list[int]:
-    """`"0,1,2"` -> `[0, 1, 2]`.
-
-    Raises:
-        RequestError: something in it is not an integer.
-    """
-    try:
-        return [int(word) for word in words([text])]
-    except ValueError as error:
-        raise RequestError(f"seed {text!r}: expected integers, e.g. SEED=0 or SEED=0,1,2") from error

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 
+from suite.cells import method_name
 from suite.deciding import Deciding
-from suite.request import Request, method_name
+from suite.request import Request
 from suite.verbs.options import add_request, to_request
 
 

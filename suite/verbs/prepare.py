@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from suite.core.text import words
 from suite.errors import DatasetError
 from suite.preparation import PREPARED, require_prepared
 from suite.protocol import load_profile
-from suite.verbs.options import words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from suite.container.choice import RUNTIMES, choose
 from suite.container.image import IMAGE
 from suite.container.mounts import Mount, folders
 from suite.container.run import run_in_container
+from suite.core.text import words
 from suite.protocol import load_profile
-from suite.verbs.options import words
 
 _OURS = {"run_verb", "runtime", "image", "read_only"}
 

@@ -14,9 +14,10 @@ import re
 import sys
 from pathlib import Path
 
+from suite.core.text import words
 from suite.errors import RequestError, StorageError
-from suite.protocol import PROFILES, load_profile
-from suite.verbs.options import words
+from suite.protocol import load_profile
+from suite.tables import PROFILES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

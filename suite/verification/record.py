@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from suite.core.files import write_json
 from suite.datasets import digest, require
 from suite.errors import DatasetError
-from suite.results import write_json
 from suite.verification.outcome import Check
 from suite.verification.subject import Subject
 

@@ -1,0 +1,78 @@
+"""How moments, durations, sizes and numbers are written for people, and read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from suite.errors import RequestError
+
+
+def now() -> str:
+    """UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def day_of(moment: str) -> date:
+    """The day of an ISO 8601 moment, as a run notes it.
+
+    Raises:
+        RequestError: it is none.
+    """
+    try:
+        return date.fromisoformat(moment[:10])
+    except ValueError as error:
+        raise RequestError(f"run.json: finished: expected an ISO 8601 moment, got {moment!r}") from error
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """`47.9`; an en dash where nothing is known."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """`+0.30`, `−0.30`, `0.00`; an en dash where nothing is known."""
+    if value is None:
+        return "–"
+    text = f"{abs(value):.{digits}f}"
+    if not text.strip("0."):
+        return text
+    return ("+" if value > 0 else "−") + text
+
+
+def mebibytes(value: float | None) -> str:
+    """`1444 MiB`; an en dash where nothing is known."""
+    return "–" if value is None else f"{value:.0f} MiB"
+
+
+def duration(seconds: float | None) -> str:
+    """`41 s`, `3 min 05 s`, `2 h 10 min`, `1,241 h`; an en dash where nothing is known."""
+    if seconds is None:
+        return "–"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 360_000:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole / 3600:,.0f} h"
+
+
+def words(texts: Sequence[str]) -> list[str]:
+    """`["a,b", "c"]` -> `["a", "b", "c"]`."""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+def integers(text: str) -> list[int]:
+    """`"0,1,2"` -> `[0, 1, 2]`.
+
+    Raises:
+        RequestError: something in it is not an integer.
+    """
+    try:
+        return [int(word) for word in words([text])]
+    except ValueError as error:
+        raise RequestError(f"seed {text!r}: expected integers, e.g. SEED=0 or SEED=0,1,2") from error
