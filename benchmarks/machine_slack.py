@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import processor
+from suite.core.environment import code_state
 from suite.core.files import write_atomically
-from suite.environment import code_state
-from suite.protocol import load_profile
-from suite.recording import toml_section
-from suite.request import make_request
-from suite.results import Store
-from suite.slack import FILE
+from suite.protocol.profiles import load_profile
+from suite.reference.recording import toml_section
+from suite.reference.slack import FILE
+from suite.results.store import Store
+from suite.run.request import make_request
 
 TRAINED = (
     *("image_classification", "part_classification"),
@@ -49,10 +49,10 @@ def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | N
     """Measure every training of some encoders, or of all, with seed 0 in this process, without judging it."""
     import torch
 
+    from suite.core.precision import exact_convolutions
     from suite.experiments import heads
     from suite.experiments.segmenting import segment
     from suite.experiments.trial import Trial
-    from suite.precision import exact_convolutions
 
     torch.set_num_threads(threads)
     exact_convolutions()

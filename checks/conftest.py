@@ -15,7 +15,7 @@ import pytest
 
 from suite.core.text import words
 from suite.errors import StorageError, SuiteError
-from suite.protocol import Profile, load_profile
+from suite.protocol.profiles import Profile, load_profile
 from suite.verification import data, outcome, record
 from suite.verification.outcome import Check
 from suite.verification.subject import Subject

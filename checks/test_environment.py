@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from suite.protocol import Profile
+from suite.protocol.profiles import Profile
 from suite.verification import machine, packages
 
 

@@ -14,16 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from suite.core.digests import digest_of
+from suite.core.numerics import environment_of
+from suite.core.source_code import code_digest
 from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
 from suite.errors import StorageError
-from suite.numerics import environment_of
-from suite.provenance import code_digest
 
 CACHE_BYTES = 4 << 30
 """Of all entries; larger ones are not remembered, since one of them would push out all others."""
-_CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py", "protocols/constants.toml")
+_CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py", "protocol/constants.toml")
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from suite.assemble import report
+from suite.core.environment import capture
 from suite.core.files import plain, write_json
-from suite.environment import capture
-from suite.provenance import trial_code
-from suite.records import digest_of_record
-from suite.request import make_request
-from suite.results import Items, Key, Result, Store
+from suite.core.source_code import trial_code
+from suite.report.collect import report
+from suite.results.records import digest_of_record
+from suite.results.store import Items, Key, Result, Store
+from suite.run.request import make_request
 
 KEY = Key("object_retrieval", "cifar10", "deit")
 CELL = f"{KEY}/encoded/ap"

@@ -56,7 +56,7 @@ def _datasets() -> dict[str, dict[str, Any]]:
     import numpy as np
 
     from suite.datasets import coco, cub200, parts, pixels
-    from suite.stream import augment
+    from suite.imagenet_pipeline import augment
 
     distances = np.arange(5000.0)
     kept, _ = parts.part_boxes(np.zeros((5000, 2)), distances)
@@ -237,7 +237,7 @@ def _short(value: float) -> float:
 
 
 if __name__ == "__main__":
-    import suite.constants
+    import suite.protocol.constants
 
-    suite.constants.FILE = Path(sys.argv[1])
+    suite.protocol.constants.FILE = Path(sys.argv[1])
     print(json.dumps(in_use()))

@@ -25,15 +25,15 @@ from suite.cells import CellId, Measurement
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder
-from suite.expected import Expected
 from suite.experiments import heads, trial
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Trial
-from suite.protocol import load_profile
-from suite.references import EXPECTED, references
-from suite.request import make_request
+from suite.judge.verdict import Judgement, judge
+from suite.protocol.profiles import load_profile
+from suite.reference.expected import Expected
+from suite.reference.select import EXPECTED, references
+from suite.run.request import make_request
 from suite.segmentation import bank, evaluate
-from suite.verdict import Judgement, judge
 
 PAGE = EXPECTED.parent / "docs" / "detection.md"
 RETRIEVAL = ("object_retrieval", "part_retrieval")

@@ -19,9 +19,9 @@ from suite.plan.calibrate import calibrate_forecast
 from suite.plan.counts import splits_of
 from suite.plan.forecast import forecast
 from suite.plan.rates import device_name
-from suite.reproduce import measure
-from suite.request import make_request
-from suite.results import Store
+from suite.reproduction.reproduce import measure
+from suite.results.store import Store
+from suite.run.request import make_request
 
 EXAMPLE = Path(__file__).parent / "plan_example.json"
 ENCODER = "mae"

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from suite.distributed import ALONE, World
 from suite.probes.bank import judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
+from suite.training.distributed import ALONE, World
 
 N, D, C = 52, 12, 3
 EPOCHS = 3

@@ -157,7 +157,7 @@ def claims() -> list[dict[str, Any]]:
 
 
 def environment() -> dict[str, Any]:
-    """As `suite.environment.capture` gives it."""
+    """As `suite.core.environment.capture` gives it."""
     return {
         "code": {
             "suite": "0.1.0",
@@ -178,7 +178,7 @@ def environment() -> dict[str, Any]:
 
 
 def accepted() -> dict[str, Any]:
-    """As `suite.accepted.gate` gives it: one cell has changed."""
+    """As `suite.judge.gate` gives it: one cell has changed."""
     file = {
         "file": "expected/accepted/mini/cpu.toml",
         "device": "CPU",
@@ -197,7 +197,7 @@ def accepted() -> dict[str, Any]:
 
 
 def attempts() -> dict[str, Any]:
-    """As `suite.attempts.history` gives them: one that failed, and the one that made this report."""
+    """As `suite.run.attempts.history` gives them: one that failed, and the one that made this report."""
     one = {"verb": "reproduce", "command": "c", "commit": COMMIT, "dirty": False, "environment": "7" * 64}
     some = {"count": 1, "names": ["a/b/c"]}
     lost = {"outcome": "failed", "verdict": None, "exit_code": 3, "failure": f"disk full {HOSTILE}"}
@@ -211,7 +211,7 @@ def attempts() -> dict[str, Any]:
 
 
 def environments() -> list[dict[str, Any]]:
-    """As `suite.contributions` gives them: this run's, and another that results were kept from."""
+    """As `suite.report.contributions` gives them: this run's, and another that results were kept from."""
     shared = {"digest": "7" * 64, "noted_in": "inputs", "facts": {}}
     other = {"digest": "8" * 64, "said": f"CPU; torch 2.5.0 {HOSTILE}", "results": ["part_retrieval/cub200/mae"]}
     return [

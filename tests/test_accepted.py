@@ -14,23 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suite import assemble as assembling
-from suite import references
-from suite.accepted.accept import accept_run
-from suite.accepted.file import load, slug
-from suite.accepted.gate import compare
-from suite.assemble import assemble, report
 from suite.cells import CellId, Measurement
-from suite.cli import main
+from suite.cli.main import main
 from suite.core.files import write_json
+from suite.core.numerics import environment_of
 from suite.errors import ExpectedError, RequestError
 from suite.experiments.trial import Trial
-from suite.noise import Spread
-from suite.numerics import environment_of
-from suite.references import EXPECTED
+from suite.judge.gate import compare
+from suite.reference import select as references
+from suite.reference.accepted import load, slug
+from suite.reference.select import EXPECTED
+from suite.report import collect as assembling
 from suite.report import html, markdown, terminal
-from suite.request import make_request
-from suite.results import Items, Key, Result, Store
+from suite.report.collect import assemble, report
+from suite.reproduction.accept import accept_run
+from suite.results.noise import Spread
+from suite.results.store import Items, Key, Result, Store
+from suite.run.request import make_request
 from tests import report_sample
 
 H100 = "NVIDIA H100 80GB HBM3 (9.0)"

@@ -9,7 +9,7 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from suite.archive.crate import METADATA
-from suite.cli import main
+from suite.cli.main import main
 from suite.errors import StorageError
 from tests.archived_run import CELLS, KEY, write_run
 
@@ -43,7 +43,7 @@ def unpacked(zipped: Path) -> Path:
 def test_it_holds_the_run_its_source_and_nothing_of_the_machine(unpacked: Path) -> None:
     found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert {"report.html", "report.json", "run.json", "environment.json", CELLS, f"items/{KEY}.safetensors"} <= found
-    assert {"source/requirements.lock", "source/suite/protocols/mini.toml", "figures/a/strip.png"} <= found
+    assert {"source/requirements.lock", "source/suite/protocol/mini.toml", "figures/a/strip.png"} <= found
     assert not {name for name in found if "junit" in name or "link" in name or "/." in f"/{name}"}
     assert json.loads((unpacked / "environment.json").read_text())["packages"]["torch"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from suite.archive import sbom
-from suite.environment import LOCK, suite_version
+from suite.core.environment import LOCK, suite_version
 from suite.errors import RequestError
 
 SMALL = b"""# made by hand

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from suite.archive.digests import result_digests, run_digest
-from suite.assemble import report
-from suite.cli import main
-from suite.results import Key, Result, Store
+from suite.cli.main import main
+from suite.report.collect import report
+from suite.results.digests import result_digests, run_digest
+from suite.results.store import Key, Result, Store
 from tests.archived_run import CELL, CELLS, KEY, alter, items, result, write_run
 
 

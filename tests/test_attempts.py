@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from suite import reproduce as reproduce_module
 from suite.archive.contents import contents, description, media_type
-from suite.assemble import report
-from suite.attempts.attempt import Attempt, attempt
-from suite.attempts.history import history
-from suite.attempts.lines import FILE, append, read
-from suite.cli import main
+from suite.cli.main import main
 from suite.errors import DatasetError, StorageError
 from suite.experiments import trial
 from suite.mini.render import render
 from suite.report import html, markdown
-from suite.request import Request, make_request
+from suite.report.collect import report
+from suite.reproduction import reproduce as reproduce_module
+from suite.run.attempts.attempt import Attempt, attempt
+from suite.run.attempts.history import history
+from suite.run.attempts.lines import FILE, append, read
+from suite.run.request import Request, make_request
 from tests import report_sample
 from tests.archived_run import write_run
 
@@ -147,7 +147,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def places(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
     trial.load.cache_clear()
     yield ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache"), *NARROW]
     trial.load.cache_clear()

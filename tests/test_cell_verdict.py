@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from suite.cell_verdict import CellVerdict, judge_cell
 from suite.cells import CellId, Measurement
-from suite.expected import Expected
-from suite.intervals import chance_bound, holm, seeds_needed
-from suite.noise import Spread
-from suite.verdict import Judgement, judge
+from suite.judge.cell_verdict import CellVerdict, judge_cell
+from suite.judge.intervals import chance_bound, holm, seeds_needed
+from suite.judge.verdict import Judgement, judge
+from suite.reference.expected import Expected
+from suite.results.noise import Spread
 
 CELL = CellId("part_classification", "cub200", "dino", "linear", "accuracy")
 PUBLISHED = Expected(

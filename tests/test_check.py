@@ -13,22 +13,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite import assemble, constants, references
+from suite.candidate.accept import accept
+from suite.candidate.check import adopt, beside_whom
 from suite.cells import METHODS, CellId, method_name
-from suite.cli import main
+from suite.cli.main import main
 from suite.core.files import write_json
 from suite.errors import ExpectedError, RequestError
-from suite.expected import Expected
+from suite.judge.paired import differences
+from suite.judge.standing import beside
 from suite.mini.render import render
-from suite.newcomer.accept import accept
-from suite.newcomer.accepted import load_accepted
-from suite.newcomer.beside import beside
-from suite.newcomer.check import adopt, beside_whom
-from suite.newcomer.paired import differences
+from suite.protocol import constants
+from suite.reference import select as references
+from suite.reference.candidates import load_accepted
+from suite.reference.expected import Expected
+from suite.report import collect as assemble
 from suite.report import html, markdown, newcomers
 from suite.report.newcomers import pairs, table
-from suite.request import make_request
-from suite.results import Items, Key, Result, Store
+from suite.results.store import Items, Key, Result, Store
+from suite.run.request import make_request
 from tests.archived_run import alter
 
 MINE = "mine-build"
@@ -439,7 +441,7 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
         "def broken():\n    return TinyViT().wrapped(mean=(123, 116, 103), std=(58, 57, 57))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
     run = tmp_path / "run"
     ask = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--workers", "1", "--encoder", "dino"]
     places = ["--run", str(run), "--data", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from suite.cells import METHODS, CellId
-from suite.claims import Claim, evaluate, judge_claims, load_claims
 from suite.errors import ExpectedError
-from suite.expected import load_expected
-from suite.predicates import parse
+from suite.judge.claims import Claim, evaluate, judge_claims, load_claims
+from suite.judge.predicates import parse
+from suite.reference.expected import load_expected
 
 ROOT = Path(__file__).parents[1] / "expected"
 CLAIMS = load_claims(ROOT / "claims.toml")

@@ -14,12 +14,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from suite.cells import BASELINES, METHODS, CellId
-from suite.claims import load_claims
-from suite.cli import main
-from suite.expected import Expected
-from suite.protocol import load_profile
+from suite.cli.main import main
+from suite.judge.claims import load_claims
+from suite.judge.testable import untestable
+from suite.protocol.profiles import load_profile
+from suite.reference.expected import Expected
 from suite.report import junit
-from suite.testable import untestable
 from tests import report_sample
 from tests.fabricated import EXPECTED, mini_probe, table_1
 

@@ -11,19 +11,21 @@ from typing import Any
 
 import pytest
 
-from suite import assemble, constants, features
-from suite.constants import constant, constants_of, load_constants
+from suite import features
 from suite.core.digests import digest_of
+from suite.core.source_code import code_digest, trial_code
 from suite.errors import ProtocolError
 from suite.experiments.trial import Trial
 from suite.probes import bank
-from suite.protocol import load_profile
-from suite.provenance import code_digest, trial_code
+from suite.protocol import constants
+from suite.protocol.constants import constant, constants_of, load_constants
+from suite.protocol.profiles import load_profile
+from suite.protocol.tables import PROFILES
+from suite.report import collect as assemble
 from suite.report import files, markdown
 from suite.report.facts import flatten
-from suite.request import make_request
+from suite.run.request import make_request
 from suite.segmentation import checkpoint
-from suite.tables import PROFILES
 from tests import report_sample
 from tests.constants_in_use import in_use
 

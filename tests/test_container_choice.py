@@ -10,7 +10,7 @@ import docker
 import pytest
 import requests
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.container import choice, engine
 from suite.container.choice import choose
 from suite.container.image import Image

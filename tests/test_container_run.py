@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 import docker
 import pytest
 
+from suite.cli import runtime
+from suite.cli.options import add_request
 from suite.container import run as container_run
 from suite.container.image import Image
 from suite.container.mounts import Mount
 from suite.container.run import Setup, options, run_in_container
 from suite.errors import ContainerError
-from suite.verbs import runtime
-from suite.verbs.options import add_request
 
 IMAGE = Image("x:latest", "sha256:" + "ab" * 32, "registry/x@sha256:12", 6_000_000_000, {})
 

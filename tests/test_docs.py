@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.variants import load_variants
-from suite.verdict import VERDICTS
+from suite.judge.verdict import VERDICTS
+from suite.protocol.variants import load_variants
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

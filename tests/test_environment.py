@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from suite import assemble, environment
+from suite.core import environment
 from suite.errors import RequestError
+from suite.report import collect as assemble
 
 GROUPS = {"code", "python", "packages", "lock", "cpu", "memory", "os", "gpu", "container", "threads"}
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from suite import numerics
-from suite.assemble import report
-from suite.cli import main
+from suite.cli.main import main
+from suite.core import numerics
 from suite.core.files import write_json
 from suite.experiments import trial
 from suite.mini.render import render
 from suite.report import html, markdown
-from suite.request import make_request
-from suite.results import Key, Store
+from suite.report.collect import report
+from suite.results.store import Key, Store
+from suite.run.request import make_request
 from tests import report_sample
 from tests.archived_run import CELLS, KEY, alter, items, result, write_run
 
@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ask(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """`python -m suite reproduce` for one trial."""
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
     trial.load.cache_clear()
     narrow = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "deit", "--workers", "1"]
     places = ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache")]

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite.assemble import NO_EVIDENCE, assemble
-from suite.cli import main
+from suite.cli.main import main
 from suite.errors import EvidenceError
-from suite.evidence import recompute
-from suite.image_counts import ImageCounts, pack
 from suite.metrics import SegmentationCounts, mean_ap, mean_class_ap
-from suite.records import Items, Key, Result, digest_of_record
-from suite.reproduce import set_altered_aside
-from suite.results import Store
+from suite.metrics.image_counts import ImageCounts, pack
+from suite.report.collect import NO_EVIDENCE, assemble
+from suite.reproduction.reproduce import set_altered_aside
+from suite.results.evidence import recompute
+from suite.results.records import Items, Key, Result, digest_of_record
+from suite.results.store import Store
 from tests.archived_run import CELLS, KEY, alter, items, result, write_run
 
 ADVICE = "restore the file, or measure again (make reproduce)"
@@ -186,16 +186,16 @@ def test_an_edited_value_is_measured_again_by_the_whole_verb(
     run: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = edit_value(run)
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduce.write_plan", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduce.take_along", lambda *_: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.write_plan", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.take_along", lambda *_: None)
 
     def measured(arguments: list[str], plugins: object) -> int:
         assert not (run / CELLS).exists(), "the experiments do not see it"
         Store(run).save(result(), items())
         return 0
 
-    monkeypatch.setattr("suite.reproduce.pytest.main", measured)
+    monkeypatch.setattr("suite.reproduction.reproduce.pytest.main", measured)
     asked = ["--encoder=deit", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu", "--runtime=venv"]
     main(["reproduce", *asked, f"--run={run}", f"--cache={tmp_path / 'cache'}"])
     assert f"warning: {said}: kept as deit.json.altered, to be measured again\n" in capsys.readouterr().err

@@ -11,10 +11,10 @@ import pytest
 
 from suite.cells import METHODS, CellId, Measurement
 from suite.errors import ExpectedError, RequestError
-from suite.expected import Expected, load_expected, places
-from suite.recording import Recording, write_mini
-from suite.seal import seal
-from suite.slack import load_slack
+from suite.reference.expected import Expected, load_expected, places
+from suite.reference.recording import Recording, write_mini
+from suite.reference.seal import seal
+from suite.reference.slack import load_slack
 
 ROOT = Path(__file__).parents[1] / "expected"
 SLACK = {("part_classification", "accuracy"): 0.15}

@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from suite import references
-from suite.assemble import assemble
-from suite.cli import main
+from suite.cli.main import main
 from suite.errors import ExpectedError
-from suite.known import load_known
+from suite.reference import select as references
+from suite.reference.known import load_known
+from suite.report.collect import assemble
 from tests.fabricated import EXPECTED, mini_probe, table_1
 
 DEIT = "image_classification/imagenet1k/deit/linear/top1"

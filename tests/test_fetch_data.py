@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.datasets import DATASETS, cifar10, coco, cub200
 from suite.datasets.segmentation import segmentation
 from suite.errors import RequestError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.datasets import imagenet1k
 from suite.errors import FetchError
 from suite.fetch import catalogue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.encoders.catalogue import CATALOGUE
 from suite.fetch.catalogue import download_size, how_to_get, sources
 from tests import hostile_server as hostile

@@ -14,13 +14,13 @@ from suite.experiments import heads
 from suite.experiments.heads import History
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Trial
-from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
+from suite.metrics.image_counts import ImageCounts
 from suite.mini.render import render
-from suite.request import make_request
-from suite.results import Store
+from suite.protocol.tables import Parameter
+from suite.results.store import Store
+from suite.run.request import make_request
 from suite.segmentation.evaluate import HeadScores
-from suite.tables import Parameter
 
 
 def scores(right: int) -> HeadScores:

@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from suite import reproduce
-from suite.cli import main
+from suite.cli.main import main
+from suite.core.signals import TERMINATED
 from suite.experiments import trial
-from suite.protocol import load_profile
-from suite.signals import TERMINATED
+from suite.protocol.profiles import load_profile
+from suite.reproduction import reproduce
 from tests.lookalikes import save
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"
@@ -88,7 +88,7 @@ def test_encoders_on_one_stream_learn_as_alone(
     data: Path, alone: Probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    from suite.stream.tokens import TokenStream
+    from suite.imagenet_pipeline.tokens import TokenStream
 
     encoded = TokenStream._encoded
     monkeypatch.setattr(TokenStream, "_encoded", lambda self, *given: read.append(self) or encoded(self, *given))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from suite.distributed import ALONE, World, run_together
 from suite.errors import RequestError
+from suite.training.distributed import ALONE, World, run_together
 from tests.probe_bank import Tokens, train, weights
 
 

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
+from suite.core.signals import stop_on_signals
 from suite.errors import StorageError
-from suite.signals import stop_on_signals
 from tests.probe_bank import SPECS, Tokens, assert_same, train
 
 ROUNDS = 12  # 3 epochs of 52 items in rounds of 16

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from suite.errors import RequestError, StorageError
-from suite.leases import lease
+from suite.run.leases import lease
 
 HOLDER = """
 import sys

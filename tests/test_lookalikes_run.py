@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from suite import reproduce
 from suite.cells import method_name
-from suite.cli import main
+from suite.cli.main import main
 from suite.experiments import trial
-from suite.protocol import load_profile
+from suite.protocol.profiles import load_profile
+from suite.reproduction import reproduce
 from tests.lookalike_data import write_data
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"

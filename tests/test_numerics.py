@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from suite import features, numerics
+from suite import features
+from suite.core import numerics
+from suite.core.numerics import device_model, differences, digest_of_environment, environment_of, said
+from suite.core.precision import half_products
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.features import Passes
-from suite.numerics import device_model, differences, digest_of_environment, environment_of, said
-from suite.precision import half_products
 from tests import probe_bank, segmentation_bank
 
 H100 = SimpleNamespace(name="NVIDIA H100 80GB HBM3", major=9, minor=0)

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from suite import protocol
 from suite.cells import METHODS
-from suite.cli import main
+from suite.cli.main import main
 from suite.encoders.catalogue import CATALOGUE
-from suite.protocol import load_profile
+from suite.protocol import profiles as protocol
+from suite.protocol.profiles import load_profile
 from tests.checkpoints import VIT_B, write
 from tests.lookalike_data import write_data
 

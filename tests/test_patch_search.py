@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from suite.errors import DatasetError
 from suite.experiments import test_patch_search as page
 from suite.experiments.trial import Trial
-from suite.request import make_request
+from suite.run.request import make_request
 
 NUMBERS = (1, 3, 4, 16, 27, 40, 41)
 QUERIES = ("3:19", "16:29", "27:27")

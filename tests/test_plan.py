@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.encoders.catalogue import CATALOGUE
 from suite.fetch.catalogue import download_size, how_to_get, sources
 from suite.plan.pieces import pieces, total_download
-from suite.request import make_request
+from suite.run.request import make_request
 from suite.verification import record
 from suite.verification.outcome import Check
 

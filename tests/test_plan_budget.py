@@ -11,8 +11,8 @@ from suite.plan.budget import choose, commands, parse_budget
 from suite.plan.forecast import Entry, Forecast
 from suite.plan.jobs import Job
 from suite.plan.rates import Rates
-from suite.request import Request, make_request
-from suite.results import Key
+from suite.results.store import Key
+from suite.run.request import Request, make_request
 
 
 def paper(folder: Path, **asked: object) -> Request:

@@ -10,7 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.encoders.architecture import BASE, MINI, Architecture
 from suite.plan import calibrate as calibration
 from suite.plan import work
@@ -24,8 +24,8 @@ from suite.plan.shapes import Shape, build
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
 from suite.report import html, markdown
-from suite.request import Request, make_request
-from suite.results import Result, Store
+from suite.results.store import Result, Store
+from suite.run.request import Request, make_request
 from tests import report_sample
 from tests.plan_example import ENCODER, EXAMPLE
 

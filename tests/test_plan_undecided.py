@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli import main
-from suite.deciding import seeds_from
+from suite.cli.main import main
+from suite.cli.plan import undecided
+from suite.judge.deciding import seeds_from
 from suite.plan.undecided import render_undecided, with_rates
-from suite.request import Request, make_request
-from suite.verbs.plan import undecided
+from suite.run.request import Request, make_request
 from tests.fabricated import table_1
 
 

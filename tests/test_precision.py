@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from suite.precision import half_products
+from suite.core.precision import half_products
 from suite.segmentation.bank import HeadSpec, Learner, Schedule
 
 

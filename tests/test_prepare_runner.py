@@ -18,7 +18,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.core.files import write_atomically
 from suite.datasets.segmentation import segmentation
 from suite.errors import DatasetError, RequestError, StorageError
@@ -228,7 +228,7 @@ def test_a_full_disk_ends_it_and_keeps_what_is_done(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("suite.results.os.fsync", refuse)
+        full.setattr("suite.results.store.os.fsync", refuse)
         with pytest.raises(StorageError, match="No space left on device"):
             prepared(tmp_path)
     assert not (tmp_path / "pascal_part").exists()

@@ -7,7 +7,7 @@ from torch.utils.data import DistributedSampler
 from suite.errors import MetricError
 from suite.probes import AttentiveHead, LinearHead, predict
 from suite.probes.predict import evaluation_batches
-from suite.protocol import load_profile
+from suite.protocol.profiles import load_profile
 
 N, D, C = 45, 12, 3
 

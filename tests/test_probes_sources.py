@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from suite import memory
+from suite.core import memory
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.features import Passes

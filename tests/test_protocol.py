@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from suite import protocol
 from suite.errors import ProtocolError, RequestError
-from suite.protocol import load_profile
-from suite.tables import PROFILES
-from suite.variants import choose_variants, deviations, load_variants
+from suite.protocol import profiles as protocol
+from suite.protocol.profiles import load_profile
+from suite.protocol.tables import PROFILES
+from suite.protocol.variants import choose_variants, deviations, load_variants
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -1,9 +1,9 @@
 """docs/mini_results.md: the table for people, and which of its numbers tell nothing."""
 
 from suite.cells import CellId, Measurement
-from suite.protocol import load_profile
-from suite.recorded_page import results_page
-from suite.recording import Recording
+from suite.protocol.profiles import load_profile
+from suite.reference.recorded_page import results_page
+from suite.reference.recording import Recording
 
 RECORDING = Recording("make record SEED=0,1,2", "0123abc", "2026-11-27", "x86_64, 2 cores, cpu", "a test")
 NOISE = (-1.0, 0.0, 1.0)

@@ -9,9 +9,9 @@ import pytest
 
 from suite.cells import CellId
 from suite.core.files import plain
+from suite.judge.verdict import CellVerdict, ClaimVerdict, Family, Judgement
 from suite.report.build import build
 from suite.report.variables import variables
-from suite.verdict import CellVerdict, ClaimVerdict, Family, Judgement
 from tests import report_sample
 
 CELL = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from suite.entries import cell_properties
 from suite.errors import StorageError
+from suite.judge.entries import cell_properties
+from suite.judge.verdict import NOT_ASKED
 from suite.report import files, terminal
-from suite.verdict import NOT_ASKED
 from tests import report_sample
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from suite.judge.verdict import EXIT_CODES
 from suite.report import html, plot
 from suite.report.labels import label
-from suite.verdict import EXIT_CODES
 from tests import report_sample
 
 VOID = {"meta", "img", "br", "wbr", "link", "input"}

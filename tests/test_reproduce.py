@@ -11,13 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from suite import reproduce, results
-from suite.cli import main
+from suite.cli.main import main
+from suite.cli.verbs import VERBS
 from suite.experiments import retrieval, trial
 from suite.mini.render import render
-from suite.progress import Progress
-from suite.references import EXPECTED
-from suite.verbs import VERBS
+from suite.reference.select import EXPECTED
+from suite.reproduction import reproduce
+from suite.results import store as results
+from suite.run.progress import Progress
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
@@ -44,7 +45,7 @@ def data(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A copy that a test may damage; the main job does not draw it again."""
     copy = tmp_path / "data"
     shutil.copytree(rendered, copy)
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
     return copy
 
 
@@ -239,8 +240,8 @@ def test_every_verb_explains_itself(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_the_mini_references_cover_every_cell_that_can_be_measured() -> None:
-    from suite.expected import load_expected
-    from suite.protocol import load_profile
+    from suite.protocol.profiles import load_profile
+    from suite.reference.expected import load_expected
 
     profile = load_profile("mini")
     measurable = set(profile.cells())

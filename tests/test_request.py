@@ -7,7 +7,7 @@ import torch
 
 from suite.cells import CellId, method_name
 from suite.errors import RequestError, StorageError
-from suite.request import check_writable, make_request, resolve_device
+from suite.run.request import check_writable, make_request, resolve_device
 
 
 def test_by_default_everything_of_the_mini_profile_is_asked_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, StorageError
-from suite.results import Items, Key, Result, Store
+from suite.results.store import Items, Key, Result, Store
 
 KEY = Key("part_retrieval", "cub200", "dino")
 
@@ -109,7 +109,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def refuse(*_: object) -> None:
         raise OSError(code, "No space left on device")
 
-    monkeypatch.setattr("suite.results.os.fsync", refuse)
+    monkeypatch.setattr("suite.results.store.os.fsync", refuse)
     with pytest.raises(StorageError) as caught:
         write_atomically(path, b"new")
     assert str(caught.value) == (

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from suite import references
-from suite.cli import main
+from suite.cli.main import main
 from suite.errors import ExpectedError
-from suite.expected import load_expected
-from suite.references import EXPECTED
-from suite.reproduce import measure, reproduce
-from suite.request import make_request
-from suite.seal import ADVICE, check_seal, seal
+from suite.reference import select as references
+from suite.reference.expected import load_expected
+from suite.reference.seal import ADVICE, check_seal, seal
+from suite.reference.select import EXPECTED
+from suite.reproduction.reproduce import measure, reproduce
+from suite.run.request import make_request
 from tests.archived_run import write_run
 
 PART = "part_classification.toml"
@@ -189,9 +189,11 @@ def test_what_is_recorded_is_not_held_against_what_it_replaces(
     (root / "mini" / PART).unlink()
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], run=tmp_path / "run", device="cpu")
     seen: list[list[str]] = []
-    monkeypatch.setattr("suite.reproduce.prepare_data", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduce.write_plan", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduce.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0)
+    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.reproduce.write_plan", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "suite.reproduction.reproduce.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0
+    )
     with pytest.raises(ExpectedError, match="missing"):
         reproduce(request)
     assert measure(replace(request, judged=False)) is False

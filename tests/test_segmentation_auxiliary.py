@@ -15,7 +15,7 @@ from suite.errors import MetricError, RequestError
 from suite.experiments.heads import Heads
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Trial
-from suite.request import make_request
+from suite.run.request import make_request
 from suite.segmentation.auxiliary import AuxiliaryHead, dropout
 from suite.segmentation.bank import HeadSpec, Learner, Schedule
 from suite.segmentation.batch import Batch

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite.core.signals import stop_on_signals
 from suite.errors import RequestError, StorageError
-from suite.signals import stop_on_signals
 from tests.segmentation_bank import SPECS, assert_same, train
 
 KILLED = """

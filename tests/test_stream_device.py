@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from suite.errors import DatasetError
-from suite.stream import ahead as ahead_module
-from suite.stream import device as module
-from suite.stream.ahead import Ahead
-from suite.stream.images import ImageStream
-from suite.stream.jpeg import read_frame
-from suite.stream.parity import choose_decoder, parity
+from suite.imagenet_pipeline import ahead as ahead_module
+from suite.imagenet_pipeline import device as module
+from suite.imagenet_pipeline.ahead import Ahead
+from suite.imagenet_pipeline.images import ImageStream
+from suite.imagenet_pipeline.jpeg import read_frame
+from suite.imagenet_pipeline.parity import choose_decoder, parity
 from tests.lookalikes import noise, save, truncate
 
 SIZE = 32

@@ -11,11 +11,11 @@ from PIL import Image
 
 from suite.datasets.pixels import imagenet_eval
 from suite.errors import DatasetError, RequestError
-from suite.stream.augment import draw_crops, evaluation_region, training_region
-from suite.stream.decode import DECODERS, exact, fast
-from suite.stream.images import ImageStream
-from suite.stream.jpeg import read_frame
-from suite.stream.parity import MAX_LEVELS, Parity, choose_decoder, parity
+from suite.imagenet_pipeline.augment import draw_crops, evaluation_region, training_region
+from suite.imagenet_pipeline.decode import DECODERS, exact, fast
+from suite.imagenet_pipeline.images import ImageStream
+from suite.imagenet_pipeline.jpeg import read_frame
+from suite.imagenet_pipeline.parity import MAX_LEVELS, Parity, choose_decoder, parity
 from tests.lookalikes import noise, save, truncate
 
 SIZE = 32

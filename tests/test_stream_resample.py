@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from suite.stream import resample as module
-from suite.stream.augment import Region, draw_crops, evaluation_region, training_region
-from suite.stream.resample import resample
+from suite.imagenet_pipeline import resample as module
+from suite.imagenet_pipeline.augment import Region, draw_crops, evaluation_region, training_region
+from suite.imagenet_pipeline.resample import resample
 from tests.lookalikes import noise
 
 SIZES = [

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from suite.encoders import Encoder
 from suite.features import permute_patches
-from suite.stream.images import ImageStream, Indices
-from suite.stream.tokens import TokenStream, token_encoder
+from suite.imagenet_pipeline.images import ImageStream, Indices
+from suite.imagenet_pipeline.tokens import TokenStream, token_encoder
 from tests.lookalikes import noise, save
 from tests.vits import TinyViT
 

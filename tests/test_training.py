@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from suite.errors import MetricError
-from suite.training import Losses, restore_state, state_of
+from suite.training.state import Losses, restore_state, state_of
 
 
 def test_losses_are_kept_in_order_and_read_when_asked_for():

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from suite import references
 from suite.cells import CellId
 from suite.core.text import day_of as day
 from suite.experiments.trial import Outcome, Trial
-from suite.known import Known
-from suite.request import make_request
-from suite.results import Result
+from suite.reference import select as references
+from suite.reference.known import Known
+from suite.results.store import Result
+from suite.run.request import make_request
 
 PLACE = "image_classification/imagenet1k/dino"
 LINEAR = CellId.parse(f"{PLACE}/linear/top1")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.experiments import units
-from suite.experiments.units import processes_for, units_of
-from suite.request import Request, make_request
+from suite.run import groups as units
+from suite.run.groups import processes_for, units_of
+from suite.run.request import Request, make_request
 
 
 def asked(tmp_path: Path, **options: object) -> Request:

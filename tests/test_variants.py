@@ -14,16 +14,16 @@ from suite.datasets.views import View, ViewSet
 from suite.encoders import CATALOGUE, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.errors import CheckpointError
-from suite.expected import Expected
 from suite.experiments.probing import probe_specs
 from suite.experiments.trial import Trial, load
 from suite.features import identity
 from suite.plan.pieces import checkpoint, total_download
-from suite.protocol import load_profile
-from suite.references import references
-from suite.request import make_request
+from suite.protocol.profiles import load_profile
+from suite.protocol.variants import load_variants
+from suite.reference.expected import Expected
+from suite.reference.select import references
+from suite.run.request import make_request
 from suite.segmentation.augment import mirror_table
-from suite.variants import load_variants
 from tests import checkpoints
 
 
@@ -210,7 +210,7 @@ def test_labels_have_sides_where_the_variant_that_swaps_them_says() -> None:
 def test_accepted_values_of_a_named_file_do_not_judge_a_variant_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [CellId("part_retrieval", "cub200", "mae-mine.pth", "encoded", metric) for metric in ("ap", "map")]
     accepted = {c: Expected(c, 10.0, "percent", 0.0, None, "us", True, 0.05, 0.3, "why") for c in cells}
-    monkeypatch.setattr("suite.references.load_accepted", lambda _profile, _folder: accepted)
+    monkeypatch.setattr("suite.reference.select.load_accepted", lambda _profile, _folder: accepted)
 
     def found(**variants: str) -> set[CellId]:
         chosen = {name.replace("_", "-"): choice for name, choice in variants.items()}

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from suite import reproduce
 from suite.core.digests import digest_of
 from suite.experiments.segmenting import segment
 from suite.experiments.trial import Outcome, Trial
-from suite.protocol import Experiment, load_profile
-from suite.request import make_request
-from suite.tables import Parameter
-from suite.variants import load_variants
+from suite.protocol.profiles import Experiment, load_profile
+from suite.protocol.tables import Parameter
+from suite.protocol.variants import load_variants
+from suite.reproduction import reproduce
+from suite.run.request import make_request
 from tests.lookalike_data import write_data
 
 WEIGHTS = Path(reproduce.__file__).parent / "mini" / "weights"

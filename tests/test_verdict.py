@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 from suite.cells import METHODS, CellId, Measurement
-from suite.claims import load_claims
 from suite.errors import RequestError
-from suite.expected import Expected, load_expected
-from suite.intervals import Interval, holm
-from suite.noise import Spread, pooled_sd
-from suite.verdict import Judgement, judge
+from suite.judge.claims import load_claims
+from suite.judge.intervals import Interval, holm
+from suite.judge.verdict import Judgement, judge
+from suite.reference.expected import Expected, load_expected
+from suite.results.noise import Spread, pooled_sd
 
 ROOT = Path(__file__).parents[1] / "expected"
 CELL = CellId("e", "d", "dino", "s", "m")

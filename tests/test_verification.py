@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suite.cli import main
+from suite.cli.main import main
 from suite.datasets import cub200
 from suite.datasets.digests import file_digest
 from suite.errors import StorageError

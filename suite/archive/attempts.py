@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from suite.attempts.history import ending
-from suite.attempts.lines import FILE
+from suite.run.attempts.history import ending
+from suite.run.attempts.lines import FILE
 
 Report = Mapping[str, Any]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from suite.environment import ROOT
-from suite.results import ALTERED
+from suite.core.environment import ROOT
+from suite.results.store import ALTERED
 
 RUN = ("report.*", "run.json", "attempts.jsonl", "sbom.json", "verification.json", "checks.json", "conformance.json")
 FOLDERS = ("cells", "items", "figures", "not_run")
@@ -17,7 +17,7 @@ FOLDERS = ("cells", "items", "figures", "not_run")
 SOURCE = (
     "requirements.lock",
     "pyproject.toml",
-    "suite/protocols/*.toml",
+    "suite/protocol/*.toml",
     "expected/**/*.toml",
     "expected/*/SHA256SUMS",
     "suite/experiments/*.py",

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from suite.archive import accepted, attempts, environments
-from suite.archive.digests import run_digest
-from suite.assemble import assemble
-from suite.records import WITHOUT_EVIDENCE
 from suite.report import files
-from suite.results import Store
+from suite.report.collect import assemble
+from suite.results.digests import run_digest
+from suite.results.records import WITHOUT_EVIDENCE
+from suite.results.store import Store
 
 COMPARED = ("measured", "values", "seeds", "expected", "tolerance", "verdict")
 """What of a cell is held against the report; the sentences around it may be worded anew."""

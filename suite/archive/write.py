@@ -12,12 +12,12 @@ from typing import Any
 from suite.archive.contents import contents
 from suite.archive.crate import METADATA, metadata
 from suite.archive.verify import verify
+from suite.core.environment import LOCK
 from suite.core.files import write_atomically
-from suite.environment import LOCK
+from suite.core.source_code import trial_code
 from suite.errors import RequestError
-from suite.provenance import trial_code
 from suite.report import files
-from suite.results import Store
+from suite.results.store import Store
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: the files' own would differ between copies of a run."""

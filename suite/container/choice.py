@@ -11,7 +11,7 @@ from suite.container.engine import can_give_gpu, connect, explained, has_gpu
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup
-from suite.environment import CONTAINER_MARKS
+from suite.core.environment import CONTAINER_MARKS
 from suite.errors import ContainerError, unknown
 
 RUNTIMES = ("auto", "container", "venv")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.container.engine import explained
-from suite.environment import LOCK, ROOT
+from suite.core.environment import LOCK, ROOT
 from suite.errors import ContainerError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from suite.container.engine import explained
 from suite.container.image import LABEL, Image
 from suite.container.mounts import Mount
-from suite.environment import THREAD_VARIABLES
+from suite.core.environment import THREAD_VARIABLES
 from suite.errors import ContainerError
 
 if TYPE_CHECKING:

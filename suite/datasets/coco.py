@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from pycocotools.coco import COCO
 
-from suite.constants import constant
 from suite.datasets.files import RESTORE, column, damaged, home, no_collection, read_json, rows_of
 from suite.datasets.parts import Floats, Ints, PartPatch, nearest_distances, part_boxes
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
+from suite.protocol.constants import constant
 
 PARTS: dict[int, str] = {number: part for part, number in constant("coco_parts", "parts").items()}
 """Keypoint number, from 1 -> name, in the order of the labels (official code, moco/loader.py)."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.constants import constant
 from suite.datasets.files import RESTORE, home, read_names, read_table
 from suite.datasets.parts import Ints, PartPatch, nearest_distances, part_boxes
 from suite.errors import DatasetError, unknown
+from suite.protocol.constants import constant
 
 PARTS: dict[int, str] = {number: part for part, number in constant("cub_parts", "parts").items()}
 """Part id in `parts.txt` -> name, in the order of the labels (official code, moco/loader.py)."""

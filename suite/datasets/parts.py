@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from suite.constants import constant
 from suite.datasets.pixels import Box
 from suite.datasets.views import View, ViewSet
 from suite.errors import unknown
+from suite.protocol.constants import constant
 
 NEAREST_PX: tuple[float, float] = constant("part_patches", "nearest_px")
 """Distances to the nearest keypoint between which, exclusive, there is a patch."""

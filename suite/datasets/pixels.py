@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from suite.constants import constant
 from suite.datasets.files import damaged
 from suite.errors import unknown
+from suite.protocol.constants import constant
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, right and bottom exclusive; may reach over the image's border."""

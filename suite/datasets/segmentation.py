@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from suite.constants import constant
 from suite.datasets.digests import combine, file_keys
 from suite.datasets.files import RESTORE, damaged, home, images_under
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, unknown
+from suite.protocol.constants import constant
 
 IGNORE: int = constant("segmentation", "ignored_label")
 REDUCE_ZERO_LABEL: bool = constant("segmentation", "reduce_zero_label")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.errors import RequestError
+from suite.protocol.constants import constant
 
 IMAGENET_MEAN: tuple[float, ...] = constant("encoders", "mean")
 IMAGENET_STD: tuple[float, ...] = constant("encoders", "std")

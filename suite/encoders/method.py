@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from suite.constants import constant
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.protocol.constants import constant
 
 Positions = Literal["bicubic", "shifted_bicubic", "relative"]
 

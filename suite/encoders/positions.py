@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy.interpolate import RectBivariateSpline
 from torch import Tensor
 
-from suite.constants import constant
+from suite.protocol.constants import constant
 
 Grid = tuple[int, int]
 SHIFT: float = constant("encoders", "position_shift")

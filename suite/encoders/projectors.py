@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.errors import CheckpointError
+from suite.protocol.constants import constant
 
 NORM_EPS: float = constant("projectors", "batch_norm_eps")
 UNIT_EPS: float = constant("projectors", "unit_eps")

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from suite.claims import load_claims
+from suite.cli.options import CLAIMS, is_gate
 from suite.core.text import integers, words
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.trial import Trial
-from suite.experiments.units import UnitScheduling, units_of
-from suite.leases import HELD, lease
-from suite.progress import Progress
-from suite.references import EXPECTED
-from suite.request import Request, make_request
-from suite.verbs.options import CLAIMS, is_gate
+from suite.judge.claims import load_claims
+from suite.reference.select import EXPECTED
+from suite.run.groups import UnitScheduling, units_of
+from suite.run.leases import HELD, lease
+from suite.run.progress import Progress
+from suite.run.request import Request, make_request
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
 
-    from suite.precision import exact_convolutions
+    from suite.core.precision import exact_convolutions
 
     torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()

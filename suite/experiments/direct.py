@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from suite.attempts.attempt import begin
-from suite.progress import Tally
-from suite.request import Request
+from suite.run.attempts.attempt import begin
+from suite.run.progress import Tally
+from suite.run.request import Request
 
 
 class Direct:

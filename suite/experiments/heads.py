@@ -19,16 +19,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from suite.cells import release_of
-from suite.constants import constant
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically, write_json
+from suite.core.numerics import environment_of
+from suite.core.signals import stop_on_signals
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import StorageError, SuiteError
 from suite.experiments.families import family_of
 from suite.experiments.trial import Trial
 from suite.features import identity
-from suite.image_counts import ImageCounts, pack, unpack
-from suite.numerics import environment_of
+from suite.metrics.image_counts import ImageCounts, pack, unpack
+from suite.protocol.constants import constant
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec
@@ -37,7 +38,6 @@ from suite.segmentation.encode import Encode, blocks_at, layer_features
 from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore, same_images
 from suite.segmentation.train import train_bank
-from suite.signals import stop_on_signals
 
 LAYER_DECAY: tuple[str, ...] = constant("segmentation", "bias_spared")
 """Methods whose configs use layer decay, which spares biases (official code, configs_local)."""

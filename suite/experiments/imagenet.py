@@ -9,16 +9,16 @@ import torch
 
 from suite.core.digests import digest_of
 from suite.datasets.views import ViewSet
-from suite.distributed import World, run_together
 from suite.errors import DatasetError, SuiteError
 from suite.experiments.probing import Split, measure, train_probes
 from suite.experiments.trial import Outcome, Trial
-from suite.leases import HELD
+from suite.imagenet_pipeline.decode import Decoder
+from suite.imagenet_pipeline.images import ImageStream
+from suite.imagenet_pipeline.parity import choose_decoder
+from suite.imagenet_pipeline.tokens import Encode, TokenStream, token_encoder
 from suite.probes.learner import ProbeLearner
-from suite.stream.decode import Decoder
-from suite.stream.images import ImageStream
-from suite.stream.parity import choose_decoder
-from suite.stream.tokens import Encode, TokenStream, token_encoder
+from suite.run.leases import HELD
+from suite.training.distributed import World, run_together
 
 KEPT_BYTES = 4 << 30
 """Evaluation tokens up to this size are kept between epochs."""

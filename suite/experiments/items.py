@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.datasets.views import ViewSet
-from suite.results import Items
+from suite.results.store import Items
 
 
 def items_of(

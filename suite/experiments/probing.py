@@ -17,16 +17,16 @@ from torch import Tensor
 
 from suite.core.digests import digest_of
 from suite.core.files import write_json
+from suite.core.signals import stop_on_signals
 from suite.datasets.views import ViewSet
-from suite.distributed import ALONE, World
 from suite.experiments.items import items_of
 from suite.experiments.trial import Outcome, Trial
 from suite.features import identity
 from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
-from suite.results import Key
-from suite.signals import stop_on_signals
+from suite.results.store import Key
+from suite.training.distributed import ALONE, World
 
 EVALUATED_AT_ONCE = 1024
 """Evaluation items whose tokens are held at a time."""

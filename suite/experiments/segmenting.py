@@ -11,8 +11,8 @@ from suite.datasets.segmentation import IGNORE
 from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.experiments.trial import Outcome, Trial
-from suite.image_counts import ImageCounts, pack
-from suite.results import Items, sample_path
+from suite.metrics.image_counts import ImageCounts, pack
+from suite.results.store import Items, sample_path
 
 CURVE_POINTS = 20
 

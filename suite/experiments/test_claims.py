@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pytest
 
-from suite.claims import Claim, judge_claims
-from suite.entries import claim_entry, claim_outcome
-from suite.references import references
-from suite.request import Request
-from suite.results import Store
-from suite.testable import untestable
+from suite.judge.claims import Claim, judge_claims
+from suite.judge.entries import claim_entry, claim_outcome
+from suite.judge.testable import untestable
+from suite.reference.select import references
+from suite.results.store import Store
+from suite.run.request import Request
 
 
 def test_claims(claim: Claim, asked: Request) -> None:

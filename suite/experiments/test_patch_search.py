@@ -28,7 +28,7 @@ from suite.errors import DatasetError
 from suite.experiments.retrieval import compared
 from suite.experiments.trial import Outcome, Trial
 from suite.metrics.ranking import EPSILON
-from suite.results import strip_path
+from suite.results.store import strip_path
 
 TILE_PX = 56
 GAP_PX = 4

@@ -14,27 +14,27 @@ from typing import Any
 import pytest
 
 from suite import datasets
-from suite.accepted.gate import hold
 from suite.cells import CellId
-from suite.constants import constants_of
 from suite.core.digests import digest_of
+from suite.core.environment import code_state, package_versions
+from suite.core.numerics import PACKAGES, environment_of, said
+from suite.core.source_code import trial_code
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.choices import Chosen, chosen
-from suite.entries import cell_entry, cell_properties
-from suite.environment import code_state, package_versions
-from suite.expected import Expected
 from suite.features import Features, Passes, extract, identity
-from suite.numerics import PACKAGES, environment_of, said
+from suite.judge.entries import cell_entry, cell_properties
+from suite.judge.gate import hold
+from suite.judge.verdict import ALPHA, CellVerdict, judge
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
-from suite.protocol import Experiment
-from suite.provenance import trial_code
-from suite.references import EXPECTED, known_deviations, references
-from suite.request import Request
-from suite.results import Items, Result, Store
-from suite.tables import sourced
-from suite.variants import load_variants
-from suite.verdict import ALPHA, CellVerdict, judge
+from suite.protocol.constants import constants_of
+from suite.protocol.profiles import Experiment
+from suite.protocol.tables import sourced
+from suite.protocol.variants import load_variants
+from suite.reference.expected import Expected
+from suite.reference.select import EXPECTED, known_deviations, references
+from suite.results.store import Items, Result, Store
+from suite.run.request import Request
 
 
 @dataclass

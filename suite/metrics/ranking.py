@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from suite.constants import constant
 from suite.errors import MetricError
+from suite.protocol.constants import constant
 
 EPSILON: float = constant("retrieval", "smallest_norm")
 """Smallest norm that a feature is divided by (`torch.cosine_similarity`)."""

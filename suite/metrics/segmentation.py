@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from suite.constants import constant
 from suite.errors import MetricError
 from suite.metrics.arrays import Array, tensor
+from suite.protocol.constants import constant
 
 IGNORED: int = constant("segmentation", "ignored_label")
 

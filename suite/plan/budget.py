@@ -10,8 +10,8 @@ from itertools import combinations
 
 from suite.errors import RequestError
 from suite.plan.forecast import Entry, Forecast
-from suite.request import Request
-from suite.results import Key
+from suite.results.store import Key
+from suite.run.request import Request
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
 

@@ -9,7 +9,7 @@ from tabulate import tabulate
 from suite.core.text import duration
 from suite.plan.budget import Choice, commands
 from suite.plan.forecast import Entry, Forecast
-from suite.request import Request
+from suite.run.request import Request
 
 
 def render_costs(made: Forecast) -> str:

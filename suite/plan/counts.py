@@ -19,8 +19,8 @@ from suite.datasets.views import ViewSet
 from suite.errors import SuiteError
 from suite.plan.published import PUBLISHED, Split
 from suite.probes.segmentation import sliding_windows
-from suite.protocol import Experiment
-from suite.request import Request
+from suite.protocol.profiles import Experiment
+from suite.run.request import Request
 from suite.segmentation.resize import keep_ratio_size
 
 _SAMPLE = 100

@@ -9,11 +9,12 @@ from functools import cache, partial
 from os import cpu_count
 
 from suite.core.digests import digest_of
+from suite.core.numerics import environment_of
+from suite.core.precision import exact_convolutions
+from suite.core.source_code import trial_code
 from suite.errors import SuiteError
 from suite.experiments.trial import Trial
-from suite.experiments.units import processes_for, unit_of
 from suite.features import CACHE_BYTES
-from suite.numerics import environment_of
 from suite.plan.counts import splits_of
 from suite.plan.jobs import Job, Operation, Task
 from suite.plan.rates import Rates, load_rates, seconds_of
@@ -21,10 +22,9 @@ from suite.plan.record import save_plan
 from suite.plan.shapes import Shape, shape_of
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
-from suite.precision import exact_convolutions
-from suite.provenance import trial_code
-from suite.request import Request
-from suite.results import Key, Result, Store
+from suite.results.store import Key, Result, Store
+from suite.run.groups import processes_for, unit_of
+from suite.run.request import Request
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def _alike(trial: Trial, stored: Result) -> bool:
 
 
 def together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Trials that one process takes together as one group (`suite.experiments.units`).
+    """Trials that one process takes together as one group (`suite.run.groups`).
 
     Sets of a family are taken to be of the same images if they are as many. Tests run in the order of their pages'
     names, so the first of a group, which a report books the time under, is the first by experiment.

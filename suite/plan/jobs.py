@@ -9,9 +9,9 @@ from itertools import takewhile
 
 from suite.plan.counts import Splits
 from suite.plan.shapes import Shape
-from suite.protocol import Experiment
-from suite.request import Request
-from suite.results import Key
+from suite.protocol.profiles import Experiment
+from suite.results.store import Key
+from suite.run.request import Request
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from suite.encoders.files import find_file
 from suite.encoders.user import RANDOM
 from suite.errors import CheckpointError, DatasetError
 from suite.fetch.catalogue import download_size, how_to_get, sources
-from suite.request import Request
+from suite.run.request import Request
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from suite.core.files import write_json
+from suite.core.source_code import code_digest
 from suite.plan.jobs import Job, Operation
-from suite.provenance import code_digest
 
 _CODE = (
     "encoders/vit.py",

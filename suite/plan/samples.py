@@ -19,6 +19,8 @@ from suite.datasets.pixels import crop, read_rgb, transform_named
 from suite.datasets.segmentation import SegmentationSet
 from suite.encoders import Encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.imagenet_pipeline.augment import draw_crops, training_region
+from suite.imagenet_pipeline.decode import DECODERS
 from suite.metrics.ranking import average_precisions
 from suite.plan.jobs import Operation
 from suite.plan.shapes import Shape, build
@@ -30,8 +32,6 @@ from suite.segmentation.bank import HeadSpec, Learner, Schedule
 from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.evaluate import SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore
-from suite.stream.augment import draw_crops, training_region
-from suite.stream.decode import DECODERS
 
 Sample = tuple[Callable[[], object], float]
 """What to call, and how many units that is."""

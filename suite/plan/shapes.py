@@ -12,7 +12,7 @@ from suite.encoders.baselines import THUMBNAIL, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.choices import chosen
 from suite.encoders.vit import build_vit, vit_encoder
-from suite.request import Request
+from suite.run.request import Request
 
 _PROJECTED = {
     "mini": {"mocov3": 128, "dino": 512, "ibot": 512},

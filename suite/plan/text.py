@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tabulate import tabulate
 
 from suite.plan.pieces import Piece, total_download
-from suite.request import Request
+from suite.run.request import Request
 
 
 def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from suite.cells import CellId, method_name
-from suite.deciding import AT_LEAST, Deciding, seeds_from
-from suite.expected import Expected
+from suite.judge.deciding import AT_LEAST, Deciding, seeds_from
 from suite.plan.forecast import forecast
+from suite.reference.expected import Expected
 from suite.registry import name
-from suite.request import Request
+from suite.run.request import Request
 
 
 def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[CellId, Expected]) -> list[Deciding]:

@@ -6,19 +6,19 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from suite.core.memory import available_bytes, total_device_bytes
 from suite.experiments.heads import PASS
 from suite.experiments.imagenet import KEPT_BYTES
 from suite.experiments.probing import EVALUATED_AT_ONCE, attention_heads
 from suite.experiments.retrieval import compared
 from suite.experiments.test_patch_search import CHUNK
 from suite.features import CACHE_BYTES
-from suite.memory import available_bytes, total_device_bytes
 from suite.plan.jobs import Job, Operation, Task, about
 from suite.plan.published import Split
 from suite.plan.shapes import Shape
 from suite.probes.retrieval import ranking_bytes
 from suite.probes.sources import are_kept, are_kept_on_device, token_bytes
-from suite.protocol import Experiment
+from suite.protocol.profiles import Experiment
 
 DISTINCT_CROPS = {1: 1.0, 2: 1.45, 3: 1.65}
 """Crops to encode for each crop of a step, by the number of label sets that share it: measured on the mini study over

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.errors import RequestError
 from suite.probes.linear import classifier
+from suite.protocol.constants import constant
 
 Statistics = Literal["batch", "running"]
 Initial = Literal["paper", "cae"]

@@ -13,14 +13,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from suite.checkpoints import read_tensors, write_tensors
 from suite.core.digests import digest_of
-from suite.distributed import ALONE, World
+from suite.core.numerics import environment_of
+from suite.core.source_code import code_digest
 from suite.errors import RequestError
-from suite.numerics import environment_of
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
-from suite.provenance import code_digest
+from suite.training.checkpoints import read_tensors, write_tensors
+from suite.training.distributed import ALONE, World
 
 _CODE = (
     "precision.py",
@@ -30,7 +30,7 @@ _CODE = (
     "stream",
     "encoders",
     "probes",
-    "protocols/constants.toml",
+    "protocol/constants.toml",
 )
 
 

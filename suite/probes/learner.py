@@ -13,13 +13,13 @@ from timm.optim.lars import Lars
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from suite.constants import constant
-from suite.distributed import ALONE, World
 from suite.errors import RequestError
 from suite.probes.attentive import AttentiveHead, Initial, Statistics
 from suite.probes.linear import LinearHead
 from suite.probes.normed import NormedLinearHead
-from suite.training import Losses, restore_state, state_of
+from suite.protocol.constants import constant
+from suite.training.distributed import ALONE, World
+from suite.training.state import Losses, restore_state, state_of
 
 Kind = Literal["linear", "normed_linear", "attentive"]
 _KEPT_BYTES = 1 << 30
@@ -75,7 +75,7 @@ class ProbeSpec:
         lr: peak, as the optimizer sees it.
         batch_size: global, items a step.
         schedule: of the learning rate.
-        optimizer: SGD or LARS; see `suite/protocols/constants.toml`, probes and cae_probes.
+        optimizer: SGD or LARS; see `suite/protocol/constants.toml`, probes and cae_probes.
         drop_last: leave out the items of an epoch that fill no batch.
         num_heads: of an attentive head.
         eval_statistics: of an attentive head's batch norm.

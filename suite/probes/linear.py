@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from suite.constants import constant
+from suite.protocol.constants import constant
 
 INITIAL_STD: float = constant("classifier", "initial_std")
 

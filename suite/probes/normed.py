@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.probes.linear import LinearHead
+from suite.protocol.constants import constant
 
 NORM_EPS: float = constant("cae_probes", "batch_norm_eps")
 NORM_MOMENTUM: float = constant("cae_probes", "batch_norm_momentum")

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.errors import MetricError, RequestError
 from suite.probes.linear import classifier
+from suite.protocol.constants import constant
 
 IGNORED: int = constant("segmentation", "ignored_label")
 _TILE_BYTES = {"cpu": 2 << 20}  # a tile of logits stays in the processor's cache

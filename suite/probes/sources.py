@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from suite.core.memory import available_bytes, free_device_bytes
 from suite.features import Passes, all_tokens, extract
-from suite.memory import available_bytes, free_device_bytes
 
 MEMORY_SHARE = 4
 """Tokens are kept if they take at most a fourth of the memory that is free: training and evaluation tokens are held

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from suite.cells import CellId
 from suite.core.files import Json, plain
-from suite.entries import cell_entry, claim_entry
+from suite.judge.entries import cell_entry, claim_entry
 from suite.report.variables import variables
 
 if TYPE_CHECKING:
-    from suite.accepted.gate import Held
-    from suite.verdict import CellVerdict, Judgement
+    from suite.judge.gate import Held
+    from suite.judge.verdict import CellVerdict, Judgement
 
 SCHEMA = 1
 HELD_FIELDS = ("verdict", "reason", "value", "difference", "tolerance")
@@ -54,7 +54,7 @@ def build(
         profile: `mini` or `paper`.
         run: name of the run.
         asked: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
-        environment: see `suite.environment.capture`.
+        environment: see `suite.core.environment.capture`.
         costs: one per finished test: experiment, dataset, method, seconds, peak_memory_mib, reused.
         figures: one per strip: kind, dataset, method, path relative to the run's folder; query and setting of patch
             search, role (image, truth, prediction) of segmentation.
@@ -63,18 +63,18 @@ def build(
         notes: sentences a reader should see beside the verdict.
         started: ISO 8601.
         finished: ISO 8601.
-        newcomers: one per encoder under test, see `suite.newcomer.beside`.
+        newcomers: one per encoder under test, see `suite.judge.standing`.
         conformance: how an encoder under test climbed the ladder, see `suite.conformance`.
-        digest: of all results, see `suite.archive.digests`.
+        digest: of all results, see `suite.results.digests`.
         results: `experiment/dataset/method` -> digest of that result.
         rates: one per head swept over learning rates: experiment, dataset, method, setting, points (rate, per cent).
-        deciding: what would decide the inconclusive cells, see `suite.deciding`.
+        deciding: what would decide the inconclusive cells, see `suite.judge.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
-        accepted: what the second gate says, see `suite.accepted.gate`; None where no run of this device was accepted.
+        accepted: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         held: cells against the accepted run.
-        attempts: at this run, see `suite.attempts.history`; None where none is on record.
-        environments: those that results were made in, see `suite.contributions`.
+        attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
+        environments: those that results were made in, see `suite.report.contributions`.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:

@@ -13,7 +13,7 @@ from suite.core.text import duration, number, signed
 from suite.report import summary
 from suite.report.facts import flatten
 from suite.report.files import load
-from suite.results import Store
+from suite.results.store import Store
 
 Cells = Mapping[str, Json]
 NAMES_OF_A_RUN = ("run", "command", "started")

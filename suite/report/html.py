@@ -11,8 +11,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from suite import registry
 from suite.cells import BASELINES, METHODS
+from suite.core import text
 from suite.core.files import Json
+from suite.judge.entries import other_environment
 from suite.report import curves, labels, newcomers, plot, ranks, samples, summary, tables
 from suite.report.facts import flatten
 
@@ -35,15 +38,15 @@ def render(report: Json, run_dir: Path) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "name": labels.name,
-        "number": labels.number,
-        "signed": labels.signed,
-        "duration": labels.duration,
-        "mebibytes": labels.mebibytes,
-        "family": labels.family,
+        "name": registry.name,
+        "number": text.number,
+        "signed": text.signed,
+        "duration": text.duration,
+        "mebibytes": text.mebibytes,
+        "family": registry.family,
         "label": labels.label,
         "why": labels.why,
-        "elsewhere": labels.other_environment,
+        "elsewhere": other_environment,
     }
     cells = report["cells"]
     # Markup: matplotlib has escaped the names in it
@@ -103,7 +106,7 @@ def galleries(figures: list[Json]) -> list[tuple[str, list[tuple[str, list[tuple
         for strip in strips:
             if strip["query"] == query:
                 rows.setdefault(strip["method"], []).append((strip["setting"], strip["path"]))
-        methods = sorted(rows, key=labels.method_order)
+        methods = sorted(rows, key=registry.method_order)
         found.append((query, [(method, _encoded_first(rows[method])) for method in methods]))
     return found
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
 from suite.core.files import Json
-from suite.entries import Outcome, cell_properties, claim_outcome
-from suite.verdict import NOT_ASKED
+from suite.judge.entries import Outcome, cell_properties, claim_outcome
+from suite.judge.verdict import NOT_ASKED
 
 CRASHED = "stopped by "
 """How the reason of a test begins that ended in an error of the code."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.core.files import Json
-from suite.entries import other_environment
+from suite.judge.entries import other_environment
 
 
 @dataclass(frozen=True)

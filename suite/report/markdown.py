@@ -11,7 +11,7 @@ from tabulate import tabulate
 from suite.cells import METHODS
 from suite.core.files import Json
 from suite.core.text import duration, mebibytes, number, signed
-from suite.entries import other_environment
+from suite.judge.entries import other_environment
 from suite.registry import family, name
 from suite.report import newcomers, summary
 from suite.report.facts import flatten

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from suite.attempts.history import ending
 from suite.cells import BASELINES
 from suite.core.files import Json
-from suite.entries import agreement
+from suite.judge.entries import agreement
 from suite.report.labels import shown, tally
+from suite.run.attempts.history import ending
 
 MINI_NOTICE = (
     "This is the embedded mini study: synthetic images and small encoders. "

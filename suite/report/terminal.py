@@ -13,11 +13,11 @@ from tabulate import tabulate
 
 from suite.core.files import Json
 from suite.core.text import duration, number
+from suite.judge.verdict import NOT_ASKED
 from suite.registry import name
 from suite.report import summary
 from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, label, shown
 from suite.report.tables import Row, Table, paper_tables
-from suite.verdict import NOT_ASKED
 
 COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
 ROW_HEAD = (16, 34)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from suite.constants import constant
+from suite.protocol.constants import constant
 
 CANDIDATES: int = constant("segmentation", "crop_tries") + 1
 """Windows drawn for a crop: all but the last may be refused."""

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suite.constants import constant
 from suite.errors import RequestError
 from suite.probes.linear import classifier
+from suite.protocol.constants import constant
 
 MAP: int = constant("auxiliary_head", "map")
 """Place, from 0, of the map that it looks at among those that the decode head concatenates."""

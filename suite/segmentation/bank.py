@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from suite.constants import constant
+from suite.core.precision import half_products
 from suite.errors import RequestError
-from suite.precision import half_products
 from suite.probes.segmentation import SegmentationHead, enlarge
+from suite.protocol.constants import constant
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
-from suite.training import Losses, restore_state, state_of
+from suite.training.state import Losses, restore_state, state_of
 
 BETAS: tuple[float, float] = constant("segmentation", "betas")
 EPS: float = constant("segmentation", "eps")

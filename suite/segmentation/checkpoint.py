@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from suite.checkpoints import read_tensors, write_tensors
 from suite.core.digests import digest_of
-from suite.numerics import environment_of
-from suite.provenance import code_digest
+from suite.core.numerics import environment_of
+from suite.core.source_code import code_digest
 from suite.segmentation.bank import Learner
+from suite.training.checkpoints import read_tensors, write_tensors
 
 _CODE = (
     *("precision.py", "training.py"),
@@ -17,7 +17,7 @@ _CODE = (
     *(f"segmentation/{name}.py" for name in ("augment", "crops", "resize", "store")),
     "probes/segmentation.py",
     "probes/linear.py",
-    "protocols/constants.toml",
+    "protocol/constants.toml",
 )
 
 

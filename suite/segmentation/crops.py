@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from suite.constants import constant
 from suite.datasets.segmentation import IGNORE
 from suite.errors import RequestError
+from suite.protocol.constants import constant
 from suite.segmentation.augment import CANDIDATES, Colours, distort, draw_colours, draw_corners
 from suite.segmentation.batch import Batch
 from suite.segmentation.resize import Windows, blank_beyond, keep_ratio_size, sample_labels, sample_pixels

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from suite.errors import RequestError
-from suite.image_counts import ImageCounts
 from suite.metrics import SegmentationCounts
+from suite.metrics.image_counts import ImageCounts
 from suite.probes.segmentation import sliding_windows
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.crops import Normalise

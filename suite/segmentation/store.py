@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from suite.core.memory import available_bytes, free_device_bytes
 from suite.datasets.digests import file_keys
 from suite.datasets.files import damaged
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
-from suite.memory import available_bytes, free_device_bytes
 
 SHARE = 0.5
 """Of the free memory, what decoded images may take."""

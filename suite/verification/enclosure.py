@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from suite.environment import CONTAINER_MARKS
+from suite.core.environment import CONTAINER_MARKS
 from suite.verification.outcome import Check, Findings
 
 SUBJECT = "container"

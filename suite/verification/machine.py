@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from suite.environment import capture
+from suite.core.environment import capture
 from suite.verification.outcome import Check, Findings
 
 SUBJECT = "environment"

@@ -1,0 +1,227 @@
+"""`make accept`: freeze what an encoder under test measured, so that later runs of it are judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tabulate import tabulate
+
+from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
+from suite.core.digests import digest_of
+from suite.core.files import write_atomically
+from suite.core.text import now
+from suite.errors import ExpectedError, RequestError
+from suite.protocol.constants import constants_of
+from suite.protocol.profiles import load_profile
+from suite.reference.candidates import load_accepted
+from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
+from suite.reference.select import EXPECTED, references
+from suite.report.collect import read_run
+from suite.results.noise import Spread, pool_of, pooled_sd
+from suite.results.records import WITHOUT_EVIDENCE
+from suite.results.store import Result, Store
+
+FOLDER = EXPECTED / "encoders"
+_TITLE = "# Accepted by `make accept`, never edited by hand: later runs of this encoder are held against it.\n"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The encoder under test of a finished run, and its results."""
+
+    method: str
+    spec: str
+    profile: str
+    results: tuple[Result, ...]
+    seven: tuple[Measurement, ...]
+
+    @property
+    def measurements(self) -> Iterator[tuple[Result, Measurement]]:
+        """Every value, with the result it comes from."""
+        return ((result, m) for result in self.results for m in result.measurements())
+
+
+def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
+    """Freeze a run's values of its encoder under test, or say what that would change.
+
+    Args:
+        run: a finished run folder.
+        reason: why these values are to be held against; kept with them.
+        name: of the file; default: the encoder's name in cells.
+        diff: only say what would change.
+        folder: where accepted values are kept.
+
+    Returns:
+        0; with `diff` 1 if anything would change.
+
+    Raises:
+        RequestError: the run is limited or incomplete, of other variants, without an encoder under test or with
+            several; or a name that stands for something else.
+        ExpectedError: no seed noise is known for a probe.
+        EvidenceError: a result was altered.
+    """
+    candidate = read_candidate(run)
+    path = folder / f"{_checked(name or candidate.method)}.toml"
+    stored = tomllib.loads(path.read_text()) if path.exists() else {}
+    _check_other_files(candidate, path, folder)
+    section = _section(candidate, reason)
+    changes = describe(stored.get(candidate.profile, {}), section)
+    print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
+    if diff:
+        return int(bool(changes))
+    write_atomically(path, _text(stored | {candidate.profile: section}).encode())
+    print(f"accepted {len(section['cells'])} cells of {candidate.method} in {path}: later runs are held against them")
+    return 0
+
+
+def read_candidate(run: Path) -> Candidate:
+    """The encoder under test of a run, if the run can be accepted."""
+    asked = read_run(run)["asked"]
+    newcomers = [spec for spec in asked["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
+    if len(newcomers) != 1:
+        raise RequestError(
+            f"{run}: expected one encoder under test, got {', '.join(newcomers) or 'none'}: make one with make check"
+        )
+    if asked["limit"] is not None or asked["variants"]:
+        raise RequestError(f"{run}: expected the whole protocol, got {deviation(asked)}: run it without")
+    store, method = Store(run), method_name(newcomers[0])
+    results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in asked["experiments"])
+    bare = [r for r in results if r.schema == WITHOUT_EVIDENCE]
+    if bare:
+        raise RequestError(f"{store.path(bare[0].key)}: carries no evidence, made by an older version: run it again")
+    measured = {m.id for r in results for m in r.measurements()}
+    wanted = [cell for cell in map(CellId.parse, asked["cells"]) if cell.method == method]
+    missing = [str(cell) for cell in wanted if cell not in measured]
+    if missing or not measured:
+        raise RequestError(f"{run}: incomplete: {len(missing)} cells did not run, {(missing or ['all'])[0]} first")
+    if len({r.inputs["weights"] for r in results}) != 1:
+        raise RequestError(f"{run}: {method}: its results are of different weights: run it again")
+    seven = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
+    return Candidate(method, newcomers[0], asked["profile"], results, seven)
+
+
+def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What changes from one table of accepted values to another; empty where nothing does."""
+    if not old:
+        return f"new: {len(new['cells'])} cells\n" + table({}, new["cells"])
+    lines = [
+        f"{key}: {old.get(key)} -> {new[key]}" for key in ("method", "spec", "weights") if old.get(key) != new[key]
+    ]
+    protocols = old.get("protocols", {})
+    lines += [
+        f"protocol of {experiment}: {str(protocols.get(experiment))[:12]} -> {digest[:12]}"
+        for experiment, digest in new["protocols"].items()
+        if protocols.get(experiment) != digest
+    ]
+    changed = table(old.get("cells", {}), new["cells"])
+    return "\n".join([*lines, changed] if changed else lines)
+
+
+def table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The cells whose values change, by name; empty where none does."""
+    rows = []
+    for cell in dict.fromkeys((*old, *new)):
+        before, after = (fmean(side[cell]["values"]) if cell in side else None for side in (old, new))
+        if cell not in old or cell not in new or old[cell] != new[cell]:
+            change = None if before is None or after is None else after - before
+            rows.append([cell, before, after, change])
+    return tabulate(rows, ("cell", "accepted", "this run", "change"), floatfmt=".3f") if rows else ""
+
+
+def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
+    profile = load_profile(candidate.profile)
+    names = sorted({result.key.experiment for result in candidate.results})
+    protocols = {
+        name: {k: p.value for k, p in profile.experiment(name).parameters.items()}
+        | {group: {k: c["value"] for k, c in constants.items()} for group, constants in constants_of(name).items()}
+        for name in names
+    }
+    return {
+        "method": candidate.method,
+        "spec": candidate.spec,
+        "weights": candidate.results[0].inputs["weights"],
+        "command": "make accept",
+        "commit": commit_of(candidate.results),
+        "date": now()[:10],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {candidate.results[0].facts['device']}",
+        "reason": reason,
+        "protocols": {name: digest_of(protocols[name]) for name in names},
+        "cells": dict(_cells(candidate)),
+    }
+
+
+def commit_of(results: Sequence[Result]) -> str:
+    """Of the code that made the results, not of the checkout that accepts them."""
+    states = [result.facts.get("code_state") or {} for result in results]
+    commits = sorted(
+        {f"{s.get('commit') or 'unknown'}{' with local changes' if s.get('dirty') else ''}" for s in states}
+    )
+    return ", ".join(commits)
+
+
+def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
+    known = references(candidate.profile, {}, None)
+    caps = {(cell.experiment, cell.metric): expected.cap for cell, expected in known.items()}
+    # its own noise, then that of the seven: in this run, and better as recorded
+    noise = pooled_sd([*(m for _, m in candidate.measurements), *candidate.seven])
+    noise |= {pool_of(cell): expected.spread for cell, expected in known.items() if expected.spread is not None}
+    for result, m in candidate.measurements:
+        cell = {"values": [round(value, 6) for value in m.values], "seeds": list(m.seeds)}
+        cap = caps.get((m.id.experiment, m.id.metric), cap_of(m.id.metric))
+        cell |= tolerance(bool(m.seeds), result.summaries.get("test_items"), cap)
+        if m.seeds:
+            spread = _spread(m, noise)
+            cell |= {"sd": round(spread.sd, 6), "df": spread.df}
+        yield str(m.id), cell
+
+
+def _spread(m: Measurement, noise: Mapping[CellId, Spread]) -> Spread:
+    """Its own noise if enough seeds tell it, else that of the seven."""
+    own, theirs = noise.get(m.id), noise.get(pool_of(replace(m.id, method=METHODS[0])))
+    spread = own if theirs is None or len(m.values) >= MIN_SEEDS else theirs
+    if spread is None:
+        raise ExpectedError(f"{m.id}: its seed noise is unknown: run check with SEED=0,1,2,3,4")
+    return spread
+
+
+def _checked(name: str) -> str:
+    if method_name(name) != name or name in (*METHODS, *BASELINES):
+        raise RequestError(
+            f"name {name!r}: expected letters, digits, '.', '_', '-', and none of {', '.join((*METHODS, *BASELINES))}"
+        )
+    return name
+
+
+def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
+    """One encoder in one file, and one file for one encoder."""
+    load_accepted(candidate.profile, folder)  # a broken file is said now, not in the next run
+    for other in sorted(folder.glob("*.toml")):
+        held = tomllib.loads(other.read_text()).get(candidate.profile, {}).get("method")
+        if held == candidate.method and other != path:
+            raise RequestError(f"{other}: holds values of {held} already: pass --name {other.stem}, or remove it")
+        if held not in (None, candidate.method) and other == path:
+            raise RequestError(f"{other}: holds values of {held}: pass another --name")
+
+
+def deviation(asked: Mapping[str, Any]) -> str:
+    """What a request leaves of the whole protocol, in words."""
+    return f"limit {asked['limit']}" if asked["limit"] is not None else f"variants {json.dumps(asked['variants'])}"
+
+
+def _text(content: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file, a section per profile."""
+    parts: list[str] = [_TITLE]
+    for profile, section in content.items():
+        plain = {key: value for key, value in section.items() if not isinstance(value, dict)}
+        parts.append(toml_section(profile, plain))
+        parts.append(toml_section(f"{profile}.protocols", section["protocols"]))
+        parts += [toml_section(f'{profile}.cells."{cell}"', values) for cell, values in section["cells"].items()]
+    return "".join(parts)

@@ -1,0 +1,107 @@
+"""`make check`: the ladder first, then the experiments, beside the seven."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from suite.conformance import Rung, climb
+from suite.conformance.ladder import require
+from suite.core.files import write_atomically, write_json
+from suite.encoders import load_encoder
+from suite.errors import EvidenceError, RequestError
+from suite.protocol.profiles import load_profile
+from suite.report import newcomers
+from suite.report.labels import STATUSES
+from suite.reproduction.reproduce import reproduce
+from suite.results.store import Key, Store
+from suite.run.request import Request, check_writable
+
+_OTHER_SIZES = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
+
+
+def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]:
+    """The encoders that are measured beside the one under test.
+
+    In the mini profile all of its own, since they cost little; in the paper's none unless named, since the published
+    values can stand in for them.
+
+    Raises:
+        RequestError: no such profile, or others were named although it should be alone.
+    """
+    if alone and named:
+        raise RequestError(f"--alone and --encoder {','.join(named)}: expected one of them")
+    chosen = load_profile(profile)
+    return list(named) if named or alone or profile != "mini" else list(chosen.methods)
+
+
+def check(spec: str, request: Request, *, workers: int | None = None) -> int:
+    """Climb the ladder, measure, report.
+
+    Args:
+        spec: the encoder under test, one of the request's.
+        request: what to run it on, and beside whom.
+        workers: processes; None for one per core.
+
+    Returns:
+        The exit code of the verdict, 130 if interrupted.
+
+    Raises:
+        RequestError: the spec is one of the paper's own, or the encoder fails on the ladder; nothing is measured.
+    """
+    if spec in request.profile.methods:
+        raise RequestError(f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE")
+    check_writable(request.run)
+    print(f"conformance of {spec}")
+    ladder = climb(spec, lambda: load_encoder(spec, device=request.device), other_sizes=_segments(request), tell=_tell)
+    write_json(request.run / "conformance.json", ladder.record())
+    require(ladder)
+    adopt(Path("runs") / request.profile.name, request)
+    code = reproduce(request, workers=workers)
+    for newcomer in json.loads((request.run / "report.json").read_text())["newcomers"]:
+        print(standing(newcomer))
+    return code
+
+
+def standing(newcomer: Mapping[str, Any]) -> str:
+    """Where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
+    rows = [(row.column, row.own, row.rank) for row in newcomers.table(dict(newcomer))]
+    said = tabulate(rows, (newcomer["method"], "value", "rank"), disable_numparse=True)
+    return f"\n{said}\n{newcomer['sentence']}\n{newcomers.verdict_of_pairs(dict(newcomer))}"
+
+
+def adopt(run: Path, request: Request) -> None:
+    """Copy what another run has finished and this one has not; each is reused only if its inputs are unchanged.
+
+    What was edited by hand there is named, and left.
+    """
+    theirs, ours = Store(run), Store(request.run)
+    for task in request.tasks():
+        key = request.key(*task)
+        if theirs.path(key).exists() and not ours.path(key).exists() and _believed(theirs, key):
+            pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
+            for path in (*pictures, theirs.items_path(key), theirs.path(key)):  # the cell last: it vouches for the rest
+                if path.exists():
+                    write_atomically(request.run / path.relative_to(run), path.read_bytes())
+
+
+def _believed(store: Store, key: Key) -> bool:
+    try:
+        store.checked(key)
+    except EvidenceError as error:
+        print(f"warning: {error.problem}: not taken over, measured again", file=sys.stderr)
+        return False
+    return True
+
+
+def _segments(request: Request) -> bool:
+    return any(experiment.name in _OTHER_SIZES for experiment, _, _ in request.tasks())
+
+
+def _tell(rung: Rung) -> None:
+    print(f"  {STATUSES[rung.status].mark:<4} {rung.name:<16} {rung.detail or rung.status}", flush=True)

@@ -1,0 +1,1 @@
+"""`python -m suite`: the command line."""

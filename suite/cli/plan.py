@@ -1,0 +1,85 @@
+"""List what a run needs and what it costs: data, weights, images to encode, hours on this device, memory, disk.
+
+What is missing is listed with its size and how to get it. Durations come from a calibration of at most a minute,
+remembered in the cache for this device. `--budget 8h` picks whole trials that fit and prints the command for them.
+Cells that cannot be told, of the run in that folder or for want of seeds in the one planned, are listed with the number
+of seeds that would decide them, and their hours.
+Exit code 2 if something that was asked for is missing, 0 if everything is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from suite.cells import method_name
+from suite.cli.options import add_request, to_request
+from suite.judge.deciding import Deciding
+from suite.run.request import Request
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked for, how durations are found, and what they may add up to."""
+    add_request(parser)
+    parser.add_argument(
+        "--calibrate",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure all rates anew, or none (default: those that are not remembered)",
+    )
+    parser.add_argument("--budget", metavar="DURATION", help="pick what fits, e.g. 8h, 90m, 1h30m")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns 0, or 2 if something is missing."""
+    from suite.plan.budget import choose, parse_budget
+    from suite.plan.costs_text import render_budget, render_costs
+    from suite.plan.forecast import forecast, timed
+    from suite.plan.pieces import pieces
+    from suite.plan.text import render
+    from suite.plan.undecided import render_undecided, with_rates
+    from suite.verification.record import FILE, sayings
+
+    budget_s = None if options.budget is None else parse_budget(options.budget)
+    request = to_request(options)
+    found = pieces(request)
+    print(render(request, found, sayings(request.data / FILE)))
+    made = forecast(request, workers=options.workers)
+    if options.calibrate is not False:
+        from suite.plan.calibrate import calibrate_forecast
+
+        calibrate_forecast(made, anew=options.calibrate is True)
+        timed(made)
+    print()
+    print(render_costs(made))
+    open_ = render_undecided(with_rates(request, undecided(request)))
+    if open_:
+        print()
+        print(open_)
+    if budget_s is not None:
+        print()
+        print(render_budget(request, choose(made, budget_s), budget_s))
+    return 0 if all(piece.there for piece in found) else 2
+
+
+def undecided(request: Request) -> list[Deciding]:
+    """What is open in the run that was judged in this folder, and what a single seed will leave open."""
+    from suite.cells import CellId
+    from suite.plan.undecided import unmeasured
+    from suite.reference.select import references
+    from suite.report.collect import assemble, read_run
+
+    methods = {method_name(spec) for spec in request.encoders}
+    found: list[Deciding] = []
+    measured: list[CellId] = []
+    if (request.run / "run.json").exists() and read_run(request.run)["asked"]["profile"] == request.profile.name:
+        judged = assemble(request.run)
+        measured = [CellId.parse(cell["id"]) for cell in judged["cells"] if cell["measured"] is not None]
+        groups = [Deciding.of_record(record) for record in judged["deciding"]]
+        found = [
+            group
+            for group in groups
+            if group.experiment in request.experiments and group.dataset in request.datasets
+            if methods.issuperset(group.methods)
+        ]
+    expected = references(request.profile.name, request.variants, request.limit, request.encoders)
+    return [*found, *unmeasured(request, measured, expected)]

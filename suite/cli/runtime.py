@@ -1,0 +1,81 @@
+"""Options that every measuring verb shares: in the container, or here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.container.choice import RUNTIMES, choose
+from suite.container.image import IMAGE
+from suite.container.mounts import Mount, folders
+from suite.container.run import run_in_container
+from suite.core.text import words
+from suite.protocol.profiles import load_profile
+
+_OURS = {"run_verb", "runtime", "image", "read_only"}
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """`--runtime`, `--image`, `--no-read-only`."""
+    parser.add_argument(
+        "--runtime", default="auto", help=f"one of {', '.join(RUNTIMES)}: container where it can have a GPU, else venv"
+    )
+    parser.add_argument("--image", default=IMAGE, help=f"for the container (default: {IMAGE})")
+    parser.add_argument(
+        "--no-read-only", dest="read_only", action="store_false", help="let the container write to its own root"
+    )
+
+
+def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[str] = ()) -> int | None:
+    """Run a verb in the container, if that is the runtime.
+
+    Args:
+        options: as `add_request` and `add_runtime` define them.
+        verb: its name.
+        positional: names of the verb's arguments that are encoder specs without a flag, e.g. `spec` of `check`.
+
+    Returns:
+        Its exit code; None to go on here.
+
+    Raises:
+        ContainerError: the container was asked for and cannot be had.
+    """
+    specs = [getattr(options, name) for name in positional]
+    setup = choose(
+        options.runtime,
+        folders=lambda: _mounts(options, specs),
+        device=options.device,
+        image=options.image,
+        read_only=options.read_only,
+    )
+    if setup is None:
+        return None
+    return run_in_container(setup, [verb, *specs, *as_arguments(options, but=positional), "--runtime=venv"])
+
+
+def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
+    profile = load_profile(options.profile)
+    mini = profile.name == "mini"  # draws its data where it is missing; its weights are part of the source
+    return folders(
+        data=options.data or profile.data,
+        draws=mini,
+        weights=options.weights or (None if mini else profile.weights),
+        cache=options.cache,
+        run=options.run or Path("runs"),
+        encoders=[*words(options.encoder), *specs],
+    )
+
+
+def as_arguments(options: argparse.Namespace, *, but: Sequence[str] = ()) -> list[str]:
+    """Parsed options as the command line they came from, `but` those of these names."""
+    arguments = []
+    for name, value in vars(options).items():
+        flag = "--" + name.replace("_", "-")
+        if name in {*_OURS, *but} or value is None or value is False:
+            continue
+        if value is True:
+            arguments.append(flag)
+        else:
+            arguments += [f"{flag}={each}" for each in (value if isinstance(value, list) else [value])]
+    return arguments

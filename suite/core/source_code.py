@@ -1,0 +1,87 @@
+"""Which source code a number comes from: a module, and everything of the suite that it imports, however far away.
+
+The files are read off the import statements themselves, so none can be forgotten. Left out is what names, stores or
+says values and computes none (`CARRIERS`): a reworded message must not throw measured numbers away.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from suite.core.paths import SUITE
+
+CARRIERS = (
+    *("suite.errors", "suite.cells", "suite.registry", "suite.results", "suite.run"),
+    *(f"suite.core.{name}" for name in ("digests", "environment", "files", "memory", "numerics", "paths")),
+    *(f"suite.core.{name}" for name in ("signals", "source_code", "text")),
+    # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)
+    *(f"suite.protocol.{name}" for name in ("constants", "profiles", "tables", "variants")),
+)
+"""Modules and packages whose text is no part of a number; nothing is looked for behind them either."""
+
+
+def trial_code(experiment: str) -> str:
+    """Digest of the code behind an experiment: when it changes, stored results are made again."""
+    return code_digest(f"suite.experiments.test_{experiment}")
+
+
+@functools.cache
+def code_digest(*modules: str) -> str:
+    """SHA-256 of the source of these modules and of all they import from the suite."""
+    digest = hashlib.sha256()
+    for path in files_behind(*modules):
+        digest.update(path.relative_to(SUITE).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def files_behind(*modules: str) -> list[Path]:
+    """The source files of these modules and of all they import from the suite, in order of their paths.
+
+    Raises:
+        KeyError: a module that is not there.
+    """
+    known = _modules()
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and not _carries(module):
+            found.add(module)
+            waiting += _imports(known[module])
+    return sorted(known[module] for module in found)
+
+
+def _carries(module: str) -> bool:
+    return any(module == carrier or module.startswith(f"{carrier}.") for carrier in CARRIERS)
+
+
+@functools.cache
+def _modules() -> dict[str, Path]:
+    """Every module of the suite by its dotted name."""
+    found = {}
+    for path in SUITE.rglob("*.py"):
+        parts = path.relative_to(SUITE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@functools.cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """The suite's modules that a file imports when it runs, wherever the statement stands in it."""
+    return tuple(dict.fromkeys(_imported(ast.parse(path.read_text()))))
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.ImportFrom) and node.module:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name in _modules() and name != "suite")
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in _modules())
+    for child in ast.iter_child_nodes(node):
+        yield from _imported(child)

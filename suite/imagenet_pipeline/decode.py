@@ -1,0 +1,108 @@
+"""From a file's bytes to the square that an encoder sees, on the CPU: exactly as PIL does it, or faster and nearly so.
+
+Both ways agree on what is decoded (one libjpeg, a whole JPEG, no scaled decoding: that would change pixels by more
+than `parity` admits) and differ in the resize: PIL's bicubic filter, or PyTorch's vectorised copy of it on bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.io import ImageReadMode  # type: ignore[import-untyped]  # also makes the operator used below known
+
+from suite.datasets.files import damaged
+from suite.datasets.pixels import read_rgb
+from suite.imagenet_pipeline.augment import Region
+from suite.imagenet_pipeline.jpeg import read_frame
+
+Pixels = NDArray[np.uint8]
+RegionOf = Callable[[int, int], Region]
+"""(width, height) of an image -> what to take of it."""
+Decoder = Literal["exact", "fast", "device"]
+"""`exact` and `fast` are functions here; `device` is `suite.imagenet_pipeline.device`, which takes batches."""
+
+
+def exact(path: Path, region_of: RegionOf) -> Pixels:
+    """PIL throughout: decode, crop, bicubic resize.
+
+    Args:
+        path: an image of any kind that PIL reads.
+        region_of: what to take of an image of a size.
+
+    Returns:
+        (S, S, 3).
+
+    Raises:
+        DatasetError: missing, truncated, or not an image.
+    """
+    image = read_rgb(path)
+    region = region_of(*image.size)
+    resized = image.crop(region.box).resize(region.resized, Image.Resampling.BICUBIC)
+    return _finish(np.asarray(resized), region)
+
+
+def fast(path: Path, region_of: RegionOf) -> Pixels:
+    """As `exact`, for plain JPEGs of three colours with torchvision's decoder and PyTorch's resize; else `exact`.
+
+    Everything else (PNG under a JPEG's name, grey, CMYK, damaged) is PIL's, which converts or complains.
+
+    Raises:
+        DatasetError: missing, truncated, or not an image.
+    """
+    whole = libjpeg(read_bytes(path))
+    if whole is None:
+        return exact(path, region_of)
+    image = whole.permute(1, 2, 0).numpy()
+    region = region_of(image.shape[1], image.shape[0])
+    left, top, right, bottom = region.box
+    # numpy copies: torch would start threads of its own within a worker's
+    box = torch.from_numpy(np.ascontiguousarray(image[top:bottom, left:right])).permute(2, 0, 1)[None]
+    if region.down_first:
+        box = F.interpolate(box, (region.resized[1], box.shape[3]), mode="bicubic", antialias=True)
+    resized = F.interpolate(box, region.resized[::-1], mode="bicubic", antialias=True)[0]
+    return _finish(resized.permute(1, 2, 0).numpy(), region)
+
+
+DECODERS: dict[str, Callable[[Path, RegionOf], Pixels]] = {"exact": exact, "fast": fast}
+
+
+def read_bytes(path: Path) -> Pixels:
+    """(n,) bytes of a file.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:  # np.fromfile keeps Python's lock while it reads
+            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            return data[: file.readinto(data.data)]
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
+def libjpeg(data: Pixels) -> Tensor | None:
+    """(3, h, w) of a JPEG of three colours; None for all that is to be left to PIL."""
+    frame = read_frame(data)
+    if frame is None or not frame.colour:
+        return None
+    try:
+        # the operator itself: its wrapper of torchvision 0.29 warns at every image that it will move to TorchCodec
+        return torch.ops.image.decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB.value)
+    except RuntimeError:
+        return None
+
+
+def _finish(resized: NDArray[Any], region: Region) -> Pixels:
+    """The window, mirrored if need be."""
+    left, top = region.window
+    window = resized[top : top + region.size, left : left + region.size]
+    return window[:, ::-1] if region.mirrored else window

@@ -1,0 +1,149 @@
+"""From files' bytes to the squares that an encoder sees, on a device: decoded, cropped and resized in batches.
+
+A thread reads a file. If all decoders agree on such a file (`Frame.same_everywhere`), its bytes go to the device's
+decoder; if not, the thread decodes it as ever, and its crop goes to the device. There all crops of a batch are resized
+together, as PIL would (`suite.imagenet_pipeline.resample`).
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.io import ImageReadMode  # type: ignore[import-untyped]  # also makes the operators used below known
+
+from suite.datasets.pixels import read_rgb
+from suite.imagenet_pipeline.augment import Region
+from suite.imagenet_pipeline.decode import Pixels, RegionOf, libjpeg, read_bytes
+from suite.imagenet_pipeline.jpeg import read_frame
+from suite.imagenet_pipeline.resample import resample
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A JPEG that the device is to decode.
+
+    Attributes:
+        path: its file.
+        data: (n,) its bytes.
+        region_of: what to take of it.
+    """
+
+    path: Path
+    data: Pixels
+    region_of: RegionOf
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image, or what the region needs of it.
+
+    Attributes:
+        pixels: (3, h, w) uint8, on the device or in memory from which it is copied there.
+        region: what to take of that.
+        by: who decoded it: `device`, `libjpeg` or `PIL`.
+    """
+
+    pixels: Tensor
+    region: Region
+    by: str
+
+
+class DeviceDecoder:
+    """Batches of images on a device, with a count of who decoded them.
+
+    On the CPU the device's decoder is torchvision's libjpeg, so that all but nvJPEG can be tested there.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.decoded: Counter[str] = Counter()
+
+    def load(self, path: Path, region_of: RegionOf) -> Encoded | Decoded:
+        """The part that a thread does for one image.
+
+        Raises:
+            DatasetError: missing, truncated, or not an image.
+        """
+        data = read_bytes(path)
+        frame = read_frame(data)
+        if frame is not None and frame.same_everywhere and decodes(self.device):
+            return Encoded(path, data, region_of)
+        return self._on_host(path, data, region_of)
+
+    def pixels(self, batch: Sequence[Encoded | Decoded]) -> Tensor:
+        """(B, 3, S, S) uint8 on the device.
+
+        Raises:
+            DatasetError: what the device refused is damaged.
+        """
+        found = iter(self._on_device([each for each in batch if isinstance(each, Encoded)]))
+        images = [next(found) if isinstance(each, Encoded) else each for each in batch]
+        self.decoded.update(image.by for image in images)
+        on_device = [image.pixels.to(self.device, non_blocking=True) for image in images]
+        return resample(on_device, [image.region for image in images])
+
+    def _on_device(self, batch: Sequence[Encoded]) -> list[Decoded]:
+        """Decoded by the device, or by the host what the device refuses.
+
+        A file that it refuses spoils the whole call, which is then made again for each.
+        """
+        if not batch:
+            return []
+        try:
+            images = decode_jpegs([each.data for each in batch], self.device)
+        except RuntimeError:
+            if len(batch) == 1:
+                return [self._on_host(each.path, each.data, each.region_of) for each in batch]
+            return [image for each in batch for image in self._on_device([each])]
+        return [
+            Decoded(image, each.region_of(image.shape[2], image.shape[1]), "device")
+            for each, image in zip(batch, images, strict=True)
+        ]
+
+    def _on_host(self, path: Path, data: Pixels, region_of: RegionOf) -> Decoded:
+        """Only the box is kept, and page-locked, so that it is copied while the device computes."""
+        image, by = libjpeg(data), "libjpeg"
+        if image is None:
+            image, by = torch.from_numpy(np.array(read_rgb(path))).permute(2, 0, 1), "PIL"
+        region = region_of(image.shape[2], image.shape[1])
+        left, top, right, bottom = region.box
+        box = torch.empty(3, bottom - top, right - left, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        # numpy copies: torch would start threads of its own within a worker's
+        box.numpy()[:] = image[:, top:bottom, left:right].numpy()
+        return Decoded(box, replace(region, box=(0, 0, right - left, bottom - top)), by)
+
+
+def decode_jpegs(data: Sequence[Pixels], device: torch.device) -> list[Tensor]:
+    """(3, h, w) of each JPEG, decoded on the device: by nvJPEG on a GPU.
+
+    Raises:
+        RuntimeError: at least one cannot be decoded, or torchvision was built without nvJPEG.
+    """
+    files = [torch.from_numpy(each) for each in data]
+    if device.type != "cuda":
+        return [torch.ops.image.decode_jpeg(each, ImageReadMode.RGB.value) for each in files]
+    # The hardware decoder writes without waiting for the stream, perhaps into memory that was freed in the stream's
+    # order and is still being read (pytorch/vision pull request 9606, meta-pytorch/torchcodec pull request 1634).
+    torch.cuda.current_stream(device).synchronize()
+    return torch.ops.image.decode_jpegs_cuda(files, ImageReadMode.RGB.value, device)
+
+
+@functools.cache
+def decodes(device: torch.device) -> bool:
+    """Whether the device has a decoder at all; tried once, on a small JPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG", subsampling=0)
+    try:
+        decode_jpegs([np.frombuffer(bytearray(file.getvalue()), np.uint8)], device)
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""From a stream of images to the tokens of one or several encoders: one decoded, augmented image serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from suite.encoders import Encoder
+from suite.features import permute_patches
+from suite.imagenet_pipeline.images import ImageStream, Indices
+
+Encode = Callable[[Tensor, Indices], Tensor]
+"""(B, 3, S, S) uint8 pixels and (B,) indices of their images -> (B, 1 + n, D) tokens, the class token first."""
+
+
+def token_encoder(
+    encoder: Encoder, *, pass_size: int, autocast: torch.dtype | None = None, permute: bool = False
+) -> Encode:
+    """A function from pixels to tokens, on the encoder's device.
+
+    Args:
+        encoder: frozen.
+        pass_size: images a pass; a shorter pass is filled up, so that the rounding of an image's tokens does not
+            depend on how many come with it.
+        autocast: lower precision of the encoder's matrix products; None for its own.
+        permute: shuffle the patches of every image (see `suite.features.extract`).
+    """
+    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
+
+    def encode(pixels: Tensor, indices: Indices) -> Tensor:
+        short = max(0, pass_size - len(pixels))
+        images = F.pad(pixels.to(device, non_blocking=True), (0,) * 7 + (short,)).float().div_(255)
+        if permute:
+            images = permute_patches(images, encoder.patch_size, seeds=np.resize(indices, len(images)))
+        with torch.autocast(device.type, autocast, enabled=autocast is not None):
+            output = encoder(images.sub_(mean).div_(std))
+        tokens = torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
+        return tokens[: len(pixels)]
+
+    return encode
+
+
+class TokenStream:
+    """Tokens of N images for any epoch, by encoder."""
+
+    def __init__(
+        self, images: ImageStream, encoders: Mapping[str, Encode], *, pass_size: int, views: int | None = None
+    ) -> None:
+        """Say what is wanted; nothing is read yet.
+
+        Args:
+            images: where pixels come from.
+            encoders: by name, what turns them into tokens.
+            pass_size: images a pass.
+            views: None augments anew in every epoch. With K, epoch e sees augmentation e mod K, whose tokens are kept
+                in memory: a small study then pays for K passes, whatever its epochs.
+        """
+        self.images, self.encoders, self.pass_size, self.views = images, encoders, pass_size, views
+        self._kept: dict[int, dict[str, Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """Encoder's name -> (b, 1 + n, D), for the b images of each chunk in turn.
+
+        Raises:
+            DatasetError: an image cannot be read.
+        """
+        if self.views is None:
+            yield from self._encoded(epoch, chunks)
+            return
+        view = epoch % self.views
+        if view not in self._kept:
+            # in the order of the set, so that the tokens are the same whichever epoch asks first
+            [self._kept[view]] = self._encoded(view, [torch.arange(len(self))])
+        for chunk in chunks:
+            yield {name: kept.index_select(0, chunk.to(kept.device)) for name, kept in self._kept[view].items()}
+
+    def _encoded(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
+        passes = [(part, number) for number, chunk in enumerate(chunks) for part in chunk.split(self.pass_size)]
+        ends = [number != after for (_, number), after in zip(passes, [n for _, n in passes[1:]] + [-1], strict=True)]
+        batches = self.images.batches(epoch, (part.numpy() for part, _ in passes))
+        found: dict[str, list[Tensor]] = {name: [] for name in self.encoders}
+        for (indices, pixels), end in zip(batches, ends, strict=True):
+            for name, encode in self.encoders.items():
+                found[name].append(encode(pixels, indices))
+            if end:
+                yield {name: torch.cat(parts) for name, parts in found.items()}
+                found = {name: [] for name in self.encoders}

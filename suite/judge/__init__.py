@@ -1,0 +1,1 @@
+"""Measured cells against their references: per cell, for all cells as a family, per claim."""

@@ -1,0 +1,167 @@
+"""The paper's claims, `expected/claims.toml`, held against any set of measured cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from suite.cells import CellId
+from suite.core.schema import Node, read_toml
+from suite.errors import ExpectedError
+from suite.judge.comparisons import Comparison
+from suite.judge.predicates import parse
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A checkable statement of the paper.
+
+    Attributes:
+        section: where the paper makes it.
+        predicate: the statement in the language of `suite.judge.predicates`.
+        holds_in_paper: whether it holds in the paper's own tables; None where these are not transcribed.
+        true_comparisons: how many of its comparisons are true there; None where unknown.
+        counterexamples: those that are not.
+        note: what we had to decide to make it checkable.
+        comparisons: the parsed predicate.
+    """
+
+    id: str
+    section: str
+    statement: str
+    predicate: str
+    holds_in_paper: bool | None
+    true_comparisons: int | None
+    counterexamples: tuple[str, ...]
+    note: str
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim held against measured cells.
+
+    Attributes:
+        holds: None where a cell is missing.
+        true: comparisons that are true, of those that could be made.
+        counterexamples: the false ones, with their numbers.
+        missing: cells that would be needed and are not there.
+    """
+
+    holds: bool | None
+    true: int
+    counterexamples: tuple[str, ...]
+    missing: tuple[CellId, ...]
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """One claim, in the paper's tables and here.
+
+    Attributes:
+        verdict: `holds`, `does not hold` or `not run`.
+        untestable: why this profile cannot test it, whatever its cells say; None where it can.
+    """
+
+    id: str
+    section: str
+    statement: str
+    predicate: str
+    holds_in_paper: bool | None
+    holds_here: bool | None
+    verdict: str
+    detail: str
+    untestable: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """It was tested, and is not as in the paper's own tables."""
+        known = None not in (self.holds_here, self.holds_in_paper)
+        return known and self.untestable is None and self.holds_here != self.holds_in_paper
+
+
+def load_claims(path: Path = Path("expected/claims.toml")) -> list[Claim]:
+    """Read the claims, in the order of the file.
+
+    Raises:
+        ExpectedError: the file breaks the schema, repeats an id or holds a predicate that cannot be read;
+            the message names the key.
+    """
+    top = read_toml(path)
+    tables = top.take("claims", "a list of tables")
+    top.end()
+    claims: dict[str, Claim] = {}
+    for index, table in enumerate(tables):
+        node = Node(f"{path}: claims[{index}]", table)
+        claim = _claim(node)
+        if claim.id in claims:
+            raise node.error("id", f"duplicate: {claim.id!r} is used by an earlier claim")
+        claims[claim.id] = claim
+    return list(claims.values())
+
+
+def evaluate(claim: Claim, values: Mapping[CellId, float]) -> Outcome:
+    """Hold a claim against values in per cent; undecided as long as one of its cells is missing."""
+    missing = dict.fromkeys(cell for c in claim.comparisons for cell in c.cells if cell not in values)
+    possible = [c for c in claim.comparisons if all(cell in values for cell in c.cells)]
+    false = [c for c in possible if not c.holds(values)]
+    return Outcome(
+        holds=None if missing else not false,
+        true=len(possible) - len(false),
+        counterexamples=tuple(c.show(values) for c in false),
+        missing=tuple(missing),
+    )
+
+
+def judge_claims(
+    claims: Sequence[Claim], values: Mapping[CellId, float], untestable: Mapping[str, str] = MappingProxyType({})
+) -> tuple[ClaimVerdict, ...]:
+    """Hold every claim against what was measured, in per cent; `untestable` says of some, by id, why they cannot be."""
+    return tuple(_judge(claim, evaluate(claim, values), untestable.get(claim.id)) for claim in claims)
+
+
+def _judge(claim: Claim, outcome: Outcome, untestable: str | None) -> ClaimVerdict:
+    if outcome.holds is None:
+        verdict = "not run"
+        detail = f"cells missing: {len(outcome.missing)}, such as {outcome.missing[0]}"
+    else:
+        verdict = "holds" if outcome.holds else "does not hold"
+        true = f"{outcome.true} of {len(claim.comparisons)} comparisons true"
+        detail = "; ".join((true, *outcome.counterexamples))
+    return ClaimVerdict(
+        id=claim.id,
+        section=claim.section,
+        statement=claim.statement,
+        predicate=claim.predicate,
+        holds_in_paper=claim.holds_in_paper,
+        holds_here=outcome.holds,
+        verdict=verdict,
+        detail=detail,
+        untestable=untestable,
+    )
+
+
+def _claim(node: Node) -> Claim:
+    texts = {key: node.take(key, "a text") for key in ("id", "section", "statement", "predicate")}
+    holds = node.take("holds_in_paper", "true, false or 'unknown'")
+    true = node.take("true_comparisons", "a whole number >= 0", None)
+    total = node.take("comparisons", "a whole number >= 0", None)
+    counterexamples = node.take("counterexamples", "a list of texts", [])
+    note = node.take("note", "a text", "")
+    node.end()
+    try:
+        comparisons = parse(texts["predicate"])
+    except ExpectedError as error:
+        raise node.error("predicate", str(error)) from error
+    if total not in (None, len(comparisons)):
+        raise node.error("comparisons", f"expected {len(comparisons)}, as the predicate makes, got {total}")
+    return Claim(
+        **texts,
+        holds_in_paper=None if holds == "unknown" else holds,
+        true_comparisons=true,
+        counterexamples=tuple(counterexamples),
+        note=note,
+        comparisons=comparisons,
+    )

@@ -1,0 +1,98 @@
+"""What it takes to decide the cells that cannot be told: how many seeds, and their time here.
+
+More seeds are measured together, as one result, so that what they cost is the time of all of them and not of the
+further ones alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import count, islice
+from typing import Any
+
+from suite.judge.cell_verdict import CellVerdict
+
+AT_LEAST = 2
+"""Seeds that tell something about seed noise."""
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The inconclusive cells of an experiment on a dataset.
+
+    Attributes:
+        methods: whose cells they are.
+        cells: how many.
+        undecidable: those of them that no number of seeds decides.
+        certain: the seed noise is known; else `seeds` is the least that tell it.
+        seeds: to be run; empty where no number decides any of the cells.
+        seconds: what these take here; None where unknown.
+    """
+
+    experiment: str
+    dataset: str
+    methods: tuple[str, ...]
+    cells: int
+    undecidable: int
+    certain: bool
+    seeds: tuple[int, ...]
+    seconds: float | None
+
+    @property
+    def sentence(self) -> str:
+        """What to do, for a person."""
+        if not self.seeds:
+            return "no number of seeds: the reference's own noise alone is wider than the cap"
+        number = f"{len(self.seeds)} seeds" if self.certain else "unknown: two at least"
+        never = f"; {self.undecidable} of {self.cells} by no number" if self.undecidable else ""
+        cost = "time unknown" if self.seconds is None else f"about {self.seconds / 3600:.2g} h here"
+        return f"{number}{never}: SEED={','.join(map(str, self.seeds))}, {cost}"
+
+    def record(self) -> dict[str, Any]:
+        """For the report."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"sentence": self.sentence}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Deciding:
+        """Back from a report."""
+        values = {field.name: record[field.name] for field in fields(cls)}
+        return cls(**values | {"methods": tuple(record["methods"]), "seeds": tuple(record["seeds"])})
+
+    def lasting(self, seconds: float | None) -> Deciding:
+        """The same with another duration, if one is known."""
+        return self if seconds is None else replace(self, seconds=seconds)
+
+
+def deciding(cells: Iterable[CellVerdict], costs: Sequence[Mapping[str, Any]], asked: Sequence[int]) -> list[Deciding]:
+    """Group the inconclusive cells by what measures them.
+
+    Args:
+        cells: judged.
+        costs: experiment, dataset, method and seconds of every result.
+        asked: the run's seeds.
+    """
+    groups: dict[tuple[str, str], list[CellVerdict]] = {}
+    for cell in cells:
+        if cell.verdict == "inconclusive":
+            groups.setdefault((cell.id.experiment, cell.id.dataset), []).append(cell)
+    took = {(c["experiment"], c["dataset"], c["method"]): c["seconds"] for c in costs}
+    found = []
+    for (experiment, dataset), group in groups.items():
+        methods = tuple(dict.fromkeys(cell.id.method for cell in group))
+        unknown = any(cell.tolerance is None for cell in group)
+        needed = [cell.seeds_needed for cell in group if cell.seeds_needed is not None]
+        number = max([*needed, *([AT_LEAST] if unknown else [])], default=0)
+        undecidable = sum(cell.tolerance is not None and cell.seeds_needed is None for cell in group)
+        spent = [took.get((experiment, dataset, method)) for method in methods]
+        known = [seconds for seconds in spent if seconds is not None]
+        seconds = sum(known) / max(1, len(asked)) * number if len(known) == len(spent) and number else None
+        seeds = tuple(seeds_from(asked, number))
+        found.append(Deciding(experiment, dataset, methods, len(group), undecidable, not unknown, seeds, seconds))
+    return found
+
+
+def seeds_from(asked: Sequence[int], number: int) -> list[int]:
+    """So many seeds, those that were asked for first, then the smallest others."""
+    others = (seed for seed in count() if seed not in asked)
+    return list(islice([*asked, *islice(others, number)], number))

@@ -1,0 +1,96 @@
+"""Judged cells and claims as a report, or a test, holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from suite.core.files import Json
+from suite.judge.cell_verdict import CellVerdict
+from suite.judge.claims import ClaimVerdict
+
+CELL_FIELDS = (
+    *("measured", "expected", "difference", "tolerance", "verdict", "reason", "warning", "values", "seeds"),
+    *("seeds_needed", "to_decide"),
+)
+CLAIM_FIELDS = (
+    *("id", "section", "statement", "predicate", "holds_in_paper", "holds_here", "verdict", "detail"),
+    "untestable",
+)
+
+
+def cell_entry(cell: CellVerdict) -> Json:
+    """A judged cell as it stands in `cells`; `plain` has still to see it."""
+    words = dataclasses.asdict(cell.id)
+    place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
+    return place | {field: getattr(cell, field) for field in CELL_FIELDS}
+
+
+def claim_entry(claim: ClaimVerdict) -> Json:
+    """A claim as it stands in `claims`."""
+    return {field: getattr(claim, field) for field in CLAIM_FIELDS}
+
+
+FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason")
+Outcome = tuple[str, str]
+"""`passed`, `failure`, `error` or `skipped`, and why."""
+
+
+def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
+    """Properties of the test that measured these cells.
+
+    Args:
+        cells: cells of a report (see docs/report_schema.md).
+
+    Returns:
+        `(cell id, measured)` and `(cell id + "#" + field, text)` for what else is known, numbers in full.
+    """
+    return [
+        (cell["id"] if field == "measured" else f"{cell['id']}#{field}", str(value))
+        for cell in cells
+        for field, value in (*((field, cell.get(field)) for field in FIELDS), *_beside(cell))
+        if value is not None
+    ]
+
+
+def _beside(cell: Json) -> Iterator[tuple[str, object]]:
+    """What else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
+    yield "environment", other_environment(cell)
+    held = cell.get("accepted")
+    yield "accepted", held and f"{held['verdict']}: {held['reason']}"
+
+
+def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
+    """Passed: as in the paper. A claim that differs fails only where claims are a gate.
+
+    Args:
+        claim: a claim of a report.
+        gate: whether a claim may fail a run.
+    """
+    word = agreement(claim)
+    if word == "as in the paper":
+        return "passed", ""
+    here = "holds" if claim["holds_here"] else "does not hold"
+    detail = f"{claim['statement']} {claim['detail']}".strip()
+    if word == "differs from the paper":
+        there = "holds" if claim["holds_in_paper"] else "does not hold"
+        return "failure" if gate else "skipped", f"{word}: {there} there, {here} here: {detail}"
+    return "skipped", f"{word}: {claim['untestable'] or detail}"
+
+
+def other_environment(cell: Mapping[str, Any]) -> int | None:
+    """Number of the environment a cell was made in, where that is not the run's own."""
+    number = cell.get("environment")
+    return None if number in {None, 1} else int(number)
+
+
+def agreement(claim: Json) -> str:
+    """How a claim here compares with the paper's own tables: one of `AGREEMENT`."""
+    if claim["holds_here"] is None:
+        return "not run"
+    if claim.get("untestable"):
+        return "not testable here"
+    if claim["holds_in_paper"] is None:
+        return "paper unknown"
+    return "as in the paper" if claim["holds_here"] == claim["holds_in_paper"] else "differs from the paper"

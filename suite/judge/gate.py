@@ -1,0 +1,238 @@
+"""Is a run what the accepted run of its device was? Per cell, and for all of them; pure, and without torch.
+
+    nothing trained, or a seed that was accepted too    |m - a| <= slack, for each of these seeds
+    other seeds only                                    slack + seed noise, as in `suite.judge.intervals`
+
+With the same seed nothing is left to chance: the slack is the stated one of the file, and a cell beyond it has changed.
+Of other seeds each interval errs on one cell in twenty: a change counts where Holm's procedure confirms it over all of
+these, and where no seed noise is known the cell cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from suite.cells import BASELINES, METHODS, CellId, Measurement
+from suite.core.numerics import device_model, digest_of_environment
+from suite.judge.intervals import NOISE, Interval, holm
+from suite.protocol.variants import deviations, load_variants
+from suite.reference.accepted import AcceptedRun, load
+from suite.reference.expected import Expected
+from suite.results.noise import Spread, pool_of, pooled_sd
+from suite.results.store import Result
+
+ALPHA = 0.05
+VERDICTS = ("unchanged", "changed", "unconfirmed", "cannot tell", "not accepted")
+"""Of a cell: `unconfirmed` differs alone, with other seeds; `not accepted` is not in the accepted run."""
+EXIT_CODES = {"changed": 1, "cannot tell": 0, "unchanged": 0}
+"""Of the gate, the worst first. What cannot be told is said and fails nothing: the first gate has judged it."""
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell against its accepted value; per cent, None where unknown.
+
+    Attributes:
+        verdict: one of `VERDICTS`.
+        reason: why, in words.
+        value: accepted, the mean over the seeds that were compared.
+        difference: measured less accepted; of several seeds that were accepted too, the largest.
+        tolerance: largest difference that is no change.
+        p_value: of a cell of other seeds.
+    """
+
+    verdict: str
+    reason: str
+    value: float | None = None
+    difference: float | None = None
+    tolerance: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the second gate says of a run.
+
+    Attributes:
+        verdict: `changed` if a cell has; else `cannot tell` if a cell cannot be told; else `unchanged`.
+        sentence: the verdict for a stranger.
+        cells: every measured cell of a device with an accepted run.
+        runs: the accepted runs that they were held against.
+    """
+
+    verdict: str
+    sentence: str
+    cells: Mapping[CellId, Held]
+    runs: tuple[AcceptedRun, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a cell has changed."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def short(self) -> str:
+        """The sentence without its details."""
+        compared = [held for held in self.cells.values() if held.verdict != "not accepted"]
+        count = sum(held.verdict == self.verdict for held in compared)
+        return f"{count} of {len(compared)} cells {self.verdict} against our accepted run of this device."
+
+    def record(self, environments: Sequence[str]) -> Json:
+        """What a report says of it, besides its cells.
+
+        Args:
+            environments: digests of those that results of this run were made in.
+        """
+        verdicts = [held.verdict for held in self.cells.values()]
+        files = [
+            {
+                "file": f"expected/accepted/{run.profile}/{run.path.name}",
+                **{
+                    name: getattr(run, name) for name in ("device", "date", "commit", "reason", "slack", "slack_reason")
+                },
+                "seeds": list(run.seeds),
+                "environment": digest_of_environment(run.environment),
+                "same_environment": set(environments) == {digest_of_environment(run.environment)},
+            }
+            for run in self.runs
+        ]
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "exit_code": self.exit_code,
+            "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
+            "files": files,
+        }
+
+
+def hold(
+    results: Sequence[Result],
+    folder: Path,
+    profile: str,
+    *,
+    variants: Mapping[str, str],
+    limit: int | None,
+    references: Mapping[CellId, Expected],
+) -> Gate | None:
+    """Hold results against the accepted runs of the devices that they were made on.
+
+    Args:
+        results: of a run.
+        folder: of accepted runs, `expected/accepted`.
+        profile: of the run.
+        variants: that were chosen; an accepted run has the defaults, so cells that another choice can change are left.
+        limit: a limited run sees other data, and is not held against anything.
+        references: of the first gate; seed noise that was recorded with them is known here, too.
+
+    Returns:
+        None where nothing was accepted for these devices.
+
+    Raises:
+        ExpectedError: a file is another device's, breaks the schema or contradicts itself.
+    """
+    runs: dict[str, AcceptedRun] = {}
+    for device in {device_model(r.inputs["environment"]) for r in results if "environment" in r.inputs}:
+        found = load(folder, profile, device) if limit is None else None
+        if found is not None:
+            runs[device] = found
+    changed = [load_variants()[name] for name in deviations(dict(variants))]
+    pairs: dict[CellId, tuple[Measurement, AcceptedRun]] = {}
+    for result in results:
+        run = runs.get(device_model(result.inputs["environment"])) if "environment" in result.inputs else None
+        key = result.key
+        varied = any(variant.applies(key.experiment, key.dataset, key.method) for variant in changed)
+        # an encoder under test has accepted values of its own, expected/encoders
+        if run is not None and not varied and key.method in (*METHODS, *BASELINES):
+            pairs |= {m.id: (m, run) for m in result.measurements()}
+    if not pairs:
+        return None
+    noise = pooled_sd([*(m for m, _ in pairs.values()), *(m for run in runs.values() for m in run.cells.values())])
+    noise |= {pool_of(cell): e.spread for cell, e in references.items() if e.spread is not None}
+    cells = {
+        cell: compare(m, run.cells.get(cell), run.slack, noise.get(pool_of(cell))) for cell, (m, run) in pairs.items()
+    }
+    held = _confirm(cells)
+    kept = tuple(runs[device] for device in sorted(runs))
+    verdict, sentence = _judge(held, {cell: m for cell, (m, _) in pairs.items()}, kept)
+    return Gate(verdict, sentence, held, kept)
+
+
+def compare(m: Measurement, accepted: Measurement | None, slack: float, noise: Spread | None) -> Held:
+    """One cell against its accepted value.
+
+    Args:
+        m: measured.
+        accepted: None where the accepted run lacks the cell.
+        slack: points that the same seed may differ by.
+        noise: of seeds; None where it is unknown.
+    """
+    if accepted is None:
+        return Held("not accepted", "the accepted run has no such cell: make accept takes it in")
+    if m.deterministic != accepted.deterministic:
+        now, then = ("seeds play a part" if each.seeds else "nothing is random" for each in (m, accepted))
+        return Held("changed", f"{now} now, {then} in the accepted run", accepted.mean)
+    shared = [seed for seed in m.seeds if seed in accepted.seeds]
+    if shared or m.deterministic:
+        then_by_seed = dict(zip(accepted.seeds or (None,), accepted.values, strict=True))
+        now_by_seed = dict(zip(m.seeds or (None,), m.values, strict=True))
+        moved: list[tuple[float, int | None]] = [(now_by_seed[s] - then_by_seed[s], s) for s in shared or (None,)]
+        difference, seed = max(moved, key=lambda each: abs(each[0]))
+        value = sum(then_by_seed[s] for _, s in moved) / len(moved)
+        which = "" if seed is None else f"seed {seed} "
+        seen = f"{which}differs by {difference:+.3f} from the accepted run, tolerance {slack:g}"
+        return Held("changed" if abs(difference) > slack + NOISE else "unchanged", seen, value, difference, slack)
+    seeds = f"seeds {_listed(m.seeds)} here, {_listed(accepted.seeds)} in the accepted run"
+    difference = m.mean - accepted.mean
+    if noise is None:
+        return Held("cannot tell", f"{seeds}, and the seed noise is unknown", accepted.mean, difference)
+    interval = Interval.of_means(slack, noise, len(m.values), len(accepted.values))
+    width, p_value = interval.half_width, interval.p_value(difference)
+    seen = f"{seeds}: differs by {difference:+.3f}, tolerance {width:.3f}"
+    verdict = "changed" if abs(difference) > width + NOISE else "unchanged"
+    return Held(verdict, seen, accepted.mean, difference, width, p_value)
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _confirm(cells: Mapping[CellId, Held]) -> dict[CellId, Held]:
+    """Changes of cells with other seeds count where Holm's procedure confirms them over all of these."""
+    p_values = {cell: held.p_value for cell, held in cells.items() if held.p_value is not None}
+    confirmed = holm(p_values, ALPHA)
+    return {
+        cell: held
+        if held.verdict != "changed" or held.p_value is None or cell in confirmed
+        else replace(held, verdict="unconfirmed", reason=f"{held.reason}; not confirmed among {len(p_values)} (Holm)")
+        for cell, held in cells.items()
+    }
+
+
+def _judge(
+    cells: Mapping[CellId, Held], measured: Mapping[CellId, Measurement], runs: Sequence[AcceptedRun]
+) -> tuple[str, str]:
+    """Verdict of the gate, and its sentence."""
+    counts = {verdict: sum(held.verdict == verdict for held in cells.values()) for verdict in VERDICTS}
+    compared = len(cells) - counts["not accepted"]
+    against = " and ".join(run.name for run in runs)
+    rest = "".join(
+        f"; {counts[verdict]} {words}"
+        for verdict, words in (
+            ("cannot tell", "cannot be told, with other seeds whose noise is unknown"),
+            ("unconfirmed", "differ singly, with other seeds, as chance explains"),
+            ("not accepted", "are not in it"),
+        )
+        if counts[verdict]
+    )
+    if counts["changed"]:
+        worst = max((c for c in cells if cells[c].verdict == "changed"), key=lambda c: abs(cells[c].difference or 0))
+        return "changed", (
+            f"{counts['changed']} of {compared} cells have changed against {against}, most of all {worst} with "
+            f"{measured[worst].mean:.2f} instead of {cells[worst].value:.2f}{rest}."
+        )
+    verdict = "cannot tell" if counts["cannot tell"] else "unchanged"
+    return verdict, f"{counts['unchanged']} of {compared} cells are unchanged against {against}{rest}."

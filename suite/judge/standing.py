@@ -1,0 +1,148 @@
+"""Where an encoder under test stands among the paper's seven: the content of the report's section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from statistics import fmean
+from typing import Any
+
+from suite.cells import BASELINES, METHODS, CellId
+from suite.judge.intervals import holm
+from suite.judge.paired import differences
+from suite.reference.expected import Expected
+from suite.results.store import Items, Key, Result, Store
+
+ALPHA = 0.05
+ABOUT = 0.75
+"""Mean ranks closer than this are called alike."""
+OBJECTS = ("object_retrieval", "image_classification", "object_segmentation")
+PARTS = ("part_retrieval", "part_classification", "part_segmentation")
+METRICS = ("ap", "top1", "accuracy", "miou")
+SETTINGS = ("encoded", "projected", "linear", "attentive", "linear_head")
+"""What the paper's tables show; other readouts are left to the table of all cells."""
+
+
+_LEVELS = ("object", "part")
+_WORDS = ("experiment", "dataset", "setting", "metric")
+
+
+def beside(
+    store: Store, results: Sequence[Result], expected: Mapping[CellId, Expected], word: str
+) -> list[dict[str, Any]]:
+    """One entry per encoder under test in a run (schema: docs/report_schema.md).
+
+    Args:
+        store: the run's, for the scores of single items.
+        results: what the run measured.
+        expected: reference values, which stand in for methods that were not measured.
+        word: what those are: `recorded` or `published`.
+    """
+    values = {m.id: m.mean for r in results for m in r.measurements()}
+    newcomers = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
+    found = []
+    for method in newcomers:
+        columns = list(_columns(method, values, expected, word))
+        if columns:
+            means = _mean_ranks(method, columns)
+            found.append(
+                {
+                    "method": method,
+                    "columns": columns,
+                    "mean_ranks": means,
+                    "sentence": _sentence(means.get(method, {}), columns),
+                    "pairs": _pairs(method, columns, store, {r.key: r for r in results}),
+                }
+            )
+    return found
+
+
+def _columns(
+    method: str, values: Mapping[CellId, float], expected: Mapping[CellId, Expected], word: str
+) -> Iterator[dict[str, Any]]:
+    """The newcomer's cells of the paper's tables, each with the seven's values and its rank among them."""
+    for cell, value in values.items():
+        level = "object" if cell.experiment in OBJECTS else "part" if cell.experiment in PARTS else None
+        if cell.method != method or level is None or cell.setting not in SETTINGS or cell.metric not in METRICS:
+            continue
+        references: dict[str, dict[str, Any]] = {}
+        for other in METHODS:
+            place = replace(cell, method=other)
+            reference = expected.get(place)
+            if place in values:
+                references[other] = {"value": values[place], "source": "measured"}
+            elif reference is not None and reference.value is not None:
+                references[other] = {"value": reference.value, "source": word}
+        if references:
+            words = asdict(cell) | {"level": level, "value": value}
+            ranks = _ranks({method: value} | {m: r["value"] for m, r in references.items()})
+            yield words | {"references": references, "ranks": ranks, "rank": ranks[method], "of": len(ranks)}
+
+
+def _ranks(values: Mapping[str, float]) -> dict[str, float]:
+    """1 for the highest; equal values share the mean of their ranks."""
+    return {
+        name: 1 + sum(other > value for other in values.values()) + (list(values.values()).count(value) - 1) / 2
+        for name, value in values.items()
+    }
+
+
+def _mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Method -> level -> mean rank, over the columns in which all seven stand, so that ranks are of eight."""
+    whole = {level: [c for c in columns if c["level"] == level and c["of"] == 1 + len(METHODS)] for level in _LEVELS}
+    return {
+        name: {level: fmean(c["ranks"][name] for c in whole[level]) for level in _LEVELS if whole[level]}
+        for name in (method, *METHODS)
+        if any(whole.values())
+    }
+
+
+def _sentence(ranks: Mapping[str, float], columns: Sequence[Mapping[str, Any]]) -> str:
+    """Object level against part level, in words."""
+    if len(ranks) < 2:
+        known = f"only {next(iter(ranks))} level" if ranks else "no level"
+        return f"Levels cannot be compared: {known} has a column with a value of all seven."
+    low, high = ranks["object"], ranks["part"]
+    whole = [c["level"] for c in columns if c["of"] == 1 + len(METHODS)]
+    counts = {level: f"{(n := whole.count(level))} column{'s' if n > 1 else ''}" for level in _LEVELS}
+    said = (
+        f"Among eight encoders it ranks {low:.1f} on average at object level ({counts['object']}) "
+        f"and {high:.1f} at part level ({counts['part']})"
+    )
+    if abs(low - high) < ABOUT:
+        return f"{said}: much the same standing at both levels."
+    better, worse = ("objects", "parts") if low < high else ("parts", "objects")
+    return f"{said}: better with {better} than with {worse}, beside the seven."
+
+
+def _pairs(
+    method: str, columns: Sequence[Mapping[str, Any]], store: Store, results: Mapping[Key, Result]
+) -> list[dict[str, Any]]:
+    """Paired comparisons with every reference that was measured on the same items; Holm over all of them."""
+    found: dict[CellId, dict[str, Any]] = {}
+    for column in columns:
+        name = f"{column['setting']}/{column['metric']}"
+        own = _items(store, results, column, method)
+        if own is None or name not in own.scores:
+            continue
+        others = {
+            other: items.scores[name]
+            for other, reference in column["references"].items()
+            if reference["source"] == "measured"
+            and (items := _items(store, results, column, other)) is not None
+            and items.identity == own.identity
+            and name in items.scores
+        }
+        if others:
+            place = {word: column[word] for word in (*_WORDS, "level")}
+            for other, difference in differences(own.scores[name], others, own.groups).items():
+                found[CellId(method=other, **{word: column[word] for word in _WORDS})] = (
+                    place | {"reference": other} | asdict(difference)
+                )
+    confirmed = set(holm({cell: pair["p_value"] for cell, pair in found.items()}, ALPHA))
+    return [pair | {"confirmed": cell in confirmed} for cell, pair in found.items()]
+
+
+def _items(store: Store, results: Mapping[Key, Result], column: Mapping[str, Any], method: str) -> Items | None:
+    result = results.get(Key(column["experiment"], column["dataset"], method))
+    return None if result is None else store.items(result)

@@ -1,0 +1,254 @@
+"""What a run says about the reference: per cell, for all cells as a family, per claim.
+
+A difference outside its tolerance (`suite.judge.cell_verdict`) deviates. One inside is reproduced, unless the interval is
+wider than the cap fixed beforehand: then it is no evidence, and the cell is inconclusive. The paper reports no
+seed noise, so for its values it is pooled from the run itself; recorded references bring their own.
+
+Each interval errs on one true cell in twenty, so a single deviation is a warning; a run fails on those that
+Holm's procedure confirms over all tested cells (strict: on any). Where nothing is left to chance (nothing was trained,
+or the same seed was recorded), a deviation has p = 0.
+
+A run ends in 0 only where every cell asked for is reproduced, deviates no more than that, is a known deviation, or has
+no reference; whatever cannot be told ends in 2. Judging reads the results and the references, nothing else: no clock,
+no environment, no torch. The same results say the same for ever.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from types import MappingProxyType
+
+from suite.cells import CellId, Measurement
+from suite.errors import RequestError
+from suite.judge.cell_verdict import CellVerdict, judge_cell
+from suite.judge.claims import Claim, ClaimVerdict, judge_claims
+from suite.judge.family import ALPHA, Family, family_of
+from suite.judge.known import excuse
+from suite.reference.expected import Expected
+from suite.reference.known import Known
+from suite.results.noise import pool_of, pooled_sd
+
+__all__ = ["ALPHA", "CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
+
+NOT_ASKED = "not asked for"
+"""Reason of a cell that the profile lists and the request leaves out."""
+VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
+EXIT_CODES = {
+    "deviates": 1,
+    "unexpected": 1,
+    "claims differ": 1,
+    "incomplete": 2,
+    "inconclusive": 2,
+    "reproduced": 0,
+    "known deviation": 0,
+    "not judged": 0,
+}
+"""How a run ends, by its verdict, the worst first."""
+ALLOWED = " Allowed by --allow-inconclusive."
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the run says.
+
+    Attributes:
+        counts: cells of each of `VERDICTS`.
+        verdict: the first that is true: `deviates`; `unexpected`, a known deviation is none any more or has expired;
+            `claims differ`, where claims are a gate; `incomplete`, something asked for did not run; `inconclusive`, a
+            judged cell is, or none is reproduced although some deviate singly; `reproduced`; `known deviation`, all
+            that has a reference is one; `not judged`, nothing has a reference.
+        sentence: the verdict for a stranger.
+        exit_code: see `EXIT_CODES`; an inconclusive run that was allowed to be one ends in 0. Deviating wins: it stays
+            true whatever else runs later.
+        warnings: what a reader should see beside the verdict.
+        failing: cells that fail the run.
+        allow_inconclusive: what cannot be told was allowed.
+    """
+
+    cells: tuple[CellVerdict, ...]
+    claims: tuple[ClaimVerdict, ...]
+    counts: Mapping[str, int]
+    family: Family
+    verdict: str
+    sentence: str
+    exit_code: int
+    warnings: tuple[str, ...] = ()
+    failing: tuple[CellId, ...] = ()
+    allow_inconclusive: bool = False
+
+
+def judge(
+    wanted: Sequence[CellId],
+    measured: Mapping[CellId, Measurement],
+    expected: Mapping[CellId, Expected],
+    not_run: Mapping[CellId, str],
+    claims: Sequence[Claim],
+    *,
+    listed: Sequence[CellId] = (),
+    places: Mapping[CellId, str] = MappingProxyType({}),
+    known: Mapping[CellId, Known] = MappingProxyType({}),
+    on: date = date.min,
+    strict: bool = False,
+    allow_inconclusive: bool = False,
+    untestable: Mapping[str, str] = MappingProxyType({}),
+    claims_gate: bool = False,
+) -> Judgement:
+    """Judge every cell and claim.
+
+    Args:
+        wanted: what was asked for: if it did not run, the run is incomplete.
+        measured: what ran, now or in an earlier part of the run; judged whether asked for or not.
+        expected: the references.
+        not_run: why cells did not run.
+        claims: held against everything measured; they fail no run unless they are a gate.
+        listed: the profile's other cells, shown but not asked for: a method that was not chosen, an experiment
+            that is not available yet.
+        places: where the paper prints a cell, for references that do not say.
+        known: deviations that are excused, see `suite.reference.known`.
+        on: the day on which the run finished, which decides whether an excuse has expired.
+        strict: fail on any deviation, confirmed or not.
+        allow_inconclusive: end in 0 although something cannot be told.
+        untestable: why a claim, by its id, cannot be tested in this profile.
+        claims_gate: fail on a claim that differs from the paper.
+
+    Raises:
+        RequestError: nothing was asked for, so nothing could have failed.
+    """
+    if not wanted:
+        raise RequestError("nothing to judge: no cell fits what was asked for; choose another experiment or dataset")
+    measured = {cell: m for cell, m in measured.items() if m.values and all(map(math.isfinite, m.values))}
+    reasons = dict.fromkeys(wanted, "no result was stored") | dict(not_run)
+    noise = pooled_sd(measured.values())
+    cells = []
+    for cell in dict.fromkeys((*wanted, *listed, *measured)):
+        reference = expected.get(cell)
+        if cell in measured:
+            found = excuse(judge_cell(measured[cell], reference, noise.get(pool_of(cell))), known.get(cell), on)
+        else:
+            value = None if reference is None else reference.value
+            found = CellVerdict(cell, None, "not run", reasons.get(cell, NOT_ASKED), expected=value)
+        place = None if reference is None else reference.table
+        cells.append(replace(found, table=place or places.get(cell)))
+    held = judge_claims(claims, {cell: m.mean for cell, m in measured.items()}, untestable)
+    differing = [claim.id for claim in held if claims_gate and claim.differs]
+    return _judge_run(cells, set(wanted), held, differing, strict=strict, allowed=allow_inconclusive)
+
+
+def _judge_run(
+    cells: Sequence[CellVerdict],
+    asked: set[CellId],
+    claims: tuple[ClaimVerdict, ...],
+    differing: Sequence[str],
+    *,
+    strict: bool,
+    allowed: bool,
+) -> Judgement:
+    family = family_of(cells)
+    cells = tuple(_warn(cell, family) for cell in cells)
+    counts = {verdict: sum(c.verdict == verdict for c in cells) for verdict in VERDICTS}
+    missing = sum(c.id in asked and c.verdict == "not run" for c in cells)
+    deviating = [c for c in cells if c.verdict == "deviates" and (strict or not c.warning)]
+    unexpected = [c for c in cells if c.verdict == "unexpected"]
+    verdict = _verdict(counts, bool(deviating), bool(differing), missing)
+    parts = [
+        *_bad_news(deviating, unexpected, differing, counts),
+        *([f"{missing} of {len(asked)} cells asked for did not run"] if missing else []),
+        *_good_news(verdict, counts, family, len(asked)),
+        *_aside(counts),
+    ]
+    sentence, exit_code = "; ".join(parts) + ".", EXIT_CODES[verdict]
+    if verdict == "inconclusive" and allowed:
+        sentence, exit_code = sentence + ALLOWED, 0
+    return Judgement(
+        cells,
+        claims,
+        counts,
+        family,
+        verdict,
+        sentence,
+        exit_code,
+        warnings=() if family.warning is None else (family.warning,),
+        failing=tuple(c.id for c in (*deviating, *unexpected)),
+        allow_inconclusive=allowed,
+    )
+
+
+def _verdict(counts: Mapping[str, int], deviating: bool, differing: bool, missing: int) -> str:
+    if deviating:
+        return "deviates"
+    if counts["unexpected"]:
+        return "unexpected"
+    if differing:
+        return "claims differ"
+    if missing:
+        return "incomplete"
+    if counts["inconclusive"] or (counts["deviates"] and not counts["reproduced"]):
+        return "inconclusive"
+    return next((word for word in ("reproduced", "known deviation") if counts[word]), "not judged")
+
+
+def _warn(cell: CellVerdict, family: Family) -> CellVerdict:
+    if cell.verdict != "deviates" or cell.id in family.rejected:
+        return cell
+    why = f"{cell.reason}; not confirmed among {family.judged} tested cells (Holm, {family.alpha:.0%})"
+    return replace(cell, warning=True, reason=why)
+
+
+def _bad_news(
+    deviating: Sequence[CellVerdict],
+    unexpected: Sequence[CellVerdict],
+    differing: Sequence[str],
+    counts: Mapping[str, int],
+) -> Iterator[str]:
+    """What fails the run."""
+    if deviating:
+        worst = max(deviating, key=lambda cell: abs(cell.difference or 0))
+        yield (
+            f"{len(deviating)} of {_judged(counts)} judged cells differ from their reference beyond tolerance, "
+            f"most of all {worst.id} with {worst.measured:.2f} instead of {worst.expected:.2f}"
+        )
+    if unexpected:
+        first = unexpected[0]
+        many = "deviations are" if len(unexpected) > 1 else "deviation is"
+        yield f"{len(unexpected)} known {many} unexpected now, first {first.id}, which {first.reason}"
+    if differing:
+        many = "claims are" if len(differing) > 1 else "claim is"
+        yield f"{len(differing)} {many} not as in the paper, first {differing[0]} (--claims=gate)"
+
+
+def _good_news(verdict: str, counts: Mapping[str, int], family: Family, asked: int) -> Iterator[str]:
+    """What agrees, and how sure that is; where a cell deviates, that alone is the news."""
+    off, open_ = counts["deviates"], counts["inconclusive"]
+    agree = f"{counts['reproduced']} of {_judged(counts)} judged cells agree with their reference"
+    if verdict == "inconclusive":
+        yield (
+            f"No deviation is confirmed, but only {agree}; {open_} cannot tell, with seed noise too large or unknown, "
+            f"and {off} deviate singly"
+        )
+    elif verdict == "not judged":
+        yield f"Everything asked for ran, but none of its cells ({asked}) has a reference value"
+    elif verdict == "known deviation":
+        yield "No cell agrees with its reference, and none differs from it but as known"
+    elif verdict != "deviates" and _judged(counts):
+        yield agree
+    if verdict == "reproduced" and off:
+        yield (
+            f"{off} deviate singly, more than chance explains, but none so far off that the family confirms it"
+            if family.exceeds
+            else "the remainder is within what chance explains"
+        )
+
+
+def _judged(counts: Mapping[str, int]) -> int:
+    return counts["reproduced"] + counts["deviates"] + counts["inconclusive"]
+
+
+def _aside(counts: Mapping[str, int]) -> list[str]:
+    """What is neither good nor bad news, but is not to be overlooked."""
+    known, bare = counts["known deviation"], counts["no reference"]
+    said = [f"{known} deviate{'s' if known == 1 else ''} as known"] if known else []
+    judged = _judged(counts) or known or counts["unexpected"]
+    return [*said, f"{bare} ran without a reference value"] if bare and judged else said

@@ -1,0 +1,1 @@
+"""The protocol of the paper and its official code: profiles, variants, constants, each value with its source."""

@@ -1,0 +1,90 @@
+"""Variants: named choices at points where the paper and its official code disagree (`suite/protocol/variants.toml`).
+
+A variant changes a value, never the code's path.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.cells import release_of
+from suite.errors import RequestError, unknown
+from suite.protocol.tables import PROFILES, PROTOCOLS, check_keys
+
+_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named decision; the first choice is the default.
+
+    Attributes:
+        datasets: of these experiments, that it concerns; empty for all of them.
+        methods: that it concerns; empty for every encoder.
+        picks_file: it says which file a method is loaded from, so it is not asked where the user names one.
+    """
+
+    name: str
+    choices: tuple[str, ...]
+    about: str
+    experiments: tuple[str, ...]
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = PROFILES
+    picks_file: bool = False
+
+    @property
+    def default(self) -> str:
+        """The primary protocol's choice."""
+        return self.choices[0]
+
+    def applies(self, experiment: str, dataset: str, spec: str) -> bool:
+        """Whether this decision can change the numbers of one trial; its encoder is given as `mae` or `mae@FILE`."""
+        release = release_of(spec)
+        placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
+        return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
+
+
+@functools.cache
+def load_variants() -> dict[str, Variant]:
+    """Every variant by name, in the order of `variants.toml`."""
+    path = PROTOCOLS / "variants.toml"
+    variants = {}
+    for name, table in tomllib.loads(path.read_text()).items():
+        check_keys(f"{path.name}: {name}", table, _VARIANT_KEYS, required={"choices", "about", "experiments"})
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        variants[name] = Variant(name=name, **facts)
+    return variants
+
+
+def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
+    """`["keypoint-box=full"]` -> the choice of every variant, defaults filled in.
+
+    Raises:
+        RequestError: an unknown variant or choice, or one that this profile has no files for.
+    """
+    variants = load_variants()
+    chosen = {name: variant.default for name, variant in variants.items()}
+    for text in texts:
+        name, _, choice = text.partition("=")
+        if name not in variants:
+            raise unknown("variant", text, [f"{n}={'|'.join(v.choices)}" for n, v in variants.items()])
+        variant = variants[name]
+        if choice not in variant.choices:
+            raise unknown(f"choice of variant {name}", choice, variant.choices)
+        if choice != variant.default and profile not in variant.profiles:
+            raise RequestError(f"variant {text}: the {profile} profile has no such checkpoint")
+        chosen[name] = choice
+    return chosen
+
+
+def deviations(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The choices that are not the default."""
+    variants = load_variants()
+    return {name: choice for name, choice in chosen.items() if choice != variants[name].default}

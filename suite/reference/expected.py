@@ -1,0 +1,234 @@
+"""Reference values, `expected/<profile>/*.toml`: typed from the paper, or recorded by `make record` (mini).
+
+One section per experiment; a number without unit, source or a reasoned tolerance is refused:
+
+    [part_retrieval]
+    table = "Table 3"                           # optional: its place in the paper
+    source = "ICLR 2023 submission, Table 3"
+    unit = "percent"
+    rounding = 0.1                              # step of the printed digits; 0 for a recorded mean
+    deterministic = true                        # false where a probe was trained
+    [part_retrieval.tolerance.ap]               # numeric, cap, reason; recorded probes: also machine
+    gross = 2.0                                 # optional, with gross_reason: no seed noise explains more
+    [part_retrieval.cells.cub200.encoded.ap]
+    dino = 48.9                                 # or "not transcribed"; recorded: { mean = .., values = [..] };
+                                                # where only one side is said: { lower = 48.9 } or { upper = 48.9 }
+    [part_retrieval.recorded]                   # recorded only: command, commit, date, machine, seeds
+    [part_retrieval.machine.cub200.encoded.ap]  # of cells that move further than their metric's `machine`: deit = 0.9
+    [part_retrieval.spread.cub200.encoded.ap]   # recorded probes only: pool = { sd = .., df = .. }
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from suite.cells import CellId, Measurement
+from suite.core.schema import Node, read_toml
+from suite.errors import ExpectedError, unknown
+from suite.protocol.tables import PROFILES
+from suite.reference.seal import check_seal
+from suite.results.noise import Spread, pool_of, pooled_sd
+
+RECORDED = "mini"
+"""The profile whose references are our own runs."""
+NOT_TRANSCRIBED = "not transcribed"
+EDITED = "does not follow from the raw values: was it edited by hand? Run `make record`"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The reference of one cell.
+
+    Attributes:
+        value: per cent; None where the paper has a number that is not transcribed.
+        rounding: step of the printed digits; 0 for a recorded mean.
+        table: place in the paper, e.g. `Table 3`.
+        deterministic: nothing was trained, so no seed plays a part.
+        numeric: points by which decoder, dtype and summation order may move the cell.
+        cap: widest half-interval (points) that still is evidence, fixed before any run.
+        reason: why this `numeric` and this `cap`.
+        seed_sd: recorded seed noise of the protocol, in points; None for the paper, which reports none.
+        seed_df: its degrees of freedom.
+        seeds: runs behind `value`; 1 for the paper.
+        by_seed: recorded value of each recorded seed, per cent; empty where no seed was recorded: for the paper's
+            values, for what is not trained, and for accepted values.
+        machine: points by which the value of a recorded seed may move on another machine.
+        gross: difference (points) that no seed noise of such probes explains, fixed before any run; None for no bound.
+        gross_reason: why this bound, with the source of the noise that it is held against.
+        side: `lower` or `upper` where `value` bounds the cell from one side only; None where it is its value.
+    """
+
+    cell: CellId
+    value: float | None
+    unit: str
+    rounding: float
+    table: str | None
+    source: str
+    deterministic: bool
+    numeric: float
+    cap: float
+    reason: str
+    seed_sd: float | None = None
+    seed_df: int | None = None
+    seeds: int = 1
+    by_seed: Mapping[int, float] = field(default_factory=dict)
+    machine: float = 0.0
+    gross: float | None = None
+    gross_reason: str | None = None
+    side: str | None = None
+
+    @property
+    def spread(self) -> Spread | None:
+        """The recorded seed noise, if there is any."""
+        return None if self.seed_sd is None or self.seed_df is None else Spread(self.seed_sd, self.seed_df)
+
+
+def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, Expected]:
+    """Read every reference of a profile; empty where none is recorded yet.
+
+    Raises:
+        RequestError: no such profile.
+        ExpectedError: a file breaks the schema (the message names the key), two files give one cell, or recorded
+            files are not those that were sealed (`suite.reference.seal`).
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if not root.is_dir():
+        raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
+    if profile == RECORDED:
+        check_seal(root / profile)
+    found: dict[CellId, Expected] = {}
+    origin: dict[CellId, Path] = {}
+    for path in sorted((root / profile).glob("*.toml")):
+        for reference in _read(path):
+            cell = reference.cell
+            if cell in found:
+                raise ExpectedError(f"{path}: {cell}: already given in {origin[cell]}: keep one of them")
+            found[cell], origin[cell] = reference, path
+    return found
+
+
+def places(root: Path = Path("expected")) -> dict[CellId, str]:
+    """Where the paper prints each cell, e.g. `Table 3`; cells without a known place are left out."""
+    return {cell: e.table for cell, e in load_expected("paper", root).items() if e.table is not None}
+
+
+def _read(path: Path) -> Iterator[Expected]:
+    for experiment, section in read_toml(path).children():
+        common = {
+            "table": section.take("table", "a text", None),
+            "source": section.take("source", "a text"),
+            "unit": section.take("unit", "a text"),
+            "rounding": section.take("rounding", "a number >= 0"),
+            "deterministic": section.take("deterministic", "true or false"),
+        }
+        if common["unit"] != "percent":
+            raise section.error("unit", f"expected 'percent', got {common['unit']!r}")
+        limits = dict(section.child("tolerance").children())
+        runs: dict[CellId, tuple[float, ...]] = {}
+        sides: dict[CellId, str] = {}
+        values = dict(_cells(experiment, section.child("cells"), runs, sides))
+        if runs and len(runs) < len(values):
+            bare = next(cell for cell in values if cell not in runs)
+            raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare}")
+        seeds, noise = _noise(experiment, section, runs) if runs else ((), {})
+        apart = dict(_apart(experiment, section.child("machine"), runs)) if seeds else {}
+        section.end()
+        tolerances = {metric: _tolerance(node, trained=bool(seeds)) for metric, node in limits.items()}
+        for cell, value in values.items():
+            if cell.metric not in tolerances:
+                raise section.error(f"tolerance.{cell.metric}", f"missing: needed by {cell}")
+            own: dict[str, Any] = {"side": sides.get(cell)}
+            if seeds:
+                seen = noise[pool_of(cell)]
+                own |= {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
+                own["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
+                own |= {"machine": apart[cell]} if cell in apart else {}
+            yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
+
+
+def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
+    """What a metric is allowed; `machine` only where seeds were recorded, which nothing else is held against."""
+    keys = ("numeric", "cap", *(("machine",) if trained else ()))
+    numbers = {key: node.take(key, "a number >= 0") for key in keys}
+    tolerance = {**numbers, "reason": node.take("reason", "a text")}
+    gross, why = node.take("gross", "a number >= 0", None), node.take("gross_reason", "a text", None)
+    node.end()
+    if (gross is None) != (why is None):
+        raise node.error("gross", f"expected it together with gross_reason, got {gross!r} and {why!r}")
+    if gross is not None and gross <= tolerance["cap"]:
+        raise node.error("gross", f"expected more than cap, {tolerance['cap']:g} points, got {gross:g}")
+    return tolerance | {"gross": gross, "gross_reason": why}
+
+
+def _cells(
+    experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]], sides: dict[CellId, str]
+) -> Iterator[tuple[CellId, float | None]]:
+    """Value of every cell; the raw values of recorded cells go to `runs`, which side a bound is of to `sides`."""
+    for (dataset, setting, metric, method), column in node.leaves(3):
+        cell = CellId(experiment, dataset, method, setting, metric)
+        value = column.take(method, "a number >= 0, 'not transcribed' or a recorded table")
+        if isinstance(value, dict) and value.keys() & {"lower", "upper"}:
+            sides[cell], value = _bound(Node(f"{column.where}.{method}", value))
+        elif isinstance(value, dict):
+            record = Node(f"{column.where}.{method}", value)
+            runs[cell] = tuple(record.take("values", "a list of numbers >= 0"))
+            value = record.take("mean", "a number >= 0")
+            record.end()
+            if not runs[cell] or not math.isclose(value, fmean(runs[cell]), abs_tol=1e-6):
+                raise record.error("mean", EDITED)
+        if value != NOT_TRANSCRIBED and value > 100:
+            raise column.error(method, f"expected per cent, 0 to 100, got {value!r}")
+        yield cell, None if value == NOT_TRANSCRIBED else float(value)
+
+
+def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float]]:
+    """Cells with a `machine` of their own."""
+    for (dataset, setting, metric, method), column in node.leaves(3):
+        cell = CellId(experiment, dataset, method, setting, metric)
+        points = column.take(method, "a number >= 0")
+        if cell not in runs:
+            raise column.error(method, f"expected a cell that was recorded, got {cell}")
+        yield cell, points
+
+
+def _bound(node: Node) -> tuple[str, float]:
+    """`lower` or `upper`, and the value that the cell is bounded by."""
+    found = {side: node.take(side, "a number >= 0", None) for side in ("lower", "upper")}
+    node.end()
+    (given, *more) = [(side, value) for side, value in found.items() if value is not None]
+    if more:
+        raise node.error(
+            "upper", f"expected one of lower and upper, got both: {found['lower']:g} and {found['upper']:g}"
+        )
+    return given
+
+
+def _noise(
+    experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]
+) -> tuple[tuple[int, ...], dict[CellId, Spread]]:
+    """Recorded seeds, and their noise per pool, checked against the raw values it comes from."""
+    recorded = section.child("recorded")
+    for key in ("command", "commit", "date", "machine"):
+        recorded.take(key, "a text")
+    recorded.take("reason", "a text", None)  # older recordings have none
+    seeds = tuple(recorded.take("seeds", "a list of whole numbers >= 0"))
+    recorded.end()
+    stored = {}
+    for (dataset, setting, metric, pool), column in section.child("spread").leaves(3):
+        spread = column.child(pool)
+        sd, df = spread.take("sd", "a number >= 0"), spread.take("df", "a number >= 0")
+        spread.end()
+        stored[CellId(experiment, dataset, pool, setting, metric)] = Spread(sd, df)
+    computed = pooled_sd(Measurement(cell, values) for cell, values in runs.items())
+    whole = len(seeds) != 1 and len(set(seeds)) == len(seeds)  # noise is a difference of two
+    if not whole or any(len(values) != max(len(seeds), 1) for values in runs.values()):
+        raise section.error("recorded.seeds", EDITED)
+    if stored.keys() != computed.keys() or not all(stored[pool].close_to(computed[pool]) for pool in stored):
+        raise section.error("spread", EDITED)
+    return seeds, stored

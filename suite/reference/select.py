@@ -1,0 +1,61 @@
+"""Which expected values a run may be held against."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from suite.cells import BASELINES, METHODS, CellId, method_name
+from suite.errors import ExpectedError
+from suite.protocol.profiles import load_profile
+from suite.protocol.variants import Variant, deviations, load_variants
+from suite.reference.candidates import load_accepted
+from suite.reference.expected import RECORDED, Expected, load_expected
+from suite.reference.known import Known, load_known
+from suite.reference.seal import ADVICE
+
+EXPECTED = Path(__file__).parent.parent / "expected"
+
+
+def references(
+    profile: str, variants: Mapping[str, str], limit: int | None, encoders: Collection[str] = ()
+) -> dict[CellId, Expected]:
+    """The expected values that a run can be held against, with those accepted for one of `encoders` (specs).
+
+    A limited run sees other data. Accepted values, and the recorded ones of the mini study, are of the default
+    variants; the paper does not say which variants its own are of, so those stand for every choice.
+
+    Raises:
+        ExpectedError: a file breaks its schema or its seal, or a cell of the mini study has no recorded value.
+    """
+    if limit is not None:
+        return {}
+    changed = [load_variants()[name] for name in deviations(variants)]
+    newcomers = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
+    accepted = load_accepted(profile, EXPECTED / "encoders") if newcomers else {}
+    expected = {c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed, c, c.method)}
+    theirs = {c: e for c, e in accepted.items() if c.method in newcomers}
+    return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, newcomers[c.method])}
+
+
+def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, Known]:
+    """The deviations that are excused; what another variant changes is no longer what was seen then."""
+    changed = [load_variants()[name] for name in deviations(variants)]
+    known = load_known(profile, _load(profile), EXPECTED)
+    return {cell: entry for cell, entry in known.items() if not _changes(changed, cell, cell.method)}
+
+
+def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
+    return any(variant.applies(cell.experiment, cell.dataset, spec) for variant in variants)
+
+
+@functools.cache
+def _load(profile: str) -> dict[CellId, Expected]:
+    """Read once a process: every trial asks. A recorded profile has a reference for each of its cells."""
+    found = load_expected(profile, EXPECTED)
+    lacking = [cell for cell in load_profile(profile).cells() if cell not in found] if profile == RECORDED else []
+    if lacking:
+        found_none = f"cells of the profile without a reference: {len(lacking)}, {lacking[0]} first"
+        raise ExpectedError(f"{EXPECTED / profile}: {found_none}: {ADVICE}")
+    return found

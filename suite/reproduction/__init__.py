@@ -1,0 +1,1 @@
+"""The main jobs: measure, judge, report; record references; accept a run."""

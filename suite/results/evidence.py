@@ -1,0 +1,91 @@
+"""A stored value against its own evidence: accuracy, AP and IoU made again from what the single items scored.
+
+Whoever edits a value, and the digest of its file with it, has not edited the items; whoever replaces the items has not
+edited the digest by which the file names them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.errors import EvidenceError
+from suite.metrics.image_counts import PARTS, unpack
+from suite.results.records import Items, Result
+
+ROUNDING = 1e-9
+"""Points that summing float64 fractions in another order may move a mean: flags and pixel counts are integers, AP is
+stored in float64, so 1e-16 a term of at most some million."""
+FLAGS = ("accuracy", "top1")
+AVERAGES = ("ap", "ap_excluding_self")
+PIXELS = ("miou", "macc", "aacc")
+
+
+def recompute(items: Items, name: str) -> list[float] | None:
+    """The values of one `setting/metric`, per cent, a value per seed; None where the items do not tell.
+
+    Raises:
+        ValueError: the items do not fit together.
+    """
+    setting, metric = name.split("/")
+    if metric in (*FLAGS, *AVERAGES) and name in items.scores:
+        return [_mean(row) for row in items.scores[name]]
+    if metric == "map" and f"{setting}/ap" in items.scores and "labels" in items.evidence:
+        return [_mean_over_classes(row, items.evidence["labels"]) for row in items.scores[f"{setting}/ap"]]
+    arrays = {part: items.evidence.get(f"{setting}.{part}") for part in PARTS}
+    found = {part: array for part, array in arrays.items() if array is not None}
+    if metric in PIXELS and len(found) == len(PARTS):
+        return [run.percent()[metric] for run in unpack(found)]
+    return None
+
+
+def check_values(result: Result, items: Items | None, place: str, items_place: str) -> None:
+    """Hold every value of a result against its items.
+
+    Args:
+        result: as stored.
+        items: its own; None where it names none.
+        place: its file, for messages.
+        items_place: the file of its items.
+
+    Raises:
+        EvidenceError: a value has no evidence, or is not what its items score; or the seeds are not theirs.
+    """
+    seeds = list(result.facts["seeds"])
+    if items is not None and "seeds" in items.evidence and items.evidence["seeds"].tolist() != seeds:
+        measured = items.evidence["seeds"].tolist()
+        raise EvidenceError(f"{place}: seeds: expected {measured}, of which {items_place} is, got {seeds}")
+    for name, values in result.values.items():
+        try:
+            found = None if items is None else recompute(items, name)
+        except ValueError as error:
+            raise EvidenceError(f"{items_place}: expected the evidence of {name}, got {error}") from error
+        if found is None:
+            raise EvidenceError(f"{place}: {name}: expected scores of single items in {items_place}, got none")
+        if len(found) != len(values):
+            raise EvidenceError(
+                f"{place}: {name}: expected {len(found)} values, as {items_place} holds, got {len(values)}"
+            )
+        for run, (value, expected) in enumerate(zip(values, found, strict=True)):
+            if not abs(value - expected) <= ROUNDING:
+                of = f" of seed {seeds[run]}" if seeds else ""
+                raise EvidenceError(
+                    f"{place}: {name}{of}: expected {expected:.6f}, as the items of {items_place} score, got {value!r}"
+                )
+
+
+def _mean(row: NDArray[np.generic]) -> float:
+    """Of those that have a score at all, per cent."""
+    values = row.astype(np.float64)
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        raise ValueError("no item with a score")
+    return 100 * float(defined.mean())
+
+
+def _mean_over_classes(row: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
+    if row.shape != labels.shape:
+        raise ValueError(f"{len(labels)} labels of {len(row)} items")
+    defined = ~np.isnan(row)
+    classes = [row[defined & (labels == label)] for label in np.unique(labels[defined])]
+    return 100 * float(np.mean([of_class.mean() for of_class in classes]))

@@ -1,0 +1,166 @@
+"""A stored result: what its file says, and whether that is what was stored.
+
+A file holds a digest of everything in it, so that an edit by hand is seen wherever it is read first. Files of schema 1,
+from before there were digests, are still read, and say that they carry no evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.cells import CellId, Measurement
+from suite.errors import EvidenceError
+
+SCHEMA = 2
+WITHOUT_EVIDENCE = 1
+"""The schema of files without digest."""
+_PARTS = ("values", "summaries", "inputs", "protocol")
+_WORDS = ("experiment", "dataset", "method")
+_ROUNDING = 1e-9
+"""A mean of fractions may end so far above 1."""
+_NAMES = {"schema", "unit", "digest", *_WORDS}
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one test measures: an experiment on one dataset with one encoder."""
+
+    experiment: str
+    dataset: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.experiment}/{self.dataset}/{self.method}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell file.
+
+    Attributes:
+        values: `setting/metric` -> per cent, one value per seed (one in all where nothing is random).
+        summaries: per-item summaries, e.g. quantiles of AP over queries.
+        inputs: digests of weights, data, protocol and code; a result is reused only if all agree.
+        facts: seeds, device, seconds, memory, packages: the circumstances that go with the values.
+        schema: of its file; one of `WITHOUT_EVIDENCE` cannot be checked.
+    """
+
+    key: Key
+    values: Mapping[str, list[float]]
+    summaries: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    schema: int = SCHEMA
+
+    def measurements(self) -> Iterator[Measurement]:
+        """The values as cells."""
+        seeds = tuple(self.facts["seeds"])
+        for name, values in self.values.items():
+            setting, metric = name.split("/")
+            cell = CellId(self.key.experiment, self.key.dataset, self.key.method, setting, metric)
+            yield Measurement(cell, tuple(values), seeds)
+
+
+@dataclass(frozen=True)
+class Items:
+    """What the single items behind a result score: its evidence; and two encoders can be compared on the same items.
+
+    Attributes:
+        scores: name, e.g. `encoded/ap` or `linear/accuracy` -> (R, N) flags or fractions, a row per seed, a single row
+            where nothing is random. AP is float64, a flag says whether an item was named correctly.
+        identity: digest of the N items in their order; scores may be paired only where it is the same.
+        groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
+        evidence: what else the values follow from: `labels`, (N,) class of each query, for mean AP over classes;
+            `SETTING.sizes`, `.classes`, `.pixels` of segmentation (`suite.metrics.image_counts.pack`).
+    """
+
+    scores: Mapping[str, NDArray[Any]]
+    identity: str
+    groups: NDArray[np.int32]
+    evidence: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The content of a result's file.
+
+    Args:
+        result: to be stored.
+        items: SHA-256, identity and count of its items; None where it has none.
+    """
+    words = {word: getattr(result.key, word) for word in _WORDS}
+    parts = {part: getattr(result, part) for part in _PARTS}
+    noted = {} if items is None else {"items": items}
+    record = {"schema": SCHEMA, **words, "unit": "percent", **parts, **result.facts, **noted}
+    return record | {"digest": digest_of_record(record)}
+
+
+def digest_of_record(record: Mapping[str, Any]) -> str:
+    """SHA-256 of everything in a file but its digest, as JSON with sorted keys and without spaces."""
+    content = {name: value for name, value in record.items() if name != "digest"}
+    content = json.loads(json.dumps(content))  # as it will be read: keys are texts, tuples lists
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def read_record(path: Path, key: Key) -> Result:
+    """The result in a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        EvidenceError: it is not what was stored there: edited, damaged, of another result or schema.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise EvidenceError(f"{path}: expected a result as JSON, got none: {error}") from error
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if schema not in (SCHEMA, WITHOUT_EVIDENCE):
+        newer = isinstance(schema, int) and schema > SCHEMA
+        whose = ", which a newer version of the suite writes: use that one" if newer else ""
+        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}{whose}")
+    if schema == SCHEMA:
+        noted, found = record.get("digest"), digest_of_record(record)
+        if noted != found:
+            raise EvidenceError(
+                f"{path}: altered: expected content of SHA-256 {str(noted)[:12]}, as it says itself, got {found[:12]}"
+            )
+    _check_form(path, record, key)
+    facts = {name: record[name] for name in record.keys() - _NAMES - {*_PARTS}}
+    return Result(key=key, **{part: record[part] for part in _PARTS}, facts=facts, schema=schema)
+
+
+def _check_form(path: Path, record: Mapping[str, Any], key: Key) -> None:
+    """Refuse what cannot be a result of this key."""
+    for part in _PARTS:
+        if not isinstance(record.get(part), dict):
+            raise EvidenceError(f"{path}: {part}: expected a table, got {record.get(part)!r}")
+    holds = "/".join(str(record.get(word)) for word in _WORDS)
+    if holds != str(key):
+        raise EvidenceError(f"{path}: expected the result of {key}, got that of {holds}")
+    seeds = record.get("seeds")
+    if not isinstance(seeds, list) or not all(isinstance(seed, int) for seed in seeds):
+        raise EvidenceError(f"{path}: seeds: expected a list of integers, got {seeds!r}")
+    for name, values in record["values"].items():
+        if len([word for word in name.split("/") if word]) != 2:
+            raise EvidenceError(f"{path}: values: expected setting/metric, got {name!r}")
+        if not isinstance(values, list) or not all(map(_is_percent, values)):
+            raise EvidenceError(f"{path}: {name}: expected numbers from 0 to 100, got {values!r}")
+        if len(values) != max(1, len(seeds)):
+            wanted = f"a value for each of the seeds {seeds}" if seeds else "a single value, since nothing is random"
+            raise EvidenceError(f"{path}: {name}: expected {wanted}, got {len(values)}: {values}")
+
+
+def _is_percent(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and -_ROUNDING <= value <= 100 + _ROUNDING  # type: ignore[arg-type, operator]

@@ -1,0 +1,180 @@
+"""The run folder: finished cells, each stored whole or not at all, and reused while its inputs stay the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from suite.core.files import write_atomically, write_json
+from suite.errors import EvidenceError, StorageError
+from suite.results.evidence import check_values
+from suite.results.records import WITHOUT_EVIDENCE, Items, Key, Result, read_record, record_of
+
+__all__ = ["Items", "Key", "Result", "Store"]
+
+ALTERED = ".altered"
+"""What is added to the name of a file that was edited by hand."""
+_GROUPS = "groups"
+_EVIDENCE = "evidence."
+
+
+def strip_path(key: Key, query: str, setting: str) -> Path:
+    """Where in a run folder the strip of a patch-search query, `image:crop`, lies."""
+    return Path("figures", key.experiment, key.dataset, key.method, f"{query.replace(':', '-')}_to_{setting}.png")
+
+
+def sample_path(key: Key, role: str) -> Path:
+    """Where in a run folder the strip of segmentation samples lies; role is `image`, `truth` or `prediction`."""
+    return Path("figures", key.experiment, key.dataset, key.method, f"{role}.png")
+
+
+class Store:
+    """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`, and their items' scores beside them.
+
+    The scores, `items/<experiment>/<dataset>/<method>.safetensors`, are written first and named in the cell file by
+    their SHA-256, so that a cell file never stands beside the scores of another. The cell file holds a digest of
+    itself, and every value in it follows from the scores: what was edited by hand is never taken for a result.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: Key) -> Path:
+        """Where the result of `key` lives."""
+        return self.folder / "cells" / key.experiment / key.dataset / f"{key.method}.json"
+
+    def items_path(self, key: Key) -> Path:
+        """Where the scores of single items of `key` live."""
+        return self.folder / "items" / key.experiment / key.dataset / f"{key.method}.safetensors"
+
+    def save(self, result: Result, items: Items | None = None) -> None:
+        """Store a finished result; it replaces an older one and any note that it did not run."""
+        noted = None
+        if items is not None:
+            evidence = {"seeds": np.array(result.facts["seeds"], np.int64), **items.evidence}
+            arrays = {**items.scores, _GROUPS: items.groups}
+            arrays |= {f"{_EVIDENCE}{name}": array for name, array in evidence.items()}
+            # safetensors writes memory as it lies, whatever order an array reads it in
+            content = save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+            write_atomically(self.items_path(result.key), content)
+            noted = {"sha256": sha256(content).hexdigest(), "identity": items.identity, "count": len(items.groups)}
+        write_json(self.path(result.key), record_of(result, noted))
+        self._reason_path(result.key).unlink(missing_ok=True)
+
+    def load(self, key: Key) -> Result | None:
+        """The stored result, or None where there is none that can be believed."""
+        try:
+            return read_record(self.path(key), key)
+        except (FileNotFoundError, EvidenceError):
+            return None
+
+    def checked(self, key: Key) -> Result:
+        """The stored result, held against its own evidence; one of an older schema has none.
+
+        Raises:
+            FileNotFoundError: there is none.
+            EvidenceError: it, or what its items scored, was altered; the message names the file.
+        """
+        result = read_record(self.path(key), key)
+        if result.schema != WITHOUT_EVIDENCE:
+            items = self._own_items(result) if "items" in result.facts else None
+            check_values(result, items, str(self.path(key)), str(self.items_path(key)))
+        return result
+
+    def fresh(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
+        """The stored result if it was made from exactly these inputs, and its values follow from its evidence."""
+        try:
+            result = self.checked(key)
+        except (FileNotFoundError, EvidenceError):
+            return None
+        return result if result.inputs == inputs and result.schema != WITHOUT_EVIDENCE else None
+
+    def items(self, result: Result) -> Items | None:
+        """Scores of the single items of a stored result; None where it has none or they are damaged."""
+        try:
+            return self._own_items(result) if "items" in result.facts else None
+        except EvidenceError:
+            return None
+
+    def _own_items(self, result: Result) -> Items:
+        """The items that a result names."""
+        path, noted = self.items_path(result.key), result.facts["items"]
+        try:
+            content = path.read_bytes()
+            found = sha256(content).hexdigest()
+            if found != noted["sha256"]:
+                raise EvidenceError(
+                    f"{path}: altered: expected SHA-256 {noted['sha256'][:12]}, as {self.path(result.key)} names it, "
+                    f"got {found[:12]}"
+                )
+            arrays = load_arrays(content)
+            evidence = {name: arrays.pop(name) for name in sorted(arrays) if name.startswith(_EVIDENCE)}
+            return Items(
+                groups=arrays.pop(_GROUPS),
+                scores=arrays,
+                identity=noted["identity"],
+                evidence={name.removeprefix(_EVIDENCE): array for name, array in evidence.items()},
+            )
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {why}") from error
+
+    def keys(self) -> Iterator[Key]:
+        """Of every cell file, in order of name."""
+        for path in sorted(self.folder.glob("cells/*/*/*.json")):
+            yield Key(path.parent.parent.name, path.parent.name, path.stem)
+
+    def results(self) -> Iterator[Result]:
+        """Every stored result, in order of name, but those that the last attempt could not make again.
+
+        Raises:
+            EvidenceError: one of them is not what was stored, or not what its items score.
+        """
+        outranked = self.reasons()
+        return (self.checked(key) for key in self.keys() if key not in outranked)
+
+    def altered(self) -> Iterator[tuple[Key, EvidenceError]]:
+        """Results that are not what was stored, or not what their items score."""
+        for key in self.keys():
+            try:
+                self.checked(key)
+            except EvidenceError as error:
+                yield key, error
+
+    def set_aside(self, key: Key) -> Path:
+        """Keep an altered result, and its items, under another name, so that it can be measured again.
+
+        Returns:
+            Where the cell file is now.
+
+        Raises:
+            StorageError: it cannot be renamed.
+        """
+        for path in (self.items_path(key), self.path(key)):
+            try:
+                path.replace(path.with_name(path.name + ALTERED))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"{path}: cannot be renamed: {error.strerror or error}") from error
+        return self.path(key).with_name(self.path(key).name + ALTERED)
+
+    def save_reason(self, key: Key, reason: str) -> None:
+        """Note why `key` did not run; the note outranks an older result, which stays for the day it fits again."""
+        write_json(self._reason_path(key), {"key": str(key), "reason": reason})
+
+    def reasons(self) -> dict[Key, str]:
+        """Why things that were asked for did not run."""
+        notes = (json.loads(path.read_text()) for path in sorted(self.folder.glob("not_run/*.json")))
+        return {Key(*note["key"].split("/")): note["reason"] for note in notes}
+
+    def _reason_path(self, key: Key) -> Path:
+        return self.folder / "not_run" / (str(key).replace("/", "__") + ".json")

@@ -1,0 +1,125 @@
+"""An attempt while it lasts: who made it, from which code, in which environment, and what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from suite.core.environment import code_state
+from suite.core.numerics import digest_of_environment, environment_of
+from suite.core.signals import INTERRUPTED, TERMINATED, terminated
+from suite.errors import StorageError, SuiteError
+from suite.run.attempts.lines import append
+from suite.run.request import Request
+
+SCHEMA = 1
+
+
+@dataclass
+class Attempt:
+    """An attempt that has begun.
+
+    Attributes:
+        run: its folder.
+        name: tells its lines from those of others.
+        measured: `experiment/dataset/method` of what it measured, as far as is known.
+        reused: of what it took from earlier attempts.
+        lost: of what was asked for and has no result.
+    """
+
+    run: Path
+    name: str
+    measured: Collection[str] = ()
+    reused: Collection[str] = ()
+    lost: Collection[str] = ()
+
+    def end(self, outcome: str, *, exit_code: int, verdict: str | None = None, reason: str | None = None) -> None:
+        """Note how it ended; of several ends the last one holds.
+
+        Args:
+            outcome: `finished`, `interrupted`, `terminated` or `failed`.
+            exit_code: of the command.
+            verdict: of the run as it is now; None where it was not judged.
+            reason: why it failed.
+
+        Raises:
+            StorageError: the line cannot be written.
+        """
+        tally = {name: getattr(self, name) for name in ("measured", "reused", "lost")}
+        append(
+            self.run,
+            {
+                "attempt": self.name,
+                "event": "end",
+                "time": _now(),
+                "outcome": outcome,
+                "exit_code": exit_code,
+                "verdict": verdict,
+                "reason": reason,
+                **{name: {"count": len(names), "names": sorted(names)} for name, names in tally.items()},
+            },
+        )
+
+
+@contextmanager
+def attempt(request: Request, *, verb: str = "reproduce", reason: str | None = None) -> Iterator[Attempt]:
+    """Note that an attempt begins, and, where the block does not say so itself, how it ends.
+
+    Args:
+        request: what is asked for.
+        verb: that measures: `reproduce`, `record`, `pytest`.
+        reason: of the user, where the verb asks for one.
+
+    Raises:
+        StorageError: the run folder cannot be written.
+    """
+    made = begin(request, verb=verb, reason=reason)
+    try:
+        yield made
+    except SuiteError as error:
+        _fail(made, "failed", error.exit_code, " ".join(str(error).split()))
+        raise
+    except KeyboardInterrupt:
+        _fail(made, *interruption())
+        raise
+    except BaseException as error:
+        _fail(made, "failed", 1, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        raise
+
+
+def begin(request: Request, *, verb: str, reason: str | None = None) -> Attempt:
+    """The first line of an attempt; see `attempt`."""
+    made, code = Attempt(request.run, secrets.token_hex(4)), code_state()
+    append(
+        request.run,
+        {
+            "schema": SCHEMA,
+            "attempt": made.name,
+            "event": "begin",
+            "time": _now(),
+            "verb": verb,
+            "command": request.record()["command"],
+            "reason": reason,
+            "code": {name: code[name] for name in ("suite", "commit", "dirty")},
+            "environment": digest_of_environment(environment_of(request.device)),
+        },
+    )
+    return made
+
+
+def interruption() -> tuple[str, int]:
+    """Outcome and exit code of what a signal ended."""
+    return ("terminated", TERMINATED) if terminated() else ("interrupted", INTERRUPTED)
+
+
+def _fail(made: Attempt, outcome: str, code: int, reason: str | None = None) -> None:
+    with suppress(StorageError):  # the disk may be what failed; the first error is the one to tell
+        made.end(outcome, exit_code=code, reason=reason)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

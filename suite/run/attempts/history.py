@@ -1,0 +1,73 @@
+"""What a report says of the attempts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.run.attempts.lines import read
+
+Json = dict[str, Any]
+NO_END = "no end on record"
+"""Outcome of an attempt that was killed, lost its machine, or is still at it."""
+_OF_END = ("outcome", "verdict", "exit_code", "measured", "reused", "lost")
+
+
+def history(run: Path) -> Json | None:
+    """What a report says of the attempts of a run; None where none is on record, as in older run folders.
+
+    Returns:
+        `count`; `unreadable` (lines that were cut); `sentence`, about earlier ones that ended otherwise than the last;
+        `entries`, one per attempt in order of their first line: `attempt`, `verb`, `command`, `reason`, `commit`,
+        `dirty`, `environment`, `started`, `finished`, `outcome`, `verdict`, `exit_code`, `failure`, and `measured`,
+        `reused` and `lost`, each with `count` and `names`.
+    """
+    lines, unreadable = read(run)
+    entries: dict[str, Json] = {}
+    for line in lines:
+        # where the beginning was cut, what is known of the attempt is its end
+        begin = line if line["event"] == "begin" else {"attempt": line["attempt"]}
+        entry = entries.setdefault(line["attempt"], _entry(begin))
+        if line["event"] == "end":
+            entry |= {"finished": line.get("time"), "failure": line.get("reason")}
+            entry |= {name: line.get(name) for name in _OF_END}
+    if not entries and not unreadable:
+        return None
+    found = list(entries.values())
+    return {"count": len(found), "unreadable": unreadable, "sentence": _sentence(found), "entries": found}
+
+
+def _entry(begin: Json) -> Json:
+    code = begin.get("code") or {}
+    nothing = dict.fromkeys(("finished", "verdict", "exit_code", "failure", "measured", "reused", "lost"))
+    return {
+        **{name: begin.get(name) for name in ("attempt", "verb", "command", "reason", "environment")},
+        "commit": code.get("commit"),
+        "dirty": code.get("dirty"),
+        "started": begin.get("time"),
+        "outcome": NO_END,
+        **nothing,
+    }
+
+
+def ending(entry: Mapping[str, Any]) -> str:
+    """How an attempt ended, in words: `deviates, exit code 1`, `interrupted, exit code 130`."""
+    word = str(entry["verdict"] if entry["outcome"] == "finished" and entry["verdict"] else entry["outcome"])
+    return word if entry["exit_code"] is None else f"{word}, exit code {entry['exit_code']}"
+
+
+def _sentence(entries: Sequence[Json]) -> str | None:
+    """About the attempts before the last; None where there are none."""
+    if len(entries) < 2:
+        return None
+    *earlier, last = entries
+    others = [entry for entry in earlier if ending(entry) != ending(last)]
+    begun = f"This run took {len(entries)} attempts"
+    if not others:
+        return f"{begun}; all ended alike ({ending(last)})."
+    latest = others[-1]
+    return (
+        f"{begun}; {len(others)} of the earlier {len(earlier)} ended otherwise than the last ({ending(last)}), "
+        f"most recently that of {latest['started']}: {ending(latest)}."
+    )

@@ -1,0 +1,59 @@
+"""Trials that one process takes together, where a run has several.
+
+pytest-xdist has marks for this (`--dist=loadgroup`), which travel in node IDs; from pytest 9.2 on they get lost there,
+and every trial goes anywhere (pytest-dev/pytest-xdist#1386). So a run schedules by its own request instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from suite.experiments.families import family_of
+from suite.protocol.profiles import Experiment
+from suite.run.request import Request
+
+
+def unit_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
+    """The unit of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
+    if request.share_stream and experiment.name == "image_classification":
+        return f"stream of {dataset}"
+    family = family_of(dataset)
+    return f"{family} {spec}" if family else str(request.key(experiment, dataset, spec))
+
+
+def units_of(request: Request) -> dict[str, str]:
+    """Trial (`str(key)`, which names its test) -> unit."""
+    return {str(request.key(*task)): unit_of(request, *task) for task in request.tasks()}
+
+
+def processes_for(request: Request, units: int, workers: int | None = None) -> int:
+    """Processes of a run: one per core on the CPU, since such small models gain little from threads; one per GPU.
+
+    Args:
+        request: its device, and the GPUs that a probe takes.
+        units: to be measured; one process if there is none.
+        workers: at most so many.
+    """
+    places = os.cpu_count() or 1
+    if request.device == "cuda":
+        import torch
+
+        places = torch.cuda.device_count() // request.processes_per_probe
+    return max(1, min(units, places, workers or places))
+
+
+class UnitScheduling(LoadScopeScheduling):
+    """xdist's scheduling of whole scopes, with the units of a request as scopes; those of most trials go first."""
+
+    def __init__(self, config: pytest.Config, log: object, units: Mapping[str, str]) -> None:
+        """Take over units; see `units_of`."""
+        super().__init__(config, log)
+        self.units = units
+
+    def _split_scope(self, nodeid: str) -> str:
+        """The unit of a test: `test_page.py::test_page[trial]`."""
+        return self.units.get(nodeid.partition("[")[2].removesuffix("]"), nodeid)

@@ -1,0 +1,225 @@
+"""What is asked for: which experiments, encoders and datasets, how, and where to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from suite.cells import CellId, method_name
+from suite.core.files import write_atomically
+from suite.errors import RequestError, unknown
+from suite.protocol.profiles import Experiment, Profile, load_profile
+from suite.protocol.variants import choose_variants, deviations
+from suite.results.store import Key
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A validated request; made by `make_request`.
+
+    Attributes:
+        encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
+        variants: the choice of every variant.
+        limit: use at most this many views of each split, for a smoke run; nothing is judged then.
+        allow_inconclusive: end in 0 although something cannot be told.
+        claims_gate: fail on a claim that differs from the paper.
+        share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
+        processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
+        judged: whether cells are held against references; not while these are recorded.
+        keep_other_environments: reuse results that were made with other packages or on another device.
+    """
+
+    profile: Profile
+    encoders: tuple[str, ...]
+    datasets: tuple[str, ...]
+    experiments: tuple[str, ...]
+    variants: dict[str, str]
+    seeds: tuple[int, ...]
+    device: str
+    data: Path
+    weights: Path
+    cache: Path
+    run: Path
+    limit: int | None
+    strict: bool
+    allow_inconclusive: bool = False
+    claims_gate: bool = False
+    share_stream: bool = False
+    processes_per_probe: int = 1
+    judged: bool = True
+    keep_other_environments: bool = False
+
+    def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
+        """(experiment, dataset, encoder spec) for everything asked for."""
+        for name in self.experiments:
+            experiment = self.profile.experiment(name)
+            for dataset in experiment.datasets:
+                if dataset in self.datasets:
+                    specs = (spec for spec in self.encoders if spec not in experiment.without)
+                    yield from ((experiment, dataset, spec) for spec in specs)
+
+    def key(self, experiment: Experiment, dataset: str, spec: str) -> Key:
+        """Where the result of a task is stored."""
+        return Key(experiment.name, dataset, method_name(spec))
+
+    def wanted(self) -> list[CellId]:
+        """The cells asked for."""
+        return [cell for e, dataset, spec in self.tasks() for cell in e.cells(dataset, method_name(spec))]
+
+    def record(self) -> dict[str, Any]:
+        """The request as JSON, for the run folder and the report."""
+        names = [field.name for field in fields(self)]
+        record = {name: getattr(self, name) for name in names} | {
+            "profile": self.profile.name,
+            "variants": deviations(self.variants),
+            "cells": [str(cell) for cell in self.wanted()],
+            "command": shlex.join(["python", "-m", "suite", "reproduce", *self.arguments()]),
+        }
+        return {key: str(value) if isinstance(value, Path) else value for key, value in record.items()}
+
+    def arguments(self) -> list[str]:
+        """The request as options of `pytest suite/experiments`."""
+        lists = {"encoder": self.encoders, "dataset": self.datasets, "experiment": self.experiments}
+        options = [f"--{name}={value}" for name, values in lists.items() for value in values]
+        options += [f"--variant={name}={choice}" for name, choice in deviations(self.variants).items()]
+        single = {
+            "profile": self.profile.name,
+            "seed": ",".join(map(str, self.seeds)),
+            "device": self.device,
+            "data": self.data,
+            "weights": self.weights,
+            "cache": self.cache,
+            "run": self.run,
+        }
+        options += [f"--{name}={value}" for name, value in single.items()]
+        options += [] if self.limit is None else [f"--limit={self.limit}"]
+        options += ["--share-stream"] if self.share_stream else []
+        options += [f"--processes-per-probe={self.processes_per_probe}"] if self.processes_per_probe > 1 else []
+        options += [] if self.judged else ["--unjudged"]
+        options += ["--allow-inconclusive"] if self.allow_inconclusive else []
+        options += ["--claims=gate"] if self.claims_gate else []
+        options += ["--keep-other-environments"] if self.keep_other_environments else []
+        return [*options, "--strict"] if self.strict else options
+
+
+def make_request(
+    *,
+    profile: str = "mini",
+    encoders: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    experiments: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    device: str = "auto",
+    data: Path | None = None,
+    weights: Path | None = None,
+    cache: Path = Path("cache"),
+    run: Path | None = None,
+    limit: int | None = None,
+    strict: bool = False,
+    allow_inconclusive: bool = False,
+    claims_gate: bool = False,
+    share_stream: bool = False,
+    processes_per_probe: int = 1,
+    keep_other_environments: bool = False,
+) -> Request:
+    """Check a request and fill in the profile's defaults.
+
+    Raises:
+        RequestError: an unknown name (the message lists the valid ones), no GPU for `cuda`, nothing to run.
+        StorageError: the run folder cannot be written.
+    """
+    chosen = load_profile(profile)
+    for name in datasets:
+        if name not in chosen.datasets:
+            raise unknown("dataset", name, chosen.datasets)
+    for name in experiments:
+        chosen.experiment(name)
+    for spec in encoders:
+        if not re.search(r"[@:]", spec) and spec not in chosen.methods:
+            raise unknown("encoder", spec, (*chosen.methods, "method@file", "timm:name", "package.module:factory"))
+    names = {method_name(spec): spec for spec in encoders}
+    for spec in encoders:
+        if names[method_name(spec)] != spec:
+            raise RequestError(
+                f"encoders {spec!r} and {names[method_name(spec)]!r}: both would be called {method_name(spec)!r}: "
+                "rename one of the files"
+            )
+    if limit is not None and limit < 1:
+        raise RequestError(f"limit {limit}: expected at least 1")
+    if processes_per_probe < 1:
+        raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
+    choices = choose_variants(variants, profile)
+    request = Request(
+        profile=chosen,
+        encoders=tuple(dict.fromkeys(encoders)) or chosen.methods,
+        datasets=tuple(datasets) or chosen.datasets,
+        experiments=tuple(experiments) or tuple(chosen.experiments),
+        variants=choices,
+        seeds=_check_seeds(seeds),
+        device=resolve_device(device),
+        data=data or chosen.data,
+        weights=weights or chosen.weights,
+        cache=cache,
+        run=run or Path("runs") / "+".join([profile, *(f"{k}={v}" for k, v in deviations(choices).items())]),
+        limit=limit,
+        strict=strict,
+        allow_inconclusive=allow_inconclusive,
+        claims_gate=claims_gate,
+        share_stream=share_stream,
+        processes_per_probe=processes_per_probe,
+        keep_other_environments=keep_other_environments,
+    )
+    if not list(request.tasks()):
+        raise RequestError(_nothing(request))
+    if not request.wanted():
+        raise RequestError(
+            f"{', '.join(request.experiments)}: pictures only, nothing to judge: add an experiment that measures"
+        )
+    return request
+
+
+def resolve_device(device: str) -> str:
+    """`auto` -> `cuda` where there is a GPU, else `cpu`.
+
+    Raises:
+        RequestError: an unknown device, or `cuda` on a machine without a usable GPU.
+    """
+    if device not in DEVICES:
+        raise unknown("device", device, DEVICES)
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def check_writable(folder: Path) -> None:
+    """Fail now rather than after an hour's work.
+
+    Raises:
+        StorageError: the folder can neither be made nor written to.
+    """
+    probe = folder / ".writable"
+    write_atomically(probe, b"x" * 4096)
+    probe.unlink(missing_ok=True)
+
+
+def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise RequestError(f"seeds {list(seeds)}: expected one or more different integers, e.g. SEED=0,1,2")
+    return tuple(seeds)
+
+
+def _nothing(request: Request) -> str:
+    asked = f"{', '.join(request.experiments)} on {', '.join(request.datasets)}"
+    chosen = [request.profile.experiment(name) for name in request.experiments]
+    used = any(dataset in request.datasets for experiment in chosen for dataset in experiment.datasets)
+    why = f"they leave out {', '.join(request.encoders)}" if used else "no experiment uses these datasets"
+    return f"nothing to run: {asked}: {why}"

@@ -1,0 +1,1 @@
+"""What every training of a head shares: its state, checkpoints, several processes."""
