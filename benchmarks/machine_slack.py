@@ -48,11 +48,11 @@ MARGIN = 3
 def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | None) -> None:
     """Measure every training of some encoders, or of all, with seed 0 in this process, without judging it."""
     import torch
+    from suite.experiments.trial import Trial
 
     from suite.core.precision import exact_convolutions
     from suite.experiments import heads
     from suite.experiments.segmenting import segment
-    from suite.experiments.trial import Trial
 
     torch.set_num_threads(threads)
     exact_convolutions()

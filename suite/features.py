@@ -20,10 +20,10 @@ from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
 from suite.errors import StorageError
+from suite.protocol.constants import constants_digest
 
 CACHE_BYTES = 4 << 30
 """Of all entries; larger ones are not remembered, since one of them would push out all others."""
-_CODE = ("features.py", "encoders", "datasets/pixels.py", "datasets/views.py", "protocol/constants.toml")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
     """
     asked = sorted(set(keep))
     about = [identity(passes.encoder), passes.views.digest, passes.transform, passes.permute]
-    key = digest_of([*about, asked, code_digest(_CODE), environment_of(passes.device)])
+    key = digest_of([*about, asked, code_digest("suite.features"), constants_digest(), environment_of(passes.device)])
     path = None if cache is None else cache / "features" / f"{key}.safetensors"
     if path is not None and path.exists():
         os.utime(path)

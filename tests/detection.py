@@ -19,19 +19,20 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.nn.functional as F
+from suite.experiments.trial import Trial
 from tabulate import tabulate
 
 from suite.cells import CellId, Measurement
+from suite.core.paths import EXPECTED
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder
 from suite.experiments import heads, trial
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Trial
 from suite.judge.verdict import Judgement, judge
 from suite.protocol.profiles import load_profile
 from suite.reference.expected import Expected
-from suite.reference.select import EXPECTED, references
+from suite.reference.select import references
 from suite.run.request import make_request
 from suite.segmentation import bank, evaluate
 

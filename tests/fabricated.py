@@ -8,7 +8,8 @@ from typing import Any
 
 from suite.cells import METHODS, CellId
 from suite.core.files import write_json
-from suite.reference.select import EXPECTED, references
+from suite.core.paths import EXPECTED
+from suite.reference.select import references
 from suite.results.store import Key
 
 __all__ = ["EXPECTED", "TABLE_1", "mini_probe", "table_1", "write_run"]

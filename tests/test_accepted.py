@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from suite.experiments.trial import Trial
 
 from suite.cells import CellId, Measurement
 from suite.cli.main import main
 from suite.core.files import write_json
 from suite.core.numerics import environment_of
+from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError, RequestError
-from suite.experiments.trial import Trial
 from suite.judge.gate import compare
 from suite.reference import select as references
 from suite.reference.accepted import load, slug
-from suite.reference.select import EXPECTED
 from suite.report import collect as assembling
 from suite.report import html, markdown, terminal
 from suite.report.collect import assemble, report

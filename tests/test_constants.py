@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite.experiments.trial import Trial
 
 from suite import features
 from suite.core.digests import digest_of
 from suite.core.source_code import code_digest, trial_code
 from suite.errors import ProtocolError
-from suite.experiments.trial import Trial
 from suite.probes import bank
 from suite.protocol import constants
 from suite.protocol.constants import constant, constants_of, load_constants

@@ -10,7 +10,7 @@ import pytest
 from suite.container import build, health, image
 from suite.container.image import CONTEXT, Image, digests, find
 from suite.container.packages import runtime_lock
-from suite.core.environment import ROOT
+from suite.core.paths import ROOT
 from suite.errors import CheckpointError, ContainerError
 
 LOCK = """# made by hand

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from suite.experiments.trial import Trial
 
 from suite.errors import StorageError
 from suite.experiments import heads
 from suite.experiments.heads import History
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Trial
 from suite.metrics import SegmentationCounts
 from suite.metrics.image_counts import ImageCounts
 from suite.mini.render import render

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from suite.experiments.trial import Trial
 from torch.nn.functional import normalize
 
 from suite.errors import DatasetError
 from suite.experiments import test_patch_search as page
-from suite.experiments.trial import Trial
 from suite.run.request import make_request
 
 NUMBERS = (1, 3, 4, 16, 27, 40, 41)

@@ -13,9 +13,9 @@ from PIL import Image
 
 from suite.cli.main import main
 from suite.cli.verbs import VERBS
+from suite.core.paths import EXPECTED
 from suite.experiments import retrieval, trial
 from suite.mini.render import render
-from suite.reference.select import EXPECTED
 from suite.reproduction import reproduce
 from suite.results import store as results
 from suite.run.progress import Progress

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from suite.cli.main import main
+from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError
 from suite.reference import select as references
 from suite.reference.expected import load_expected
 from suite.reference.seal import ADVICE, check_seal, seal
-from suite.reference.select import EXPECTED
 from suite.reproduction.reproduce import measure, reproduce
 from suite.run.request import make_request
 from tests.archived_run import write_run

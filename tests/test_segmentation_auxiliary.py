@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from suite.experiments.trial import Trial
 from torch import Tensor, nn
 
 from suite.errors import MetricError, RequestError
 from suite.experiments.heads import Heads
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Trial
 from suite.run.request import make_request
 from suite.segmentation.auxiliary import AuxiliaryHead, dropout
 from suite.segmentation.bank import HeadSpec, Learner, Schedule

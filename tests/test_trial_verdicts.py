@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from suite.experiments.trial import Outcome, Trial
 
 from suite.cells import CellId
 from suite.core.text import day_of as day
-from suite.experiments.trial import Outcome, Trial
 from suite.reference import select as references
 from suite.reference.known import Known
 from suite.results.store import Result

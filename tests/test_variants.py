@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from suite.experiments.trial import Trial, load
 from torch import nn
 
 from suite.cells import CellId
@@ -15,7 +16,6 @@ from suite.encoders import CATALOGUE, load_encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.errors import CheckpointError
 from suite.experiments.probing import probe_specs
-from suite.experiments.trial import Trial, load
 from suite.features import identity
 from suite.plan.pieces import checkpoint, total_download
 from suite.protocol.profiles import load_profile

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite.experiments.trial import Outcome, Trial
 
 from suite.core.digests import digest_of
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Outcome, Trial
 from suite.protocol.profiles import Experiment, load_profile
 from suite.protocol.tables import Parameter
 from suite.protocol.variants import load_variants

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from suite.core.environment import ROOT
+from suite.core.paths import ROOT
 from suite.results.store import ALTERED
 
 RUN = ("report.*", "run.json", "attempts.jsonl", "sbom.json", "verification.json", "checks.json", "conformance.json")

@@ -11,8 +11,9 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-from suite.core.environment import LOCK, ROOT, suite_version
+from suite.core.environment import LOCK, suite_version
 from suite.core.files import write_atomically
+from suite.core.paths import ROOT
 from suite.errors import RequestError
 
 SBOM = ROOT / "sbom.json"

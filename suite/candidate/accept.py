@@ -17,13 +17,14 @@ from tabulate import tabulate
 from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically
+from suite.core.paths import EXPECTED
 from suite.core.text import now
 from suite.errors import ExpectedError, RequestError
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import load_profile
 from suite.reference.candidates import load_accepted
 from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
-from suite.reference.select import EXPECTED, references
+from suite.reference.select import references
 from suite.report.collect import read_run
 from suite.results.noise import Spread, pool_of, pooled_sd
 from suite.results.records import WITHOUT_EVIDENCE

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m suite", description=__doc__)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for name in VERBS:
-        module = importlib.import_module(f"suite.cli.verbs.{name}")
+        module = importlib.import_module(f"suite.cli.{name}")
         summary, _, _ = (module.__doc__ or "").partition("\n")
         verb = verbs.add_parser(name, help=summary, description=module.__doc__)
         verb.set_defaults(run_verb=module.run)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from suite.container.engine import connect, explained
 from suite.container.image import IMAGE, LABEL, Image, digests, find
-from suite.core.environment import ROOT, code_state
+from suite.core.environment import code_state
+from suite.core.paths import ROOT
 from suite.errors import ContainerError
 
 if TYPE_CHECKING:

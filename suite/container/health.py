@@ -8,12 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from suite.core.paths import MINI_WEIGHTS
 from suite.errors import SuiteError
 
-WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
 
-
-def check(weights: Path = WEIGHTS) -> str:
+def check(weights: Path = MINI_WEIGHTS) -> str:
     """One line about a forward pass of an embedded encoder.
 
     Raises:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.container.engine import explained
-from suite.core.environment import LOCK, ROOT
+from suite.core.environment import LOCK
+from suite.core.paths import ROOT
 from suite.errors import ContainerError
 
 if TYPE_CHECKING:

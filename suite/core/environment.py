@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from suite.core.paths import ROOT
+
 LOCK = ROOT / "requirements.lock"
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from suite.cli.options import CLAIMS, is_gate
+from suite.core.paths import EXPECTED
 from suite.core.text import integers, words
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
-from suite.experiments.trial import Trial
+from suite.experiments.judge import Trial
 from suite.judge.claims import load_claims
-from suite.reference.select import EXPECTED
 from suite.run.groups import UnitScheduling, units_of
 from suite.run.leases import HELD, lease
 from suite.run.progress import Progress

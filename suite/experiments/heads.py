@@ -25,8 +25,8 @@ from suite.core.numerics import environment_of
 from suite.core.signals import stop_on_signals
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import StorageError, SuiteError
+from suite.experiments.context import Context
 from suite.experiments.families import family_of
-from suite.experiments.trial import Trial
 from suite.features import identity
 from suite.metrics.image_counts import ImageCounts, pack, unpack
 from suite.protocol.constants import constant
@@ -72,7 +72,7 @@ _FITTED: dict[tuple[str, str], Fitted] = {}
 """What this process has trained, by the digest of everything it depends on, and which evaluation counts."""
 
 
-def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
+def fit(trial: Context, seed: int) -> dict[str, Fitted]:
     """Train and score the trial's heads: setting -> what came of it.
 
     Raises:
@@ -88,7 +88,7 @@ def fit(trial: Trial, seed: int) -> dict[str, Fitted]:
     return {setting: replace(head, auxiliary=beside.get(setting)) for setting, head in heads.items()}
 
 
-def label_set(trial: Trial, split: str) -> SegmentationSet:
+def label_set(trial: Context, split: str) -> SegmentationSet:
     """Images and masks of a split, at most `limit` of them."""
     whole = segmentation(trial.dataset, trial.root, split)
     return replace(whole, records=whole.records[: trial.request.limit])
@@ -102,7 +102,7 @@ class Heads:
         auxiliaries: setting -> the head beside it; none where the variant drops them.
     """
 
-    def __init__(self, trial: Trial, seed: int) -> None:
+    def __init__(self, trial: Context, seed: int) -> None:
         """Read which images there are.
 
         Raises:
@@ -150,7 +150,7 @@ def _auxiliary(spec: HeadSpec, width: int) -> HeadSpec:
     return replace(spec, name=f"{spec.name} auxiliary", enlarge_first=1, auxiliary=channels)
 
 
-def training_identity(trial: Trial, seed: int) -> object:
+def training_identity(trial: Context, seed: int) -> object:
     """What the weights of every head of these images depend on, besides its own description."""
     variants = {name: trial.choice(name) for name in ("dino-weights", "deit-weights", "ibot-weights")}
     recipe = [asdict(_recipe(trial, trial["batch_size"])), layers(trial), trial["autocast"], _iterations(trial)]
@@ -162,24 +162,24 @@ def _rate(setting: str, primary: float) -> float:
     return float(setting.removeprefix("lr_")) if setting.startswith("lr_") else primary
 
 
-def _iterations(trial: Trial) -> int:
+def _iterations(trial: Context) -> int:
     """A smoke run takes as many steps as it takes images."""
     whole: int = trial["iterations"]
     return min(whole, trial.request.limit or whole)
 
 
-def layers(trial: Trial) -> tuple[int, ...]:
+def layers(trial: Context) -> tuple[int, ...]:
     """The blocks that a head looks at, counted from 0."""
     return blocks_at(trial.encoder.depth, of=trial["blocks"], whole=constant("segmentation", "blocks_of"))
 
 
-def _crop_px(trial: Trial) -> int:
+def _crop_px(trial: Context) -> int:
     """The protocol's crop, in whole patches of the encoder."""
     patch = trial.encoder.patch_size
     return patch * max(1, round(trial["crop_px"][trial.dataset] / patch))
 
 
-def _recipe(trial: Trial, batch_size: int) -> CropRecipe:
+def _recipe(trial: Context, batch_size: int) -> CropRecipe:
     return CropRecipe(
         crop_px=_crop_px(trial),
         scale=tuple(trial["train_scale"][trial.dataset]),
@@ -191,7 +191,7 @@ def _recipe(trial: Trial, batch_size: int) -> CropRecipe:
     )
 
 
-def _slide(trial: Trial) -> SlideRecipe:
+def _slide(trial: Context) -> SlideRecipe:
     return SlideRecipe(
         crop_px=_crop_px(trial),
         stride_px=trial["stride_px"][trial.dataset],
@@ -200,14 +200,14 @@ def _slide(trial: Trial) -> SlideRecipe:
     )
 
 
-def _companions(trial: Trial, seed: int) -> Iterator[Heads]:
+def _companions(trial: Context, seed: int) -> Iterator[Heads]:
     """Heads of the request's other trials that share encoder and images, as far as they have no fresh result yet.
 
     Where the data of one is missing or damaged, its own test will say so.
     """
     own = Heads(trial, seed)
     for experiment, dataset, spec in trial.request.tasks():
-        other = Trial(trial.request, experiment, dataset, spec)
+        other = Context(trial.request, experiment, dataset, spec)
         if spec != trial.spec or other.key == trial.key or family_of(dataset) != family_of(trial.dataset):
             continue
         try:
@@ -283,11 +283,11 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
     return list({found.name: found for found in sets}.values())
 
 
-def _encode(trial: Trial) -> Encode:
+def _encode(trial: Context) -> Encode:
     return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
 
 
-def _lower(trial: Trial) -> torch.dtype | None:
+def _lower(trial: Context) -> torch.dtype | None:
     """The precision of matrix products, where it is lower than float32."""
     return None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
 

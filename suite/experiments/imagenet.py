@@ -10,8 +10,8 @@ import torch
 from suite.core.digests import digest_of
 from suite.datasets.views import ViewSet
 from suite.errors import DatasetError, SuiteError
+from suite.experiments.context import Context, Outcome
 from suite.experiments.probing import Split, measure, train_probes
-from suite.experiments.trial import Outcome, Trial
 from suite.imagenet_pipeline.decode import Decoder
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.parity import choose_decoder
@@ -28,7 +28,7 @@ _TRAINED: dict[str, Probes] = {}
 """Probes by setting that this process has trained along with another trial's, by the digest of all they depend on."""
 
 
-def probe_stream(trial: Trial, train: ViewSet, test: ViewSet) -> Outcome:
+def probe_stream(trial: Context, train: ViewSet, test: ViewSet) -> Outcome:
     """Fit the trial's probes, once per seed, and report their accuracy on the evaluation images."""
     train, test = train.take(trial.request.limit), test.take(trial.request.limit)
     decoder, found = choose_decoder(files(train), trial.encoder.image_size, trial.request.device)
@@ -38,7 +38,7 @@ def probe_stream(trial: Trial, train: ViewSet, test: ViewSet) -> Outcome:
     return outcome
 
 
-def fit(trial: Trial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
+def fit(trial: Context, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
     """The trained probes by setting; where encoders share a stream, those of the others are kept for their trials."""
     own = _digest(trial, seed)
     if own not in _TRAINED:
@@ -50,7 +50,7 @@ def fit(trial: Trial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Deco
 
 
 def train_stream(
-    trials: Sequence[Trial], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
+    trials: Sequence[Context], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
 ) -> dict[str, Probes]:
     """What each of a world's processes does: the probes of all trials on one stream, by encoder spec."""
     (train, test), first = splits, trials[0]
@@ -72,11 +72,11 @@ def files(views: ViewSet) -> list[Path]:
     return paths
 
 
-def _digest(trial: Trial, seed: int) -> str:
+def _digest(trial: Context, seed: int) -> str:
     return digest_of([str(trial.key), trial.inputs(), seed])
 
 
-def _companions(trial: Trial) -> Iterator[Trial]:
+def _companions(trial: Context) -> Iterator[Context]:
     """The request's other encoders that may share this one's stream, as far as they have no fresh result yet.
 
     Where an encoder cannot be loaded, its own test will say so.
@@ -84,7 +84,7 @@ def _companions(trial: Trial) -> Iterator[Trial]:
     if not trial.request.share_stream:
         return
     for experiment, dataset, spec in trial.request.tasks():
-        other = Trial(trial.request, experiment, dataset, spec)
+        other = Context(trial.request, experiment, dataset, spec)
         if (experiment.name, dataset) != (trial.experiment.name, trial.dataset) or spec == trial.spec:
             continue
         try:
@@ -96,7 +96,7 @@ def _companions(trial: Trial) -> Iterator[Trial]:
 
 
 def _stream(
-    trials: Sequence[Trial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
+    trials: Sequence[Context], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
     size, pass_size = trials[0].encoder.image_size, trials[0].pass_size
@@ -111,12 +111,12 @@ def _stream(
     return TokenStream(images, {t.spec: _encode(t) for t in trials}, pass_size=pass_size, views=views_kept)
 
 
-def _encode(trial: Trial) -> Encode:
+def _encode(trial: Context) -> Encode:
     lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
     return token_encoder(trial.encoder, pass_size=trial.pass_size, autocast=lower, permute=trial.permuted)
 
 
-def _kept(trial: Trial, items: int) -> int | None:
+def _kept(trial: Context, items: int) -> int | None:
     """Whether evaluation tokens stay in memory between epochs, as a number of views for `TokenStream`."""
     encoder = trial.encoder
     per_image = encoder.embed_dim * (1 + (encoder.image_size // encoder.patch_size) ** 2) * 4

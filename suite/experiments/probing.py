@@ -19,8 +19,8 @@ from suite.core.digests import digest_of
 from suite.core.files import write_json
 from suite.core.signals import stop_on_signals
 from suite.datasets.views import ViewSet
+from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
-from suite.experiments.trial import Outcome, Trial
 from suite.features import identity
 from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
@@ -47,7 +47,7 @@ class Split:
     tokens: TokenSource
 
 
-def measure(trial: Trial, train: ViewSet, test: ViewSet, fit: Callable[[int], Mapping[str, ProbeLearner]]) -> Outcome:
+def measure(trial: Context, train: ViewSet, test: ViewSet, fit: Callable[[int], Mapping[str, ProbeLearner]]) -> Outcome:
     """Train the probes once per seed, and report their accuracy on the evaluation items.
 
     The accuracy after the last epoch is the result; the best epoch's, which selects on the evaluation split, is kept
@@ -92,7 +92,7 @@ def measure(trial: Trial, train: ViewSet, test: ViewSet, fit: Callable[[int], Ma
 
 
 def train_probes(
-    trials: Sequence[Trial], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
+    trials: Sequence[Context], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
 ) -> dict[str, dict[str, ProbeLearner]]:
     """Train the probes of one or several encoders in one bank, from where checkpoints say.
 
@@ -132,7 +132,7 @@ def train_probes(
     return {trial.spec: {name: trained[f"{trial.spec} {name}"] for name in probes_of(trial)} for trial in trials}
 
 
-def probes_of(trial: Trial) -> dict[str, tuple[str, float]]:
+def probes_of(trial: Context) -> dict[str, tuple[str, float]]:
     """Name of a probe -> its setting, and the factor of the protocol's learning rate that it learns with."""
     factors = [1, *(trial["rate_factors"] if trial.choice("probe-rates") == "swept" else [])]
     return {s if f == 1 else f"{s} x{f:g}": (s, f) for s in trial.settings for f in factors}
@@ -146,7 +146,7 @@ def attention_heads(width: int, stated: int) -> int:
     return min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: (abs(n - stated), -n))
 
 
-def probe_specs(trial: Trial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
+def probe_specs(trial: Context, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
     """The probes of a trial, by the protocol that its variant names; part classification has only the paper's."""
     width = trial.encoder.embed_dim
     shared: dict[str, Any] = {
@@ -165,7 +165,7 @@ def probe_specs(trial: Trial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
     ]
 
 
-def _summary(trial: Trial) -> Mapping[str, dict[str, Any]]:
+def _summary(trial: Context) -> Mapping[str, dict[str, Any]]:
     """Paper, implementation details, probing: SGD, one batch size, a cosine per epoch."""
     schedule, batch = Schedule(trial["epochs"]), trial["batch_size"]
     return {
@@ -174,7 +174,7 @@ def _summary(trial: Trial) -> Mapping[str, dict[str, Any]]:
     }
 
 
-def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
+def _cae(trial: Context, items: int) -> Mapping[str, dict[str, Any]]:
     """Code of CAE, tools/run_linear.py and tools/run_attentive.py.
 
     It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
@@ -201,13 +201,13 @@ def _cae(trial: Trial, items: int) -> Mapping[str, dict[str, Any]]:
     }
 
 
-def _identity(trial: Trial, train: Split, test: Split, made_of: object) -> object:
+def _identity(trial: Context, train: Split, test: Split, made_of: object) -> object:
     """What the weights and evaluations of a trial depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
     return [encoder, train.views.digest, test.views.digest, _evaluation(trial), made_of]
 
 
-def _evaluation(trial: Trial) -> tuple[int, int]:
+def _evaluation(trial: Context) -> tuple[int, int]:
     """Batch size and stride of the evaluation."""
     return trial["eval_batch_size"], trial["eval_stride"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.datasets.views import ViewSet
+from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
-from suite.experiments.trial import Outcome, Trial
 from suite.probes.retrieval import retrieval_scores
 
 
@@ -23,7 +23,7 @@ def compared(settings: Sequence[str], encoder_token: str) -> dict[str, str]:
     return {s: "cls" if s == "encoded" and encoder_token == "cls" else s for s in settings}
 
 
-def retrieve(trial: Trial, views: ViewSet, *, transform: str) -> Outcome:
+def retrieve(trial: Context, views: ViewSet, *, transform: str) -> Outcome:
     """Score every setting of the encoder; nothing is trained, so no seed plays a part."""
     views = views.take(trial.request.limit)
     vectors = compared(trial.settings, trial.choice("encoder-token"))

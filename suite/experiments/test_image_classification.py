@@ -6,12 +6,17 @@ layer, on a frozen encoder. Training sees random-resized crops and mirror images
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.datasets import imagenet1k
+from suite.experiments.context import Context, Outcome
 from suite.experiments.imagenet import probe_stream
-from suite.experiments.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 
-def image_classification(trial: Trial) -> Outcome:
+def image_classification(trial: Context) -> Outcome:
     """Train on the training split, report top-1 on the validation split."""
     train, val = (imagenet1k.images(trial.root, split) for split in ("train", "val"))
     return probe_stream(trial, train, val)

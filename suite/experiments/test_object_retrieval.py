@@ -7,12 +7,17 @@ as part retrieval, queries are the gallery, labels are classes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.datasets import cifar10, coco
+from suite.experiments.context import Context, Outcome
 from suite.experiments.retrieval import retrieve
-from suite.experiments.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 
-def object_retrieval(trial: Trial) -> Outcome:
+def object_retrieval(trial: Context) -> Outcome:
     """Rank all objects by cosine similarity to each object."""
     if trial.dataset == "cifar10":
         views = cifar10.images(trial.root, "test")

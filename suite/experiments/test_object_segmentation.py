@@ -5,8 +5,12 @@ Objects of ADE20K (150 classes, and the 59 that have parts) and of Pascal (16 cl
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Trial
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 
 def test_object_segmentation(trial: Trial) -> None:

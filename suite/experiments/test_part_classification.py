@@ -6,15 +6,20 @@ split), three of a person (COCO, train2017 and val2017). Training sees the centr
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.datasets import coco, cub200
 from suite.datasets.parts import part_views
 from suite.datasets.views import ViewSet
+from suite.experiments.context import Context, Outcome
 from suite.experiments.probing import Split, measure, train_probes
-from suite.experiments.trial import Outcome, Trial
 from suite.probes.learner import ProbeLearner
 
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
-def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
+
+def part_splits(trial: Context) -> tuple[ViewSet, ViewSet]:
     """Training and evaluation patches."""
     box = trial.choice("keypoint-box")
     if trial.dataset == "cub200":
@@ -28,7 +33,7 @@ def part_splits(trial: Trial) -> tuple[ViewSet, ViewSet]:
     return part_views(patches[0]), part_views(patches[1])
 
 
-def part_classification(trial: Trial) -> Outcome:
+def part_classification(trial: Context) -> Outcome:
     """Train on one split's patches, report top-1 on the other's."""
     train, test = (split.take(trial.request.limit) for split in part_splits(trial))
     learned, judged = (part_tokens(trial, *of) for of in ((train, "square_train"), (test, "square")))
@@ -39,7 +44,7 @@ def part_classification(trial: Trial) -> Outcome:
     return measure(trial, train, test, fit)
 
 
-def part_tokens(trial: Trial, views: ViewSet, transform: str) -> Split:
+def part_tokens(trial: Context, views: ViewSet, transform: str) -> Split:
     """Patches with their tokens; no augmentation, so each is encoded once where memory holds its tokens."""
     return Split(views, trial.token_source(views, transform))
 

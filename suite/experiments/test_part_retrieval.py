@@ -7,13 +7,18 @@ in its own gallery. `encoded` is the encoder's output, `projected` the projector
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.datasets import coco, cub200
 from suite.datasets.parts import PartPatch, part_views
+from suite.experiments.context import Context, Outcome
 from suite.experiments.retrieval import retrieve
-from suite.experiments.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 
-def part_patches(trial: Trial) -> list[PartPatch]:
+def part_patches(trial: Context) -> list[PartPatch]:
     """CUB train and test together, COCO train2017 only."""
     box = trial.choice("keypoint-box")
     if trial.dataset == "cub200":
@@ -21,7 +26,7 @@ def part_patches(trial: Trial) -> list[PartPatch]:
     return coco.part_patches(trial.root, "train2017", keypoint_box=box, distance=trial.choice("keypoint-distance"))
 
 
-def part_retrieval(trial: Trial) -> Outcome:
+def part_retrieval(trial: Context) -> Outcome:
     """Rank all patches by cosine similarity to each patch."""
     return retrieve(trial, part_views(part_patches(trial)), transform="square")
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from suite.experiments.segmenting import segment
-from suite.experiments.trial import Trial
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 
 def test_part_segmentation(trial: Trial) -> None:

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,10 +26,13 @@ from suite.datasets import imagenet1k
 from suite.datasets.pixels import imagenet_eval, read_rgb
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError
+from suite.experiments.context import Context, Outcome
 from suite.experiments.retrieval import compared
-from suite.experiments.trial import Outcome, Trial
 from suite.metrics.ranking import EPSILON
 from suite.results.store import strip_path
+
+if TYPE_CHECKING:
+    from suite.experiments.judge import Trial
 
 TILE_PX = 56
 GAP_PX = 4
@@ -36,7 +40,7 @@ CHUNK = 64
 """Images whose crops are encoded together: 3,136 crops, 0.8 GB of the widest projections."""
 
 
-def searched_files(trial: Trial) -> dict[int, Path]:
+def searched_files(trial: Context) -> dict[int, Path]:
     """Validation images by the number in their names, in that order."""
     files = {}
     for view in imagenet1k.images(trial.root, "val").views:
@@ -46,25 +50,25 @@ def searched_files(trial: Trial) -> dict[int, Path]:
     return {n: files[n] for n in sorted(files) if n < trial["numbers_below"] or n in also}
 
 
-def crop_px(trial: Trial) -> int:
+def crop_px(trial: Context) -> int:
     """Side of a crop: the size of the paper's encoders, also for one that then sees it at a size of its own."""
     return int(trial.request.profile["image_size"])
 
 
-def corners(trial: Trial) -> list[tuple[int, int]]:
+def corners(trial: Context) -> list[tuple[int, int]]:
     """(top, left) of the crops in the enlarged view, row by row."""
     last = trial["enlarged_px"] - crop_px(trial)
     steps = range(0, last + 1, trial["stride_px"])
     return list(itertools.product(steps, steps))
 
 
-def enlarged(trial: Trial, path: Path) -> Image.Image:
+def enlarged(trial: Context, path: Path) -> Image.Image:
     """The centre of an image, as classification sees it, enlarged."""
     view = imagenet_eval(read_rgb(path), trial["view_px"])
     return view.resize((trial["enlarged_px"], trial["enlarged_px"]), Image.Resampling.BICUBIC)
 
 
-def crops(trial: Trial, paths: list[Path]) -> ViewSet:
+def crops(trial: Context, paths: list[Path]) -> ViewSet:
     """All crops of some images."""
     size = crop_px(trial)
     return _crops(
@@ -79,7 +83,7 @@ def _crops(views: Iterable[View]) -> ViewSet:
     return ViewSet(listed, np.zeros(len(listed), np.int64), ("crop",))
 
 
-def embed(trial: Trial, views: ViewSet) -> dict[str, Tensor]:
+def embed(trial: Context, views: ViewSet) -> dict[str, Tensor]:
     """(N, D) unit vectors of N crops for every setting."""
     vectors = compared(trial.settings, trial.choice("encoder-token"))
     features = trial.extract(views, "square", set(vectors.values()), cached=False)
@@ -94,7 +98,7 @@ def similarities(vectors: Tensor, query: Tensor) -> Tensor:
     return (vectors * query).sum(dim=1)
 
 
-def scored(trial: Trial, paths: list[Path], queries: list[tuple[int, int]]) -> dict[str, Tensor]:
+def scored(trial: Context, paths: list[Path], queries: list[tuple[int, int]]) -> dict[str, Tensor]:
     """Setting -> (Q, N) similarity of all crops to each query; of the vectors a chunk is held at a time.
 
     Args:
@@ -122,7 +126,7 @@ def place(query: str, numbers: list[int]) -> tuple[int, int]:
     return numbers.index(number), crop
 
 
-def patch_search(trial: Trial) -> Outcome:
+def patch_search(trial: Context) -> Outcome:
     """The nearest patches of every query, as data and as a strip of pictures."""
     files = searched_files(trial)
     numbers, paths = list(files), list(files.values())
@@ -141,7 +145,7 @@ def patch_search(trial: Trial) -> Outcome:
     return outcome
 
 
-def draw(trial: Trial, paths: list[Path], patches: list[tuple[int, int]]) -> bytes:
+def draw(trial: Context, paths: list[Path], patches: list[tuple[int, int]]) -> bytes:
     """The query, set apart, then its neighbours, as PNG."""
     size, places = crop_px(trial), corners(trial)
     width = (TILE_PX + GAP_PX) * len(patches) + 2 * GAP_PX

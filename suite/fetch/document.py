@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from suite.core.files import write_atomically
+from suite.core.paths import DOCS
 from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
 from suite.fetch.tables import data_table, weights_table
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "fetching.md"
+PAGE = DOCS / "fetching.md"
 BEGIN = "<!-- from here to the next mark: written by python -m suite.fetch.document -->\n"
 END = "<!-- end of what is written -->\n"
 

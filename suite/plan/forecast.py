@@ -13,7 +13,7 @@ from suite.core.numerics import environment_of
 from suite.core.precision import exact_convolutions
 from suite.core.source_code import trial_code
 from suite.errors import SuiteError
-from suite.experiments.trial import Trial
+from suite.experiments.context import Context
 from suite.features import CACHE_BYTES
 from suite.plan.counts import splits_of
 from suite.plan.jobs import Job, Operation, Task
@@ -166,7 +166,7 @@ def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tupl
     tasks, unplanned, measured = [], [], []
     for experiment, dataset, spec in request.tasks():
         key = request.key(experiment, dataset, spec)
-        if _is_measured(Trial(request, experiment, dataset, spec), digests=digests):
+        if _is_measured(Context(request, experiment, dataset, spec), digests=digests):
             measured.append(key)
             continue
         shape, splits = shape_of_spec(spec), splits_by_name(experiment.name, dataset)
@@ -186,7 +186,7 @@ def _shape(request: Request, spec: str) -> Shape | None:
         return None
 
 
-def _is_measured(trial: Trial, *, digests: bool) -> bool:
+def _is_measured(trial: Context, *, digests: bool) -> bool:
     """Whether the stored result holds."""
     stored = trial.store.load(trial.key)
     if stored is None or not _alike(trial, stored):
@@ -197,7 +197,7 @@ def _is_measured(trial: Trial, *, digests: bool) -> bool:
         return False
 
 
-def _alike(trial: Trial, stored: Result) -> bool:
+def _alike(trial: Context, stored: Result) -> bool:
     expected: dict[str, object] = {
         "protocol": digest_of(trial.protocol()),
         "code": trial_code(trial.experiment.name),

@@ -15,13 +15,8 @@ from suite.core.source_code import code_digest
 from suite.plan.jobs import Job, Operation
 
 _CODE = (
-    "encoders/vit.py",
-    "encoders/encoder.py",
-    "features.py",
-    "metrics/ranking.py",
-    "probes",
-    "segmentation",
-    "stream",
+    *("suite.encoders", "suite.features", "suite.metrics.ranking", "suite.probes.bank"),
+    *("suite.segmentation.train", "suite.segmentation.evaluate", "suite.imagenet_pipeline.tokens"),
 )
 """Code whose speed was measured: rates of other code are forgotten."""
 
@@ -57,7 +52,7 @@ class Rates:
 
 def load_rates(cache: Path, device: str, threads: int) -> Rates:
     """The rates remembered for this machine's device; none where there are none, or where the code has changed."""
-    path = cache / "plan" / f"{device_name(device, threads)} {code_digest(_CODE)[:12]}.json"
+    path = cache / "plan" / f"{device_name(device, threads)} {code_digest(*_CODE)[:12]}.json"
     try:
         found = json.loads(path.read_text())
         return Rates(path, dict(found["seconds"]), set(found["derived"]))

@@ -19,19 +19,12 @@ from suite.core.source_code import code_digest
 from suite.errors import RequestError
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
+from suite.protocol.constants import constants_digest
 from suite.training.checkpoints import read_tensors, write_tensors
 from suite.training.distributed import ALONE, World
 
-_CODE = (
-    "precision.py",
-    "checkpoints.py",
-    "training.py",
-    "distributed.py",
-    "stream",
-    "encoders",
-    "probes",
-    "protocol/constants.toml",
-)
+_CODE = ("suite.probes.bank", "suite.encoders", "suite.features", "suite.imagenet_pipeline.tokens")
+"""What a probe's weights are made by."""
 
 
 class TokenSource(Protocol):
@@ -229,7 +222,9 @@ def _restore(learners: Sequence[ProbeLearner], folder: Path, facts: Mapping[str,
     paths = {}
     for learner in learners:
         made_on = environment_of(next(learner.head.parameters()).device)
-        digest = digest_of([facts[learner.spec.encoder], learner.facts, code_digest(_CODE), made_on])
+        digest = digest_of(
+            [facts[learner.spec.encoder], learner.facts, code_digest(*_CODE), constants_digest(), made_on]
+        )
         path = paths[learner.spec.name] = folder / f"{digest}.safetensors"
         found = read_tensors(path, digest, whose=f"probe {learner.spec.name}")
         if found is not None:

@@ -7,6 +7,7 @@ has the report: none is written down twice.
 from __future__ import annotations
 
 import functools
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,3 +66,8 @@ def constants_of(experiment: str) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         name: sourced(group.constants) for name, group in load_constants().items() if experiment in group.experiments
     }
+
+
+def constants_digest() -> str:
+    """SHA-256 of the file: a part of what decides whether kept features and checkpoints still hold."""
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()

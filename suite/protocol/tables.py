@@ -9,7 +9,7 @@ from typing import Any
 
 from suite.errors import ProtocolError
 
-PROTOCOLS = Path(__file__).parent / "protocols"
+PROTOCOLS = Path(__file__).parent
 PROFILES = ("mini", "paper")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 from suite.cells import BASELINES, METHODS, CellId, method_name
+from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import Variant, deviations, load_variants
@@ -14,8 +14,6 @@ from suite.reference.candidates import load_accepted
 from suite.reference.expected import RECORDED, Expected, load_expected
 from suite.reference.known import Known, load_known
 from suite.reference.seal import ADVICE
-
-EXPECTED = Path(__file__).parent.parent / "expected"
 
 
 def references(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId, method_name
+from suite.core.paths import EXPECTED
 from suite.core.text import day_of
 from suite.errors import RequestError
 from suite.judge.claims import load_claims
@@ -23,7 +24,7 @@ from suite.protocol.profiles import Profile, load_profile
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
 from suite.reference.expected import places
-from suite.reference.select import EXPECTED, known_deviations, references
+from suite.reference.select import known_deviations, references
 from suite.report import files, terminal
 from suite.report.build import build
 from suite.report.contributions import contributions, notes

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from suite.core.environment import capture
 from suite.core.files import write_atomically
+from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
 from suite.core.text import now
 from suite.errors import RequestError, StorageError
@@ -15,7 +16,6 @@ from suite.reference.expected import RECORDED
 from suite.reference.recorded_page import results_page
 from suite.reference.recording import Recording, write_mini
 from suite.reference.seal import seal
-from suite.reference.select import EXPECTED
 from suite.reference.slack import Slack, load_slack
 from suite.reproduction.reproduce import measure
 from suite.results.store import Store

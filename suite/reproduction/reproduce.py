@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from suite.archive import sbom
 from suite.core.environment import capture
 from suite.core.files import plain, write_json
 from suite.core.numerics import device_model, environment_of
+from suite.core.paths import EXPECTED, EXPERIMENTS, ROOT
 from suite.core.precision import exact_convolutions
 from suite.core.signals import terminated
 from suite.core.source_code import trial_code
@@ -21,7 +21,7 @@ from suite.core.text import now
 from suite.errors import RequestError, StorageError
 from suite.plan.forecast import write_plan
 from suite.reference.accepted import load
-from suite.reference.select import EXPECTED, references
+from suite.reference.select import references
 from suite.report.collect import assemble, publish
 from suite.results.store import Result, Store
 from suite.run.attempts.attempt import Attempt, attempt, interruption
@@ -31,8 +31,6 @@ from suite.run.progress import Progress
 from suite.run.request import Request, check_writable
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
-
-EXPERIMENTS = Path(__file__).parent / "experiments"
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
@@ -139,7 +137,7 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
     processes = min(at_first, processes_for(request, _pending(request), workers))
     arguments = [
         str(EXPERIMENTS),
-        f"--rootdir={EXPERIMENTS.parent.parent}",
+        f"--rootdir={ROOT}",
         *("-p", "no:cacheprovider"),
         "--quiet",
         "--tb=short",

@@ -8,17 +8,12 @@ from pathlib import Path
 from suite.core.digests import digest_of
 from suite.core.numerics import environment_of
 from suite.core.source_code import code_digest
+from suite.protocol.constants import constants_digest
 from suite.segmentation.bank import Learner
 from suite.training.checkpoints import read_tensors, write_tensors
 
-_CODE = (
-    *("precision.py", "training.py"),
-    *(f"segmentation/{name}.py" for name in ("auxiliary", "bank", "encode", "fused", "kernel", "train")),
-    *(f"segmentation/{name}.py" for name in ("augment", "crops", "resize", "store")),
-    "probes/segmentation.py",
-    "probes/linear.py",
-    "protocol/constants.toml",
-)
+_CODE = ("suite.segmentation.train", "suite.segmentation.encode")
+"""What a head's weights are made by."""
 
 
 class Checkpoints:
@@ -33,7 +28,7 @@ class Checkpoints:
                 and the data, protocol, seed; anything that JSON can hold.
         """
         self.folder = folder
-        self.identity = [identity, code_digest(_CODE)]
+        self.identity = [identity, code_digest(*_CODE), constants_digest()]
 
     def path(self, learner: Learner) -> Path:
         """Where a head's checkpoint lies; its name is the digest of its configuration."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from suite.core.paths import MINI_WEIGHTS
 from suite.verification.outcome import Check
 
 SUBJECT = "determinism"
-WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
 IMAGES = 24
 TOLERANCE = 1e-4
 """Largest difference over the largest feature between batches of one size and another: BLAS may pick another kernel for
 another shape, so fp32 leaves the last digits open; measured 0 on an AMD EPYC. A real mistake costs more than 1e-2."""
 
 
-def determinism(device: str = "cpu", weights: Path = WEIGHTS) -> list[Check]:
+def determinism(device: str = "cpu", weights: Path = MINI_WEIGHTS) -> list[Check]:
     """Two checks: `repeated`, bit for bit, and `batch size`; without the device a single one that says so.
 
     Args:

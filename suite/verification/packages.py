@@ -13,7 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from suite.core.environment import LOCK, ROOT, locked_versions
+from suite.core.environment import LOCK, locked_versions
+from suite.core.paths import ROOT
 from suite.verification.outcome import Check, Findings
 
 SUBJECT = "environment"

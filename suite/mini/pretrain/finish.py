@@ -13,12 +13,12 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from tabulate import tabulate
 
+from suite.core.paths import DOCS
 from suite.mini.pretrain.budgets import BUDGETS
 from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.health import failures
-from suite.mini.pretrain.train import WEIGHTS
+from suite.core.paths import MINI_WEIGHTS
 
-DOCS = Path(__file__).parents[3] / "docs"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PANELS = {
     "held_out_loss": "own loss, held out",
@@ -32,7 +32,7 @@ COLUMNS = {"held_out_loss": 2, "object_linear": 1, "part_linear": 1, "object_ap"
 History = list[dict[str, float]]
 
 
-def finish(weights: Path = WEIGHTS, docs: Path = DOCS) -> str:
+def finish(weights: Path = MINI_WEIGHTS, docs: Path = DOCS) -> str:
     """Write figure and table; returns the table."""
     histories = {name: read(weights / f"{name}.csv") for name in BUDGETS if (weights / f"{name}.csv").exists()}
     content = table(histories, weights)

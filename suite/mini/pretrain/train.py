@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from suite.core.paths import MINI_WEIGHTS
 from suite.errors import RequestError
 from suite.mini.pretrain import data, health, methods, save
 from suite.mini.pretrain.budgets import BUDGETS, Budget, budget
 from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.objective import Objective
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
 CACHE = Path("cache/mini_pretrain")
 CLIP = 1.0
 MEASUREMENTS = 8
@@ -32,7 +32,7 @@ def pretrain(
     *,
     steps: dict[str, int] | None = None,
     device: str = "auto",
-    out: Path = WEIGHTS,
+    out: Path = MINI_WEIGHTS,
     cache: Path = CACHE,
     seed: int = 0,
     resume: bool = True,
