@@ -1,14 +1,13 @@
 """What can be asked for is documented, and what is documented exists."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from suite.core.paths import ROOT
 from suite.judge.verdict import VERDICTS
 from suite.protocol.variants import load_variants
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 

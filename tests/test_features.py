@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from suite import features
+from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.encoders.encoder import Encoder
 from suite.errors import RequestError, StorageError
 from suite.features import Features, Passes, all_tokens
-
-WEIGHTS = Path(features.__file__).parent / "mini" / "weights"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SUITE = Path(__file__).parent.parent / "suite"
+from suite.core.paths import SUITE
+
 BASE = {
     *("errors", "cells", "protocol", "constants", "records", "results", "schema"),
     *("comparisons", "predicates", "intervals"),

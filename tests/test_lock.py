@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from suite.core.paths import ROOT
+
 LOCK = (ROOT / "requirements.lock").read_text()
 ENTRIES = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)(.*(?:\n {4}.*)*)", LOCK, flags=re.MULTILINE)
 

@@ -1,6 +1,7 @@
 """What part of an image an encoder sees: random-resized crops in training, the centre in evaluation.
 
-A region is arithmetic on sizes alone: who decodes and resizes, and how, is `suite/imagenet_pipeline/decode.py`'s business.
+A region is arithmetic on sizes alone: who decodes and resizes, and how, is the
+business of `suite/imagenet_pipeline/decode.py`.
 """
 
 from __future__ import annotations

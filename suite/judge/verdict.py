@@ -1,7 +1,7 @@
 """What a run says about the reference: per cell, for all cells as a family, per claim.
 
-A difference outside its tolerance (`suite.judge.cell_verdict`) deviates. One inside is reproduced, unless the interval is
-wider than the cap fixed beforehand: then it is no evidence, and the cell is inconclusive. The paper reports no
+A difference outside its tolerance (`suite.judge.cell_verdict`) deviates. One inside is reproduced, unless the interval
+is wider than the cap fixed beforehand: then it is no evidence, and the cell is inconclusive. The paper reports no
 seed noise, so for its values it is pooled from the run itself; recorded references bring their own.
 
 Each interval errs on one true cell in twenty, so a single deviation is a warning; a run fails on those that

@@ -10,9 +10,9 @@ from suite.candidate.accept import commit_of, deviation, table
 from suite.cells import CellId, method_name
 from suite.core.files import write_atomically
 from suite.core.numerics import device_model, differences
+from suite.core.paths import EXPECTED
 from suite.core.text import now
 from suite.errors import RequestError
-from suite.reference import select as references
 from suite.reference.accepted import SLACK, SLACK_REASON, AcceptedRun, file_of, load
 from suite.report.collect import read_run
 from suite.report.contributions import contributions
@@ -39,7 +39,7 @@ def accept_run(run: Path, *, reason: str, diff: bool = False, folder: Path | Non
         ExpectedError: what was accepted before breaks its schema.
         StorageError: the file cannot be written.
     """
-    folder = folder or references.EXPECTED / FOLDER
+    folder = folder or EXPECTED / FOLDER
     made = read_accepted(run, reason=reason, folder=folder)
     before = load(folder, made.profile, made.device)
     lost = [] if before is None else sorted(before.cells.keys() - made.cells.keys())

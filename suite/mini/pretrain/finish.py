@@ -13,11 +13,10 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from tabulate import tabulate
 
-from suite.core.paths import DOCS
+from suite.core.paths import DOCS, MINI_WEIGHTS
 from suite.mini.pretrain.budgets import BUDGETS
 from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.health import failures
-from suite.core.paths import MINI_WEIGHTS
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PANELS = {

@@ -1,0 +1,99 @@
+"""Segmentation in the report: Figure 6, training curves, sample predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from suite.report import curves, html, plot, samples
+from tests.support import report_sample
+
+
+def strips(folder: Path | None = None) -> list[dict[str, Any]]:
+    found = [
+        {"kind": "segmentation", "dataset": "lip", "method": method, "role": role, "path": f"{method}-{role}.png"}
+        for method in ("mae", "dino")
+        for role in ("image", "truth", "prediction")
+    ]
+    for figure in found if folder else ():
+        report_sample.strip(folder / figure["path"], 0)
+    return found
+
+
+def segmentation_cells(dataset: str, experiment: str, values: dict[str, float]) -> list[dict[str, Any]]:
+    return [
+        report_sample.cell((experiment, dataset, method, "linear_head", "miou"), measured=value)
+        for method, value in values.items()
+    ]
+
+
+def test_image_and_truth_stand_once_and_above_the_predictions() -> None:
+    [gallery] = samples.samples(strips())
+    assert gallery.dataset == "lip"
+    assert [title for title, _ in gallery.rows] == ["image", "truth", "DINO", "MAE"]
+    assert gallery.rows[3][1] == "mae-prediction.png"
+
+
+def test_figure_6_sets_objects_against_parts_of_the_same_images() -> None:
+    cells = segmentation_cells("ade20k_object", "object_segmentation", {"dino": 30.0, "mae": 20.0})
+    cells += segmentation_cells("ade20k_part", "part_segmentation", {"dino": 11.0, "mae": 12.0})
+    [drawn] = plot.plots(cells)
+    assert "ADE20K-Object" in drawn.alt
+    assert "ADE20K-Part" in drawn.alt
+    assert "DINO 30.0, 11.0; MAE 20.0, 12.0" in drawn.alt
+
+
+def test_a_plot_for_the_loss_and_one_for_what_was_measured_while_training() -> None:
+    drawn = curves.curves(report_sample.trainings(), [])
+    assert [c.caption for c in drawn] == ["LIP: training loss", "LIP: mIoU while training"]
+    assert "DINO 1; MAE 0.75" in drawn[0].alt
+    assert "DINO 24; MAE 18" in drawn[1].alt
+
+
+def test_an_auxiliary_head_has_a_plot_of_its_own() -> None:
+    dino, mae = report_sample.trainings()
+    drawn = curves.curves([dino | {"auxiliary_losses": [1.2, 0.8, 0.5]}, mae], [])
+    assert [c.caption for c in drawn][:2] == ["LIP: training loss", "LIP: training loss of the auxiliary head"]
+    assert drawn[1].alt.endswith("loss x 0.4 over iteration; last values: DINO 0.5.")
+
+
+def test_a_single_evaluation_makes_no_curve() -> None:
+    trainings = [t | {"evaluations": t["evaluations"][-1:]} for t in report_sample.trainings()]
+    assert [c.caption for c in curves.curves(trainings, [])] == ["LIP: training loss"]
+
+
+def test_the_sweep_is_ordered_by_learning_rate() -> None:
+    cells = [
+        report_sample.cell(("learning_rate_sweep", "lip", "dino", f"lr_{rate}", "miou"), measured=value)
+        for rate, value in (("1e-3", 9.0), ("1e-5", 3.0), ("4e-4", 7.0))
+    ]
+    [drawn] = curves.curves([], cells)
+    assert drawn.alt.endswith("last values: DINO 9.")
+
+
+def test_methods_of_a_family_share_a_colour_and_differ_in_dashes() -> None:
+    styles = curves.line_styles(["mae", "beit", "dino"])
+    assert styles["beit"][0] == styles["mae"][0] != styles["dino"][0]
+    assert styles["beit"][1] != styles["mae"][1]
+
+
+def test_the_page_shows_them(tmp_path: Path) -> None:
+    report = report_sample.report() | {"figures": strips(tmp_path)}
+    text = html.render(report, tmp_path)
+    assert 'alt="LIP: truth"' in text
+    assert "Line plot, LIP: training loss" in text
+    assert "picture missing" not in text
+
+
+def test_the_rates_of_a_probe_are_a_plot_for_each_head() -> None:
+    place = {"experiment": "image_classification", "dataset": "imagenet1k", "method": "dino"}
+    rates = [
+        place | {"setting": setting, "points": [[0.1, 20.0], [0.4, value]]}
+        for setting, value in (("linear", 30.0), ("attentive", 40.0))
+    ]
+    drawn = curves.curves([], [], [*rates, rates[0] | {"method": "mae", "points": [[0.1, 5.0], [0.4, 6.0]]}])
+    assert [c.caption for c in drawn] == [
+        "Image classification, ImageNet-1K: linear probe by learning rate",
+        "Image classification, ImageNet-1K: attentive probe by learning rate",
+    ]
+    assert "DINO 30; MAE 6" in drawn[0].alt
