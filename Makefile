@@ -96,7 +96,7 @@ test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal tests
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
-	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/test_paper_scale.py -n 0
+	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/experiments/test_paper_scale.py -n 0
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

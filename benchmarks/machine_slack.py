@@ -48,10 +48,10 @@ MARGIN = 3
 def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | None) -> None:
     """Measure every training of some encoders, or of all, with seed 0 in this process, without judging it."""
     import torch
-    from suite.experiments.trial import Trial
 
     from suite.core.precision import exact_convolutions
     from suite.experiments import heads
+    from suite.experiments.judge import Trial
     from suite.experiments.segmenting import segment
 
     torch.set_num_threads(threads)

@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.machine import processor
 from suite.encoders import load_encoder
-from tests.checkpoints import VIT_B, write
+from tests.support.checkpoints import VIT_B, write
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = ("deit", "mocov3", "dino", "beit", "mae", "cae", "ibot")

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from suite import registry
 from suite.errors import RequestError
 
-METHODS = ("deit", "mocov3", "dino", "beit", "mae", "cae", "ibot")
-BASELINES = ("random_init", "raw_pixels")
-PROJECTED_METHODS = ("mocov3", "dino", "ibot")
+METHODS = tuple(name for name, method in registry.METHODS.items() if method.family != "baseline")
+BASELINES = tuple(name for name in registry.METHODS if name not in METHODS)
+PROJECTED_METHODS = tuple(name for name in METHODS if registry.METHODS[name].has_projector)
 """Methods whose release holds a projector: only these have `projected` cells (paper, Table 3)."""
 
 

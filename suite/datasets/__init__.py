@@ -7,39 +7,14 @@ the paper's part patches. Every reader is given `root`, the folder of its datase
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from suite.datasets.digests import digest
 from suite.datasets.files import RESTORE
 from suite.errors import DatasetError, unknown
+from suite.registry import DATASETS
 
-__all__ = ["DATASETS", "Dataset", "dataset_root", "digest", "require"]
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """What a report says about a dataset: its title and its home page."""
-
-    title: str
-    url: str
-
-
-_PROCESSED_MASKS = "https://drive.google.com/drive/folders/1JSNzbxc9MBpNIhMRP8Vd0FFk7K5hC65q"
-
-DATASETS = {
-    "cifar10": Dataset("CIFAR-10", "https://www.cs.toronto.edu/~kriz/cifar.html"),
-    "coco": Dataset("COCO 2017", "https://cocodataset.org"),
-    "cub200": Dataset("CUB-200-2011", "https://data.caltech.edu/records/65de6-vp158"),
-    "imagenet1k": Dataset("ImageNet-1K", "https://image-net.org/challenges/LSVRC/2012"),
-    "ade20k": Dataset("ADE20K", "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip"),
-    "ade20k_object": Dataset("ADE20K-Object", _PROCESSED_MASKS),
-    "ade20k_part": Dataset("ADE20K-Part", _PROCESSED_MASKS),
-    "pascal_object": Dataset("Pascal-Object", _PROCESSED_MASKS),
-    "pascal_part": Dataset("Pascal-Part", _PROCESSED_MASKS),
-    "lip": Dataset("LIP", _PROCESSED_MASKS),
-}
-"""Every dataset of the paper; the last five as masks that its authors processed (official code, README)."""
+__all__ = ["DATASETS", "dataset_root", "digest", "require"]
 
 
 def dataset_root(data: Path, name: str) -> Path:

@@ -23,8 +23,6 @@ _OLD_STUDENT = Layout("student", _PATCHES, head="head.", branch="student", renam
 
 _DEIT = Method(
     name="deit",
-    title="DeiT",
-    family="supervised",
     sources=(
         Source(
             "deit_base_patch16_224-b5f2ef4d.pth",
@@ -42,8 +40,6 @@ _DEIT = Method(
 )
 _MOCOV3 = Method(
     name="mocov3",
-    title="MoCo v3",
-    family="contrastive",
     sources=(Source("vit-b-300ep.pth.tar", f"{_META}/moco-v3/vit-b-300ep/vit-b-300ep.pth.tar", size=863_000_000),),
     epochs=300,
     licence="CC-BY-NC-4.0",
@@ -64,8 +60,6 @@ _MOCOV3 = Method(
 )
 _DINO = Method(
     name="dino",
-    title="DINO",
-    family="contrastive",
     sources=(
         Source(
             "dino_vitbase16_pretrain_full_checkpoint.pth",
@@ -92,8 +86,6 @@ _DINO = Method(
 )
 _BEIT = Method(
     name="beit",
-    title="BEiT",
-    family="masked image modelling",
     sources=(
         Source(
             "beit_base_standard_epoch800_checkpoint-799.pth",
@@ -130,8 +122,6 @@ _BEIT = Method(
 )
 _MAE = Method(
     name="mae",
-    title="MAE",
-    family="masked image modelling",
     sources=(
         Source(
             "mae_pretrain_vit_base.pth",
@@ -148,8 +138,6 @@ _MAE = Method(
 )
 _CAE = Method(
     name="cae",
-    title="CAE",
-    family="masked image modelling",
     sources=(
         Source(
             "cae_base_1600ep.pth",
@@ -181,8 +169,6 @@ _CAE = Method(
 )
 _IBOT = Method(
     name="ibot",
-    title="iBOT",
-    family="contrastive + masked",
     sources=(
         Source(
             "checkpoint.pth",
@@ -222,8 +208,6 @@ _IBOT = Method(
 # what the paper's code loads for its supervised ViT: timm's vit_base_patch16_224, until timm 0.4.9 this file
 _DEIT_VIT_IN21K = Method(
     name="deit_vit_in21k",
-    title="ViT (ImageNet-21k)",
-    family="supervised",
     sources=(
         Source(
             "jx_vit_base_p16_224-80ecf9dd.pth",
@@ -244,7 +228,6 @@ _DEIT_VIT_IN21K = Method(
 _IBOT_BLOCK_MASK = replace(
     _IBOT,
     name="ibot_block_mask",
-    title="iBOT (block masks)",
     sources=(
         Source(
             "checkpoint_block_mask.pth",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.protocol.constants import constant
+from suite.registry import title_of
 
 Positions = Literal["bicubic", "shifted_bicubic", "relative"]
 
@@ -69,7 +70,6 @@ class Method:
 
     Attributes:
         name: as in a cell.
-        title: as in the paper.
         family: what was asked of it in pretraining.
         sources: official files; the first is the one that the experiments use.
         epochs: of pretraining.
@@ -86,8 +86,6 @@ class Method:
     """
 
     name: str
-    title: str
-    family: Literal["supervised", "contrastive", "masked image modelling", "contrastive + masked"]
     sources: tuple[Source, ...]
     epochs: int
     licence: str
@@ -100,6 +98,11 @@ class Method:
     std: tuple[float, ...] = IMAGENET_STD
     reported: tuple[tuple[str, float], ...] = ()
     notes: str = ""
+
+    @property
+    def title(self) -> str:
+        """How people write it."""
+        return title_of(self.name)
 
     @property
     def branches(self) -> tuple[str, ...]:

@@ -26,10 +26,10 @@ from suite.core.signals import stop_on_signals
 from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import StorageError, SuiteError
 from suite.experiments.context import Context
-from suite.experiments.families import family_of
 from suite.features import identity
 from suite.metrics.image_counts import ImageCounts, pack, unpack
 from suite.protocol.constants import constant
+from suite.registry import images_of
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec
@@ -208,7 +208,7 @@ def _companions(trial: Context, seed: int) -> Iterator[Heads]:
     own = Heads(trial, seed)
     for experiment, dataset, spec in trial.request.tasks():
         other = Context(trial.request, experiment, dataset, spec)
-        if spec != trial.spec or other.key == trial.key or family_of(dataset) != family_of(trial.dataset):
+        if spec != trial.spec or other.key == trial.key or images_of(dataset) != images_of(trial.dataset):
             continue
         try:
             heads = Heads(other, seed)

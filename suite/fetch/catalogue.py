@@ -13,6 +13,7 @@ from suite.encoders.method import Method, Source
 from suite.errors import unknown
 from suite.fetch.folders import Folder
 from suite.fetch.remote import Remote
+from suite.registry import title_of
 
 FILE = Path(__file__).with_name("datasets.toml")
 
@@ -42,7 +43,7 @@ class Entry:
 
     Attributes:
         name: as in `suite.datasets.DATASETS`, or "pascal", from which two of them are prepared.
-        title: for people.
+        own_title: of a source that is no dataset of the paper.
         page: its home.
         licence: of images and annotations.
         pieces: what it consists of as its owners publish it.
@@ -53,7 +54,6 @@ class Entry:
     """
 
     name: str
-    title: str
     page: str
     licence: str
     pieces: tuple[Piece, ...] = ()
@@ -61,6 +61,12 @@ class Entry:
     steps: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     ready: Folder | None = None
+    own_title: str = ""
+
+    @property
+    def title(self) -> str:
+        """How people write it."""
+        return self.own_title or title_of(self.name)
 
     @property
     def files(self) -> tuple[Remote, ...]:

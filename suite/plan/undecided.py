@@ -13,7 +13,7 @@ from suite.cells import CellId, method_name
 from suite.judge.deciding import AT_LEAST, Deciding, seeds_from
 from suite.plan.forecast import forecast
 from suite.reference.expected import Expected
-from suite.registry import name
+from suite.registry import title_of
 from suite.run.request import Request
 
 
@@ -74,5 +74,5 @@ def render_undecided(groups: Sequence[Deciding]) -> str:
     """For the terminal; empty where nothing is open."""
     if not groups:
         return ""
-    lines = [f"  {name(g.experiment)} on {name(g.dataset)}, {g.cells} cells: {g.sentence}" for g in groups]
+    lines = [f"  {title_of(g.experiment)} on {title_of(g.dataset)}, {g.cells} cells: {g.sentence}" for g in groups]
     return "\n".join(["Cells that cannot be told, and the seeds that would decide them:", *lines])

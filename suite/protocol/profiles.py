@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from suite import registry
 from suite.cells import METHODS, PROJECTED_METHODS, CellId
 from suite.errors import ProtocolError, unknown
 from suite.protocol.tables import PROFILES, PROTOCOLS, Parameter, check_keys, parameters
 
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
-_EXPERIMENT_KEYS = {"title", "section", "datasets", "settings", "metrics", "parameters", "like", "without"}
+_EXPERIMENT_KEYS = {"section", "datasets", "settings", "metrics", "parameters", "like", "without"}
 _OPTIONAL = {"parameters", "like", "without"}
 
 
@@ -32,13 +33,17 @@ class Experiment:
     """
 
     name: str
-    title: str
     section: str
     datasets: tuple[str, ...]
     settings: tuple[str, ...]
     metrics: tuple[str, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """How people write it."""
+        return registry.title_of(self.name)
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.parameters:
@@ -138,7 +143,6 @@ def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> E
     inherited = tables[model].get("parameters", {}) if model else {}
     return Experiment(
         name=name,
-        title=table["title"],
         section=table["section"],
         datasets=tuple(table["datasets"]),
         settings=tuple(table["settings"]),

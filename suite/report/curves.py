@@ -11,7 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from suite.core.files import Json
-from suite.registry import family, method_order, name
+from suite.registry import family, method_order, title_of
 from suite.report.plot import INK, STYLES, inline
 
 Dashes = str | tuple[float, tuple[float, ...]]
@@ -35,14 +35,14 @@ def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Jso
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
         of_set = [t for t in trainings if t["dataset"] == dataset]
         losses = {t["method"]: (t["steps"], t["losses"]) for t in of_set}
-        drawn.append(_curves(f"{name(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
+        drawn.append(_curves(f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
         beside = {t["method"]: (t["steps"], t["auxiliary_losses"]) for t in of_set if "auxiliary_losses" in t}
         if beside:
-            caption = f"{name(dataset)}: training loss of the auxiliary head"
+            caption = f"{title_of(dataset)}: training loss of the auxiliary head"
             drawn.append(_curves(caption, f"{dataset}-auxiliary", beside, "iteration", "loss x 0.4"))
         scores = {t["method"]: _line(t["evaluations"]) for t in of_set if len(t["evaluations"]) > 1}
         if scores:
-            caption = f"{name(dataset)}: mIoU while training"
+            caption = f"{title_of(dataset)}: mIoU while training"
             drawn.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
     return drawn + sweep(cells) + probe_rates(rates)
 
@@ -57,7 +57,7 @@ def sweep(cells: Sequence[Json]) -> list[Curves]:
     lines = {m: _line(sorted(rates.items())) for m, rates in found.items() if len(rates) > 1}
     if not lines:
         return []
-    caption = f"{name('lip')}: learning rates"
+    caption = f"{title_of('lip')}: learning rates"
     return [_curves(caption, "sweep", lines, "learning rate", "mIoU (%)", logarithmic=True)]
 
 
@@ -69,7 +69,7 @@ def probe_rates(rates: Sequence[Json]) -> list[Curves]:
         found.setdefault(place, {})[swept["method"]] = _line(swept["points"])
     return [
         _curves(
-            f"{name(experiment)}, {name(dataset)}: {setting} probe by learning rate",
+            f"{title_of(experiment)}, {title_of(dataset)}: {setting} probe by learning rate",
             f"{experiment}-{dataset}-{setting}-rates",
             lines,
             "learning rate",
@@ -94,7 +94,7 @@ def _line(points: Sequence[tuple[float, float]]) -> Line:
 def _curves(
     caption: str, key: str, lines: dict[str, Line], x_label: str, y_label: str, *, logarithmic: bool = False
 ) -> Curves:
-    ends = "; ".join(f"{name(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
+    ends = "; ".join(f"{title_of(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
     alt = f"Line plot, {caption}, {y_label} over {x_label}; last values: {ends}."
     return Curves(caption, _draw(key, lines, (x_label, y_label), logarithmic=logarithmic), alt)
 
@@ -109,7 +109,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
         axes.set_xscale("log")
     _plain(axes, axis_labels)
     axes.legend(
-        [name(method) for method in line_styles(list(lines))], fontsize=7, ncols=2, frameon=False, labelcolor=INK
+        [title_of(method) for method in line_styles(list(lines))], fontsize=7, ncols=2, frameon=False, labelcolor=INK
     )
     sink = io.StringIO()
     figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})

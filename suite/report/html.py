@@ -38,7 +38,7 @@ def render(report: Json, run_dir: Path) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "name": registry.name,
+        "name": registry.title_of,
         "number": text.number,
         "signed": text.signed,
         "duration": text.duration,

@@ -12,7 +12,7 @@ from suite.cells import METHODS
 from suite.core.files import Json
 from suite.core.text import duration, mebibytes, number, signed
 from suite.judge.entries import other_environment
-from suite.registry import family, name
+from suite.registry import family, title_of
 from suite.report import newcomers, summary
 from suite.report.facts import flatten
 from suite.report.labels import ACCEPTED, STATUSES, UNCONFIRMED, VERDICTS, label, shown, tally, why
@@ -135,7 +135,7 @@ def _summary(report: Json) -> str:
     verdicts = shown(report["cells"])
     heads = [f"{VERDICTS[verdict].emoji} {verdict}" for verdict in verdicts]
     rows: list[list[object]] = [
-        [name(experiment), *counts.values(), duration(summary.seconds(costs))]
+        [title_of(experiment), *counts.values(), duration(summary.seconds(costs))]
         for experiment, counts, costs in summary.by_experiment(report)
     ]
     rows.append(["**all**", *tally(report["cells"], verdicts).values(), duration(summary.seconds(report["costs"]))])
@@ -165,7 +165,7 @@ def _attention(report: Json) -> str:
         blocks.append("Nothing: no cell deviates and none is inconclusive.")
     if report["deciding"]:
         rows = [
-            [f"{name(d['experiment'])}, {name(d['dataset'])}", d["cells"], escape(d["sentence"])]
+            [f"{title_of(d['experiment'])}, {title_of(d['dataset'])}", d["cells"], escape(d["sentence"])]
             for d in report["deciding"]
         ]
         heads = ("inconclusive", "cells", "seeds that would decide, and what they cost")
@@ -188,7 +188,7 @@ def _newcomers(report: Json) -> Iterator[str]:
             for row in newcomers.table(newcomer)
         ]
         marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in newcomers.marks(newcomer))
-        heads = ["level", "column", escape(newcomer["method"]), "rank", *map(name, METHODS)]
+        heads = ["level", "column", escape(newcomer["method"]), "rank", *map(title_of, METHODS)]
         text = f"### {escape(newcomer['method'])} beside the seven\n\n{escape(newcomer['sentence'])}{marks}\n\n"
         yield text + grid(rows, heads, "llrr" + "r" * len(METHODS))
         yield escape(newcomers.verdict_of_pairs(newcomer)) + _pairs(newcomer)
@@ -228,7 +228,7 @@ def _table(table: Table) -> str:
         why = escape("; ".join(table.not_run_reasons))
         return f"{not_run.emoji} not run: {table.caption} All {len(table.cells)} cells: {why}."
     rows = [
-        [f"**{escape(name(row.method))}** ({family(row.method)})", *(_table_cell(cell) for cell in row.cells)]
+        [f"**{escape(title_of(row.method))}** ({family(row.method)})", *(_table_cell(cell) for cell in row.cells)]
         for row in table.rows
     ]
     return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)])
@@ -267,7 +267,7 @@ def _claims(report: Json) -> str:
 
 
 def _costs(report: Json) -> str:
-    groups = [(name(e), costs) for e, _, costs in summary.by_experiment(report) if costs]
+    groups = [(title_of(e), costs) for e, _, costs in summary.by_experiment(report) if costs]
     rows = [
         (
             title,
@@ -285,7 +285,7 @@ def _costs(report: Json) -> str:
 def _plan(report: Json) -> str:
     rows = [
         (
-            name(row["experiment"]),
+            title_of(row["experiment"]),
             f"{row['trials']} of {row['trials'] + row['unknown']}",
             duration(row["planned_s"]),
             duration(row["measured_s"]),
@@ -337,7 +337,7 @@ def _patch_search(report: Json) -> str:
         return "## Patch search\n\nNo gallery was made in this run."
     queries = ", ".join(code(query) for query in dict.fromkeys(strip["query"] for strip in strips))
     text = f"{len(strips)} strips of queries {queries}; they are shown in report.html."
-    rows = [[name(s["method"]), name(s["setting"]), code(s["query"]), code(s["path"])] for s in strips]
+    rows = [[title_of(s["method"]), title_of(s["setting"]), code(s["query"]), code(s["path"])] for s in strips]
     rows = [[escape(method), escape(setting), query, path] for method, setting, query, path in rows]
     return f"## Patch search\n\n{text}\n\n" + _details(
         "Files in the run's folder", grid(rows, ("encoder", "features", "query", "file"))

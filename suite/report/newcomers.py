@@ -9,7 +9,7 @@ from typing import Any
 from suite.cells import METHODS
 from suite.core.files import Json
 from suite.core.text import number, signed
-from suite.registry import name
+from suite.registry import title_of
 
 MARKS = {"measured": "", "recorded": "r", "published": "p"}
 """Set beside a value of the seven that this run did not measure."""
@@ -88,8 +88,8 @@ def verdict_of_pairs(newcomer: Json) -> str:
 
 def title(column: Mapping[str, Any]) -> str:
     """`Part retrieval, COCO: encoded AP`."""
-    setting = "" if column["setting"] == "linear_head" else f"{name(column['setting'])} "
-    return f"{name(column['experiment'])}, {name(column['dataset'])}: {setting}{name(column['metric'])}"
+    setting = "" if column["setting"] == "linear_head" else f"{title_of(column['setting'])} "
+    return f"{title_of(column['experiment'])}, {title_of(column['dataset'])}: {setting}{title_of(column['metric'])}"
 
 
 def facts(conformance: Json) -> str:
@@ -123,7 +123,7 @@ def _pair(pair: Json) -> Pair:
     p_value = pair["p_value"]
     return Pair(
         column=title(pair),
-        reference=name(pair["reference"]),
+        reference=title_of(pair["reference"]),
         difference=signed(pair["value"]),
         interval=f"{signed(pair['low'])} to {signed(pair['high'])}",
         p_value=f"{p_value:.4f}" if p_value >= 0.0003 else "< 0.0003",

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from suite.core.files import Json
-from suite.registry import family, method_order, name
+from suite.registry import family, method_order, title_of
 
 # colour, marker, the marker in text: mid-tones that read on white and on near-black; shape repeats what colour says
 STYLES = {
@@ -83,7 +83,7 @@ def _plot(panel: Panel, cells: Sequence[Json]) -> Plot | None:
     if len(methods) < 2:
         return None
     points = {method: (x[method], y[method]) for method in methods}
-    values = "; ".join(f"{name(m)} {a:.1f}, {b:.1f}" for m, (a, b) in points.items())
+    values = "; ".join(f"{title_of(m)} {a:.1f}, {b:.1f}" for m, (a, b) in points.items())
     alt = f"Scatter plot, {_title(x_name)} against {_title(y_name)}: {values}.".replace("\n", " ")
     families = tuple(f for f in STYLES if f in {family(method) for method in methods})
     return Plot(_draw(panel.key, points, _title(x_name), _title(y_name)), alt, families)
@@ -106,7 +106,7 @@ def _first(places: Sequence[str], cells: Sequence[Json]) -> tuple[str, dict[str,
 
 def _title(place: str) -> str:
     experiment, dataset, setting, metric = place.split("/")
-    return f"{name(experiment)}, {name(dataset)}:\n{name(setting)} {name(metric)} (%)"
+    return f"{title_of(experiment)}, {title_of(dataset)}:\n{title_of(setting)} {title_of(metric)} (%)"
 
 
 def _draw(key: str, points: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
@@ -137,7 +137,7 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
     taken = [np.array([x - 6, y - 6, x + 6, y + 6]) for x, y in pixels]
     left, bottom, right, top = axes.bbox.extents
     for (method, point), (x, y) in zip(points.items(), pixels, strict=True):
-        wide, high = 5.4 * scale * len(name(method)) + 2, 10 * scale
+        wide, high = 5.4 * scale * len(title_of(method)) + 2, 10 * scale
         places = _places(wide, high)
         boxes = [np.array([x + dx, y + dy, x + dx + wide, y + dy + high]) for dx, dy in places]
         outside = [max(left - b[0], b[2] - right, bottom - b[1], b[3] - top, 0) * high for b in boxes]
@@ -146,7 +146,7 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
         taken.append(boxes[best])
         dx, dy = places[best]
         axes.annotate(
-            name(method),
+            title_of(method),
             point,
             xytext=(dx / scale, dy / scale),
             textcoords="offset points",

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from suite.core.files import Json
-from suite.registry import family, name
+from suite.registry import family, title_of
 from suite.report.plot import INK, STYLES, Plot, inline
 
 _GAP = 0.42
@@ -23,7 +23,7 @@ def ranks(newcomer: Json, number: int) -> Plot | None:
     lines = {method: (levels["object"], levels["part"]) for method, levels in means.items() if len(levels) == 2}
     if newcomer["method"] not in lines:
         return None
-    said = "; ".join(f"{name(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
+    said = "; ".join(f"{title_of(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
     alt = f"Mean rank of eight encoders at object level and at part level, 1 is best: {said}."
     families = tuple(f for f in STYLES if f in {family(method) for method in lines})
     return Plot(_draw(lines, newcomer["method"], f"ranks{number}"), alt, families)
@@ -40,7 +40,7 @@ def _draw(lines: Mapping[str, tuple[float, float]], newcomer: str, key: str) -> 
     for side, align, x in ((0, "right", -0.05), (1, "left", 1.05)):
         places = _spaced([ends[side] for ends in lines.values()])
         for method, y in zip(lines, places, strict=True):
-            text = name(method) if len(name(method)) <= 16 else name(method)[:15] + "…"
+            text = title_of(method) if len(title_of(method)) <= 16 else title_of(method)[:15] + "…"
             weight = "bold" if method == newcomer else "normal"
             colour = STYLES[family(method)][0]
             axes.text(x, y, text, ha=align, va="center", fontsize=9, color=colour, fontweight=weight, parse_math=False)

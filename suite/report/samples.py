@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.core.files import Json
-from suite.registry import method_order, name
+from suite.registry import method_order, title_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,6 @@ def samples(figures: Sequence[Json]) -> list[Gallery]:
         common = {strip["role"]: strip["path"] for strip in reversed(of_set)}
         predictions = {strip["method"]: strip["path"] for strip in of_set if strip["role"] == "prediction"}
         rows = [(role, common[role]) for role in ("image", "truth") if role in common]
-        rows += [(name(method), predictions[method]) for method in sorted(predictions, key=method_order)]
+        rows += [(title_of(method), predictions[method]) for method in sorted(predictions, key=method_order)]
         found.append(Gallery(dataset, tuple(rows)))
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, product
 
 from suite.core.files import Json
-from suite.registry import method_order, name
+from suite.registry import method_order, title_of
 
 SEGMENTATION = tuple(product(("linear_head",), ("miou", "macc", "aacc")))
 RETRIEVAL = (("encoded", "ap"), ("projected", "ap"))
@@ -26,13 +26,13 @@ class Column:
     @property
     def leaf(self) -> str:
         """Lowest header: `encoded AP`, `linear accuracy`, `mIoU`."""
-        setting = "" if self.setting == "linear_head" else name(self.setting)
-        return f"{setting} {name(self.metric)}".strip()
+        setting = "" if self.setting == "linear_head" else title(self.setting)
+        return f"{setting} {title(self.metric)}".strip()
 
     @property
     def head(self) -> str:
         """All levels in one line, for formats without spanning headers."""
-        return f"{name(self.experiment)}, {name(self.dataset)}: {self.leaf}"
+        return f"{title(self.experiment)}, {title(self.dataset)}: {self.leaf}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Table:
     def spans(self, *levels: str) -> list[tuple[str, int]]:
         """Spanning headers: (display name, columns spanned) of neighbours that agree on `levels`."""
         keys = groupby([tuple(getattr(column, level) for level in levels) for column in self.columns])
-        return [(name(key[-1]), len(list(same))) for key, same in keys]
+        return [(title_of(key[-1]), len(list(same))) for key, same in keys]
 
     @property
     def not_run_reasons(self) -> list[str]:
@@ -131,6 +131,8 @@ def other_tables(cells: Sequence[Json]) -> list[Table]:
         key=lambda c: (c.experiment, c.dataset, c.metric, c.setting),
     )
     return [
-        _table(f"{name(experiment)}, other readouts and metrics", "Not in the paper's tables (%).", list(group), cells)
+        _table(
+            f"{title_of(experiment)}, other readouts and metrics", "Not in the paper's tables (%).", list(group), cells
+        )
         for experiment, group in groupby(rest, key=lambda column: column.experiment)
     ]

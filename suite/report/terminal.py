@@ -14,7 +14,7 @@ from tabulate import tabulate
 from suite.core.files import Json
 from suite.core.text import duration, number
 from suite.judge.verdict import NOT_ASKED
-from suite.registry import name
+from suite.registry import title_of
 from suite.report import summary
 from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, label, shown
 from suite.report.tables import Row, Table, paper_tables
@@ -45,7 +45,8 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     lines = [summary_line(*row) for row in summary.by_experiment(asked)]
     lines += [f"{NOT_ASKED:<22} {len(others)} of {len(report['cells'])} cells"] if others else []
     open_ = [
-        f"to decide {d['cells']} cells of {name(d['experiment'])} on {name(d['dataset'])}: {_printable(d['sentence'])}"
+        f"to decide {d['cells']} cells of {title_of(d['experiment'])} on {title_of(d['dataset'])}: "
+        f"{_printable(d['sentence'])}"
         for d in report["deciding"]
     ]
     said = filter(None, (*report["notes"], summary.attempts_line(report)))
@@ -57,7 +58,7 @@ def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> 
     """One experiment in one line: `Part retrieval        41 reproduced, 1 deviates (12 s)`."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "pictures only"
     seconds = summary.seconds(costs)
-    return f"{name(experiment):<22} {said}" + (f" ({duration(seconds)})" if seconds is not None else "")
+    return f"{title_of(experiment):<22} {said}" + (f" ({duration(seconds)})" if seconds is not None else "")
 
 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
@@ -94,7 +95,7 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
     if table.not_run_reasons:
         yield f"{table.title}: not run: {_printable('; '.join(table.not_run_reasons))}"
         return
-    longest = max(len(name(row.method)) for row in table.rows) + 2
+    longest = max(len(title_of(row.method)) for row in table.rows) + 2
     head = min(max(longest, ROW_HEAD[0]), ROW_HEAD[1])
     step = max(1, (width - head) // CELL)
     for _, group in groupby(range(len(table.columns)), lambda k: table.columns[k].experiment):
@@ -105,9 +106,9 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
 
 def _block(table: Table, indices: list[int], head: int, colour: bool) -> str:
     columns = [table.columns[k] for k in indices]
-    heads = ["\n".join((name(c.dataset), name(c.setting), name(c.metric))) for c in columns]
-    rows = [[_printable(name(row.method))[: head - 2], *_texts(row, indices, colour)] for row in table.rows]
-    title = name(columns[0].experiment)
+    heads = ["\n".join((title_of(c.dataset), title_of(c.setting), title_of(c.metric))) for c in columns]
+    rows = [[_printable(title_of(row.method))[: head - 2], *_texts(row, indices, colour)] for row in table.rows]
+    title = title_of(columns[0].experiment)
     title = title if title == table.title else f"{table.title}: {title}"
     return f"{title}\n" + tabulate(rows, ["", *heads], disable_numparse=True, stralign="left")
 

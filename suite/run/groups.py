@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from suite.experiments.families import family_of
 from suite.protocol.profiles import Experiment
+from suite.registry import images_of
 from suite.run.request import Request
 
 
@@ -21,8 +21,8 @@ def unit_of(request: Request, experiment: Experiment, dataset: str, spec: str) -
     """The unit of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
     if request.share_stream and experiment.name == "image_classification":
         return f"stream of {dataset}"
-    family = family_of(dataset)
-    return f"{family} {spec}" if family else str(request.key(experiment, dataset, spec))
+    images = images_of(dataset)
+    return f"{images} {spec}" if images else str(request.key(experiment, dataset, spec))
 
 
 def units_of(request: Request) -> dict[str, str]:

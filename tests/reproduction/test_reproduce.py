@@ -15,7 +15,7 @@ from suite.cli.main import main
 from suite.cli.verbs import VERBS
 from suite.core.paths import EXPECTED
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
-from suite.experiments import retrieval, trial
+from suite.experiments import context, retrieval
 from suite.mini.render import render
 from suite.results import store as results
 from suite.run.progress import Progress
@@ -26,9 +26,9 @@ CELL = "object_retrieval/cifar10/deit/encoded/ap"
 @pytest.fixture(autouse=True)
 def fresh_encoders() -> Iterator[None]:
     """These tests change weights and normalisation under the same names."""
-    trial.load.cache_clear()
+    context.load.cache_clear()
     yield
-    trial.load.cache_clear()
+    context.load.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -104,14 +104,14 @@ def test_wrong_weights_turn_it_red(run: Path, data: Path, tmp_path: Path) -> Non
 
 
 def test_swapped_normalisation_turns_it_red(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = trial.load_encoder
+    load = context.load_encoder
 
     def swapped(*args: object, **options: object) -> object:
         encoder = load(*args, **options)
         encoder.mean, encoder.std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
         return encoder
 
-    monkeypatch.setattr(trial, "load_encoder", swapped)
+    monkeypatch.setattr(context, "load_encoder", swapped)
     assert ask(run, data) == 1
     assert cells(run)[CELL]["verdict"] == "deviates"
 
