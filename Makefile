@@ -5,16 +5,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUITE  := $(BIN)/python -m suite
 
-# passed through to `python -m suite reproduce`, where given
-ARGS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS)
-OPTIONS = $(if $(PROFILE),--profile $(PROFILE)) \
-       $(if $(DATASET),--dataset $(DATASET)) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
-       $(if $(VARIANT),--variant $(VARIANT)) $(if $(DEVICE),--device $(DEVICE)) $(if $(SEED),--seed $(SEED)) \
-       $(if $(DATA),--data '$(DATA)') $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(RUN),--run '$(RUN)') \
-       $(if $(LIMIT),--limit $(LIMIT)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SHARE_STREAM),--share-stream) \
-       $(if $(PROCESSES_PER_PROBE),--processes-per-probe $(PROCESSES_PER_PROBE)) $(if $(STRICT),--strict) \
-       $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS)) \
-       $(if $(KEEP_OTHER_ENVIRONMENTS),--keep-other-environments)
+# OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
+include suite/run/options.mk
+
+WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)')
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -26,12 +20,9 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
-	@echo "  PROFILE=mini|paper ENCODER=dino,mae DATASET=cub200 EXPERIMENT=part_retrieval DEVICE=auto|cpu|cuda"
-	@echo "  RUN=runs/name SEED=0,1,2 VARIANT=keypoint-box=full DATA= WEIGHTS= LIMIT= WORKERS= STRICT=1"
-	@echo "  KEEP_OTHER_ENVIRONMENTS=1 (reuse results of other packages or another device)"
-	@echo "  SHARE_STREAM=1 PROCESSES_PER_PROBE=N (image classification)"
+	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
+	@echo "  WORKERS= (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
-	@echo "  ALLOW_INCONCLUSIVE=1 CLAIMS=gate (how a verdict becomes an exit code)"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
@@ -44,36 +35,36 @@ $(VENV)/.installed: requirements.lock
 	@touch $@
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
-	@$(SUITE) reproduce $(ARGS) $(RUNTIME_ARGS)
+	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
-	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(ALONE),--alone) $(OPTIONS)
+	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(filter-out 0,$(ALONE)),--alone) \
+	  $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(DIFF),--diff) --reason '$(REASON)'
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(filter-out 0,$(DIFF)),--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
-	@$(SUITE) plan $(ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
+	@$(SUITE) plan $(OPTIONS) $(WORKER_ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
 	  $(if $(CALIBRATE),$(if $(filter 0,$(CALIBRATE)),--no-calibrate,--calibrate))
 
 verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
 	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
-	  $(if $(DATA),--data '$(DATA)') $(if $(FULL),--full) $(if $(STRICT),--strict)
+	  $(if $(DATA),--data '$(DATA)') $(if $(filter-out 0,$(FULL)),--full) $(if $(filter-out 0,$(STRICT)),--strict)
 
 checks: setup ## is this the declared environment, and are the data what they should be? PROFILE= DATASET= FULL=1 STRICT=1
 	@$(BIN)/python -m pytest -q checks $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATASET),--dataset $(DATASET)) \
-	  $(if $(DATA),--data '$(DATA)') $(if $(FULL),--full) $(if $(STRICT),--strict)
+	  $(if $(DATA),--data '$(DATA)') $(if $(filter-out 0,$(FULL)),--full) $(if $(filter-out 0,$(STRICT)),--strict)
 
 archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini OUT= AUTHOR= LICENSE=
 	@$(SUITE) archive $(if $(RUN),'$(RUN)',runs/mini) $(if $(OUT),--out '$(OUT)') $(if $(AUTHOR),--author '$(AUTHOR)') \
 	  $(if $(LICENSE),--license '$(LICENSE)')
 
 record: setup ## measure the mini study over five seeds and rewrite expected/mini: REASON='why'
-	@$(SUITE) record $(ARGS) --reason '$(REASON)'
+	@$(SUITE) record $(OPTIONS) $(WORKER_ARGS) --reason '$(REASON)'
 
 report: setup ## judge a run again and rewrite its report: RUN=runs/mini
-	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(if $(STRICT),--strict) \
-	  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) $(if $(CLAIMS),--claims $(CLAIMS))
+	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(VERDICT_OPTIONS)
 
 compare: setup ## what changed between two runs: A=runs/x B=runs/y
 	@$(SUITE) compare '$(A)' '$(B)'
@@ -85,7 +76,7 @@ pretrain: setup ## train the mini study's encoders again: METHODS="dino mae"
 	@$(SUITE) pretrain $(METHODS) $(if $(DEVICE),--device $(DEVICE))
 
 fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST=1
-	@$(SUITE) fetch $(WHAT) $(NAMES) $(if $(LIST),--list) $(if $(KEEP_ARCHIVES),--keep-archives) \
+	@$(SUITE) fetch $(WHAT) $(NAMES) $(if $(filter-out 0,$(LIST)),--list) $(if $(filter-out 0,$(KEEP_ARCHIVES)),--keep-archives) \
 	  $(if $(filter weights,$(WHAT)),$(if $(WEIGHTS),--weights '$(WEIGHTS)')) \
 	  $(if $(filter data,$(WHAT)),$(if $(DATA),--data '$(DATA)'))
 
@@ -109,7 +100,7 @@ bench: setup ## measured cost of the hot parts
 
 lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock and sbom.json: UPGRADE=1 for newer versions
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
-	  --all-extras $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	  --all-extras $(if $(filter-out 0,$(UPGRADE)),--upgrade) pyproject.toml -o requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-from tabulate import tabulate
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
 from suite.core.digests import digest_of
@@ -23,6 +19,7 @@ from suite.errors import ExpectedError, RequestError
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import load_profile
 from suite.reference.candidates import load_accepted
+from suite.reference.frozen import commit_of, deviation, table
 from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
 from suite.reference.select import references
 from suite.report.collect import read_run
@@ -126,17 +123,6 @@ def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return "\n".join([*lines, changed] if changed else lines)
 
 
-def table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The cells whose values change, by name; empty where none does."""
-    rows = []
-    for cell in dict.fromkeys((*old, *new)):
-        before, after = (fmean(side[cell]["values"]) if cell in side else None for side in (old, new))
-        if cell not in old or cell not in new or old[cell] != new[cell]:
-            change = None if before is None or after is None else after - before
-            rows.append([cell, before, after, change])
-    return tabulate(rows, ("cell", "accepted", "this run", "change"), floatfmt=".3f") if rows else ""
-
-
 def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
@@ -157,15 +143,6 @@ def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }
-
-
-def commit_of(results: Sequence[Result]) -> str:
-    """Of the code that made the results, not of the checkout that accepts them."""
-    states = [result.facts.get("code_state") or {} for result in results]
-    commits = sorted(
-        {f"{s.get('commit') or 'unknown'}{' with local changes' if s.get('dirty') else ''}" for s in states}
-    )
-    return ", ".join(commits)
 
 
 def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -210,11 +187,6 @@ def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
             raise RequestError(f"{other}: holds values of {held} already: pass --name {other.stem}, or remove it")
         if held not in (None, candidate.method) and other == path:
             raise RequestError(f"{other}: holds values of {held}: pass another --name")
-
-
-def deviation(asked: Mapping[str, Any]) -> str:
-    """What a request leaves of the whole protocol, in words."""
-    return f"limit {asked['limit']}" if asked["limit"] is not None else f"variants {json.dumps(asked['variants'])}"
 
 
 def _text(content: Mapping[str, Mapping[str, Any]]) -> str:

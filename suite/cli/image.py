@@ -1,4 +1,4 @@
-"""Build the container's image, or say what it was made from."""
+"""The verb of the container's image."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from suite.cli.verb import Verb
 from suite.container.image import IMAGE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_image(parser: argparse.ArgumentParser) -> None:
     """What to do, and with what."""
     parser.add_argument("action", choices=("build", "inspect"), help="inspect ends in 1 if it is not of this checkout")
     parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
@@ -19,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", help="build: network of the build's steps, e.g. host")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Returns 0; 1 if an inspected image was built from other source or another lock."""
+def run_image(options: argparse.Namespace) -> int:
+    """Build the container's image, or say what it was made from."""
     from suite.container.build import build
     from suite.container.engine import connect
     from suite.container.image import LABEL, find
@@ -52,3 +53,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"{image.name} was built from {image.stale} than this checkout's: make image", file=sys.stderr)
         return 1
     return 0
+
+
+VERBS = (Verb("image", add_image, run_image),)

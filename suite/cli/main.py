@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from suite.cli.verbs import VERBS
+from suite.cli import data, encoder, image, mini, plan, report
+from suite.cli import run as running
 from suite.core.signals import INTERRUPTED, TERMINATED, graceful_termination, terminated
 from suite.errors import RequestError, SuiteError
+
+VERBS = (*running.VERBS, *encoder.VERBS, *report.VERBS, *plan.VERBS, *data.VERBS, *image.VERBS, *mini.VERBS)
+"""In the order of `--help`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,12 +51,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m suite", description=__doc__)
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
-    for name in VERBS:
-        module = importlib.import_module(f"suite.cli.{name}")
-        summary, _, _ = (module.__doc__ or "").partition("\n")
-        verb = verbs.add_parser(name, help=summary, description=module.__doc__)
-        verb.set_defaults(run_verb=module.run)
-        module.add_arguments(verb)
-    return parser
+    suite = _Parser(prog="python -m suite", description=__doc__)
+    verbs = suite.add_subparsers(title="verbs", metavar="VERB")
+    for verb in VERBS:
+        summary, _, _ = verb.description.partition("\n")
+        parser = verbs.add_parser(verb.name, help=summary, description=verb.description)
+        parser.set_defaults(run_verb=verb.run)
+        verb.add_arguments(parser)
+    return suite

@@ -1,23 +1,20 @@
-"""List what a run needs and what it costs: data, weights, images to encode, hours on this device, memory, disk.
-
-What is missing is listed with its size and how to get it. Durations come from a calibration of at most a minute,
-remembered in the cache for this device. `--budget 8h` picks whole trials that fit and prints the command for them.
-Cells that cannot be told, of the run in that folder or for want of seeds in the one planned, are listed with the number
-of seeds that would decide them, and their hours.
-Exit code 2 if something that was asked for is missing, 0 if everything is there.
-"""
+"""What a run needs before it starts."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from suite.cells import method_name
 from suite.cli.options import add_request, to_request
-from suite.judge.deciding import Deciding
-from suite.run.request import Request
+from suite.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from suite.judge.deciding import Deciding
+    from suite.run.request import Request
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_plan(parser: argparse.ArgumentParser) -> None:
     """What is asked for, how durations are found, and what they may add up to."""
     add_request(parser)
     parser.add_argument(
@@ -29,8 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget", metavar="DURATION", help="pick what fits, e.g. 8h, 90m, 1h30m")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Returns 0, or 2 if something is missing."""
+def run_plan(options: argparse.Namespace) -> int:
+    """List what a run needs and what it costs: data, weights, images to encode, hours on this device, memory, disk.
+
+    What is missing is listed with its size and how to get it. Durations come from a calibration of at most a minute,
+    remembered in the cache for this device. `--budget 8h` picks whole trials that fit and prints the command for them.
+    Cells that cannot be told, of the run in that folder or for want of seeds in the one planned, are listed with the
+    number of seeds that would decide them, and their hours. Exit code 2 if something that was asked for is missing, 0
+    if everything is there.
+    """
     from suite.plan.budget import choose, parse_budget
     from suite.plan.costs_text import render_budget, render_costs
     from suite.plan.forecast import forecast, timed
@@ -64,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def undecided(request: Request) -> list[Deciding]:
     """What is open in the run that was judged in this folder, and what a single seed will leave open."""
     from suite.cells import CellId
+    from suite.judge.deciding import Deciding
     from suite.plan.undecided import unmeasured
     from suite.reference.select import references
     from suite.report.collect import assemble, read_run
@@ -83,3 +88,6 @@ def undecided(request: Request) -> list[Deciding]:
         ]
     expected = references(request.profile.name, request.variants, request.limit, request.encoders)
     return [*found, *unmeasured(request, measured, expected)]
+
+
+VERBS = (Verb("plan", add_plan, run_plan),)

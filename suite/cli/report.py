@@ -1,26 +1,149 @@
-"""Judge a run folder again and write its report anew."""
+"""Verbs on what a run left: judge it again, compare, verify and pack it."""
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from pathlib import Path
 
-from suite.cli.options import add_verdict, is_gate
+from suite.cli.options import add_verdict, verdict
+from suite.cli.verb import Verb
+from suite.core.text import words
+from suite.errors import RequestError, StorageError
+from suite.protocol.profiles import load_profile
+from suite.protocol.tables import PROFILES
+
+LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_report(parser: argparse.ArgumentParser) -> None:
     """The run."""
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
     add_verdict(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Returns the exit code of the verdict."""
+def run_report(options: argparse.Namespace) -> int:
+    """Judge a run folder again and write its report anew."""
     from suite.report.collect import report
 
-    return report(
-        options.run,
-        strict=options.strict,
-        allow_inconclusive=options.allow_inconclusive,
-        claims_gate=is_gate(options.claims),
+    return report(options.run, **verdict(options))
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """The two runs."""
+    parser.add_argument("a", type=Path, help="a run folder")
+    parser.add_argument("b", type=Path, help="another run folder")
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Print what changed between two runs."""
+    from suite.report.compare import compare_runs
+
+    text, code = compare_runs(options.a, options.b)
+    print(text)
+    return code
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """What to verify, how closely, and where it lies."""
+    parser.add_argument("target", metavar="data|RUN", help="data, or a run folder, e.g. runs/mini")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all of the profile)")
+    parser.add_argument("--profile", default="mini", help=f"one of {', '.join(PROFILES)} (default: mini)")
+    parser.add_argument("--data", type=Path, help="folder of the datasets (default: the profile's)")
+    parser.add_argument("--sample", type=int, help="images of each split to open (default: 100)")
+    parser.add_argument("--full", action="store_true", help="open every image and every mask")
+    parser.add_argument("--seed", type=int, default=0, help="draws the sample (default: 0)")
+    parser.add_argument("--strict", action="store_true", help="a warning, or nothing to compare with, is wrong too")
+    parser.add_argument("--out", type=Path, help="where to record the outcome (default: DATA/verification.json)")
+    parser.add_argument("--digest", metavar="SHA256", help="of a run: the digest by which its report was cited")
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Check that data, or the results of a run, are what they should be, and say everything that is wrong with them.
+
+    `verify data [NAME...]` compares sizes of splits and digests of index files with the published ones, opens a sample
+    of the images and masks, and looks for missing files. Exit code 1 if something is wrong, 2 if a dataset is missing.
+
+    `verify RUN` computes the digests of a run's results anew, judges its cells again without measuring anything, and
+    holds both against its report; with `--digest`, against a citation too. Exit code 1, and a line each, if something
+    differs.
+    """
+    if options.target == "data":
+        return verify_data(options)
+    folder = Path(options.target)
+    if not folder.is_dir():
+        raise RequestError(f"verify {options.target!r}: expected data, or the folder of a run, e.g. runs/mini")
+    if options.names:
+        raise RequestError(f"verify {folder}: expected one run and nothing after it, got {' '.join(options.names)}")
+    return verify_run(folder, options)
+
+
+def verify_run(run: Path, options: argparse.Namespace) -> int:
+    """Hold a run's results against its report and a citation, print what differs."""
+    from suite.archive.verify import verify, without_evidence
+
+    if options.digest is not None and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{12,64}", options.digest):
+        raise RequestError(
+            f"digest {options.digest!r}: expected 12 to 64 hexadecimal digits, as the report prints them"
+        )
+    problems, digest = verify(run, cited=options.digest, strict=options.strict)
+    print("\n".join(problems) if problems else f"{run}: results and report agree")
+    if digest or not problems:
+        print(f"sha256:{digest}" if digest else "no results")
+    if not problems and (bare := without_evidence(run)):
+        print("\n".join(f"note: {line}" for line in bare))
+    return 1 if problems else 0
+
+
+def verify_data(options: argparse.Namespace) -> int:
+    """Verify datasets, print each check as it ends, record the outcome."""
+    from suite.verification import data, outcome, record
+
+    profile = load_profile(options.profile)
+    folder = options.data or profile.data
+    sample = None if options.full else data.SAMPLE if options.sample is None else options.sample
+    subjects = data.subjects(
+        words(options.names) or list(profile.datasets), folder, profile.name, sample=sample, seed=options.seed
     )
+    checks = []
+    for subject in subjects:
+        for check in data.verify(subject):
+            print(check.text(), flush=True)
+            checks.append(check)
+    code = outcome.exit_code(checks, strict=options.strict)
+    print(outcome.summary(checks))
+    how = {"profile": profile.name, "sample": sample, "seed": options.seed}
+    try:
+        record.save(options.out or folder / record.FILE, checks, record.digests_of(subjects), how)
+    except StorageError as error:
+        if options.out:
+            raise
+        print(f"not recorded, so no report will show it: {error}", file=sys.stderr)  # data may be mounted read-only
+    return code
+
+
+def add_archive(parser: argparse.ArgumentParser) -> None:
+    """The run, and who gives it to whom."""
+    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
+    parser.add_argument("-o", "--out", type=Path, help="the archive (default: RUN.crate.zip beside the folder)")
+    parser.add_argument("--license", dest="licence", default=LICENCE, metavar="URL", help=f"default: {LICENCE}")
+    parser.add_argument("--author", help="who publishes it (default: nobody is named)")
+
+
+def run_archive(options: argparse.Namespace) -> int:
+    """Pack a run, what it was made from and how, into one zip that others can read and check: an RO-Crate."""
+    from suite.archive.write import archive
+
+    out = options.out or options.run.with_name(f"{options.run.resolve().name}.crate.zip")
+    count = archive(options.run, out, licence=options.licence, author=options.author)
+    print(f"{out}: {count} files; unpacked, python -m suite verify checks it")
+    return 0
+
+
+VERBS = (
+    Verb("report", add_report, run_report),
+    Verb("compare", add_compare, run_compare),
+    Verb("verify", add_verify, run_verify),
+    Verb("archive", add_archive, run_archive),
+)

@@ -15,7 +15,8 @@ from pathlib import Path
 from suite.core.paths import SUITE
 
 CARRIERS = (
-    *("suite.errors", "suite.cells", "suite.registry", "suite.results", "suite.run"),
+    *("suite.errors", "suite.cells", "suite.registry", "suite.run"),
+    *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "memory", "numerics", "paths")),
     *(f"suite.core.{name}" for name in ("signals", "source_code", "text")),
     # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)

@@ -70,7 +70,6 @@ class Method:
 
     Attributes:
         name: as in a cell.
-        family: what was asked of it in pretraining.
         sources: official files; the first is the one that the experiments use.
         epochs: of pretraining.
         licence: of the file.

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from suite.cli.options import CLAIMS, is_gate
 from suite.core.paths import EXPECTED
-from suite.core.text import integers, words
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.judge import Trial
 from suite.judge.claims import load_claims
 from suite.run.groups import UnitScheduling, units_of
 from suite.run.leases import HELD, lease
+from suite.run.options import OPTIONS, Option, given
 from suite.run.progress import Progress
 from suite.run.request import Request, make_request
 
@@ -35,56 +34,25 @@ CLAIMS_PAGE = "test_claims.py"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The request, as options; `python -m suite reproduce --help` explains them."""
     group = parser.getgroup("experiments", "experiments of the paper")
-    group.addoption("--profile", default="mini")
-    for name in ("encoder", "dataset", "experiment", "variant"):
-        group.addoption(f"--{name}", action="append", default=[])
-    group.addoption("--seed", default="0")
-    group.addoption("--device", default="auto")
-    for name in ("data", "weights", "run"):
-        group.addoption(f"--{name}", type=Path, default=None)
-    group.addoption("--cache", type=Path, default=Path("cache"), dest="feature_cache")
-    group.addoption("--limit", type=int, default=None)
-    group.addoption("--allow-inconclusive", action="store_true")
-    group.addoption("--claims", default=CLAIMS[0])
-    group.addoption("--share-stream", action="store_true")
-    group.addoption("--unjudged", action="store_true")
-    group.addoption("--processes-per-probe", type=int, default=1)
-    group.addoption("--keep-other-environments", action="store_true")
-    group.addoption("--threads", type=int, default=None)
+    for option in OPTIONS:
+        if not option.same_as_pytest:
+            group.addoption(option.flag, dest=f"asked_{option.attribute}", **option.settings())
+    group.addoption("--unjudged", action="store_true", help="hold nothing against references")
+    group.addoption("--threads", type=int, default=None, help="of each process (default: one per core)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
-    option = config.getoption
     try:
-        asked = make_request(
-            profile=option("profile"),
-            encoders=words(option("encoder")),
-            datasets=words(option("dataset")),
-            experiments=words(option("experiment")),
-            variants=words(option("variant")),
-            seeds=integers(option("seed")),
-            device=option("device"),
-            data=option("data"),
-            weights=option("weights"),
-            cache=option("feature_cache"),
-            run=option("run"),
-            limit=option("limit"),
-            strict=bool(config.getini("strict")),  # pytest has a --strict of its own, which sets this
-            allow_inconclusive=option("allow_inconclusive"),
-            claims_gate=is_gate(option("claims")),
-            share_stream=option("share_stream"),
-            processes_per_probe=option("processes_per_probe"),
-            keep_other_environments=option("keep_other_environments"),
-        )
-        config.stash[_REQUEST] = asked = replace(asked, judged=not option("unjudged"))
+        asked = make_request(**given(lambda option: _given(config, option), seed="0"))
+        config.stash[_REQUEST] = asked = replace(asked, judged=not config.getoption("unjudged"))
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
 
     from suite.core.precision import exact_convolutions
 
-    torch.set_num_threads(option("threads") or max(1, os.cpu_count() or 1))
+    torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
     try:
         _note_attempt(config, asked)
@@ -95,6 +63,11 @@ def pytest_configure(config: pytest.Config) -> None:
         for _ in range(asked.processes_per_probe):
             HELD.append(lease(asked.run / "leases", range(torch.cuda.device_count())))
         torch.cuda.set_device(HELD[0].index)
+
+
+def _given(config: pytest.Config, option: Option) -> object:
+    """What was given for an option; pytest's own `--strict` sets a value of its configuration."""
+    return bool(config.getini("strict")) if option.same_as_pytest else config.getoption(f"asked_{option.attribute}")
 
 
 def _note_attempt(config: pytest.Config, asked: Request) -> None:

@@ -27,9 +27,9 @@ from suite.datasets.segmentation import SegmentationSet, segmentation
 from suite.errors import StorageError, SuiteError
 from suite.experiments.context import Context
 from suite.features import identity
-from suite.metrics.image_counts import ImageCounts, pack, unpack
 from suite.protocol.constants import constant
 from suite.registry import images_of
+from suite.results.image_counts import ImageCounts, pack, unpack
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.auxiliary import MAP
 from suite.segmentation.bank import Head, HeadSpec

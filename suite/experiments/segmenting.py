@@ -11,7 +11,7 @@ from suite.datasets.segmentation import IGNORE
 from suite.experiments.context import Context, Outcome
 from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
-from suite.metrics.image_counts import ImageCounts, pack
+from suite.results.image_counts import ImageCounts, pack
 from suite.results.store import Items, sample_path
 
 CURVE_POINTS = 20

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from suite.cells import CellId, Measurement
-from suite.judge.intervals import NOISE, Interval, seeds_needed
+from suite.judge.intervals import Interval, seeds_needed
 from suite.reference.expected import Expected
-from suite.results.noise import Spread
+from suite.results.noise import NOISE, Spread
 
 STORED = 5e-7
 """Half the last digit that a recorded value is kept with."""

@@ -17,11 +17,11 @@ from typing import Any
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 from suite.core.numerics import device_model, digest_of_environment
-from suite.judge.intervals import NOISE, Interval, holm
+from suite.judge.intervals import Interval, holm
 from suite.protocol.variants import deviations, load_variants
 from suite.reference.accepted import AcceptedRun, load
 from suite.reference.expected import Expected
-from suite.results.noise import Spread, pool_of, pooled_sd
+from suite.results.noise import NOISE, Spread, pool_of, pooled_sd
 from suite.results.store import Result
 
 ALPHA = 0.05

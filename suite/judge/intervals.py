@@ -21,10 +21,7 @@ from dataclasses import dataclass
 from scipy.special import bdtr, stdtr, stdtrit
 
 from suite.cells import CellId
-from suite.results.noise import Spread
-
-NOISE = 1e-9
-"""Differences below this count as none: decimal fractions are not exact in binary."""
+from suite.results.noise import NOISE, Spread
 
 
 @dataclass(frozen=True)

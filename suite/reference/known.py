@@ -29,9 +29,9 @@ from pathlib import Path
 
 from suite.cells import CellId
 from suite.core.schema import Node, read_toml
-from suite.judge.intervals import NOISE
 from suite.protocol.tables import PROFILES
 from suite.reference.expected import Expected
+from suite.results.noise import NOISE
 
 FILE = "known.toml"
 

@@ -26,13 +26,13 @@ class Column:
     @property
     def leaf(self) -> str:
         """Lowest header: `encoded AP`, `linear accuracy`, `mIoU`."""
-        setting = "" if self.setting == "linear_head" else title(self.setting)
-        return f"{setting} {title(self.metric)}".strip()
+        setting = "" if self.setting == "linear_head" else title_of(self.setting)
+        return f"{setting} {title_of(self.metric)}".strip()
 
     @property
     def head(self) -> str:
         """All levels in one line, for formats without spanning headers."""
-        return f"{title(self.experiment)}, {title(self.dataset)}: {self.leaf}"
+        return f"{title_of(self.experiment)}, {title_of(self.dataset)}: {self.leaf}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.candidate.accept import commit_of, deviation, table
 from suite.cells import CellId, method_name
 from suite.core.files import write_atomically
 from suite.core.numerics import device_model, differences
@@ -14,6 +13,7 @@ from suite.core.paths import EXPECTED
 from suite.core.text import now
 from suite.errors import RequestError
 from suite.reference.accepted import SLACK, SLACK_REASON, AcceptedRun, file_of, load
+from suite.reference.frozen import commit_of, deviation, table
 from suite.report.collect import read_run
 from suite.report.contributions import contributions
 from suite.results.store import Result, Store

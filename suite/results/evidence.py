@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.errors import EvidenceError
-from suite.metrics.image_counts import PARTS, unpack
+from suite.results.image_counts import PARTS, unpack
 from suite.results.records import Items, Result
 
 ROUNDING = 1e-9

@@ -45,3 +45,7 @@ def pooled_sd(measurements: Iterable[Measurement]) -> dict[CellId, Spread]:
             squares[pool_of(m.id)] += sum((value - m.mean) ** 2 for value in m.values)
             df[pool_of(m.id)] += len(m.values) - 1
     return {pool: Spread(math.sqrt(squares[pool] / df[pool]), df[pool]) for pool in df}
+
+
+NOISE = 1e-9
+"""Differences below this count as none: decimal fractions are not exact in binary."""

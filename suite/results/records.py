@@ -81,7 +81,7 @@ class Items:
         identity: digest of the N items in their order; scores may be paired only where it is the same.
         groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
         evidence: what else the values follow from: `labels`, (N,) class of each query, for mean AP over classes;
-            `SETTING.sizes`, `.classes`, `.pixels` of segmentation (`suite.metrics.image_counts.pack`).
+            `SETTING.sizes`, `.classes`, `.pixels` of segmentation (`suite.results.image_counts.pack`).
     """
 
     scores: Mapping[str, NDArray[Any]]

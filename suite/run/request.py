@@ -15,8 +15,7 @@ from suite.errors import RequestError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
 from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
-
-DEVICES = ("auto", "cpu", "cuda")
+from suite.run.options import DEVICES, OPTIONS
 
 
 @dataclass(frozen=True)
@@ -84,28 +83,9 @@ class Request:
         return {key: str(value) if isinstance(value, Path) else value for key, value in record.items()}
 
     def arguments(self) -> list[str]:
-        """The request as options of `pytest suite/experiments`."""
-        lists = {"encoder": self.encoders, "dataset": self.datasets, "experiment": self.experiments}
-        options = [f"--{name}={value}" for name, values in lists.items() for value in values]
-        options += [f"--variant={name}={choice}" for name, choice in deviations(self.variants).items()]
-        single = {
-            "profile": self.profile.name,
-            "seed": ",".join(map(str, self.seeds)),
-            "device": self.device,
-            "data": self.data,
-            "weights": self.weights,
-            "cache": self.cache,
-            "run": self.run,
-        }
-        options += [f"--{name}={value}" for name, value in single.items()]
-        options += [] if self.limit is None else [f"--limit={self.limit}"]
-        options += ["--share-stream"] if self.share_stream else []
-        options += [f"--processes-per-probe={self.processes_per_probe}"] if self.processes_per_probe > 1 else []
-        options += [] if self.judged else ["--unjudged"]
-        options += ["--allow-inconclusive"] if self.allow_inconclusive else []
-        options += ["--claims=gate"] if self.claims_gate else []
-        options += ["--keep-other-environments"] if self.keep_other_environments else []
-        return [*options, "--strict"] if self.strict else options
+        """The request as options, of `python -m suite reproduce` and of `pytest suite/experiments`."""
+        options = [text for option in OPTIONS for text in option.arguments(self)]
+        return options if self.judged else [*options, "--unjudged"]
 
 
 def make_request(

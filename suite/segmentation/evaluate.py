@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from suite.errors import RequestError
 from suite.metrics import SegmentationCounts
-from suite.metrics.image_counts import ImageCounts
 from suite.probes.segmentation import sliding_windows
+from suite.results.image_counts import ImageCounts
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.crops import Normalise
 from suite.segmentation.encode import Encode

@@ -15,9 +15,9 @@ from suite.experiments.heads import History
 from suite.experiments.judge import Trial
 from suite.experiments.segmenting import segment
 from suite.metrics import SegmentationCounts
-from suite.metrics.image_counts import ImageCounts
 from suite.mini.render import render
 from suite.protocol.tables import Parameter
+from suite.results.image_counts import ImageCounts
 from suite.results.store import Store
 from suite.run.request import make_request
 from suite.segmentation.evaluate import HeadScores

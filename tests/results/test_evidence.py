@@ -14,10 +14,10 @@ import pytest
 from suite.cli.main import main
 from suite.errors import EvidenceError
 from suite.metrics import SegmentationCounts, mean_ap, mean_class_ap
-from suite.metrics.image_counts import ImageCounts, pack
 from suite.report.collect import NO_EVIDENCE, assemble
 from suite.reproduction.reproduce import set_altered_aside
 from suite.results.evidence import recompute
+from suite.results.image_counts import ImageCounts, pack
 from suite.results.records import Items, Key, Result, digest_of_record
 from suite.results.store import Store
 from tests.support.archived_run import CELLS, KEY, alter, items, result, write_run

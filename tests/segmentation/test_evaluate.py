@@ -10,7 +10,7 @@ from torch import nn
 from suite.datasets.segmentation import SegmentationSet
 from suite.errors import RequestError
 from suite.metrics import SegmentationCounts
-from suite.metrics.image_counts import pack, unpack
+from suite.results.image_counts import pack, unpack
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.evaluate import SlideRecipe, evaluate, merge
 from suite.segmentation.resize import Windows, keep_ratio_size, sample_pixels

@@ -1,12 +1,19 @@
-"""Download the official weights and data, check them, and say what has to be fetched by hand."""
+"""Verbs that bring the official files."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from suite.cli.verb import Verb
+from suite.core.text import words
+from suite.errors import DatasetError
+from suite.preparation import PREPARED, require_prepared
+from suite.protocol.profiles import load_profile
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_fetch(parser: argparse.ArgumentParser) -> None:
     """Weights or data, which, and where to."""
     kinds = parser.add_subparsers(title="what", metavar="weights|data", dest="what", required=True)
     weights = kinds.add_parser("weights", help="the official checkpoints", description="Fetch official checkpoints.")
@@ -26,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind.add_argument("--list", action="store_true", help="print the catalogue and fetch nothing")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Returns 0 if everything asked for is in place, 2 if something has to be fetched by hand or failed."""
+def run_fetch(options: argparse.Namespace) -> int:
+    """Download the official weights and data, check them, and say what has to be fetched by hand."""
     from suite.core.text import words
 
     names = words(options.names)
@@ -47,3 +54,39 @@ def run(options: argparse.Namespace) -> int:
         print(data_table(names))
         return 0
     return fetch_data(names, options.data or load_profile("paper").data, keep_archives=options.keep_archives)
+
+
+def add_prepare(parser: argparse.ArgumentParser) -> None:
+    """Which sets, where from and where to."""
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help=f"{', '.join(PREPARED)}; docs/preparing.md tells what each needs"
+    )
+    parser.add_argument("--data", type=Path, help="data folder (default: the paper profile's)")
+    parser.add_argument("--originals", type=Path, help="folder of the original releases (default: DATA/originals)")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+
+
+def run_prepare(options: argparse.Namespace) -> int:
+    """Make the processed segmentation sets from the original releases."""
+    from suite.preparation.runner import prepare
+
+    names = [require_prepared(name) for name in words(options.names)]
+    data, code = options.data or load_profile("paper").data, 0
+    for name in names:
+        try:
+            done = prepare(name, data=data, originals=options.originals, workers=options.workers)
+        except DatasetError as error:
+            print(f"error: {name}: {error}", file=sys.stderr)
+            code = error.exit_code
+            continue
+        counts = ", ".join(f"{count:,} {split}" for split, count in done.manifest["counts"].items())
+        print(f"{name}: {'made' if done.made else 'already there'}: {counts} images in {done.root}")
+        for warning in done.manifest["warnings"]:
+            print(f"warning: {name}: {warning}", file=sys.stderr)
+    return code
+
+
+VERBS = (
+    Verb("fetch", add_fetch, run_fetch),
+    Verb("prepare", add_prepare, run_prepare),
+)

@@ -1,0 +1,93 @@
+"""Verbs for an encoder under test, and for freezing what a run measured."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from suite.cells import BASELINES, METHODS, method_name
+from suite.cli.options import add_reason, add_request, asked_reason, to_request
+from suite.cli.runtime import add_runtime, elsewhere
+from suite.cli.verb import Verb
+from suite.core.text import words
+from suite.errors import RequestError
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """The encoder, and what is asked for; `--encoder` names those it is measured beside."""
+    parser.add_argument("spec", help="timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory")
+    parser.add_argument(
+        "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
+    )
+    add_request(parser)
+    add_runtime(parser)
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Put a new encoder through the experiments, beside the seven.
+
+    First it climbs the conformance ladder, which takes seconds: what fails there would fail, or mislead, after hours.
+    Then the experiments run, and the report says where it stands among the seven.
+    """
+    _check_runtime(options)
+    code = elsewhere(options, "check", positional=["spec"])
+    if code is not None:
+        return code
+    from suite.candidate.check import beside_whom, check
+
+    others = beside_whom(words(options.encoder), profile=options.profile, alone=options.alone)
+    options.encoder = [options.spec, *others]
+    request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
+    return check(options.spec, request, workers=options.workers)
+
+
+def _check_runtime(options: argparse.Namespace) -> None:
+    """The container has no network: an encoder that is still to be downloaded runs outside.
+
+    Raises:
+        RequestError: it was to run in the container.
+    """
+    if not options.spec.startswith("timm:") or "@" in options.spec:
+        return
+    if options.runtime == "container":
+        raise RequestError(
+            f"check {options.spec}: the container has no network to download its weights: "
+            f"pass {options.spec}@FILE, or RUNTIME=venv"
+        )
+    options.runtime = "venv"
+
+
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    """The run, why it is accepted, and whether to write."""
+    parser.add_argument(
+        "run", type=Path, help="the folder of a finished run, e.g. runs/mini, runs/check-my_encoder-build"
+    )
+    parser.add_argument("--name", help="of the file expected/encoders/NAME.toml (default: the encoder's name in cells)")
+    add_reason(parser)
+    parser.add_argument("--diff", action="store_true", help="say what would change, and change nothing")
+
+
+def run_accept(options: argparse.Namespace) -> int:
+    """Freeze what a run measured: later runs of the same encoder, or on the same device, are held against these values.
+
+    A run with an encoder under test (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any
+    other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
+    (docs/two_gates.md).
+    """
+    from suite.candidate.accept import accept
+    from suite.report.collect import read_run
+    from suite.reproduction.accept import accept_run
+
+    encoders = read_run(options.run)["asked"]["encoders"]
+    reason = "" if options.diff else asked_reason("accept", options.reason)
+    if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
+        return accept(options.run, reason=reason, name=options.name, diff=options.diff)
+    if options.name:
+        raise RequestError(f"--name {options.name}: a run without an encoder under test is named after its device")
+    return accept_run(options.run, reason=reason, diff=options.diff)
+
+
+VERBS = (
+    Verb("check", add_check, run_check),
+    Verb("accept", add_accept, run_accept),
+)

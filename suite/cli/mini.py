@@ -1,0 +1,49 @@
+"""Verbs of the embedded mini study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from suite.cli.options import add_workers
+from suite.cli.verb import Verb
+from suite.run.options import DEVICES
+
+
+def add_render(parser: argparse.ArgumentParser) -> None:
+    """Where to, and how many at a time."""
+    parser.add_argument("--data", type=Path, default=Path("data/mini"), help="where to (default: data/mini)")
+    add_workers(parser)
+
+
+def run_render(options: argparse.Namespace) -> int:
+    """Draw the mini study's datasets in their native formats."""
+    from suite.mini.render import render
+
+    render(options.data, workers=options.workers)
+    return 0
+
+
+def add_pretrain(parser: argparse.ArgumentParser) -> None:
+    """Which methods, where, and where to."""
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: all seven")
+    parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
+    parser.add_argument("--out", type=Path, default=Path("suite/mini/weights"), help="default: suite/mini/weights")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("cache/mini_pretrain"), help="images and checkpoints of unfinished runs"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run_pretrain(options: argparse.Namespace) -> int:
+    """Train the mini study's encoders again."""
+    from suite.mini.pretrain import pretrain
+
+    pretrain(options.methods, device=options.device, out=options.out, cache=options.cache, seed=options.seed)
+    return 0
+
+
+VERBS = (
+    Verb("render", add_render, run_render),
+    Verb("pretrain", add_pretrain, run_pretrain),
+)

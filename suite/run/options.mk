@@ -1,0 +1,28 @@
+# Written by `python -m suite.run.options`.
+OPTIONS_BUT_ENCODER = $(if $(PROFILE),--profile '$(PROFILE)') \
+  $(if $(DATASET),--dataset '$(DATASET)') \
+  $(if $(EXPERIMENT),--experiment '$(EXPERIMENT)') \
+  $(if $(VARIANT),--variant '$(VARIANT)') \
+  $(if $(SEED),--seed '$(SEED)') \
+  $(if $(DEVICE),--device '$(DEVICE)') \
+  $(if $(DATA),--data '$(DATA)') \
+  $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
+  $(if $(CACHE),--cache '$(CACHE)') \
+  $(if $(RUN),--run '$(RUN)') \
+  $(if $(LIMIT),--limit '$(LIMIT)') \
+  $(if $(filter-out 0,$(SHARE_STREAM)),--share-stream) \
+  $(if $(PROCESSES_PER_PROBE),--processes-per-probe '$(PROCESSES_PER_PROBE)') \
+  $(if $(filter-out 0,$(KEEP_OTHER_ENVIRONMENTS)),--keep-other-environments) \
+  $(if $(filter-out 0,$(STRICT)),--strict) \
+  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) \
+  $(if $(CLAIMS),--claims '$(CLAIMS)')
+OPTIONS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS_BUT_ENCODER)
+VERDICT_OPTIONS = $(if $(filter-out 0,$(STRICT)),--strict) \
+  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) \
+  $(if $(CLAIMS),--claims '$(CLAIMS)')
+define OPTIONS_HELP
+  PROFILE= ENCODER= DATASET= EXPERIMENT= VARIANT= SEED=
+  DEVICE= DATA= WEIGHTS= CACHE= RUN= LIMIT=
+  SHARE_STREAM=1 PROCESSES_PER_PROBE= KEEP_OTHER_ENVIRONMENTS=1 STRICT=1 ALLOW_INCONCLUSIVE=1 CLAIMS=
+endef
+export OPTIONS_HELP

@@ -1,0 +1,256 @@
+"""The options of a request, each written down once.
+
+The command line, pytest, `Request.arguments`, make's variables (`options.mk`) and docs/reference/options.md are made
+from this table: `python -m suite.run.options` writes the last two anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from suite.core.files import write_atomically
+from suite.core.paths import DOCS, SUITE
+from suite.core.text import integers, words
+from suite.errors import unknown
+from suite.protocol.tables import PROFILES
+from suite.protocol.variants import deviations, load_variants
+
+if TYPE_CHECKING:
+    from suite.run.request import Request
+
+DEVICES = ("auto", "cpu", "cuda")
+CLAIMS = ("shown", "gate")
+MAKE = SUITE / "run" / "options.mk"
+PAGE = DOCS / "reference" / "options.md"
+
+Values = Callable[["Option"], Any]
+"""What was given for an option: a list of texts, a bool, or a single value, which is None where nothing was."""
+
+
+def _choice_of_claims(text: str) -> bool:
+    """Whether claims may fail a run.
+
+    Raises:
+        RequestError: neither `shown` nor `gate`.
+    """
+    if text not in CLAIMS:
+        raise unknown("choice of claims", text, CLAIMS)
+    return text == "gate"
+
+
+def _as_it_is(value: object) -> Iterator[object]:
+    if value is not None:
+        yield value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: on the command line `--name`; make has it in capitals, with underscores.
+        field: the argument of `make_request` that it gives.
+        help: one line.
+        kind: of a single value: `str`, `int` or `Path`; `bool` for a switch; `list` for what may be given more than
+            once, separated by commas.
+        default: where nothing is given.
+        metavar: what `--help` shows for the value.
+        parse: what was given -> the argument of `make_request`.
+        written: the value in a `Request` -> the texts that stand for it on a command line; none for the default.
+        same_as_pytest: pytest has an option of this name, which it shares.
+    """
+
+    name: str
+    field: str
+    help: str
+    kind: type = str
+    default: Any = None
+    metavar: str | None = None
+    parse: Callable[[Any], Any] | None = None
+    written: Callable[[Any], Iterator[object]] = _as_it_is
+    same_as_pytest: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As typed."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """Of make."""
+        return self.name.upper().replace("-", "_")
+
+    @property
+    def attribute(self) -> str:
+        """Where argparse keeps it."""
+        return self.name.replace("-", "_")
+
+    def settings(self) -> dict[str, Any]:
+        """What `add_argument` is told of it, here and in pytest."""
+        if self.kind is bool:
+            return {"action": "store_true", "help": self.help}
+        if self.kind is list:
+            return {"action": "append", "default": [], "metavar": self.metavar, "help": self.help}
+        return {"type": self.kind, "default": self.default, "metavar": self.metavar, "help": self.help}
+
+    def value(self, given: Any) -> Any:
+        """The argument of `make_request`."""
+        parsed = words(given) if self.kind is list else given
+        return parsed if self.parse is None else self.parse(parsed)
+
+    def arguments(self, request: Request) -> list[str]:
+        """What stands for it in a command line that asks for the same."""
+        value = getattr(request, self.field)
+        if self.kind is bool:
+            return [self.flag] if value else []
+        return [f"{self.flag}={text}" for text in self.written(value)]
+
+
+def _each(values: tuple[object, ...]) -> Iterator[object]:
+    yield from values
+
+
+OPTIONS = (
+    Option(
+        "profile",
+        "profile",
+        f"one of {', '.join(PROFILES)} (default: mini)",
+        default="mini",
+        written=lambda profile: iter([profile.name]),
+    ),
+    Option("encoder", "encoders", "comma-separated; default: all", list, metavar="SPEC", written=_each),
+    Option("dataset", "datasets", "comma-separated; default: all", list, metavar="NAME", written=_each),
+    Option("experiment", "experiments", "comma-separated; default: all", list, metavar="NAME", written=_each),
+    Option(
+        "variant",
+        "variants",
+        "; ".join(f"{v.name}={'|'.join(v.choices)}" for v in load_variants().values()) + " (default: first)",
+        list,
+        metavar="NAME=CHOICE",
+        written=lambda chosen: (f"{name}={choice}" for name, choice in deviations(chosen).items()),
+    ),
+    Option(
+        "seed",
+        "seeds",
+        "seeds of the probes (default: 0; record: 0,1,2,3,4)",
+        metavar="N[,N...]",
+        parse=integers,
+        written=lambda seeds: iter([",".join(map(str, seeds))]),
+    ),
+    Option("device", "device", f"one of {', '.join(DEVICES)} (default: auto)", default="auto"),
+    Option("data", "data", "folder of the datasets (default: the profile's)", Path),
+    Option("weights", "weights", "folder of the checkpoints (default: the profile's)", Path),
+    Option("cache", "cache", "folder for features (default: cache)", Path, default=Path("cache")),
+    Option("run", "run", "folder of the run (default: runs/<profile>)", Path),
+    Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),
+    Option("share-stream", "share_stream", "image classification: one decoded stream for all encoders", bool),
+    Option(
+        "processes-per-probe",
+        "processes_per_probe",
+        "image classification: GPUs (or CPU processes) that share every batch of an encoder's probes (default: 1)",
+        int,
+        default=1,
+        metavar="N",
+        written=lambda n: iter([n] if n > 1 else []),
+    ),
+    Option(
+        "keep-other-environments",
+        "keep_other_environments",
+        "reuse results that other packages or another device made; the report marks them",
+        bool,
+    ),
+    Option("strict", "strict", "fail on any single deviation, uncorrected", bool, same_as_pytest=True),
+    Option(
+        "allow-inconclusive",
+        "allow_inconclusive",
+        "exit code 0, not 2, where nothing fails but some cannot tell",
+        bool,
+    ),
+    Option(
+        "claims",
+        "claims_gate",
+        "gate: fail on a claim that differs from the paper, too (default: shown)",
+        default=CLAIMS[0],
+        metavar="|".join(CLAIMS),
+        parse=_choice_of_claims,
+        written=lambda gate: iter([CLAIMS[1]] if gate else []),
+    ),
+)
+"""In the order in which `--help` lists them."""
+VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
+"""How a verdict becomes an exit code."""
+
+
+def given(values: Values, **instead: Any) -> dict[str, Any]:
+    """The arguments of `make_request`.
+
+    Args:
+        values: what was given for each option.
+        instead: by option, where nothing was given, e.g. `seed="0"`.
+
+    Raises:
+        RequestError: a value that is none.
+    """
+    found = {option: values(option) for option in OPTIONS}
+    empty = {option: instead.get(option.attribute) for option, value in found.items() if value is None}
+    return {option.field: option.value(value) for option, value in (found | empty).items()}
+
+
+def make_variables() -> str:
+    """`options.mk`: make's variables as options of `python -m suite`."""
+    lines = [f"{variable(option)}" for option in OPTIONS]
+    shown = [f"{o.variable}={'1' if o.kind is bool else ''}" for o in OPTIONS]
+    rows = ["  " + " ".join(shown[start : start + 6]) for start in range(0, len(shown), 6)]
+    return (
+        "# Written by `python -m suite.run.options`.\n"
+        + "OPTIONS_BUT_ENCODER = "
+        + " \\\n  ".join(line for option, line in zip(OPTIONS, lines, strict=True) if option.name != "encoder")
+        + "\nOPTIONS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS_BUT_ENCODER)\n"
+        + "VERDICT_OPTIONS = "
+        + " \\\n  ".join(variable(option) for option in VERDICT)
+        + "\ndefine OPTIONS_HELP\n"
+        + "\n".join(rows)
+        + "\nendef\nexport OPTIONS_HELP\n"
+    )
+
+
+def variable(option: Option) -> str:
+    """An option in make's language; a switch is off where it is empty or 0."""
+    if option.kind is bool:
+        return f"$(if $(filter-out 0,$({option.variable})),{option.flag})"
+    return f"$(if $({option.variable}),{option.flag} '$({option.variable})')"
+
+
+def page() -> str:
+    """docs/reference/options.md."""
+    rows = [
+        (f"`{o.flag}{_shown(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
+        for o in OPTIONS
+    ]
+    table = tabulate(rows, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)
+    return f"""# Options of a run
+
+`make reproduce`, `make check`, `make plan` and `make record` take them as variables, `python -m suite` and
+`pytest suite/experiments` as options. Lists are separated by commas. Written by `python -m suite.run.options`.
+
+{table}
+"""
+
+
+def _shown(option: Option) -> str:
+    return "" if option.kind is bool else f" {option.metavar or option.name.upper()}".replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the file of make and the page."""
+    for path, text in ((MAKE, make_variables()), (PAGE, page())):
+        write_atomically(path, text.encode())
+
+
+if __name__ == "__main__":
+    main()
