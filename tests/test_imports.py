@@ -1,93 +1,80 @@
-"""Data flows one way: who may import whom, read from the code."""
+"""Data flows one way: every part of the suite imports only parts that come before it, read from the code."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from suite.core.paths import SUITE
+from suite.core.paths import ROOT, SUITE
 
-BASE = {
-    *("errors", "cells", "protocol", "constants", "records", "results", "schema"),
-    *("comparisons", "predicates", "intervals"),
+ORDER = (
+    *("errors", "registry", "cells", "core", "protocol"),
+    *("metrics", "results", "datasets", "encoders", "features"),
+    *("training", "imagenet_pipeline", "probes", "segmentation"),
+    *("reference", "judge", "run", "experiments"),
+    *("fetch", "mini", "verification", "preparation", "conformance", "container", "plan"),
+    *("report", "archive", "reproduction", "candidate", "cli", "__main__"),
+)
+"""The parts, each before those that may import it."""
+LIGHT = ("errors", "registry", "cells", "core", "protocol", "results", "reference", "judge", "run", "report", "archive")
+"""Parts that are told of results and never make one: no torch."""
+NEIGHBOURS = {
+    "core": {"errors", "cells", "registry"},
+    "metrics": {"errors", "protocol"},
+    "datasets": {"errors", "protocol", "registry"},
+    "encoders": {"errors", "protocol", "registry", "core"},
+    "fetch": {"errors", "core", "registry", "encoders", "datasets"},
+    "mini": {"errors", "core", "metrics", "run"},
+    "preparation": {"errors", "core", "datasets"},
+    "conformance": {"errors", "encoders"},
+    "container": {"errors", "core", "encoders"},
+    "judge": {"errors", "registry", "cells", "core", "protocol", "results", "reference"},
 }
-MAY_IMPORT = {
-    "metrics": {"errors", "constants"},
-    "encoders": {"errors", "constants"},
-    "datasets": {"errors", "constants"},
-    "features": BASE | {"encoders", "datasets", "provenance", "numerics"},
-    "stream": {"errors", "constants", "datasets", "encoders", "features"},
-    "numerics": {"environment", "protocol"},
-    "probes": BASE
-    | {"metrics", "features", "memory", "provenance", "checkpoints", "distributed", "training", "numerics"},
-    "segmentation": {
-        "errors",
-        "constants",
-        "precision",
-        "checkpoints",
-        "training",
-        "memory",
-        "protocol",
-        "provenance",
-        "numerics",
-        "results",
-        "image_counts",
-        "metrics",
-        "datasets",
-        "encoders",
-        "probes",
-    },
-    "fetch": {"errors", "results", "encoders", "datasets"},
-    "mini": {"errors", "results", "metrics"},
-    # a plan counts what every stage does, on the stages' own code
-    "plan": BASE
-    | {"datasets", "encoders", "features", "stream", "probes", "segmentation", "metrics", "experiments"}
-    | {"request", "fetch", "verification", "provenance", "report", "memory", "deciding", "expected"}
-    | {"numerics", "precision"},
-    "verification": {"errors", "results", "datasets", "mini", "encoders", "environment"},
-    "preparation": {"errors", "datasets", "results"},
-    "attempts": {"errors", "environment", "numerics", "request", "signals"},
-    "archive": BASE | {"assemble", "attempts", "environment", "provenance", "report"},
-    "container": {"errors", "environment", "encoders"},
-    "records": {"errors", "cells"},
-    "evidence": {"errors", "records", "image_counts"},
-    "results": {"errors", "records", "evidence"},
-    "seal": {"errors", "results", "slack"},
-    "expected": BASE | {"seal"},
-    "claims": BASE,
-    "cell_verdict": BASE | {"expected"},
-    "family": BASE | {"cell_verdict"},
-    "known": BASE | {"expected", "cell_verdict"},
-    "testable": BASE | {"expected", "claims"},
-    "deciding": BASE | {"cell_verdict"},
-    "verdict": BASE | {"expected", "claims", "cell_verdict", "family", "known"},
-    "accepted": BASE
-    | {"expected", "numerics", "recording", "assemble", "contributions", "newcomer", "references", "request"},
-    "report": BASE | {"verdict", "expected", "claims", "attempts", "accepted"},
-}
+"""Parts that know even less than their place allows."""
 
 
-def imports(path: Path) -> set[str]:
-    """The parts of the suite that a file imports."""
-    found = set()
+def part_of(path: Path) -> str:
+    return path.relative_to(SUITE).parts[0].removesuffix(".py")
+
+
+def files(part: str) -> list[Path]:
+    return [path for path in sorted(SUITE.rglob("*.py")) if part_of(path) == part]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The parts that a file imports, wherever in it the statement stands."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module] if node.module != "suite" else [f"suite.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("suite.")}
-    return found
+        yield from (name.split(".")[1] for name in names if name.startswith("suite."))
 
 
-@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_every_part_has_a_place() -> None:
+    assert {part_of(path) for path in SUITE.rglob("*.py")} - {"__init__"} == {*ORDER}
+
+
+@pytest.mark.parametrize("part", ORDER)
 def test_a_part_imports_only_what_comes_before_it(part: str) -> None:
-    files = [SUITE / f"{part}.py"] if (SUITE / f"{part}.py").exists() else sorted((SUITE / part).rglob("*.py"))
-    assert files
-    for path in files:
-        assert imports(path) <= MAY_IMPORT[part] | {part}, path
+    before = {*ORDER[: ORDER.index(part) + 1]}
+    for path in files(part):
+        assert {*imports(path)} <= before, path
+
+
+@pytest.mark.parametrize("part", NEIGHBOURS)
+def test_some_parts_know_even_less(part: str) -> None:
+    for path in files(part):
+        assert {*imports(path)} <= NEIGHBOURS[part] | {part}, path
+
+
+def test_only_the_parts_have_a_door_of_their_own() -> None:
+    loose = {path.name for path in SUITE.glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py", "cells.py", "errors.py", "features.py", "registry.py"}
 
 
 def test_nothing_in_the_suite_imports_tests_or_checks() -> None:
@@ -98,13 +85,9 @@ def test_nothing_in_the_suite_imports_tests_or_checks() -> None:
         assert "from checks" not in text, path
 
 
-def test_verdict_and_report_need_no_torch() -> None:
-    for part in ("expected.py", "claims.py", "verdict.py", "cells.py", "results.py", "report"):
-        files = [SUITE / part] if part.endswith(".py") else sorted((SUITE / part).rglob("*.py"))
-        for path in files:
-            assert "import torch" not in path.read_text(), path
-
-
-def test_reading_references_and_results_loads_no_torch() -> None:
-    reads = "import suite.reference.select, suite.results.store, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", reads], cwd=SUITE.parent, check=False).returncode == 0
+def test_who_reads_judges_and_reports_loads_no_torch() -> None:
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for part in LIGHT for path in files(part)]
+    modules = [name for name in names if name not in {"suite.core.memory", "suite.core.precision"}]  # of a device
+    loads = f"import importlib, sys\nfor m in {modules}: importlib.import_module(m)\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loads], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
