@@ -45,7 +45,7 @@ MARGIN = 3
 """What is allowed is this many times the largest movement seen: a handful of arithmetics is no census of machines."""
 
 
-def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | None) -> None:
+def measure(run: Path, encoders: Sequence[str], threads: int, forward_batch_size: int | None) -> None:
     """Measure every training of some encoders, or of all, with seed 0 in this process, without judging it."""
     import torch
 
@@ -57,11 +57,11 @@ def measure(run: Path, encoders: Sequence[str], threads: int, pass_size: int | N
     torch.set_num_threads(threads)
     exact_convolutions()
     request = make_request(experiments=TRAINED, encoders=encoders, device="cpu", run=run, cache=run / "cache")
-    if pass_size:
+    if forward_batch_size:
         parameters = dict(request.profile.parameters)
-        parameters["batch_size"] = replace(parameters["batch_size"], value=pass_size)
+        parameters["batch_size"] = replace(parameters["batch_size"], value=forward_batch_size)
         request = replace(request, profile=replace(request.profile, parameters=parameters))
-        heads.PASS = pass_size // 16
+        heads.PASS = forward_batch_size // 16
     for experiment, dataset, spec in request.tasks():
         page = importlib.import_module(f"suite.experiments.test_{experiment.name}")
         Trial(request, experiment, dataset, spec).measure(getattr(page, experiment.name, segment))
@@ -148,7 +148,9 @@ def main() -> None:
     both.add_argument("runs", type=Path, nargs="+")
     options = parser.parse_args()
     if options.verb == "measure":
-        measure(options.run, list(filter(None, options.encoder.split(","))), options.threads, options.pass_size)
+        measure(
+            options.run, list(filter(None, options.encoder.split(","))), options.threads, options.forward_batch_size
+        )
     else:
         write(options.runs, Path("expected"))
 

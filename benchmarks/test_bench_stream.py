@@ -139,7 +139,7 @@ def test_tokens_from_jpegs(benchmark, folder, tmp_path_factory):
 def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
     shape, batch = (Shape("vit", BASE), 256) if DEVICE == "cuda" else (Shape("vit", MINI), 8)
     encoder, side = build(shape, DEVICE), shape.architecture.image_size
-    encode = token_encoder(encoder, pass_size=batch, autocast=torch.bfloat16)
+    encode = token_encoder(encoder, forward_batch_size=batch, autocast=torch.bfloat16)
     peak, alone = matmul_flops(DEVICE), encoder_images_per_second(encode, batch, side)
     work = shape.flops(side)
     result: dict[str, object] = {
@@ -151,7 +151,7 @@ def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
         paths = sorted(root.rglob("*.JPEG"))
         for decoder in ("device", "fast"):
             images = ImageStream(paths, side, augment=True, decoder=decoder, device=DEVICE)
-            rate = tokens_per_second(TokenStream(images, {"a": encode}, pass_size=batch))
+            rate = tokens_per_second(TokenStream(images, {"a": encode}, forward_batch_size=batch))
             found = parity(paths[:: max(1, COUNT // 200)], side, decoder=decoder, device=DEVICE)
             result |= {
                 f"{colour}_{decoder}_images_per_second": round(rate),
@@ -165,7 +165,7 @@ def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
 
 def tokens_per_second(stream: TokenStream) -> float:
     """Images a second; the first epoch warms up."""
-    chunks = torch.arange(len(stream)).split(4 * stream.pass_size)
+    chunks = torch.arange(len(stream)).split(4 * stream.forward_batch_size)
 
     def epoch(number: int) -> None:
         assert sum(len(by_encoder["a"]) for by_encoder in stream.tokens(number, chunks)) == len(stream)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from suite.verification import enclosure
+from suite.verification import isolation
 
 
 def test_image(hold) -> None:
-    hold(enclosure.image())
+    hold(isolation.image())
 
 
 def test_enclosure(hold) -> None:
-    hold(enclosure.enclosure())
+    hold(isolation.isolation())

@@ -111,12 +111,12 @@ def title_of(word: str) -> str:
 
 
 def family(method: str) -> Family:
-    """Family of pretraining; anything that is not the paper's is an encoder under test."""
+    """Family of pretraining; anything that is not the paper's is a candidate."""
     return METHODS[method].family if method in METHODS else "under test"
 
 
 def method_order(method: str) -> tuple[int, int, str]:
-    """Sort key: the paper's rows in the paper's order, then encoders under test, then baselines."""
+    """Sort key: the paper's rows in the paper's order, then candidates, then baselines."""
     if method not in METHODS:
         return 1, 0, method
     return 2 if family(method) == "baseline" else 0, [*METHODS].index(method), method

@@ -1,1 +1,1 @@
-"""An encoder under test: conformance first, then the experiments, beside the paper's seven."""
+"""A candidate: conformance first, then the experiments, beside the paper's seven."""

@@ -1,4 +1,4 @@
-"""`make accept`: freeze what an encoder under test measured, so that later runs of it are judged."""
+"""`make accept`: freeze what a candidate measured, so that later runs of it are judged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TITLE = "# Accepted by `make accept`, never edited by hand: later runs of this 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The encoder under test of a finished run, and its results."""
+    """The candidate of a finished run, and its results."""
 
     method: str
     spec: str
@@ -48,7 +48,7 @@ class Candidate:
 
 
 def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
-    """Freeze a run's values of its encoder under test, or say what that would change.
+    """Freeze a run's values of its candidate, or say what that would change.
 
     Args:
         run: a finished run folder.
@@ -61,7 +61,7 @@ def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = Fals
         0; with `diff` 1 if anything would change.
 
     Raises:
-        RequestError: the run is limited or incomplete, of other variants, without an encoder under test or with
+        RequestError: the run is limited or incomplete, of other variants, without a candidate or with
             several; or a name that stands for something else.
         ExpectedError: no seed noise is known for a probe.
         EvidenceError: a result was altered.
@@ -81,16 +81,16 @@ def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = Fals
 
 
 def read_candidate(run: Path) -> Candidate:
-    """The encoder under test of a run, if the run can be accepted."""
+    """The candidate of a run, if the run can be accepted."""
     asked = read_run(run)["asked"]
-    newcomers = [spec for spec in asked["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
-    if len(newcomers) != 1:
+    candidates = [spec for spec in asked["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
+    if len(candidates) != 1:
         raise RequestError(
-            f"{run}: expected one encoder under test, got {', '.join(newcomers) or 'none'}: make one with make check"
+            f"{run}: expected one candidate, got {', '.join(candidates) or 'none'}: make one with make check"
         )
     if asked["limit"] is not None or asked["variants"]:
         raise RequestError(f"{run}: expected the whole protocol, got {deviation(asked)}: run it without")
-    store, method = Store(run), method_name(newcomers[0])
+    store, method = Store(run), method_name(candidates[0])
     results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in asked["experiments"])
     bare = [r for r in results if r.schema == WITHOUT_EVIDENCE]
     if bare:
@@ -103,7 +103,7 @@ def read_candidate(run: Path) -> Candidate:
     if len({r.inputs["weights"] for r in results}) != 1:
         raise RequestError(f"{run}: {method}: its results are of different weights: run it again")
     seven = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
-    return Candidate(method, newcomers[0], asked["profile"], results, seven)
+    return Candidate(method, candidates[0], asked["profile"], results, seven)
 
 
 def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`make check`: the ladder first, then the experiments, beside the seven."""
+"""`make check`: the conformance checks first, then the experiments, beside the seven."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from tabulate import tabulate
 
-from suite.conformance import Rung, climb
-from suite.conformance.ladder import require
+from suite.conformance import Check, run_checks
+from suite.conformance.checks import require
 from suite.core.files import write_atomically, write_json
 from suite.encoders import load_encoder
 from suite.errors import EvidenceError, RequestError
 from suite.protocol.profiles import load_profile
-from suite.report import newcomers
+from suite.report import candidates
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce
 from suite.results.store import Key, Store
@@ -41,10 +41,10 @@ def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]
 
 
 def check(spec: str, request: Request, *, workers: int | None = None) -> int:
-    """Climb the ladder, measure, report.
+    """Run the conformance checks, measure, report.
 
     Args:
-        spec: the encoder under test, one of the request's.
+        spec: the candidate, one of the request's.
         request: what to run it on, and beside whom.
         workers: processes; None for one per core.
 
@@ -52,27 +52,29 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
         The exit code of the verdict, 130 if interrupted.
 
     Raises:
-        RequestError: the spec is one of the paper's own, or the encoder fails on the ladder; nothing is measured.
+        RequestError: the spec is one of the paper's own, or the encoder fails a conformance check; nothing is measured.
     """
     if spec in request.profile.methods:
         raise RequestError(f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE")
     check_writable(request.run)
     print(f"conformance of {spec}")
-    ladder = climb(spec, lambda: load_encoder(spec, device=request.device), other_sizes=_segments(request), tell=_tell)
-    write_json(request.run / "conformance.json", ladder.record())
-    require(ladder)
+    conformance = run_checks(
+        spec, lambda: load_encoder(spec, device=request.device), other_sizes=_segments(request), tell=_tell
+    )
+    write_json(request.run / "conformance.json", conformance.record())
+    require(conformance)
     adopt(Path("runs") / request.profile.name, request)
     code = reproduce(request, workers=workers)
-    for newcomer in json.loads((request.run / "report.json").read_text())["newcomers"]:
-        print(standing(newcomer))
+    for candidate in json.loads((request.run / "report.json").read_text())["newcomers"]:
+        print(standing(candidate))
     return code
 
 
-def standing(newcomer: Mapping[str, Any]) -> str:
+def standing(candidate: Mapping[str, Any]) -> str:
     """Where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
-    rows = [(row.column, row.own, row.rank) for row in newcomers.table(dict(newcomer))]
-    said = tabulate(rows, (newcomer["method"], "value", "rank"), disable_numparse=True)
-    return f"\n{said}\n{newcomer['sentence']}\n{newcomers.verdict_of_pairs(dict(newcomer))}"
+    rows = [(row.column, row.own, row.rank) for row in candidates.table(dict(candidate))]
+    said = tabulate(rows, (candidate["method"], "value", "rank"), disable_numparse=True)
+    return f"\n{said}\n{candidate['sentence']}\n{candidates.verdict_of_pairs(dict(candidate))}"
 
 
 def adopt(run: Path, request: Request) -> None:
@@ -103,5 +105,5 @@ def _segments(request: Request) -> bool:
     return any(experiment.name in _OTHER_SIZES for experiment, _, _ in request.tasks())
 
 
-def _tell(rung: Rung) -> None:
-    print(f"  {STATUSES[rung.status].mark:<4} {rung.name:<16} {rung.detail or rung.status}", flush=True)
+def _tell(check: Check) -> None:
+    print(f"  {STATUSES[check.status].mark:<4} {check.name:<16} {check.detail or check.status}", flush=True)

@@ -1,4 +1,4 @@
-"""Verbs for an encoder under test, and for freezing what a run measured."""
+"""Verbs for a candidate, and for freezing what a run measured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def run_check(options: argparse.Namespace) -> int:
     """Put a new encoder through the experiments, beside the seven.
 
-    First it climbs the conformance ladder, which takes seconds: what fails there would fail, or mislead, after hours.
+    First come the conformance checks, which take seconds: what fails there would fail, or mislead, after hours.
     Then the experiments run, and the report says where it stands among the seven.
     """
     _check_runtime(options)
@@ -70,7 +70,7 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
 def run_accept(options: argparse.Namespace) -> int:
     """Freeze what a run measured: later runs of the same encoder, or on the same device, are held against these values.
 
-    A run with an encoder under test (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any
+    A run with a candidate (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any
     other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
     (docs/two_gates.md).
     """
@@ -83,7 +83,7 @@ def run_accept(options: argparse.Namespace) -> int:
     if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
         return accept(options.run, reason=reason, name=options.name, diff=options.diff)
     if options.name:
-        raise RequestError(f"--name {options.name}: a run without an encoder under test is named after its device")
+        raise RequestError(f"--name {options.name}: a run without a candidate is named after its device")
     return accept_run(options.run, reason=reason, diff=options.diff)
 
 

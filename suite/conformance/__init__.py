@@ -1,5 +1,5 @@
-"""Does an encoder keep the contract? A ladder of quick questions, asked before any long work."""
+"""Does an encoder keep the contract? Quick questions, asked before any long work."""
 
-from suite.conformance.ladder import Ladder, Rung, climb
+from suite.conformance.checks import Check, Conformance, run_checks
 
-__all__ = ["Ladder", "Rung", "climb"]
+__all__ = ["Check", "Conformance", "run_checks"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from suite.conformance.pictures import COUNT
-from suite.conformance.rungs import view
+from suite.conformance.questions import view
 from suite.encoders import Encoder
 
 DECIMALS = 2

@@ -67,7 +67,7 @@ def readable(path: Path) -> Iterator[Mount]:
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
-    """What the encoders under test are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
+    """What the candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
     for spec in specs:
         name, _, file = spec.partition("@")
         if file:

@@ -14,7 +14,7 @@ def exact_convolutions() -> None:
 
 
 @contextmanager
-def half_products(wanted: bool) -> Iterator[None]:
+def tf32_matmul(wanted: bool) -> Iterator[None]:
     """In the block, float32 matrix products take operands of ten bits of mantissa, as many as float16 has.
 
     What mixed precision computes with (official code: apex O1), except that the range stays that of float32 (this is

@@ -34,7 +34,7 @@ def timm_encoder(spec: str) -> Encoder:
     """`timm:<name>` with timm's pretrained weights, or `timm:<name>@<file>`, or `timm:<name>@random`.
 
     The file holds timm's own tensor names, or those of an official release that timm converts (DINOv2's, for one).
-    `@random` is the architecture before any training, drawn from seed 0: the floor under a trained one.
+    `@random` is the architecture before any training, drawn from seed 0: the baseline under a trained one.
 
     Raises:
         RequestError: timm has no such model, or it is no plain vision transformer.

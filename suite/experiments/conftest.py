@@ -19,7 +19,7 @@ from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.judge import Trial
 from suite.judge.claims import load_claims
-from suite.run.groups import UnitScheduling, units_of
+from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import HELD, lease
 from suite.run.options import OPTIONS, Option, given
 from suite.run.progress import Progress
@@ -109,9 +109,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> UnitScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
     """What trains side by side goes to one process."""
-    return UnitScheduling(config, log, units_of(config.stash[_REQUEST]))
+    return GroupScheduling(config, log, groups_of(config.stash[_REQUEST]))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def asked(request: pytest.FixtureRequest) -> Request:
 
 @pytest.fixture
 def trial(task: tuple, request: pytest.FixtureRequest) -> Trial:  # type: ignore[type-arg]
-    """The experiment, dataset and encoder under test."""
+    """The experiment, dataset and candidate."""
     made = Trial(request.config.stash[_REQUEST], *task)
     request.node.stash[_TRIAL] = made
     return made
@@ -140,12 +140,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     except (SuiteError, MemoryError) as error:
         reason = " ".join(str(error).split()) or "out of memory"
         if trial is not None:
-            trial.store.save_reason(trial.key, reason)
+            trial.store.mark_not_run(trial.key, reason)
         pyfuncitem.user_properties.append(("not_run", reason))
         raise pytest.skip.Exception(reason) from error
     except Exception as error:
         if trial is not None:
-            trial.store.save_reason(trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}")
+            trial.store.mark_not_run(trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}")
         raise
     finally:
         if trial is not None:

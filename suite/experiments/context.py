@@ -21,7 +21,7 @@ from suite.protocol.constants import constants_of
 from suite.protocol.profiles import Experiment
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
-from suite.results.store import Items, Result, Store
+from suite.results.store import PerItemScores, Result, Store
 from suite.run.request import Request
 
 
@@ -39,7 +39,7 @@ class Outcome:
     values: dict[str, list[float]] = field(default_factory=dict)
     summaries: dict[str, Any] = field(default_factory=dict)
     seeded: bool = False
-    items: Items | None = None
+    items: PerItemScores | None = None
 
 
 class Context:
@@ -92,7 +92,7 @@ class Context:
         return self.request.variants[variant] if applies else named.default
 
     @property
-    def pass_size(self) -> int:
+    def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
         size: int = self.request.profile["batch_size"]
         return min(size, self.request.limit or size)
@@ -104,7 +104,7 @@ class Context:
 
     def passes(self, views: ViewSet, transform: str) -> Passes:
         """How views become tokens."""
-        return Passes(self.encoder, views, transform, self.permuted, self.pass_size)
+        return Passes(self.encoder, views, transform, self.permuted, self.forward_batch_size)
 
     def extract(self, views: ViewSet, transform: str, keep: Collection[str], *, cached: bool = True) -> Features:
         """Encode views once, for what is to be kept; reused from the cache where nothing changed."""
@@ -150,7 +150,7 @@ class Context:
             theirs = {name: value for name, value in found.inputs.items() if name != "environment"}
             if theirs == {name: value for name, value in inputs.items() if name != "environment"}:
                 inputs = dict(found.inputs)
-        return self.store.fresh(self.key, inputs)
+        return self.store.load_if_valid(self.key, inputs)
 
 
 @functools.cache

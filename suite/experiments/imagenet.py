@@ -99,7 +99,7 @@ def _stream(
     trials: Sequence[Context], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
-    size, pass_size = trials[0].encoder.image_size, trials[0].pass_size
+    size, forward_batch_size = trials[0].encoder.image_size, trials[0].forward_batch_size
     images = ImageStream(
         files(views),
         size,
@@ -108,12 +108,16 @@ def _stream(
         decoder=decoder,
         device=trials[0].request.device,
     )
-    return TokenStream(images, {t.spec: _encode(t) for t in trials}, pass_size=pass_size, views=views_kept)
+    return TokenStream(
+        images, {t.spec: _encode(t) for t in trials}, forward_batch_size=forward_batch_size, views=views_kept
+    )
 
 
 def _encode(trial: Context) -> Encode:
     lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
-    return token_encoder(trial.encoder, pass_size=trial.pass_size, autocast=lower, permute=trial.permuted)
+    return token_encoder(
+        trial.encoder, forward_batch_size=trial.forward_batch_size, autocast=lower, permute=trial.permuted
+    )
 
 
 def _kept(trial: Context, items: int) -> int | None:

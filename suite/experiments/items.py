@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.datasets.views import ViewSet
-from suite.results.store import Items
+from suite.results.store import PerItemScores
 
 
 def items_of(
     views: ViewSet,
     scores: Mapping[str, Sequence[NDArray[Any]]],
     evidence: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-) -> Items:
+) -> PerItemScores:
     """Scores of every view, and which views are of one image.
 
     Args:
@@ -29,4 +29,4 @@ def items_of(
     images: dict[Path | int, int] = {}
     keys = (view.image if isinstance(view.image, Path) else id(view.image) for view in views.views)
     groups = np.array([images.setdefault(key, len(images)) for key in keys], np.int32)
-    return Items({name: np.stack(rows) for name, rows in scores.items()}, views.digest, groups, evidence)
+    return PerItemScores({name: np.stack(rows) for name, rows in scores.items()}, views.digest, groups, evidence)

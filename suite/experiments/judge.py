@@ -28,7 +28,7 @@ from suite.run.request import Request
 
 
 class Trial(Context):
-    """An experiment, dataset and encoder under test.
+    """An experiment, dataset and candidate.
 
     Attributes:
         properties: what its test says in JUnit's terms: name and text.

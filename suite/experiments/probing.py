@@ -22,7 +22,7 @@ from suite.datasets.views import ViewSet
 from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
 from suite.features import identity
-from suite.probes.bank import OnRound, TokenSource, judge_pooled, train_bank
+from suite.probes.bank import OnRound, TokenSource, evaluate_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
 from suite.results.store import Key
@@ -221,7 +221,7 @@ def _judge(
 
     def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Tensor]:
         tokens = test.tokens.tokens(0, [world.share(chunk) for chunk in chunks])
-        return judge_pooled(probes, chunks, tokens, labels, batches=batches)
+        return evaluate_pooled(probes, chunks, tokens, labels, batches=batches)
 
     return judge
 

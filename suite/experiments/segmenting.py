@@ -12,7 +12,7 @@ from suite.experiments.context import Context, Outcome
 from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
-from suite.results.store import Items, sample_path
+from suite.results.store import PerItemScores, sample_path
 
 CURVE_POINTS = 20
 
@@ -86,11 +86,11 @@ def draw(trial: Context, head: Fitted) -> list[str]:
     return list(rows)
 
 
-def _items(counts: dict[str, list[ImageCounts]], identity: str) -> Items:
+def _items(counts: dict[str, list[ImageCounts]], identity: str) -> PerItemScores:
     """Mean IoU of every image that has a label at all, which does not depend on the encoder; and pixels of all."""
     scores = {f"{setting}/miou": np.stack([run.image_iou for run in runs]) for setting, runs in counts.items()}
     kept = ~np.isnan(next(iter(scores.values()))[0])
-    return Items(
+    return PerItemScores(
         {name: rows[:, kept].astype(np.float32) for name, rows in scores.items()},
         identity,
         np.arange(kept.sum(), dtype=np.int32),

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.errors import RequestError, unknown
-from suite.imagenet_pipeline.ahead import Ahead
 from suite.imagenet_pipeline.augment import draw_crops, evaluation_region, training_region
 from suite.imagenet_pipeline.decode import DECODERS, Decoder, RegionOf
 from suite.imagenet_pipeline.device import Decoded, DeviceDecoder, Encoded
+from suite.imagenet_pipeline.prefetch import Prefetcher
 
 _PIECE = 8
 """Images a thread takes at a time."""
@@ -99,7 +99,7 @@ class ImageStream:
         """
         draws = draw_crops(len(self), seed=self.seed, epoch=epoch) if self.augment else None
         start = partial(torch.cuda.set_device, self.device) if self.device.type == "cuda" else None
-        pool, ahead = ThreadPoolExecutor(self.workers, initializer=start), Ahead(self.device)
+        pool, ahead = ThreadPoolExecutor(self.workers, initializer=start), Prefetcher(self.device)
         waiting: deque[tuple[Indices, Callable[[], Tensor]]] = deque()
         try:
             for batch in order:

@@ -18,14 +18,14 @@ Encode = Callable[[Tensor, Indices], Tensor]
 
 
 def token_encoder(
-    encoder: Encoder, *, pass_size: int, autocast: torch.dtype | None = None, permute: bool = False
+    encoder: Encoder, *, forward_batch_size: int, autocast: torch.dtype | None = None, permute: bool = False
 ) -> Encode:
     """A function from pixels to tokens, on the encoder's device.
 
     Args:
         encoder: frozen.
-        pass_size: images a pass; a shorter pass is filled up, so that the rounding of an image's tokens does not
-            depend on how many come with it.
+        forward_batch_size: images a pass; a shorter pass is filled up, so that the rounding of an image's tokens does
+            not depend on how many come with it.
         autocast: lower precision of the encoder's matrix products; None for its own.
         permute: shuffle the patches of every image (see `suite.features.extract`).
     """
@@ -33,7 +33,7 @@ def token_encoder(
     mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
 
     def encode(pixels: Tensor, indices: Indices) -> Tensor:
-        short = max(0, pass_size - len(pixels))
+        short = max(0, forward_batch_size - len(pixels))
         images = F.pad(pixels.to(device, non_blocking=True), (0,) * 7 + (short,)).float().div_(255)
         if permute:
             images = permute_patches(images, encoder.patch_size, seeds=np.resize(indices, len(images)))
@@ -49,18 +49,18 @@ class TokenStream:
     """Tokens of N images for any epoch, by encoder."""
 
     def __init__(
-        self, images: ImageStream, encoders: Mapping[str, Encode], *, pass_size: int, views: int | None = None
+        self, images: ImageStream, encoders: Mapping[str, Encode], *, forward_batch_size: int, views: int | None = None
     ) -> None:
         """Say what is wanted; nothing is read yet.
 
         Args:
             images: where pixels come from.
             encoders: by name, what turns them into tokens.
-            pass_size: images a pass.
+            forward_batch_size: images a pass.
             views: None augments anew in every epoch. With K, epoch e sees augmentation e mod K, whose tokens are kept
                 in memory: a small study then pays for K passes, whatever its epochs.
         """
-        self.images, self.encoders, self.pass_size, self.views = images, encoders, pass_size, views
+        self.images, self.encoders, self.forward_batch_size, self.views = images, encoders, forward_batch_size, views
         self._kept: dict[int, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
@@ -83,7 +83,9 @@ class TokenStream:
             yield {name: kept.index_select(0, chunk.to(kept.device)) for name, kept in self._kept[view].items()}
 
     def _encoded(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
-        passes = [(part, number) for number, chunk in enumerate(chunks) for part in chunk.split(self.pass_size)]
+        passes = [
+            (part, number) for number, chunk in enumerate(chunks) for part in chunk.split(self.forward_batch_size)
+        ]
         ends = [number != after for (_, number), after in zip(passes, [n for _, n in passes[1:]] + [-1], strict=True)]
         batches = self.images.batches(epoch, (part.numpy() for part, _ in passes))
         found: dict[str, list[Tensor]] = {name: [] for name in self.encoders}

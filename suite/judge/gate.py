@@ -145,7 +145,7 @@ def hold(
         run = runs.get(device_model(result.inputs["environment"])) if "environment" in result.inputs else None
         key = result.key
         varied = any(variant.applies(key.experiment, key.dataset, key.method) for variant in changed)
-        # an encoder under test has accepted values of its own, expected/encoders
+        # a candidate has accepted values of its own, expected/encoders
         if run is not None and not varied and key.method in (*METHODS, *BASELINES):
             pairs |= {m.id: (m, run) for m in result.measurements()}
     if not pairs:

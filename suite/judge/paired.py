@@ -26,7 +26,7 @@ _AT_ONCE = 200_000
 
 @dataclass(frozen=True)
 class Difference:
-    """Newcomer less reference, in points of per cent.
+    """Candidate less reference, in points of per cent.
 
     Attributes:
         low: of the 95 % interval.
@@ -51,10 +51,10 @@ def differences(
     *,
     draws: int = DRAWS,
 ) -> dict[str, Difference]:
-    """The newcomer against every other, over the same draws.
+    """The candidate against every other, over the same draws.
 
     Args:
-        scores: (R, N) fractions of the newcomer, a row per seed.
+        scores: (R, N) fractions of the candidate, a row per seed.
         others: name -> (R', N) fractions on the same items, in the same order.
         groups: (N,) image of each item.
         draws: bootstrap samples.

@@ -1,4 +1,4 @@
-"""Where an encoder under test stands among the paper's seven: the content of the report's section."""
+"""Where a candidate stands among the paper's seven: the content of the report's section."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.cells import BASELINES, METHODS, CellId
 from suite.judge.intervals import holm
 from suite.judge.paired import differences
 from suite.reference.expected import Expected
-from suite.results.store import Items, Key, Result, Store
+from suite.results.store import Key, PerItemScores, Result, Store
 
 ALPHA = 0.05
 ABOUT = 0.75
@@ -30,7 +30,7 @@ _WORDS = ("experiment", "dataset", "setting", "metric")
 def beside(
     store: Store, results: Sequence[Result], expected: Mapping[CellId, Expected], word: str
 ) -> list[dict[str, Any]]:
-    """One entry per encoder under test in a run (schema: docs/report_schema.md).
+    """One entry per candidate in a run (schema: docs/report_schema.md).
 
     Args:
         store: the run's, for the scores of single items.
@@ -39,9 +39,9 @@ def beside(
         word: what those are: `recorded` or `published`.
     """
     values = {m.id: m.mean for r in results for m in r.measurements()}
-    newcomers = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
+    candidates = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
     found = []
-    for method in newcomers:
+    for method in candidates:
         columns = list(_columns(method, values, expected, word))
         if columns:
             means = _mean_ranks(method, columns)
@@ -60,7 +60,7 @@ def beside(
 def _columns(
     method: str, values: Mapping[CellId, float], expected: Mapping[CellId, Expected], word: str
 ) -> Iterator[dict[str, Any]]:
-    """The newcomer's cells of the paper's tables, each with the seven's values and its rank among them."""
+    """The candidate's cells of the paper's tables, each with the seven's values and its rank among them."""
     for cell, value in values.items():
         level = "object" if cell.experiment in OBJECTS else "part" if cell.experiment in PARTS else None
         if cell.method != method or level is None or cell.setting not in SETTINGS or cell.metric not in METRICS:
@@ -143,6 +143,6 @@ def _pairs(
     return [pair | {"confirmed": cell in confirmed} for cell, pair in found.items()]
 
 
-def _items(store: Store, results: Mapping[Key, Result], column: Mapping[str, Any], method: str) -> Items | None:
+def _items(store: Store, results: Mapping[Key, Result], column: Mapping[str, Any], method: str) -> PerItemScores | None:
     result = results.get(Key(column["experiment"], column["dataset"], method))
     return None if result is None else store.items(result)

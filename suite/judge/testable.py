@@ -2,7 +2,7 @@
 
 A claim compares encoders. Where most numbers of a comparison do not stand above what an untrained encoder and raw
 pixels reach on the same task by three times the seed noise, it says nothing about pretraining. The mini study carries
-those floors beside every task; the paper's profile has none, and can test whatever it measures.
+those baselines beside every task; the paper's profile has none, and can test whatever it measures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from suite.protocol.profiles import Profile
 from suite.reference.expected import Expected
 
 NOISES = 3
-"""Times the seed noise by which a number has to stand above the floors."""
+"""Times the seed noise by which a number has to stand above the baselines."""
 
 
 def untestable(
@@ -27,7 +27,7 @@ def untestable(
     Args:
         claims: all of them.
         profile: what is measured.
-        expected: its references, with those of the floors.
+        expected: its references, with those of the baselines.
         limit: of a smoke run, which sees a few images only.
 
     Returns:
@@ -51,16 +51,16 @@ def _why(claim: Claim, profile: str, listed: Collection[CellId], expected: Mappi
         return None
     cell = next(cell for cell in mute[0] if cell in low)
     return (
-        f"in {len(mute)} of its {len(claim.comparisons)} comparisons most numbers do not stand above the floors by "
+        f"in {len(mute)} of its {len(claim.comparisons)} comparisons most numbers do not stand above the baselines by "
         f"{NOISES} times the seed noise, first {cell} with {expected[cell].value:.1f} against {low[cell]:.1f}"
     )
 
 
 def _low(cells: Sequence[CellId], expected: Mapping[CellId, Expected]) -> Iterator[tuple[CellId, float]]:
-    """(cell, the higher floor) where the two are too close; where there is no floor nothing is said."""
+    """(cell, the higher baseline) where the two are too close; where there is no baseline nothing is said."""
     for cell in cells:
-        floors = [expected.get(replace(cell, method=floor)) for floor in BASELINES]
-        values = [floor.value for floor in floors if floor is not None and floor.value is not None]
+        baselines = [expected.get(replace(cell, method=baseline)) for baseline in BASELINES]
+        values = [baseline.value for baseline in baselines if baseline is not None and baseline.value is not None]
         own = expected.get(cell)
         if own is None or own.value is None or not values:
             continue

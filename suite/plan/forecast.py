@@ -23,7 +23,7 @@ from suite.plan.shapes import Shape, shape_of
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of
 from suite.results.store import Key, Result, Store
-from suite.run.groups import processes_for, unit_of
+from suite.run.groups import group_of, processes_for
 from suite.run.request import Request
 
 
@@ -114,7 +114,7 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
     shapes: dict[str, Shape] = {}
     tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
     jobs = [job_of(group) for group in together(tasks)]
-    units = {unit_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
+    units = {group_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
     processes = processes_for(request, len(units) + len(unplanned), workers)
     rates = load_rates(request.cache, request.device, _threads(processes))
     made = Forecast(request, [], measured, unplanned, processes, rates, shapes)
@@ -218,7 +218,7 @@ def together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
     groups: dict[object, list[Task]] = {}
     for task in sorted(tasks, key=lambda task: task.experiment.name):
         images = tuple(split.views for split in task.splits.values())
-        unit = unit_of(task.request, task.experiment, task.dataset, task.spec)
+        unit = group_of(task.request, task.experiment, task.dataset, task.spec)
         groups.setdefault((unit, images), []).append(task)
     yield from groups.values()
 

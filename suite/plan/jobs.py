@@ -120,7 +120,7 @@ class Task:
 
     @property
     def batch_size(self) -> int:
-        """Views a pass (`Context.pass_size`)."""
+        """Views a pass (`Context.forward_batch_size`)."""
         size: int = self.request.profile["batch_size"]
         return min(size, self.request.limit or size)
 

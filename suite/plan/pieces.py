@@ -86,7 +86,7 @@ def checkpoint(request: Request, spec: str) -> Piece:
 
 
 def needs_file(spec: str) -> bool:
-    """Whether an encoder has a file: the floors have none, and a factory or a bare timm name sees to itself."""
+    """Whether an encoder has a file: the baselines have none, and a factory or a bare timm name sees to itself."""
     return spec in CATALOGUE or spec.partition("@")[2] not in {"", RANDOM}
 
 

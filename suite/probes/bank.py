@@ -67,7 +67,7 @@ def train_bank(
         source: of the training items' tokens.
         labels: (N,) integers.
         seed: of the order of the items, with the epoch.
-        judge: called after each epoch; see `judge_pooled`.
+        judge: called after each epoch; see `evaluate_pooled`.
         device: where heads learn.
         world: the processes that share each batch; all call this alike.
         identity: by encoder, digests of it, data and protocol; needed with `checkpoints`.
@@ -133,7 +133,7 @@ def epoch_order(items: int, seed: int, epoch: int) -> Tensor:
 
 
 @torch.no_grad()
-def judge_pooled(
+def evaluate_pooled(
     learners: Sequence[ProbeLearner],
     chunks: Sequence[Tensor],
     tokens: Iterator[Mapping[str, Tensor]],

@@ -69,10 +69,10 @@ def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGN
             "segmentation loss: expected logits (B, C, h, w) and target (B, H, W), none empty, "
             f"got {tuple(logits.shape)} and {tuple(target.shape)}"
         )
-    return alarm(target, logits.shape[1], ignore_index) + _TiledLoss.apply(logits, target, ignore_index)
+    return check_labels(target, logits.shape[1], ignore_index) + _TiledLoss.apply(logits, target, ignore_index)
 
 
-def alarm(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tensor:
+def check_labels(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tensor:
     """0, or NaN where a label is neither a class nor ignored; on the CPU, where looking costs no wait, an error.
 
     Raises:
@@ -89,7 +89,7 @@ def alarm(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tens
 
 
 @functools.lru_cache(maxsize=32)
-def enlarging(source: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def upsampling_matrix(source: int, target: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(target, source) matrix that enlarges a signal linearly, by torch's own weights (align_corners off)."""
     identity = torch.eye(source, dtype=dtype)[None]
     return F.interpolate(identity, size=target, mode="linear", align_corners=False)[0].T.contiguous().to(device)
@@ -97,8 +97,8 @@ def enlarging(source: int, target: int, dtype: torch.dtype, device: torch.device
 
 def enlarge(logits: Tensor, height: int, width: int) -> Tensor:
     """(B, C, h, w) to (B, C, height, width), bilinear, by matrices: reproducible on a GPU, gradient included."""
-    rows = enlarging(logits.shape[2], height, logits.dtype, logits.device)
-    columns = enlarging(logits.shape[3], width, logits.dtype, logits.device)
+    rows = upsampling_matrix(logits.shape[2], height, logits.dtype, logits.device)
+    columns = upsampling_matrix(logits.shape[3], width, logits.dtype, logits.device)
     return rows @ (logits @ columns.T)
 
 
@@ -109,7 +109,7 @@ class _TiledLoss(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         exact = logits.dtype if logits.dtype == torch.float64 else torch.float32
         places = logits.detach().permute(0, 2, 3, 1).to(exact)
-        columns = enlarging(places.shape[2], target.shape[2], exact, places.device)
+        columns = upsampling_matrix(places.shape[2], target.shape[2], exact, places.device)
         total = torch.zeros((), dtype=torch.float64, device=places.device)
         gradient = torch.zeros(places.shape, dtype=exact, device=places.device)
         step = _band_rows(places.shape, target.shape)
@@ -148,7 +148,7 @@ def _one_band(
     """
     begin, end, offset = band
     height, (width, classes) = labels.shape[0], wide.shape[1:]
-    rows = enlarging(source, height, wide.dtype, wide.device)
+    rows = upsampling_matrix(source, height, wide.dtype, wide.device)
     step = _tile_rows(wide, end - begin)
     enlarged, probabilities = (wide.new_empty(step * width, classes) for _ in range(2))
     slope = torch.zeros_like(wide)
@@ -212,7 +212,7 @@ def _tile_rows(wide: Tensor, height: int) -> int:
 @functools.lru_cache(maxsize=256)
 def _tiles(source: int, begin: int, end: int, height: int, step: int) -> list[tuple[int, int, int, int]]:
     """Tiles of enlarged rows `begin` to `end`: (top, bottom), and (first, last) of the source rows each is made of."""
-    uses = enlarging(source, height, torch.float32, torch.device("cpu")) != 0
+    uses = upsampling_matrix(source, height, torch.float32, torch.device("cpu")) != 0
     spans = [(top, min(top + step, end)) for top in range(begin, end, step)]
     made_of = [uses[top:bottom].any(0).nonzero()[:, 0].tolist() for top, bottom in spans]
     return [(*span, rows[0], rows[-1] + 1) for span, rows in zip(spans, made_of, strict=True)]

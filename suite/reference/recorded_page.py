@@ -1,4 +1,4 @@
-"""What the mini study measures, for people: every task beside its floors, and who does not stand above them."""
+"""What the mini study measures, for people: every task beside its baselines, and who does not stand above them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READOUTS = (
 _RATE = "lr_"
 """How settings of the learning-rate sweep begin: their readout is mIoU."""
 NOISES = 3.0
-"""Standard deviations over seeds by which an encoder must exceed both floors, so that its number tells something."""
+"""Standard deviations over seeds by which an encoder must exceed both baselines, so that its number tells something."""
 
 Task = tuple[Experiment, str, str, str]
 """Experiment, dataset, setting, metric."""
@@ -44,13 +44,16 @@ def results_page(profile: Profile, measurements: Sequence[Measurement], recordin
     table = tabulate(rows, ["task", "data", "readout", "metric", *profile.methods], tablefmt="github", floatfmt=".1f")
     below = [row for task in tasks if (row := _not_above(task, profile, means, noise))]
     lacking = tabulate(
-        below, ["task", "data", "readout", "higher floor", "seed noise", "not above"], tablefmt="github", floatfmt=".2f"
+        below,
+        ["task", "data", "readout", "higher baseline", "seed noise", "not above"],
+        tablefmt="github",
+        floatfmt=".2f",
     )
     return f"""# What the mini study measures
 
 Per cent, means over the seeds of the probes; written by `{recording.command}` at commit {recording.commit},
 {recording.date}, on {recording.machine}.
-The last two columns are the floors: an untrained encoder, and the image at 12 x 12 pixels. Every part is
+The last two columns are the baselines: an untrained encoder, and the image at 12 x 12 pixels. Every part is
 drawn in a random colour of its own, so that colour solves no task. Where raw pixels stand above an encoder,
 as they do above several in retrieval from COCO, its cosine similarity says less than a thumbnail does.
 
@@ -58,7 +61,7 @@ as they do above several in retrieval from COCO, its cosine similarity says less
 
 ## Which numbers tell nothing
 
-Where something is trained, an encoder's number tells something about it if it exceeds both floors by {NOISES:g}
+Where something is trained, an encoder's number tells something about it if it exceeds both baselines by {NOISES:g}
 standard deviations over seeds (pooled over encoders). These do not:
 
 {lacking}
@@ -92,7 +95,7 @@ def _tasks(profile: Profile) -> Iterator[Task]:
 def _not_above(
     task: Task, profile: Profile, means: Mapping[CellId, float], noise: Mapping[CellId, Spread]
 ) -> list[object] | None:
-    """The row of a task; None where nothing is trained or every encoder stands above both floors."""
+    """The row of a task; None where nothing is trained or every encoder stands above both baselines."""
     experiment, dataset, setting, metric = task
 
     def cell(method: str) -> CellId:
@@ -101,6 +104,6 @@ def _not_above(
     spread = noise.get(pool_of(cell(METHODS[0])))
     if spread is None:
         return None
-    floor = max(means[cell(method)] for method in profile.baselines if cell(method) in means)
-    low = [method for method in METHODS if means[cell(method)] < floor + NOISES * spread.sd]
-    return [experiment.title, dataset, setting, floor, spread.sd, ", ".join(low)] if low else None
+    baseline = max(means[cell(method)] for method in profile.baselines if cell(method) in means)
+    low = [method for method in METHODS if means[cell(method)] < baseline + NOISES * spread.sd]
+    return [experiment.title, dataset, setting, baseline, spread.sd, ", ".join(low)] if low else None

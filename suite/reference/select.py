@@ -30,11 +30,11 @@ def references(
     if limit is not None:
         return {}
     changed = [load_variants()[name] for name in deviations(variants)]
-    newcomers = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
-    accepted = load_accepted(profile, EXPECTED / "encoders") if newcomers else {}
+    candidates = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
+    accepted = load_accepted(profile, EXPECTED / "encoders") if candidates else {}
     expected = {c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed, c, c.method)}
-    theirs = {c: e for c, e in accepted.items() if c.method in newcomers}
-    return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, newcomers[c.method])}
+    theirs = {c: e for c, e in accepted.items() if c.method in candidates}
+    return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, candidates[c.method])}
 
 
 def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, Known]:

@@ -33,7 +33,7 @@ def build(
     notes: Sequence[str],
     started: str,
     finished: str,
-    newcomers: Sequence[Mapping[str, Any]] = (),
+    candidates: Sequence[Mapping[str, Any]] = (),
     conformance: Mapping[str, Any] | None = None,
     digest: str | None = None,
     results: Mapping[str, str] | None = None,
@@ -63,8 +63,8 @@ def build(
         notes: sentences a reader should see beside the verdict.
         started: ISO 8601.
         finished: ISO 8601.
-        newcomers: one per encoder under test, see `suite.judge.standing`.
-        conformance: how an encoder under test climbed the ladder, see `suite.conformance`.
+        candidates: one per candidate, see `suite.judge.standing`.
+        conformance: how a candidate answered the conformance checks, see `suite.conformance`.
         digest: of all results, see `suite.results.digests`.
         results: `experiment/dataset/method` -> digest of that result.
         rates: one per head swept over learning rates: experiment, dataset, method, setting, points (rate, per cent).
@@ -104,7 +104,7 @@ def build(
             "deciding": deciding,
             "pictures_missing": pictures_missing,
             "accepted": accepted,
-            "newcomers": newcomers,
+            "newcomers": candidates,
             "conformance": conformance,
             "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],

@@ -139,7 +139,7 @@ def assemble(
         rates=rates(results),
         protocol=protocol(profile, results, asked["variants"])
         | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
-        newcomers=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
+        candidates=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
         conformance=_conformance(run, asked),
         attempts=history(run),
         digest=run_digest(digests) if digests else None,
@@ -173,7 +173,7 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How the encoder under test climbed the ladder; None where none did in this run."""
+    """How the candidate answered the conformance checks; None where none was asked in this run."""
     try:
         found: dict[str, Any] = json.loads((run / "conformance.json").read_text())
     except (OSError, ValueError):

@@ -16,7 +16,7 @@ from suite.cells import BASELINES, METHODS
 from suite.core import text
 from suite.core.files import Json
 from suite.judge.entries import other_environment
-from suite.report import curves, labels, newcomers, plot, ranks, samples, summary, tables
+from suite.report import candidates, curves, labels, plot, ranks, samples, summary, tables
 from suite.report.facts import flatten
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,11 +65,11 @@ def render(report: Json, run_dir: Path) -> str:
         paper_tables=tables.paper_tables(cells),
         other_tables=tables.other_tables(cells),
         plots=plots,
-        newcomers=newcomers,
+        candidates=candidates,
         statuses=labels.STATUSES,
         gate=labels.ACCEPTED,
         methods=METHODS,
-        rank_plots=[_rank_plot(newcomer, number) for number, newcomer in enumerate(report["newcomers"])],
+        rank_plots=[_rank_plot(candidate, number) for number, candidate in enumerate(report["newcomers"])],
         curves=[
             (c.caption, Markup(c.svg), c.alt)
             for c in curves.curves(report["trainings"], cells, report.get("rates", []))
@@ -83,8 +83,8 @@ def render(report: Json, run_dir: Path) -> str:
     return page.lstrip() + "\n"
 
 
-def _rank_plot(newcomer: Json, number: int) -> tuple[Markup, str] | None:
-    drawn = ranks.ranks(newcomer, number)
+def _rank_plot(candidate: Json, number: int) -> tuple[Markup, str] | None:
+    drawn = ranks.ranks(candidate, number)
     return None if drawn is None else (Markup(drawn.svg), drawn.alt)
 
 

@@ -49,7 +49,7 @@ STATUSES = {
     "failed": Label("failed", "✗", "❌", "FAIL", "bad"),
     "not reached": Label("not reached", "○", "⚪", "---", "mute"),
 }
-"""Of the rungs of the conformance ladder."""
+"""Of the checks of the conformance checks."""
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
 _RARE = ("known deviation", "unexpected")
 """Shown only where a cell is one."""

@@ -13,7 +13,7 @@ from suite.core.files import Json
 from suite.core.text import duration, mebibytes, number, signed
 from suite.judge.entries import other_environment
 from suite.registry import family, title_of
-from suite.report import newcomers, summary
+from suite.report import candidates, summary
 from suite.report.facts import flatten
 from suite.report.labels import ACCEPTED, STATUSES, UNCONFIRMED, VERDICTS, label, shown, tally, why
 from suite.report.tables import Table, other_tables, paper_tables
@@ -33,7 +33,7 @@ def render(report: Json) -> str:
         _summary(report),
         _attention(report),
         _changed(report),
-        *_newcomers(report),
+        *_candidates(report),
         *_tables(report),
         _claims(report),
         _costs(report),
@@ -178,31 +178,31 @@ def _attention(report: Json) -> str:
     return "\n\n".join(blocks)
 
 
-def _newcomers(report: Json) -> Iterator[str]:
+def _candidates(report: Json) -> Iterator[str]:
     if report["conformance"]:
-        yield f"## Beside the seven\n\n{_ladder(report['conformance'])}"
-    for newcomer in report["newcomers"]:
+        yield f"## Beside the seven\n\n{_conformance_checks(report['conformance'])}"
+    for candidate in report["newcomers"]:
         rows = [
-            [newcomers.LEVELS[row.level], row.column, f"**{row.own}**", row.rank]
+            [candidates.LEVELS[row.level], row.column, f"**{row.own}**", row.rank]
             + [f"{value} {f'({mark})' if mark else ''}".strip() for value, mark in row.values]
-            for row in newcomers.table(newcomer)
+            for row in candidates.table(candidate)
         ]
-        marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in newcomers.marks(newcomer))
-        heads = ["level", "column", escape(newcomer["method"]), "rank", *map(title_of, METHODS)]
-        text = f"### {escape(newcomer['method'])} beside the seven\n\n{escape(newcomer['sentence'])}{marks}\n\n"
+        marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in candidates.marks(candidate))
+        heads = ["level", "column", escape(candidate["method"]), "rank", *map(title_of, METHODS)]
+        text = f"### {escape(candidate['method'])} beside the seven\n\n{escape(candidate['sentence'])}{marks}\n\n"
         yield text + grid(rows, heads, "llrr" + "r" * len(METHODS))
-        yield escape(newcomers.verdict_of_pairs(newcomer)) + _pairs(newcomer)
+        yield escape(candidates.verdict_of_pairs(candidate)) + _pairs(candidate)
 
 
-def _ladder(conformance: Json) -> str:
-    looks = [(STATUSES[rung["status"]], rung) for rung in conformance["rungs"]]
+def _conformance_checks(conformance: Json) -> str:
+    looks = [(STATUSES[check["status"]], check) for check in conformance["rungs"]]
     rows = [[escape(r["name"]), f"{look.emoji} {look.word}", escape(r["detail"])] for look, r in looks]
-    facts = escape(newcomers.facts(conformance))
-    return f"Conformance of {code(conformance['encoder'])}: {facts}.\n\n" + grid(rows, ("rung", "answer", "detail"))
+    facts = escape(candidates.facts(conformance))
+    return f"Conformance of {code(conformance['encoder'])}: {facts}.\n\n" + grid(rows, ("check", "answer", "detail"))
 
 
-def _pairs(newcomer: Json) -> str:
-    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in newcomers.pairs(newcomer)]
+def _pairs(candidate: Json) -> str:
+    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in candidates.pairs(candidate)]
     heads = ("column", "against", "difference", "95 % interval", "p", "after Holm")
     found = _details(f"{len(rows)} paired comparisons", grid(rows, heads, "llrrrl"))
     return f"\n\n{found}" if rows else ""

@@ -17,31 +17,31 @@ _GAP = 0.42
 """Least distance between two names, in ranks."""
 
 
-def ranks(newcomer: Json, number: int) -> Plot | None:
-    """The drawing for the `number`th encoder under test; None where a level has no column of all seven."""
-    means: Mapping[str, Mapping[str, float]] = newcomer["mean_ranks"]
+def ranks(candidate: Json, number: int) -> Plot | None:
+    """The drawing for the `number`th candidate; None where a level has no column of all seven."""
+    means: Mapping[str, Mapping[str, float]] = candidate["mean_ranks"]
     lines = {method: (levels["object"], levels["part"]) for method, levels in means.items() if len(levels) == 2}
-    if newcomer["method"] not in lines:
+    if candidate["method"] not in lines:
         return None
     said = "; ".join(f"{title_of(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
     alt = f"Mean rank of eight encoders at object level and at part level, 1 is best: {said}."
     families = tuple(f for f in STYLES if f in {family(method) for method in lines})
-    return Plot(_draw(lines, newcomer["method"], f"ranks{number}"), alt, families)
+    return Plot(_draw(lines, candidate["method"], f"ranks{number}"), alt, families)
 
 
-def _draw(lines: Mapping[str, tuple[float, float]], newcomer: str, key: str) -> str:
+def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) -> str:
     figure = Figure(figsize=(5.4, 3.9), layout="constrained")
     canvas = FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     for method, ends in lines.items():
         colour, marker, _ = STYLES[family(method)]
-        own = method == newcomer
+        own = method == candidate
         axes.plot((0, 1), ends, color=colour, marker=marker, linewidth=3 if own else 1.2, markersize=9 if own else 6)
     for side, align, x in ((0, "right", -0.05), (1, "left", 1.05)):
         places = _spaced([ends[side] for ends in lines.values()])
         for method, y in zip(lines, places, strict=True):
             text = title_of(method) if len(title_of(method)) <= 16 else title_of(method)[:15] + "…"
-            weight = "bold" if method == newcomer else "normal"
+            weight = "bold" if method == candidate else "normal"
             colour = STYLES[family(method)][0]
             axes.text(x, y, text, ha=align, va="center", fontsize=9, color=colour, fontweight=weight, parse_math=False)
     axes.set_xlim(-0.75, 1.75)

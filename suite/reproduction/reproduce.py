@@ -26,7 +26,7 @@ from suite.report.collect import assemble, publish
 from suite.results.store import Result, Store
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
-from suite.run.groups import processes_for, unit_of, units_of
+from suite.run.groups import group_of, groups_of, processes_for
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable
 from suite.verification.quick import check_environment
@@ -133,7 +133,7 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
 def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
     """Run the trials in this process or spread over several; pytest's own output goes to a log."""
     # where a run goes on, as many threads each as from the beginning: sums are rounded by them
-    at_first = processes_for(request, len(set(units_of(request).values())), workers)
+    at_first = processes_for(request, len(set(groups_of(request).values())), workers)
     processes = min(at_first, processes_for(request, _pending(request), workers))
     arguments = [
         str(EXPERIMENTS),
@@ -154,7 +154,9 @@ def _pending(request: Request) -> int:
     """Units that surely have to be measured: of a trial nothing is stored, or by other code, or elsewhere."""
     store = Store(request.run)
     stored = ((task, store.load(request.key(*task))) for task in request.tasks())
-    return len({unit_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)})
+    return len(
+        {group_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)}
+    )
 
 
 def _may_hold(request: Request, result: Result) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from suite.errors import EvidenceError
 from suite.results.image_counts import PARTS, unpack
-from suite.results.records import Items, Result
+from suite.results.records import PerItemScores, Result
 
 ROUNDING = 1e-9
 """Points that summing float64 fractions in another order may move a mean: flags and pixel counts are integers, AP is
@@ -21,7 +21,7 @@ AVERAGES = ("ap", "ap_excluding_self")
 PIXELS = ("miou", "macc", "aacc")
 
 
-def recompute(items: Items, name: str) -> list[float] | None:
+def recompute(items: PerItemScores, name: str) -> list[float] | None:
     """The values of one `setting/metric`, per cent, a value per seed; None where the items do not tell.
 
     Raises:
@@ -39,7 +39,7 @@ def recompute(items: Items, name: str) -> list[float] | None:
     return None
 
 
-def check_values(result: Result, items: Items | None, place: str, items_place: str) -> None:
+def check_values(result: Result, items: PerItemScores | None, place: str, items_place: str) -> None:
     """Hold every value of a result against its items.
 
     Args:

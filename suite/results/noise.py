@@ -23,9 +23,9 @@ class Spread:
 
 
 def pool_of(cell: CellId) -> CellId:
-    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper and the floors.
+    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper and the baselines.
 
-    An encoder under test is a pool of its own, since its noise may be of another size.
+    A candidate is a pool of its own, since its noise may be of another size.
     """
     return replace(cell, method="methods" if cell.method in (*METHODS, *BASELINES) else cell.method)
 

@@ -72,7 +72,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Items:
+class PerItemScores:
     """What the single items behind a result score: its evidence; and two encoders can be compared on the same items.
 
     Attributes:

@@ -16,9 +16,9 @@ from safetensors.numpy import save as save_arrays
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, StorageError
 from suite.results.evidence import check_values
-from suite.results.records import WITHOUT_EVIDENCE, Items, Key, Result, read_record, record_of
+from suite.results.records import WITHOUT_EVIDENCE, Key, PerItemScores, Result, read_record, record_of
 
-__all__ = ["Items", "Key", "Result", "Store"]
+__all__ = ["Key", "PerItemScores", "Result", "Store"]
 
 ALTERED = ".altered"
 """What is added to the name of a file that was edited by hand."""
@@ -55,7 +55,7 @@ class Store:
         """Where the scores of single items of `key` live."""
         return self.folder / "items" / key.experiment / key.dataset / f"{key.method}.safetensors"
 
-    def save(self, result: Result, items: Items | None = None) -> None:
+    def save(self, result: Result, items: PerItemScores | None = None) -> None:
         """Store a finished result; it replaces an older one and any note that it did not run."""
         noted = None
         if items is not None:
@@ -89,7 +89,7 @@ class Store:
             check_values(result, items, str(self.path(key)), str(self.items_path(key)))
         return result
 
-    def fresh(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
+    def load_if_valid(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
         """The stored result if it was made from exactly these inputs, and its values follow from its evidence."""
         try:
             result = self.checked(key)
@@ -97,14 +97,14 @@ class Store:
             return None
         return result if result.inputs == inputs and result.schema != WITHOUT_EVIDENCE else None
 
-    def items(self, result: Result) -> Items | None:
+    def items(self, result: Result) -> PerItemScores | None:
         """Scores of the single items of a stored result; None where it has none or they are damaged."""
         try:
             return self._own_items(result) if "items" in result.facts else None
         except EvidenceError:
             return None
 
-    def _own_items(self, result: Result) -> Items:
+    def _own_items(self, result: Result) -> PerItemScores:
         """The items that a result names."""
         path, noted = self.items_path(result.key), result.facts["items"]
         try:
@@ -117,7 +117,7 @@ class Store:
                 )
             arrays = load_arrays(content)
             evidence = {name: arrays.pop(name) for name in sorted(arrays) if name.startswith(_EVIDENCE)}
-            return Items(
+            return PerItemScores(
                 groups=arrays.pop(_GROUPS),
                 scores=arrays,
                 identity=noted["identity"],
@@ -167,7 +167,7 @@ class Store:
                 raise StorageError(f"{path}: cannot be renamed: {error.strerror or error}") from error
         return self.path(key).with_name(self.path(key).name + ALTERED)
 
-    def save_reason(self, key: Key, reason: str) -> None:
+    def mark_not_run(self, key: Key, reason: str) -> None:
         """Note why `key` did not run; the note outranks an older result, which stays for the day it fits again."""
         write_json(self._reason_path(key), {"key": str(key), "reason": reason})
 

@@ -17,7 +17,7 @@ from suite.registry import images_of
 from suite.run.request import Request
 
 
-def unit_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
+def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
     """The unit of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
     if request.share_stream and experiment.name == "image_classification":
         return f"stream of {dataset}"
@@ -25,9 +25,9 @@ def unit_of(request: Request, experiment: Experiment, dataset: str, spec: str) -
     return f"{images} {spec}" if images else str(request.key(experiment, dataset, spec))
 
 
-def units_of(request: Request) -> dict[str, str]:
+def groups_of(request: Request) -> dict[str, str]:
     """Trial (`str(key)`, which names its test) -> unit."""
-    return {str(request.key(*task)): unit_of(request, *task) for task in request.tasks()}
+    return {str(request.key(*task)): group_of(request, *task) for task in request.tasks()}
 
 
 def processes_for(request: Request, units: int, workers: int | None = None) -> int:
@@ -46,11 +46,11 @@ def processes_for(request: Request, units: int, workers: int | None = None) -> i
     return max(1, min(units, places, workers or places))
 
 
-class UnitScheduling(LoadScopeScheduling):
+class GroupScheduling(LoadScopeScheduling):
     """xdist's scheduling of whole scopes, with the units of a request as scopes; those of most trials go first."""
 
     def __init__(self, config: pytest.Config, log: object, units: Mapping[str, str]) -> None:
-        """Take over units; see `units_of`."""
+        """Take over units; see `groups_of`."""
         super().__init__(config, log)
         self.units = units
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from suite.core.precision import half_products
+from suite.core.precision import tf32_matmul
 from suite.errors import RequestError
 from suite.probes.segmentation import SegmentationHead, enlarge
 from suite.protocol.constants import constant
@@ -36,7 +36,7 @@ class HeadSpec:
             constructor (MAE, CAE, BEiT) spares it, its default one (DeiT, MoCo v3, DINO, iBOT) does not.
         seed: of the initial weights, and of an auxiliary head's dropout.
         enlarge_first: 1: logits are enlarged in one step, as the official code does; 4: by 4 and then the rest, which
-            equals enlarging the features by 4 before the head, as the paper says.
+            equals upsampling_matrix the features by 4 before the head, as the paper says.
         data: digest of the images and labels that it learns from; part of what names its checkpoint.
         auxiliary: None for a linear head on all channels of the features; first channel and the one after the last for
             an `AuxiliaryHead`, a member of the bank like any other.
@@ -97,7 +97,7 @@ class Learner:
             in_channels: of the features.
             schedule: of its learning rate.
             device: where it learns.
-            half: on a GPU its matrix products have the precision of half ones (see `half_products`).
+            half: on a GPU its matrix products have the precision of half ones (see `tf32_matmul`).
         """
         self.spec, self.schedule, self.half = spec, schedule, half
         generator = torch.Generator().manual_seed(spec.seed)
@@ -131,13 +131,13 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.spec.lr * self.schedule.factor(self.step)
-        with half_products(self.half):
+        with tf32_matmul(self.half):
             logits = self._logits(features)
         if self.spec.enlarge_first > 1:
             logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
         loss = self.spec.loss_weight * fastest_loss(logits, labels)
         self.optimizer.zero_grad()
-        with half_products(self.half):
+        with tf32_matmul(self.half):
             loss.backward()
         self.optimizer.step()
         self._losses.add(loss)

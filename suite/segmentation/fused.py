@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suite.probes.segmentation import IGNORED, alarm, segmentation_loss
+from suite.probes.segmentation import IGNORED, check_labels, segmentation_loss
 
 _BLOCK = 1024
 """Pixels times classes that one warp takes at a time, so that sums over classes need no other warp.
@@ -33,7 +33,7 @@ def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED)
 
 def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
     """`segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
-    return alarm(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
+    return check_labels(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
 
 
 class _FusedLoss(torch.autograd.Function):

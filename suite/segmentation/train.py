@@ -68,7 +68,7 @@ def train_bank(
         iterations: steps of each head.
         warmup: steps of the linear warm-up.
         device: where heads learn.
-        half: on a GPU the heads' matrix products have the precision of half ones (see `half_products`).
+        half: on a GPU the heads' matrix products have the precision of half ones (see `tf32_matmul`).
         identity: digests of encoder, data and protocol (see `Checkpoints`); needed with `checkpoints`.
         checkpoints: folder for checkpoints, or None. They stay when the training is done.
         checkpoint_s: seconds between them; 0 for one after each step.

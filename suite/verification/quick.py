@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from suite.errors import RequestError
-from suite.verification import enclosure, machine, packages
+from suite.verification import isolation, machine, packages
 from suite.verification.determinism import determinism
 from suite.verification.outcome import Check
 from suite.verification.record import read, save
@@ -44,8 +44,8 @@ def quick(profile: str, device: str) -> list[Check]:
         packages.packages(),
         machine.processor(),
         *([machine.gpu(profile)] if device == "cuda" else []),
-        enclosure.image(),
-        enclosure.enclosure(),
+        isolation.image(),
+        isolation.isolation(),
         *determinism(device),
     ]
 

@@ -26,10 +26,10 @@ from suite.protocol import constants
 from suite.reference import select as references
 from suite.reference.candidates import load_accepted
 from suite.reference.expected import Expected
+from suite.report import candidates, html, markdown
 from suite.report import collect as assemble
-from suite.report import html, markdown, newcomers
-from suite.report.newcomers import pairs, table
-from suite.results.store import Items, Key, Result, Store
+from suite.report.candidates import pairs, table
+from suite.results.store import Key, PerItemScores, Result, Store
 from suite.run.request import make_request
 from tests.support.archived_run import alter
 
@@ -61,7 +61,7 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
         facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
     )
     identity = str(changes.get("identity", place))
-    items = Items({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
+    items = PerItemScores({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
     Store(run).save(result, items)
     return Store(run).load(result.key)
 
@@ -194,7 +194,7 @@ def test_a_method_that_was_not_measured_is_replaced_by_its_reference_and_said_to
     assert not [p for p in found["pairs"] if p["experiment"] == "part_retrieval" and p["reference"] == "dino"]
     [row] = [row for row in table(found) if row.column.startswith("Part retrieval")]
     assert row.values[METHODS.index("dino")] == ("44.4", "r")
-    assert newcomers.marks(found) == [("r", "recorded")]
+    assert candidates.marks(found) == [("r", "recorded")]
 
 
 def test_only_the_same_items_are_paired(run: Path) -> None:
@@ -208,15 +208,15 @@ def test_only_the_same_items_are_paired(run: Path) -> None:
 def test_pairs_are_confirmed_by_holm_and_said_in_words(run: Path) -> None:
     found = entry(run)
     assert all(pair["confirmed"] for pair in found["pairs"]), "differences of 5 points and more on 120 items"
-    assert "confirms that it is better in 12 and worse in 16; 0 are open" in newcomers.verdict_of_pairs(found)
+    assert "confirms that it is better in 12 and worse in 16; 0 are open" in candidates.verdict_of_pairs(found)
     assert {(p.word, p.tone) for p in pairs(found)} == {("better", "good"), ("worse", "bad")}
-    assert "No paired comparison" in newcomers.verdict_of_pairs(found | {"pairs": []})
+    assert "No paired comparison" in candidates.verdict_of_pairs(found | {"pairs": []})
 
 
 def test_the_report_shows_the_section(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rung = {"name": "loads", "question": "can it?", "status": "warning", "detail": "<b>odd</b>"}
-    ladder = {"encoder": "mine:build", "rungs": [rung], "facts": {}, "fingerprint": {}}
-    write_json(run / "conformance.json", ladder)
+    check = {"name": "loads", "question": "can it?", "status": "warning", "detail": "<b>odd</b>"}
+    conformance = {"encoder": "mine:build", "rungs": [check], "facts": {}, "fingerprint": {}}
+    write_json(run / "conformance.json", conformance)
     report = assemble.assemble(run)
     page, text = html.render(report, run), markdown.render(report)
     for shown in (
@@ -229,7 +229,7 @@ def test_the_report_shows_the_section(run: Path, monkeypatch: pytest.MonkeyPatch
     assert "&lt;b&gt;odd" in page
     assert "<b>odd" not in page
     assert "### mine-build beside the seven" in text
-    write_json(run / "conformance.json", ladder | {"encoder": "another"})
+    write_json(run / "conformance.json", conformance | {"encoder": "another"})
     assert assemble.assemble(run)["conformance"] is None
 
 
@@ -346,8 +346,8 @@ def test_a_probe_whose_noise_nobody_knows_is_refused(run: Path, folder: Path, mo
     [
         ({"limit": 40}, "expected the whole protocol, got limit 40"),
         ({"variants": {"keypoint-box": "full"}}, "got variants"),
-        ({"encoders": list(METHODS)}, "expected one encoder under test, got none"),
-        ({"encoders": ["a:b", "mine:build"]}, "expected one encoder under test, got a:b, mine:build"),
+        ({"encoders": list(METHODS)}, "expected one candidate, got none"),
+        ({"encoders": ["a:b", "mine:build"]}, "expected one candidate, got a:b, mine:build"),
         (
             {"cells": ["part_retrieval/coco/mine-build/encoded/ap"]},
             "1 cells did not run, part_retrieval/coco",
@@ -362,7 +362,7 @@ def test_a_run_that_cannot_stand_for_the_encoder_is_refused(run: Path, folder: P
 
 
 def test_what_the_last_attempt_could_not_measure_is_incomplete(run: Path, folder: Path) -> None:
-    Store(run).save_reason(Key("part_retrieval", "cub200", MINE), "data missing")
+    Store(run).mark_not_run(Key("part_retrieval", "cub200", MINE), "data missing")
     with pytest.raises(RequestError, match="incomplete: 1 cells did not run"):
         accept(run, reason="first", folder=folder)
 
@@ -405,7 +405,7 @@ def test_finished_results_of_another_run_are_adopted_with_their_items(run: Path,
     store = Store(request.run)
     result = store.load(Key("part_retrieval", "cub200", "dino"))
     assert result is not None
-    assert store.fresh(result.key, result.inputs) == result
+    assert store.load_if_valid(result.key, result.inputs) == result
     assert store.items(result) is not None
     assert len(list(store.results())) == 1, "only what is asked for"
     store.save(replace(result, values={"encoded/ap": [1.0]}))
@@ -448,13 +448,13 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
     assert main(["check", "checked:build", *ask, *places]) == 0
     assert "ok   patch order" in capsys.readouterr().out
     report = json.loads((run / "report.json").read_text())
-    [newcomer] = report["newcomers"]
-    [pair] = [p for p in newcomer["pairs"] if p["setting"] == "encoded"]
+    [candidate] = report["newcomers"]
+    [pair] = [p for p in candidate["pairs"] if p["setting"] == "encoded"]
     values = {c["id"]: c["measured"] for c in report["cells"]}
     cells = [f"object_retrieval/cifar10/{method}/encoded/ap" for method in ("checked-build", "dino")]
     assert pair["value"] == pytest.approx(values[cells[0]] - values[cells[1]], abs=1e-3)
-    assert newcomer["columns"][0]["references"]["mae"]["source"] == "recorded"
-    assert {rung["status"] for rung in report["conformance"]["rungs"]} == {"passed"}
+    assert candidate["columns"][0]["references"]["mae"]["source"] == "recorded"
+    assert {check["status"] for check in report["conformance"]["rungs"]} == {"passed"}
 
     assert main(["check", "checked:broken", *ask, "--run", str(tmp_path / "broken")]) == 3
     captured = capsys.readouterr()

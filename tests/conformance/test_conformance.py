@@ -1,4 +1,4 @@
-"""The conformance ladder: a sound encoder climbs it, and each fault stops at its own rung with its own words."""
+"""The conformance checks: a sound encoder passes, and each fault stops at its own with its own words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from suite.conformance import climb
-from suite.conformance.ladder import QUESTIONS, require
+from suite.conformance import run_checks
+from suite.conformance.checks import QUESTIONS, require
 from suite.conformance.pictures import pictures
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.encoders import Encoder, Tokens, load_encoder, wrap
@@ -15,41 +15,41 @@ from suite.errors import CheckpointError, RequestError
 from tests.support.vits import FACTS, TinyViT
 
 
-def rungs(encoder: Encoder, **options: bool) -> dict[str, tuple[str, str]]:
-    return {rung.name: (rung.status, rung.detail) for rung in climb("mine", lambda: encoder, **options).rungs}
+def checks(encoder: Encoder, **options: bool) -> dict[str, tuple[str, str]]:
+    return {check.name: (check.status, check.detail) for check in run_checks("mine", lambda: encoder, **options).checks}
 
 
 def stops_at(encoder: Encoder, name: str) -> str:
-    """The words of the rung that failed; all before it are passed, all after it not reached."""
-    found = rungs(encoder)
+    """The words of the check that failed; all before it are passed, all after it not reached."""
+    found = checks(encoder)
     order = list(QUESTIONS)
-    assert [rung for rung, (status, _) in found.items() if status == "failed"] == [name]
-    assert all(found[rung][0] == "not reached" for rung in order[order.index(name) + 1 :])
+    assert [check for check, (status, _) in found.items() if status == "failed"] == [name]
+    assert all(found[check][0] == "not reached" for check in order[order.index(name) + 1 :])
     return found[name][1]
 
 
 @pytest.mark.parametrize("spec", ["deit", "beit", "mae", "random_init", "raw_pixels"])
-def test_the_suite_s_own_encoders_climb_to_the_top(spec: str) -> None:
-    ladder = climb(spec, lambda: load_encoder(spec, weights=WEIGHTS))
-    assert {rung.status for rung in ladder.rungs} == {"passed"}
-    assert list(QUESTIONS) == [rung.name for rung in ladder.rungs]
-    assert ladder.fingerprint["pictures"] == 64
+def test_the_suite_s_own_encoders_pass_every_check(spec: str) -> None:
+    conformance = run_checks(spec, lambda: load_encoder(spec, weights=WEIGHTS))
+    assert {check.status for check in conformance.checks} == {"passed"}
+    assert list(QUESTIONS) == [check.name for check in conformance.checks]
+    assert conformance.fingerprint["pictures"] == 64
 
 
-def test_a_user_s_encoder_with_registers_climbs_to_the_top() -> None:
-    assert {status for status, _ in rungs(TinyViT(registers=4).wrapped()).values()} == {"passed"}
+def test_a_user_s_encoder_with_registers_passes_every_check() -> None:
+    assert {status for status, _ in checks(TinyViT(registers=4).wrapped()).values()} == {"passed"}
 
 
 def test_what_cannot_be_loaded_stops_at_once() -> None:
     def load() -> Encoder:
         raise CheckpointError("x.pth: no such file of weights")
 
-    ladder = climb("mine", load)
-    assert ladder.failure is not None
-    assert ladder.failure.name == "loads"
-    assert [rung.status for rung in ladder.rungs[1:]] == ["not reached"] * (len(QUESTIONS) - 1)
+    conformance = run_checks("mine", load)
+    assert conformance.failure is not None
+    assert conformance.failure.name == "loads"
+    assert [check.status for check in conformance.checks[1:]] == ["not reached"] * (len(QUESTIONS) - 1)
     with pytest.raises(RequestError, match=r"encoder 'mine': loads: x\.pth: no such file of weights; nothing was mea"):
-        require(ladder)
+        require(conformance)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_an_impossible_normalisation_fails(mean: tuple, std: tuple, words: str) 
 
 def test_another_normalisation_than_imagenet_s_is_a_warning() -> None:
     encoder = TinyViT().wrapped(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    assert rungs(encoder)["normalisation"][0] == "warning"
+    assert checks(encoder)["normalisation"][0] == "warning"
 
 
 class Grid(nn.Module):
@@ -159,17 +159,17 @@ def test_batch_statistics_are_not_batch_invariant() -> None:
 
 def test_a_fixed_size_is_a_warning_unless_segmentation_was_asked_for() -> None:
     encoder = TinyViT(fixed=True).wrapped()
-    status, detail = rungs(encoder)["other sizes"]
+    status, detail = checks(encoder)["other sizes"]
     assert status == "warning"
     assert "segmentation does" in detail
-    assert rungs(encoder, other_sizes=True)["other sizes"][0] == "failed"
+    assert checks(encoder, other_sizes=True)["other sizes"][0] == "failed"
 
 
 def test_positions_that_are_not_interpolated_rightly_are_suspected() -> None:
     def turned(tokens: torch.Tensor) -> torch.Tensor:  # right at its own size, upside down at every other
         return tokens if tokens.shape[1] <= 1 + 4 * 5 else torch.cat([tokens[:, :1], tokens[:, 1:].flip(1)], dim=1)
 
-    status, detail = rungs(spoilt(turned))["other sizes"]
+    status, detail = checks(spoilt(turned))["other sizes"]
     assert status == "warning"
     assert "hardly alike" in detail
 
@@ -185,13 +185,13 @@ def test_tokens_of_a_module_that_names_no_blocks_warn_about_segmentation() -> No
             patches = tokens[:, 1:].transpose(1, 2).unflatten(2, [side // 8 for side in images.shape[-2:]])
             return Tokens(cls=tokens[:, 0], patches=patches)
 
-    status, detail = rungs(wrap(Plain(), **FACTS))["shapes"]
+    status, detail = checks(wrap(Plain(), **FACTS))["shapes"]
     assert status == "warning"
     assert "no blocks are named" in detail
 
 
 def test_the_fingerprint_tells_encoders_apart_and_repeats() -> None:
-    one, again, other = (climb("x", lambda s=s: TinyViT(seed=s).wrapped()).fingerprint for s in (0, 0, 1))
+    one, again, other = (run_checks("x", lambda s=s: TinyViT(seed=s).wrapped()).fingerprint for s in (0, 0, 1))
     assert one["hash"] == again["hash"] != other["hash"]
     assert one["probe"] == again["probe"] != other["probe"]
 

@@ -15,7 +15,7 @@ import torch
 from suite import features
 from suite.core import numerics
 from suite.core.numerics import device_model, differences, digest_of_environment, environment_of, said
-from suite.core.precision import half_products
+from suite.core.precision import tf32_matmul
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.features import Passes
@@ -86,7 +86,7 @@ def test_another_gpu_is_another_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_precision_counts_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, H100)
     exact = environment_of("cuda")
-    with half_products(True):
+    with tf32_matmul(True):
         assert "precision.tf32_products True, not False" in differences(environment_of("cuda"), exact)
     assert digest_of_environment(environment_of("cuda")) == digest_of_environment(exact)
 

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from suite.core.precision import half_products
+from suite.core.precision import tf32_matmul
 from suite.segmentation.bank import HeadSpec, Learner, Schedule
 
 
 def test_products_are_coarse_in_the_block_only():
     assert not torch.backends.cuda.matmul.allow_tf32
-    with half_products(False):
+    with tf32_matmul(False):
         assert not torch.backends.cuda.matmul.allow_tf32
-    with half_products(True):
+    with tf32_matmul(True):
         assert torch.backends.cuda.matmul.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
 

@@ -91,12 +91,12 @@ def test_the_mini_study_says_which_claims_it_can_test() -> None:
     values = dict.fromkeys(METHODS, 20.0) | {"deit": 50.0} | dict.fromkeys(BASELINES, 17.5)
     expected = {replace(column, method=m): level(replace(column, method=m), v) for m, v in values.items()}
     profile = load_profile("mini")
-    assert untestable([claim], profile, expected) == {}, "one side of each comparison stands above the floors"
+    assert untestable([claim], profile, expected) == {}, "one side of each comparison stands above the baselines"
     cell = replace(column, method="deit")
     low = expected | {cell: level(cell, 20.4)}
     assert untestable([claim], profile, low) == {
-        "C27": "in 2 of its 2 comparisons most numbers do not stand above the floors by 3 times the seed noise, first "
-        "image_classification/imagenet1k/deit/linear/top1 with 20.4 against 17.5"
+        "C27": "in 2 of its 2 comparisons most numbers do not stand above the baselines by 3 times the seed noise, "
+        "first image_classification/imagenet1k/deit/linear/top1 with 20.4 against 17.5"
     }
     assert untestable([claim], profile, expected, 40) == {"C27": "a run limited to 40 views measures something else"}
     segmented = next(claim for claim in CLAIMS if claim.id == "C02")
@@ -111,8 +111,8 @@ def test_the_papers_profile_can_test_every_claim() -> None:
 
 
 def test_an_untestable_claim_neither_passes_nor_fails() -> None:
-    claim = report_sample.claims()[2] | {"untestable": "the floors are as high"}  # holds there, not here
-    assert junit.claim_outcome(claim, gate=True) == ("skipped", "not testable here: the floors are as high")
+    claim = report_sample.claims()[2] | {"untestable": "the baselines are as high"}  # holds there, not here
+    assert junit.claim_outcome(claim, gate=True) == ("skipped", "not testable here: the baselines are as high")
 
 
 # pytest

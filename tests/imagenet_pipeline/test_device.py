@@ -15,10 +15,10 @@ from PIL import Image
 from suite.errors import DatasetError
 from suite.imagenet_pipeline import ahead as ahead_module
 from suite.imagenet_pipeline import device as module
-from suite.imagenet_pipeline.ahead import Ahead
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.jpeg import read_frame
 from suite.imagenet_pipeline.parity import choose_decoder, parity
+from suite.imagenet_pipeline.prefetch import Prefetcher
 from tests.support.lookalikes import noise, save, truncate
 
 SIZE = 32
@@ -162,7 +162,7 @@ def test_work_ahead_keeps_its_order_and_raises_where_it_is_asked_for(monkeypatch
     for device in ("cpu", "cuda"):
         threads.clear()
         with fake_gpu(monkeypatch) as calls:
-            ahead = Ahead(torch.device(device))
+            ahead = Prefetcher(torch.device(device))
             results = [ahead.submit(lambda value=value: work(value)) for value in range(4)]
             assert [int(results[0]()), int(results[1]())] == [0, 1]
             with pytest.raises(DatasetError, match="the third"):

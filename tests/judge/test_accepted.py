@@ -29,7 +29,7 @@ from suite.report import html, markdown, terminal
 from suite.report.collect import assemble, report
 from suite.reproduction.accept import accept_run
 from suite.results.noise import Spread
-from suite.results.store import Items, Key, Result, Store
+from suite.results.store import Key, PerItemScores, Result, Store
 from suite.run.request import make_request
 from tests.support import report_sample
 
@@ -74,7 +74,7 @@ def write_run(
 def save(run: Path, result: Result) -> None:
     """With the scores of two items that its values follow from."""
     scores = {name: np.array([[value / 100] * 2 for value in values]) for name, values in result.values.items()}
-    Store(run).save(result, Items(scores, "i", np.arange(2, dtype=np.int32)))
+    Store(run).save(result, PerItemScores(scores, "i", np.arange(2, dtype=np.int32)))
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "not finished: run it again, it goes on from where it was",
     ),
     "incomplete": (
-        lambda run: Store(run).save_reason(Key("image_classification", "imagenet1k", "mae"), "no GPU"),
+        lambda run: Store(run).mark_not_run(Key("image_classification", "imagenet1k", "mae"), "no GPU"),
         "incomplete: 2 cells did not run, image_classification/imagenet1k/mae/linear/top1 first",
     ),
     "of two environments": (
@@ -369,9 +369,7 @@ def test_nothing_that_was_accepted_is_dropped_in_passing(accepted: Path, tmp_pat
 def test_a_name_is_for_encoders_under_test(expected: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = write_run(tmp_path / "run")
     assert main(["accept", str(run), "--name", "x", "--reason", "why"]) == 3
-    assert capsys.readouterr().err == (
-        "error: --name x: a run without an encoder under test is named after its device\n"
-    )
+    assert capsys.readouterr().err == ("error: --name x: a run without a candidate is named after its device\n")
 
 
 # bad files: one clear line each, that names the file

@@ -48,7 +48,7 @@ def test_balanced_targets_have_even_marginals():
 @pytest.mark.parametrize(("method", "seen"), [("mae", 1 + 9), ("cae", 1 + 18)])
 def test_the_encoder_sees_the_visible_patches_only(method, seen, drawings):
     lengths = []
-    its_objective = pretraining.fresh(method, drawings)
+    its_objective = pretraining.load_if_valid(method, drawings)
     first = its_objective.encoder.blocks[0]
     first.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
     views = methods.views(torch.from_numpy(drawings.images[:8]), 1, colour=False)
@@ -65,14 +65,14 @@ def test_beit_masks_about_its_share_of_the_patches(drawings, monkeypatch):
     )
     random.seed(0)
     views = methods.views(torch.from_numpy(drawings.images), 1, colour=False)
-    pretraining.fresh("beit", drawings).loss(views, torch.zeros(128))
+    pretraining.load_if_valid("beit", drawings).loss(views, torch.zeros(128))
     share = masks[0].float().mean(1)
     assert 0.4 < share.mean() <= 16 / 36
     assert share.max() <= 16 / 36
 
 
 def test_a_masked_patch_tells_the_encoder_nothing(drawings):
-    encoder = pretraining.fresh("deit", drawings).encoder
+    encoder = pretraining.load_if_valid("deit", drawings).encoder
     images = torch.randn(1, 3, 48, 48)
     other = images.clone()
     other[..., :8, :8] += 1

@@ -17,7 +17,7 @@ def measured(cell: CellId, mean: float) -> Measurement:
 
 
 def page(means: dict[str, float]) -> str:
-    """The page where every encoder has 50 and every floor 40, but for some cells."""
+    """The page where every encoder has 50 and every baseline 40, but for some cells."""
     profile = load_profile("mini")
     of = {True: 40.0, False: 50.0}
     cells = [measured(c, means.get(str(c), of[c.method in profile.baselines])) for c in profile.cells()]
@@ -37,7 +37,7 @@ def test_an_encoder_s_number_tells_something_from_three_standard_deviations_abov
     assert told_apart(page(means)) == [
         ["Part classification", "cub200", "linear", "40.00", "1.00", "dino, cae"],
     ]
-    means[task.format("raw_pixels")] = 45.0  # the higher floor counts
+    means[task.format("raw_pixels")] = 45.0  # the higher baseline counts
     assert told_apart(page(means)) == [
         ["Part classification", "cub200", "linear", "45.00", "1.00", "dino, mae, cae"],
     ]

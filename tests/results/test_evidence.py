@@ -18,7 +18,7 @@ from suite.report.collect import NO_EVIDENCE, assemble
 from suite.reproduction.reproduce import set_altered_aside
 from suite.results.evidence import recompute
 from suite.results.image_counts import ImageCounts, pack
-from suite.results.records import Items, Key, Result, digest_of_record
+from suite.results.records import Key, PerItemScores, Result, digest_of_record
 from suite.results.store import Store
 from tests.support.archived_run import CELLS, KEY, alter, items, result, write_run
 
@@ -177,9 +177,9 @@ def test_reproduce_names_the_file_keeps_it_and_measures_again(
 @every_edit
 def test_no_edited_result_is_reused(edit: Callable[[Path], str], run: Path) -> None:
     inputs = result().inputs
-    assert Store(run).fresh(KEY, inputs) is not None
+    assert Store(run).load_if_valid(KEY, inputs) is not None
     edit(run)
-    assert Store(run).fresh(KEY, inputs) is None
+    assert Store(run).load_if_valid(KEY, inputs) is None
 
 
 def test_an_edited_value_is_measured_again_by_the_whole_verb(
@@ -230,7 +230,7 @@ def test_results_of_an_older_version_open_and_say_that_they_carry_no_evidence(
         for key in (KEY, OTHER)
     ]
     assert main(["verify", str(run), "--strict"]) == 1
-    assert Store(run).fresh(KEY, result().inputs) is None, "reproduce measures it again"
+    assert Store(run).load_if_valid(KEY, result().inputs) is None, "reproduce measures it again"
 
 
 def test_a_value_too_many_in_an_older_file_is_one_line(run: Path, capsys: pytest.CaptureFixture) -> None:
@@ -263,10 +263,10 @@ def counts(seed: int) -> tuple[ImageCounts, SegmentationCounts]:
     return images, whole
 
 
-def all_kinds() -> Items:
+def all_kinds() -> PerItemScores:
     scores = {"encoded/ap": APS, "encoded/ap_excluding_self": WITHOUT, "linear/top1": FLAGS, "linear/accuracy": FLAGS}
     packed = {f"linear_head.{part}": a for part, a in pack([counts(0)[0], counts(1)[0]]).items()}
-    return Items(scores, "x", np.arange(6, dtype=np.int32), {"labels": LABELS, **packed})
+    return PerItemScores(scores, "x", np.arange(6, dtype=np.int32), {"labels": LABELS, **packed})
 
 
 TRUE = {
@@ -328,4 +328,4 @@ def test_counts_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
 def test_results_without_values_need_no_evidence(tmp_path: Path) -> None:
     key = Key("patch_search", "imagenet1k", "mae")
     Store(tmp_path).save(Result(key, {}, {"1:2 encoded": {}}, {"weights": "a"}, {}, {"seeds": []}))
-    assert Store(tmp_path).fresh(key, {"weights": "a"}) is not None
+    assert Store(tmp_path).load_if_valid(key, {"weights": "a"}) is not None

@@ -10,7 +10,7 @@ import pytest
 
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, StorageError
-from suite.results.store import Items, Key, Result, Store
+from suite.results.store import Key, PerItemScores, Result, Store
 
 KEY = Key("part_retrieval", "cub200", "dino")
 
@@ -49,9 +49,9 @@ def test_values_are_stored_to_the_last_bit(tmp_path: Path) -> None:
 def test_a_result_is_fresh_only_if_every_input_agrees(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(result(weights="a", data="b"), items())
-    assert store.fresh(KEY, {"weights": "a", "data": "b"}) is not None
-    assert store.fresh(KEY, {"weights": "a", "data": "c"}) is None
-    assert store.fresh(KEY, {"weights": "a"}) is None
+    assert store.load_if_valid(KEY, {"weights": "a", "data": "b"}) is not None
+    assert store.load_if_valid(KEY, {"weights": "a", "data": "c"}) is None
+    assert store.load_if_valid(KEY, {"weights": "a"}) is None
 
 
 HOLLOW = '{"schema": 1, "values": {}, "summaries": {}, "inputs": {}}'
@@ -80,7 +80,7 @@ def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content
     store.save(result(), items())
     store.path(KEY).write_text(content)
     assert store.load(KEY) is None
-    assert store.fresh(KEY, result().inputs) is None
+    assert store.load_if_valid(KEY, result().inputs) is None
     with pytest.raises(EvidenceError) as error:
         list(store.results())
     assert str(error.value) == f"{store.path(KEY)}: {said}: restore the file, or measure again (make reproduce)"
@@ -90,7 +90,7 @@ def test_a_reason_outranks_an_older_result_and_a_newer_result_the_reason(tmp_pat
     store = Store(tmp_path)
     store.save(result(), items())
     stored = store.load(KEY)
-    store.save_reason(KEY, "data missing")
+    store.mark_not_run(KEY, "data missing")
     assert store.reasons() == {KEY: "data missing"}
     assert list(store.results()) == []
     assert store.load(KEY) == stored, "the older result is not lost"
@@ -126,15 +126,15 @@ def test_nan_is_never_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text()) == {"ap": None}
 
 
-def items() -> Items:
+def items() -> PerItemScores:
     flags = np.array([[True, False, False, False], [True, True, True, False]])
-    return Items({"linear/accuracy": flags}, "a digest of the items", np.array([0, 0, 1, 1], np.int32))
+    return PerItemScores({"linear/accuracy": flags}, "a digest of the items", np.array([0, 0, 1, 1], np.int32))
 
 
 def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(result(), items())
-    stored = store.fresh(KEY, result().inputs)
+    stored = store.load_if_valid(KEY, result().inputs)
     assert stored is not None
     found = store.items(stored)
     assert found is not None
@@ -169,9 +169,9 @@ def test_a_result_whose_scores_are_not_its_own_is_made_again(tmp_path: Path, dam
         path.write_bytes(path.read_bytes()[:-1])
     else:
         other = Store(tmp_path / "other")
-        other.save(result(), Items({"linear/accuracy": np.zeros((2, 4), np.bool_)}, "x", items().groups))
+        other.save(result(), PerItemScores({"linear/accuracy": np.zeros((2, 4), np.bool_)}, "x", items().groups))
         path.write_bytes(other.items_path(KEY).read_bytes())
     stored = store.load(KEY)
     assert stored is not None
     assert store.items(stored) is None
-    assert store.fresh(KEY, result().inputs) is None
+    assert store.load_if_valid(KEY, result().inputs) is None

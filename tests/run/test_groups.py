@@ -9,7 +9,7 @@ import pytest
 
 from suite.core.paths import ROOT
 from suite.run import groups as units
-from suite.run.groups import processes_for, units_of
+from suite.run.groups import groups_of, processes_for
 from suite.run.request import Request, make_request
 
 
@@ -19,7 +19,7 @@ def asked(tmp_path: Path, **options: object) -> Request:
 
 def test_heads_of_the_same_images_are_one_unit(tmp_path: Path) -> None:
     experiments = ["object_segmentation", "part_segmentation", "learning_rate_sweep", "part_retrieval"]
-    found = units_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments))
+    found = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments))
     together = {unit: {trial for trial in found if found[trial] == unit} for unit in found.values()}
     assert together[found["object_segmentation/ade20k/mae"]] == {
         "object_segmentation/ade20k/mae",
@@ -35,8 +35,8 @@ def test_heads_of_the_same_images_are_one_unit(tmp_path: Path) -> None:
 
 def test_encoders_on_one_stream_are_one_unit(tmp_path: Path) -> None:
     options = {"encoders": ["mae", "dino"], "experiments": ["image_classification"]}
-    assert len(set(units_of(asked(tmp_path, **options)).values())) == 2
-    assert len(set(units_of(asked(tmp_path, share_stream=True, **options)).values())) == 1
+    assert len(set(groups_of(asked(tmp_path, **options)).values())) == 2
+    assert len(set(groups_of(asked(tmp_path, share_stream=True, **options)).values())) == 1
 
 
 def test_a_run_has_no_more_processes_than_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_two_processes_share_the_trials_by_units(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stdout[-2000:]
     where = {trial: worker for worker, trial in re.findall(r"\[(gw\d)\] .* SKIPPED .*\[(\S+)\]", done.stdout)}
-    found = units_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments.split(",")))
+    found = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments.split(",")))
     assert where.keys() == found.keys()
     assert len({(found[trial], worker) for trial, worker in where.items()}) == len(set(found.values())) == 6
     assert set(where.values()) == {"gw0", "gw1"}

@@ -14,7 +14,7 @@ from suite.core.files import plain, write_json
 from suite.core.source_code import trial_code
 from suite.report.collect import report
 from suite.results.records import digest_of_record
-from suite.results.store import Items, Key, Result, Store
+from suite.results.store import Key, PerItemScores, Result, Store
 from suite.run.request import make_request
 
 KEY = Key("object_retrieval", "cifar10", "deit")
@@ -33,10 +33,10 @@ def result(key: Key = KEY, value: float = 12.25, seconds: float = 1.0) -> Result
     )
 
 
-def items(value: float = 12.25) -> Items:
+def items(value: float = 12.25) -> PerItemScores:
     """Three queries whose AP averages to a value, per cent."""
     scores = np.array([[value / 200, value / 100, 3 * value / 200]])
-    return Items({"encoded/ap": scores}, "c" * 64, np.arange(3, dtype=np.int32))
+    return PerItemScores({"encoded/ap": scores}, "c" * 64, np.arange(3, dtype=np.int32))
 
 
 def alter(path: Path, edit: Callable[[dict[str, Any]], Any], *, sign: bool = False) -> None:

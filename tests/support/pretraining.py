@@ -40,6 +40,6 @@ def run(method, drawings, folder, steps=4):
     return train.Run(method, its_budget, 0, torch.device("cpu"), drawings, held_out, state, save_every=2)
 
 
-def fresh(method, drawings):
+def load_if_valid(method, drawings):
     """A fresh objective."""
     return methods.objective(method, drawings, Budget(steps=4, batch=32, ema=0.9), seed=0)

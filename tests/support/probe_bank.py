@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from suite.probes.bank import judge_pooled, train_bank
+from suite.probes.bank import evaluate_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
 from suite.training.distributed import ALONE, World
@@ -47,7 +47,7 @@ def judge(probes: Sequence[ProbeLearner]) -> dict[str, Tensor]:
     chunks = torch.arange(N).split(10)
     world = probes[0].world if probes else ALONE
     tokens = Tokens().tokens(0, [world.share(chunk) for chunk in chunks])
-    return judge_pooled(probes, chunks, tokens, LABELS, batches=EVALUATED)
+    return evaluate_pooled(probes, chunks, tokens, LABELS, batches=EVALUATED)
 
 
 def train(

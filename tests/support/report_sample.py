@@ -97,7 +97,7 @@ def measured(place: tuple[str, str, str, str, str], draw: random.Random) -> dict
 
 
 def cells() -> list[dict[str, Any]]:
-    """Every cell of the mini profile and of one encoder under test with a hostile name."""
+    """Every cell of the mini profile and of one candidate with a hostile name."""
     draw = random.Random(0)
     methods = (*METHODS, "<b>mine</b>", *BASELINES)
     found = [

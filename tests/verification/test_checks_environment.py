@@ -12,7 +12,7 @@ import pytest
 from suite.core.paths import ROOT
 from suite.errors import RequestError
 from suite.report.variables import variables
-from suite.verification import determinism, enclosure, machine, packages, quick
+from suite.verification import determinism, isolation, machine, packages, quick
 from suite.verification.outcome import Check
 from tests.support.report_sample import environment
 
@@ -174,16 +174,16 @@ def test_an_open_container_is_red(
     monkeypatch.setattr("socket.if_nameindex", lambda: list(enumerate(interfaces)))
     flags = os.ST_RDONLY if read_only else 0
     monkeypatch.setattr("os.statvfs", lambda _path: type("Mount", (), {"f_flag": flags}))
-    check = enclosure.enclosure(OURS, tmp_path / "status")
+    check = isolation.isolation(OURS, tmp_path / "status")
     assert (check.status, expected[1] in check.detail) == (expected[0], True), check
 
 
 def test_an_unknown_image_is_not_green() -> None:
-    assert enclosure.image(OURS).status == "passed"
-    assert enclosure.image({}).status == enclosure.enclosure({}).status == "no reference"
+    assert isolation.image(OURS).status == "passed"
+    assert isolation.image({}).status == isolation.isolation({}).status == "no reference"
     for name in ("SUITE_IMAGE_DIGEST", "SUITE_REVISION"):
-        assert enclosure.image(OURS | {name: "unknown"}).status == "warning"
-    assert "not pinned by digest" in enclosure.image(OURS | {"SUITE_BASE_IMAGE": "cuda:13"}).detail
+        assert isolation.image(OURS | {name: "unknown"}).status == "warning"
+    assert "not pinned by digest" in isolation.image(OURS | {"SUITE_BASE_IMAGE": "cuda:13"}).detail
 
 
 def test_an_encoder_that_draws_or_mixes_its_batch_is_red(monkeypatch: pytest.MonkeyPatch) -> None:

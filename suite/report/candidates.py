@@ -1,4 +1,4 @@
-"""The section on an encoder under test: rungs, ranks, paired comparisons, as rows that HTML and Markdown share."""
+"""The section on a candidate: checks, ranks, paired comparisons, as rows that HTML and Markdown share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ITEMS = {"ap": "queries", "miou": "images"}
 
 @dataclass(frozen=True)
 class Beside:
-    """A row of the table: the newcomer's value in one column, and everybody else's.
+    """A row of the table: the candidate's value in one column, and everybody else's.
 
     Attributes:
         values: of the seven in the paper's order: text, and its mark.
@@ -40,7 +40,7 @@ class Pair:
     """A row of paired comparisons: one column against one of the seven.
 
     Attributes:
-        tone: good where the newcomer is above and Holm's procedure confirms it, bad where below, else mute.
+        tone: good where the candidate is above and Holm's procedure confirms it, bad where below, else mute.
     """
 
     column: str
@@ -53,26 +53,26 @@ class Pair:
     tone: str
 
 
-def table(newcomer: Json) -> list[Beside]:
+def table(candidate: Json) -> list[Beside]:
     """Object level first, then part level."""
-    columns = sorted(newcomer["columns"], key=lambda column: list(LEVELS).index(column["level"]))
+    columns = sorted(candidate["columns"], key=lambda column: list(LEVELS).index(column["level"]))
     return [_row(column) for column in columns]
 
 
-def marks(newcomer: Json) -> list[tuple[str, str]]:
+def marks(candidate: Json) -> list[tuple[str, str]]:
     """(mark, source) of the sources that the table uses besides this run."""
-    used = {reference["source"] for column in newcomer["columns"] for reference in column["references"].values()}
+    used = {reference["source"] for column in candidate["columns"] for reference in column["references"].values()}
     return [(mark, source) for source, mark in MARKS.items() if mark and source in used]
 
 
-def pairs(newcomer: Json) -> list[Pair]:
+def pairs(candidate: Json) -> list[Pair]:
     """Every paired comparison, by column, then in the paper's order of methods."""
-    return [_pair(pair) for pair in newcomer["pairs"]]
+    return [_pair(pair) for pair in candidate["pairs"]]
 
 
-def verdict_of_pairs(newcomer: Json) -> str:
+def verdict_of_pairs(candidate: Json) -> str:
     """How many comparisons are certain, in a sentence."""
-    found = newcomer["pairs"]
+    found = candidate["pairs"]
     if not found:
         return (
             "No paired comparison: scores of single items exist only for encoders that this run measured on the same "
@@ -93,7 +93,7 @@ def title(column: Mapping[str, Any]) -> str:
 
 
 def facts(conformance: Json) -> str:
-    """What was found of the encoder on the ladder, in one line; empty if it was not reached."""
+    """What was found of the encoder by the conformance checks, in one line; empty if it was not reached."""
     found, prints = conformance["facts"], conformance["fingerprint"]
     if not found:
         return ""

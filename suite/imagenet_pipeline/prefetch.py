@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-class Ahead:
+class Prefetcher:
     """Makes tensors in the order asked for: on a GPU on a stream of their own, on the CPU when they are wanted."""
 
     def __init__(self, device: torch.device) -> None:

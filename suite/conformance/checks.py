@@ -1,4 +1,4 @@
-"""The ladder: rungs in order, each with its answer in plain words; after the first that fails, none is reached."""
+"""The conformance checks in order, each with its answer in plain words; after the first that fails, none is reached."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from suite.conformance import rungs
+from suite.conformance import questions
 from suite.conformance.fingerprint import fingerprint
-from suite.conformance.rungs import Answer, RungError
+from suite.conformance.questions import Answer, CheckError
 from suite.encoders import Encoder
 from suite.errors import RequestError, SuiteError
 
@@ -29,7 +29,7 @@ QUESTIONS = {
 
 
 @dataclass(frozen=True)
-class Rung:
+class Check:
     """One question and its answer.
 
     Attributes:
@@ -44,8 +44,8 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """All rungs, and what identifies the encoder that climbed them.
+class Conformance:
+    """All checks, and what identifies the encoder.
 
     Attributes:
         encoder: its spec.
@@ -54,45 +54,46 @@ class Ladder:
     """
 
     encoder: str
-    rungs: tuple[Rung, ...]
+    checks: tuple[Check, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def failure(self) -> Rung | None:
-        """The rung that failed, if one did."""
-        return next((rung for rung in self.rungs if rung.status == FAILED), None)
+    def failure(self) -> Check | None:
+        """The check that failed, if one did."""
+        return next((check for check in self.checks if check.status == FAILED), None)
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON; `rungs` is the name that the report's schema has for its checks."""
+        content = asdict(self)
+        return {"encoder": content.pop("encoder"), "rungs": content.pop("checks"), **content}
 
 
-def climb(
+def run_checks(
     spec: str,
     load: Callable[[], Encoder],
     *,
     other_sizes: bool = False,
-    tell: Callable[[Rung], None] = lambda _rung: None,
-) -> Ladder:
+    tell: Callable[[Check], None] = lambda _check: None,
+) -> Conformance:
     """Ask every question in turn.
 
     Args:
         spec: name of the encoder.
-        load: makes it; its `SuiteError` is the first rung's answer.
+        load: makes it; its `SuiteError` is the first check's answer.
         other_sizes: whether what was asked for needs images of other sizes; else failing there is only a warning.
-        tell: called with each rung as it is answered.
+        tell: called with each check as it is answered.
     """
-    found: list[Rung] = []
+    found: list[Check] = []
     facts: dict[str, Any] = {}
     prints: dict[str, Any] = {}
 
     def ask(name: str, question: Callable[[], Answer]) -> None:
-        failed = any(rung.status == FAILED for rung in found)
+        failed = any(check.status == FAILED for check in found)
         status, detail = (NOT_REACHED, "") if failed else _answer(question)
         if name == "other sizes" and status == FAILED and not other_sizes:
             status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
-        found.append(Rung(name, QUESTIONS[name], status, detail))
+        found.append(Check(name, QUESTIONS[name], status, detail))
         tell(found[-1])
 
     loaded: list[Encoder] = []
@@ -112,17 +113,17 @@ def climb(
         return Answer(f"{prints['hash']}; {prints['images_per_second']:g} pictures/s")
 
     ask("fingerprint", shown)
-    return Ladder(spec, tuple(found), facts, prints)
+    return Conformance(spec, tuple(found), facts, prints)
 
 
 def _questions() -> Iterator[tuple[str, Callable[[Encoder], Answer]]]:
-    yield "normalisation", rungs.normalisation
-    yield "shapes", rungs.shapes
-    yield "patch order", rungs.patch_order
-    yield "frozen", rungs.frozen
-    yield "deterministic", rungs.deterministic
-    yield "batch-invariant", rungs.batch_invariant
-    yield "other sizes", rungs.other_sizes
+    yield "normalisation", questions.normalisation
+    yield "shapes", questions.shapes
+    yield "patch order", questions.patch_order
+    yield "frozen", questions.frozen
+    yield "deterministic", questions.deterministic
+    yield "batch-invariant", questions.batch_invariant
+    yield "other sizes", questions.other_sizes
 
 
 def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
     try:
         with torch.random.fork_rng(devices=[]):
             answer = question()
-    except RungError as failure:
+    except CheckError as failure:
         return FAILED, str(failure)
     except SuiteError as error:
         return FAILED, " ".join(str(error).split())
@@ -149,12 +150,12 @@ def _millions(encoder: Encoder) -> str:
     return f"{count / 1e6:.1f} M parameters, {encoder.depth} blocks, {encoder.embed_dim} wide"
 
 
-def require(ladder: Ladder) -> None:
-    """Stop where a rung failed.
+def require(conformance: Conformance) -> None:
+    """Stop where a check failed.
 
     Raises:
-        RequestError: names the rung and says what was found.
+        RequestError: names the check and says what was found.
     """
-    failed = ladder.failure
+    failed = conformance.failure
     if failed is not None:
-        raise RequestError(f"encoder {ladder.encoder!r}: {failed.name}: {failed.detail}; nothing was measured")
+        raise RequestError(f"encoder {conformance.encoder!r}: {failed.name}: {failed.detail}; nothing was measured")

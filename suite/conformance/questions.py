@@ -1,4 +1,4 @@
-"""The questions of the ladder, each a function of an encoder."""
+"""The questions of the conformance checks, each a function of an encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGE_PX = 512
 """Side at which the paper segments; small encoders are asked for twice their own size."""
 
 
-class RungError(Exception):
+class CheckError(Exception):
     """A question answered with no."""
 
 
@@ -49,11 +49,11 @@ def normalisation(encoder: Encoder) -> Answer:
     mean, std = tuple(map(float, encoder.mean)), tuple(map(float, encoder.std))
     for word, values in (("mean", mean), ("std", std)):
         if len(values) != 3 or not all(map(math.isfinite, values)):
-            raise RungError(f"{word}: expected three finite numbers, got {values}")
+            raise CheckError(f"{word}: expected three finite numbers, got {values}")
     if max(mean) > 1 or max(std) > 1:
-        raise RungError(f"mean {mean}, std {std}: expected those of images in [0, 1]: divide by 255")
+        raise CheckError(f"mean {mean}, std {std}: expected those of images in [0, 1]: divide by 255")
     if min(mean) < 0 or min(std) <= 0:
-        raise RungError(f"mean {mean}, std {std}: expected a mean in [0, 1] and a std in (0, 1]")
+        raise CheckError(f"mean {mean}, std {std}: expected a mean in [0, 1] and a std in (0, 1]")
     stated = f"mean {_short(mean)}, std {_short(std)}"
     if not _close(mean, IMAGENET_MEAN) or not _close(std, IMAGENET_STD):
         return Answer(f"{stated}; not ImageNet's: right if it was trained so", warning=True)
@@ -96,7 +96,7 @@ def patch_order(encoder: Encoder) -> Answer:
     if early is None or _hits(early) == 0 == _hits(late):
         text = f"cannot tell: only {_hits(late):.0%} of disturbed patches move their own token most"
         return Answer(f"{text}; make sure that patches come row by row", warning=True)
-    raise RungError(
+    raise CheckError(
         f"only {_hits(early):.0%} of disturbed patches move their own token most at the first block: "
         "expected patches row by row after prefix_tokens others"
     )
@@ -106,18 +106,18 @@ def frozen(encoder: Encoder) -> Answer:
     """No gradient, no training mode, no tensor that a pass changes."""
     learning = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
     if learning:
-        raise RungError(f"{learning[0]} and {len(learning) - 1} more require a gradient")
+        raise CheckError(f"{learning[0]} and {len(learning) - 1} more require a gradient")
     encoder.train()
     training = [name for name, module in encoder.named_modules() if module.training]
     if training:
-        raise RungError(f"after train(), {training[0] or 'the encoder'} is in training mode: dropout would be on")
+        raise CheckError(f"after train(), {training[0] or 'the encoder'} is in training mode: dropout would be on")
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     out = encoder(view(encoder, 2))
     changed = [name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])]
     if changed:
-        raise RungError(f"a pass changed {changed[0]}")
+        raise CheckError(f"a pass changed {changed[0]}")
     if out.cls.requires_grad or out.patches.requires_grad:
-        raise RungError("its tokens require a gradient")
+        raise CheckError("its tokens require a gradient")
     return Answer(f"{len(before)} tensors, none changes")
 
 
@@ -131,7 +131,7 @@ def deterministic(encoder: Encoder) -> Answer:
     for name in ("cls", "patches"):
         difference = _apart(getattr(first, name), getattr(second, name))
         if difference > (0 if images.device.type == "cpu" else TOLERANCE["cuda"]):
-            raise RungError(f"{name}: two passes differ by {difference:.2g} standard deviations: is something random?")
+            raise CheckError(f"{name}: two passes differ by {difference:.2g} standard deviations: is something random?")
     return Answer("two passes under different seeds are the same")
 
 
@@ -148,7 +148,7 @@ def batch_invariant(encoder: Encoder) -> Answer:
     )
     low = together.patches.dtype in {torch.float16, torch.bfloat16}
     if apart > TOLERANCE.get(images.device.type, 1e-2) * (30 if low else 1):
-        raise RungError(f"an image's tokens change by {apart:.2g} standard deviations with its batch: batch norm?")
+        raise CheckError(f"an image's tokens change by {apart:.2g} standard deviations with its batch: batch norm?")
     return Answer(f"largest change {apart:.1g} standard deviations")
 
 
@@ -178,18 +178,18 @@ def other_sizes(encoder: Encoder) -> Answer:
 
 def _check_tokens(encoder: Encoder, out: object, grid: tuple[int, int, int], layers: tuple[int, ...]) -> None:
     if not isinstance(out, Tokens):
-        raise RungError(f"expected Tokens, got {type(out).__name__}")
+        raise CheckError(f"expected Tokens, got {type(out).__name__}")
     count, rows, columns = grid
     expected = {"cls": (count, encoder.embed_dim), "patches": (count, encoder.embed_dim, rows, columns)}
     expected |= {f"layer {index}": expected["patches"] for index in layers}
     found = {"cls": out.cls, "patches": out.patches} | {f"layer {i}": t for i, t in out.layers.items()}
     for name, shape in expected.items():
         if name not in found:
-            raise RungError(f"{name}: expected {shape}, got nothing")
+            raise CheckError(f"{name}: expected {shape}, got nothing")
         if tuple(found[name].shape) != shape:
-            raise RungError(f"{name}: expected {shape}, got {tuple(found[name].shape)}")
+            raise CheckError(f"{name}: expected {shape}, got {tuple(found[name].shape)}")
         if not found[name].isfinite().all():
-            raise RungError(f"{name}: not finite")
+            raise CheckError(f"{name}: not finite")
 
 
 def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
@@ -230,11 +230,11 @@ def _check_order(moved: list[tuple[int, int]], rows: int, columns: int, where: s
         return
     across = [((place % columns) * rows + place // columns, most) for place, most in moved]
     if _hits(across) >= HITS:
-        raise RungError(f"at {where}, patches come column by column: expected row by row")
+        raise CheckError(f"at {where}, patches come column by column: expected row by row")
     shifts = [most - place for place, most in moved]
     usual = max(set(shifts), key=shifts.count)
     if usual and shifts.count(usual) / len(shifts) >= HITS:
-        raise RungError(f"at {where}, patches are shifted by {usual}: is prefix_tokens right?")
+        raise CheckError(f"at {where}, patches are shifted by {usual}: is prefix_tokens right?")
 
 
 def _apart(a: Tensor, b: Tensor) -> float:

@@ -15,12 +15,12 @@ OUR_IMAGE = "SUITE_RUNTIME"
 """Set to `container` by the Dockerfile; another container, such as a CI job's, promises nothing."""
 
 
-def enclosure(environment: Mapping[str, str] = os.environ, status: Path = Path("/proc/self/status")) -> Check:
+def isolation(environment: Mapping[str, str] = os.environ, status: Path = Path("/proc/self/status")) -> Check:
     """User, capabilities, network, root: each looked at, none tried out."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS)
     if environment.get(OUR_IMAGE) != "container":
         where = "in a container, but not of our image" if inside else "not in a container"
-        return Check(SUBJECT, "enclosure", "no reference", f"{where}: nothing is promised here")
+        return Check(SUBJECT, "isolation", "no reference", f"{where}: nothing is promised here")
     findings = Findings()
     facts = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
     if facts["Uid"].split()[0] == "0":
@@ -38,7 +38,7 @@ def enclosure(environment: Mapping[str, str] = os.environ, status: Path = Path("
         findings.say("read-only root")
     else:
         findings.warn("the root can be written to (--no-read-only)")
-    return findings.check(SUBJECT, "enclosure")
+    return findings.check(SUBJECT, "isolation")
 
 
 def _interfaces() -> list[str]:
