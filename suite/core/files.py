@@ -7,16 +7,20 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from suite.cells import CellId
 from suite.errors import StorageError
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, renamed over it.
+
+    Args:
+        path: its folder is made where it is missing.
+        content: the bytes, or what writes them into an open file.
 
     Raises:
         StorageError: the folder cannot be written or the disk is full; nothing half-written stays.
@@ -27,17 +31,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch.save calls a full disk a RuntimeError
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}; free space or choose another folder"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise StorageError(f"{path}: cannot be written: {why}; free space or choose another folder") from error
 
 
 def write_json(path: Path, value: object) -> None:

@@ -17,8 +17,7 @@ from suite.datasets.segmentation import read_mask
 from suite.errors import DatasetError
 from tests.support.lookalikes import broken_exif, noise, person, save, write_coco, write_cub200
 
-TESTS = ROOT / "tests"
-PAGE = TESTS.parent / "docs" / "data.md"
+PAGE = ROOT / "docs" / "data.md"
 
 
 @pytest.mark.parametrize("mode", ["1", "LA", "I;16", "RGBA", "CMYK"])
@@ -147,14 +146,14 @@ def test_an_index_reader_leaves_the_garbage_collector_and_the_terminal_as_they_w
 
 
 def test_every_pitfall_of_the_page_has_the_test_that_it_names() -> None:
-    rows = re.findall(r"^\| (.+) \| `(test_\w+\.py)::(test_\w+)` \|$", PAGE.read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| (.+) \| `(tests/\w+/test_\w+\.py)::(test_\w+)` \|$", PAGE.read_text(), flags=re.MULTILINE)
     assert len(rows) > 40
     for pitfall, file, name in rows:
-        functions = {node.name for node in ast.walk(ast.parse((TESTS / file).read_text())) if hasattr(node, "name")}
+        functions = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if hasattr(node, "name")}
         assert name in functions, f"{pitfall}: {file}::{name}"
 
 
 def test_every_line_of_the_table_of_pitfalls_names_a_test() -> None:
     table = PAGE.read_text().split("## Pitfalls", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| pitfall")]
-    assert all(re.search(r"`test_\w+\.py::test_\w+` \|$", row) for row in rows), rows
+    assert all(re.search(r"`tests/\w+/test_\w+\.py::test_\w+` \|$", row) for row in rows), rows

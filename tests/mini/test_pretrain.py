@@ -9,11 +9,11 @@ import torch
 
 pytest.importorskip("lightly")
 
+from suite.core.files import write_atomically
 from suite.errors import RequestError, StorageError
 from suite.mini.pretrain import data, health, methods, train
 from suite.mini.pretrain.budgets import BUDGETS, Budget, budget
 from suite.mini.pretrain.distillation import PROTOTYPES
-from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.vit import DIM, PATCHES
 from tests.support import pretraining
 

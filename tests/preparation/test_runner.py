@@ -228,7 +228,7 @@ def test_a_full_disk_ends_it_and_keeps_what_is_done(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr("suite.results.store.os.fsync", refuse)
+        full.setattr("suite.core.files.os.fsync", refuse)
         with pytest.raises(StorageError, match="No space left on device"):
             prepared(tmp_path)
     assert not (tmp_path / "pascal_part").exists()

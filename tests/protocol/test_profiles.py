@@ -96,8 +96,8 @@ def test_a_variant_applies_to_a_release_whose_file_is_named_unless_it_picks_the_
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('title = "Part retrieval"', 'titel = "x"', "mini.toml: part_retrieval: unknown key 'titel'"),
-        ('title = "Part retrieval"\n', "", "mini.toml: part_retrieval: key 'title' is missing"),
+        ('section = "section 4.2, Table 3 left"', 'sektion = "x"', "mini.toml: part_retrieval: unknown key 'sektion'"),
+        ('section = "section 4.2, Table 3 left"\n', "", "mini.toml: part_retrieval: key 'section' is missing"),
         (', source = "ours: none"', "", "mini.toml: patch_search: parameters.numbers_also: key 'source' is missing"),
     ],
 )

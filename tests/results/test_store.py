@@ -109,7 +109,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def refuse(*_: object) -> None:
         raise OSError(code, "No space left on device")
 
-    monkeypatch.setattr("suite.results.store.os.fsync", refuse)
+    monkeypatch.setattr("suite.core.files.os.fsync", refuse)
     with pytest.raises(StorageError) as caught:
         write_atomically(path, b"new")
     assert str(caught.value) == (

@@ -30,7 +30,7 @@ from suite.experiments import context, heads
 from suite.experiments.judge import Trial
 from suite.experiments.segmenting import segment
 from suite.judge.verdict import Judgement, judge
-from suite.protocol.profiles import load_profile
+from suite.protocol.profiles import Experiment, load_profile
 from suite.reference.expected import Expected
 from suite.reference.select import references
 from suite.run.request import make_request
@@ -240,9 +240,19 @@ def judged(experiment: str, data: Path, put_in: Fault = untouched) -> Judgement:
             run=Path(folder, "run"),
             cache=Path(folder, "cache"),
         )
-        result, _ = Trial(request, *next(request.tasks())).measure(getattr(page, experiment, segment))
+        asked, *place = next(request.tasks())
+        result, _ = Trial(request, _narrowed(asked), *place).measure(getattr(page, experiment, segment))
     measured = {m.id: m for m in result.measurements()}
     return judge(list(measured), measured, references("mini", request.variants, None, [spec]), {}, [])
+
+
+def _narrowed(experiment: Experiment) -> Experiment:
+    """Of the sweep one rate, the largest: its heads learn side by side, each as it would alone."""
+    return (
+        replace(experiment, settings=experiment.settings[-1:])
+        if experiment.name == "learning_rate_sweep"
+        else experiment
+    )
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from suite.mini.pretrain.files import write_atomically
+from suite.core.files import write_atomically
 
 SIZE_PX = 64
 TRAIN, HELD_OUT = 24_000, 1_200

@@ -13,9 +13,9 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from tabulate import tabulate
 
+from suite.core.files import write_atomically
 from suite.core.paths import DOCS, MINI_WEIGHTS
 from suite.mini.pretrain.budgets import BUDGETS
-from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.health import failures
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

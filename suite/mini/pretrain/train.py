@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from suite.core.files import write_atomically
 from suite.core.paths import MINI_WEIGHTS
 from suite.errors import RequestError
 from suite.mini.pretrain import data, health, methods, save
 from suite.mini.pretrain.budgets import BUDGETS, Budget, budget
-from suite.mini.pretrain.files import write_atomically
 from suite.mini.pretrain.objective import Objective
 
 CACHE = Path("cache/mini_pretrain")
