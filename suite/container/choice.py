@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from suite.container.engine import can_give_gpu, connect, explained, has_gpu
+from suite.container.engine import can_give_gpu, connect, explained
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup
-from suite.core.environment import CONTAINER_MARKS
+from suite.core.environment import CONTAINER_MARKS, has_gpu
 from suite.errors import ContainerError, unknown
 
 RUNTIMES = ("auto", "container", "venv")

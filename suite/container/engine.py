@@ -7,7 +7,6 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import ContainerError
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SOCKET = "unix:///var/run/docker.sock"
-DEVICES = Path("/dev")
 
 
 def address() -> str:
@@ -92,11 +90,6 @@ def _advice(said: str, what: str) -> str:
 
 def _line(said: object) -> str:
     return " ".join(str(said).split())
-
-
-def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
-    return any(DEVICES.glob("nvidia[0-9]*")) or (DEVICES / "dxg").exists()
 
 
 def can_give_gpu(info: Mapping[str, Any]) -> bool:

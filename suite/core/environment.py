@@ -21,6 +21,7 @@ from suite.core.paths import ROOT
 LOCK = ROOT / "requirements.lock"
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
+DEVICE_FILES = Path("/dev")
 Facts = dict[str, Any]
 
 
@@ -200,3 +201,8 @@ def _threads() -> Facts:
 
     chosen = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     return {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads(), **chosen}
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
+    return any(DEVICE_FILES.glob("nvidia[0-9]*")) or (DEVICE_FILES / "dxg").exists()

@@ -80,6 +80,12 @@ def _fixed(kind: str) -> dict[str, Any]:
 
 
 def _cpu(kind: str) -> dict[str, Any]:
+    model = cpu_model()
+    return {"kind": kind, "model": model["model"], **_instructions(), "vectors": model["vectors"]}
+
+
+def cpu_model() -> dict[str, str]:
+    """Model and vector instructions of the CPU, by which BLAS libraries choose kernels."""
     path = Path("/proc/cpuinfo")
     text = path.read_text() if path.exists() else ""
 
@@ -92,9 +98,7 @@ def _cpu(kind: str) -> dict[str, Any]:
     # several generations go by one name in virtual machines, which is what libraries choose kernels by
     family = " ".join(filter(None, map(fact, ("vendor_id", "cpu family", "model"))))
     return {
-        "kind": kind,
         "model": f"{name} ({family})" if family else name,
-        **_instructions(),
         "vectors": " ".join(sorted({flag for flag in flags if flag.startswith(_VECTORS)})),
     }
 

@@ -17,7 +17,7 @@ from suite.reference.recorded_page import results_page
 from suite.reference.recording import Recording, write_mini
 from suite.reference.seal import seal
 from suite.reference.slack import Slack, load_slack
-from suite.reproduction.reproduce import measure
+from suite.reproduction.measure import measure
 from suite.results.store import Store
 from suite.run.attempts.attempt import attempt, interruption
 from suite.run.request import Request, make_request

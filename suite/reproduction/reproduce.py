@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
-from suite.archive import sbom
-from suite.core.environment import capture
-from suite.core.files import plain, write_json
+from suite.core.files import write_json
 from suite.core.numerics import device_model, environment_of
-from suite.core.paths import EXPECTED, EXPERIMENTS, ROOT
-from suite.core.precision import exact_convolutions
+from suite.core.paths import EXPECTED
 from suite.core.signals import terminated
-from suite.core.source_code import trial_code
 from suite.core.text import now
-from suite.errors import RequestError, StorageError
-from suite.plan.forecast import write_plan
 from suite.reference.accepted import load
 from suite.reference.select import references
 from suite.report.collect import assemble, publish
-from suite.results.store import Result, Store
+from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
-from suite.run.groups import group_of, groups_of, processes_for
-from suite.run.progress import Progress
-from suite.run.request import Request, check_writable
-from suite.verification.quick import check_environment
-from suite.verification.record import take_along
+from suite.run.request import Request
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
     """Run what was asked for, judge it, write the report.
+
+    Where nothing is left to measure, no torch is loaded: that takes longer than all the rest.
 
     Returns:
         The exit code of the verdict (see `suite.judge.verdict`), 130 if interrupted, 143 if terminated.
@@ -43,10 +32,11 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
-    check_expected(request)
-    exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
-    with attempt(request) as this:
-        interrupted = measure(request, workers=workers, this=this)
+    unchanged = settled(request)
+    environment = _environment(request) if unchanged is None else unchanged
+    check_expected(request, environment)
+    with attempt(request, environment=environment) as this:
+        interrupted = _measure(request, workers, this) if unchanged is None else _reuse(request, this)
         judged = assemble(request.run)  # how strictly is on record with what was asked for
         outcome, code = interruption() if interrupted or terminated() else ("finished", judged["exit_code"])
         this.end(outcome, exit_code=code, verdict=judged["verdict"])
@@ -56,8 +46,37 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
     return code
 
 
-def check_expected(request: Request) -> None:
+def _environment(request: Request) -> Mapping[str, Any]:
+    """What the experiments' numbers will depend on, of which precision is a part."""
+    from suite.core.precision import exact_convolutions
+
+    exact_convolutions()
+    return environment_of(request.device)
+
+
+def _measure(request: Request, workers: int | None, this: Attempt) -> bool:
+    from suite.reproduction.measure import measure
+
+    return measure(request, workers=workers, this=this)
+
+
+def _reuse(request: Request, this: Attempt) -> bool:
+    """Take every result as it is stored."""
+    keys = sorted(str(request.key(*task)) for task in request.tasks())
+    moment = now()
+    record = {"asked": request.record(), "started": moment, "finished": moment, "reused": keys}
+    write_json(request.run / "run.json", record)
+    this.reused = keys
+    print(f"nothing to measure: all {len(keys)} trials are stored, and nothing that they depend on has changed")
+    return False
+
+
+def check_expected(request: Request, environment: Mapping[str, Any]) -> None:
     """Say what is wrong with the values that the run will be held against now, not after hours of work.
+
+    Args:
+        request: what is asked for.
+        environment: that it is measured in.
 
     Raises:
         ExpectedError: references that were altered, or lack a cell; an accepted run that is another device's, breaks
@@ -65,103 +84,4 @@ def check_expected(request: Request) -> None:
     """
     references(request.profile.name, request.variants, request.limit, request.encoders)
     if request.limit is None:
-        load(EXPECTED / "accepted", request.profile.name, device_model(environment_of(request.device)))
-
-
-def measure(request: Request, *, workers: int | None = None, this: Attempt | None = None) -> bool:
-    """Render the mini data if need be, then run every trial.
-
-    Args:
-        request: what is asked for.
-        workers: processes; None for one per core, or per GPU.
-        this: the attempt that it belongs to; told what was measured, reused and lost.
-
-    Returns:
-        True if the user interrupted it.
-    """
-    check_writable(request.run)
-    check_writable(request.cache)
-    set_altered_aside(Store(request.run))
-    prepare_data(request, workers=workers)
-    take_along(request.data, request.run, request.datasets)
-    sbom.take_along(request.run)
-    check_environment(request.run, request.profile.name, request.device, strict=request.strict)
-    exact_convolutions()
-    environment = capture(request.device) | {"numerics": environment_of(request.device)}
-    write_json(request.run / "environment.json", plain(environment))
-    write_plan(request, workers=workers)
-    started = now()
-    keys = [request.key(*task) for task in request.tasks()]
-    progress = Progress(keys)
-    write_json(
-        request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []}
-    )
-    try:
-        exit_code = _run_pytest(request, progress, workers)
-    finally:
-        progress.close()
-        if this is not None:
-            tally = progress.tally
-            this.measured, this.reused, this.lost = tally.measured, tally.reused, tally.lost
-    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.tally.reused)}
-    write_json(request.run / "run.json", record)
-    if progress.storage_error:
-        raise StorageError(progress.storage_error)
-    if progress.stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
-        raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
-    return progress.interrupted
-
-
-def set_altered_aside(store: Store) -> None:
-    """What was edited by hand since it was stored is named, kept under another name, and measured again."""
-    for key, error in store.altered():
-        print(f"warning: {error.problem}: kept as {store.set_aside(key).name}, to be measured again", file=sys.stderr)
-
-
-def prepare_data(request: Request, *, workers: int | None = None) -> None:
-    """Draw the mini study's data where it is missing or damaged; say so if the bytes are not the recorded ones."""
-    if request.profile.name != "mini":
-        return
-    from suite.mini.render import render
-
-    used = tuple(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
-    for dataset in render(request.data, names=used, workers=workers):
-        if not dataset.as_recorded:
-            print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
-
-
-def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
-    """Run the trials in this process or spread over several; pytest's own output goes to a log."""
-    # where a run goes on, as many threads each as from the beginning: sums are rounded by them
-    at_first = processes_for(request, len(set(groups_of(request).values())), workers)
-    processes = min(at_first, processes_for(request, _pending(request), workers))
-    arguments = [
-        str(EXPERIMENTS),
-        f"--rootdir={ROOT}",
-        *("-p", "no:cacheprovider"),
-        "--quiet",
-        "--tb=short",
-        f"--ignore={EXPERIMENTS / 'test_claims.py'}",  # the report holds them against all cells
-        *request.arguments(),
-        f"--threads={max(1, (os.cpu_count() or 1) // at_first)}",
-        *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
-    ]
-    with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
-        return int(pytest.main(arguments, plugins=[progress]))
-
-
-def _pending(request: Request) -> int:
-    """Units that surely have to be measured: of a trial nothing is stored, or by other code, or elsewhere."""
-    store = Store(request.run)
-    stored = ((task, store.load(request.key(*task))) for task in request.tasks())
-    return len(
-        {group_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)}
-    )
-
-
-def _may_hold(request: Request, result: Result) -> bool:
-    """Whether a stored result may be reused, as far as can be told without reading weights and data."""
-    known: dict[str, Any] = {"code": trial_code(result.key.experiment)}
-    if not request.keep_other_environments:
-        known["environment"] = environment_of(request.device)
-    return all(result.inputs.get(name) == value for name, value in known.items())
+        load(EXPECTED / "accepted", request.profile.name, device_model(environment))

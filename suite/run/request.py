@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId, method_name
+from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
 from suite.errors import RequestError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
@@ -173,6 +174,8 @@ def resolve_device(device: str) -> str:
     """
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
+    if device == "cpu" or (device == "auto" and not has_gpu()):
+        return "cpu"  # torch takes seconds to load, and would say the same
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():

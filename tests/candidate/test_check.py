@@ -441,7 +441,7 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
         "def broken():\n    return TinyViT().wrapped(mean=(123, 116, 103), std=(58, 57, 57))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     run = tmp_path / "run"
     ask = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--workers", "1", "--encoder", "dino"]
     places = ["--run", str(run), "--data", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")]

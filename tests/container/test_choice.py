@@ -39,7 +39,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
             (tmp_path / "dev" / "nvidia0").touch()
         if inside:
             (tmp_path / "mark").touch()
-        monkeypatch.setattr(engine, "DEVICES", tmp_path / "dev")
+        monkeypatch.setattr("suite.core.environment.DEVICE_FILES", tmp_path / "dev")
         monkeypatch.setattr(engine.shutil, "which", lambda _name: None)
         monkeypatch.setattr("suite.container.image.digests", lambda: CHECKOUT)
         monkeypatch.setattr(choice, "CONTAINER_MARKS", (tmp_path / "mark",))

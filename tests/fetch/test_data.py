@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         (folder / "catalogue.toml").write_text(f"""
 [pets]
-title = "Pets"
+own_title = "Pets"
 page = "https://example.org"
 licence = "free"
 [[pets.pieces]]
@@ -61,13 +61,13 @@ unpacked = 10
 places = ["pets/notes"]
 sums = {{ "index.txt" = "md5:{hashlib.md5(NOTES["notes/index.txt"]).hexdigest()}" }}
 [cats]
-title = "Cats"
+own_title = "Cats"
 page = "https://example.org"
 licence = "free"
 needs = ["pets"]
 ready = {{ places = ["cats"], holds = {{ "img/*" = 0 }} }}
 [dogs]
-title = "Dogs"
+own_title = "Dogs"
 page = "https://example.org"
 licence = "theirs"
 steps = ["ask for them", "unpack to {{data}}/dogs"]

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from suite.errors import DatasetError
-from suite.imagenet_pipeline import ahead as ahead_module
 from suite.imagenet_pipeline import device as module
+from suite.imagenet_pipeline import prefetch
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.jpeg import read_frame
 from suite.imagenet_pipeline.parity import choose_decoder, parity
@@ -162,13 +162,13 @@ def test_work_ahead_keeps_its_order_and_raises_where_it_is_asked_for(monkeypatch
     for device in ("cpu", "cuda"):
         threads.clear()
         with fake_gpu(monkeypatch) as calls:
-            ahead = Prefetcher(torch.device(device))
-            results = [ahead.submit(lambda value=value: work(value)) for value in range(4)]
+            prefetcher = Prefetcher(torch.device(device))
+            results = [prefetcher.submit(lambda value=value: work(value)) for value in range(4)]
             assert [int(results[0]()), int(results[1]())] == [0, 1]
             with pytest.raises(DatasetError, match="the third"):
                 results[2]()
             assert int(results[3]()) == 3
-            ahead.close()
+            prefetcher.close()
         assert len(set(threads)) == 1
         assert (threads[0] == threading.current_thread().name) == (device == "cpu")
         # each tensor is waited for by the stream that uses it, and then kept until that stream is done with it
@@ -210,7 +210,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     here, empty, cpu = torch.Tensor.to, torch.empty, torch.device("cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(ahead_module, "_side_stream", lambda device: Stream())
+        patch.setattr(prefetch, "_side_stream", lambda device: Stream())
         patch.setattr(torch.cuda, "stream", current)
         patch.setattr(torch.cuda, "current_stream", lambda device=None: Stream())
         patch.setattr(torch.Tensor, "record_stream", lambda *_: calls.append("keep"))

@@ -421,8 +421,8 @@ JUDGE = """
 import sys, time
 from dataclasses import replace
 from suite.cells import METHODS, CellId, Measurement
-from suite.expected import Expected
-from suite.verdict import judge
+from suite.judge.verdict import judge
+from suite.reference.expected import Expected
 cells = [CellId("e", f"d{k}", m, "s", "m") for k in range(72) for m in METHODS][:500]
 gross = {"gross": 2.0, "gross_reason": "test"}
 one = Expected(cells[0], 50.0, "percent", 0.1, None, "us", False, 0.0, 0.1, "why", **gross)
@@ -433,7 +433,7 @@ took = time.process_time() - started
 assert judged.counts["inconclusive"] == 500, judged.counts
 assert "torch" not in sys.modules
 assert took < 1, took
-from suite.assemble import assemble
+from suite.report.collect import assemble
 assert "torch" not in sys.modules, "a report is made without it, too"
 """
 

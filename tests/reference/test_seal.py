@@ -15,7 +15,8 @@ from suite.errors import ExpectedError
 from suite.reference import select as references
 from suite.reference.expected import load_expected
 from suite.reference.seal import ADVICE, check_seal, seal
-from suite.reproduction.reproduce import measure, reproduce
+from suite.reproduction.measure import measure
+from suite.reproduction.reproduce import reproduce
 from suite.run.request import make_request
 from tests.support.archived_run import write_run
 
@@ -189,10 +190,10 @@ def test_what_is_recorded_is_not_held_against_what_it_replaces(
     (root / "mini" / PART).unlink()
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], run=tmp_path / "run", device="cpu")
     seen: list[list[str]] = []
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduction.reproduce.write_plan", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
     monkeypatch.setattr(
-        "suite.reproduction.reproduce.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0
+        "suite.reproduction.measure.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0
     )
     with pytest.raises(ExpectedError, match="missing"):
         reproduce(request)

@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ask(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """`python -m suite reproduce` for one trial."""
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     context.load.cache_clear()
     narrow = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "deit", "--workers", "1"]
     places = ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache")]

@@ -175,7 +175,7 @@ def test_projected_stands_below_encoded() -> None:
 def test_plot_falls_back_where_image_classification_did_not_run() -> None:
     cells = [cell for cell in report_sample.cells() if cell["experiment"] != "image_classification"]
     [drawn] = plot.plots(cells)
-    assert drawn.alt.startswith("Scatter plot, Object retrieval, CIFAR10: encoded AP (%) against Part retrieval")
+    assert drawn.alt.startswith("Scatter plot, Object retrieval, CIFAR-10: encoded AP (%) against Part retrieval")
     assert "DeiT" in drawn.alt
 
 

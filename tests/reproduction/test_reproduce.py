@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from suite.cli.main import main
-from suite.cli.verbs import VERBS
+from suite.cli.main import VERBS, main
+from suite.core import files
 from suite.core.paths import EXPECTED
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
+from suite.errors import StorageError
 from suite.experiments import context, retrieval
 from suite.mini.render import render
-from suite.results import store as results
 from suite.run.progress import Progress
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
@@ -44,7 +44,7 @@ def data(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A copy that a test may damage; the main job does not draw it again."""
     copy = tmp_path / "data"
     shutil.copytree(rendered, copy)
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     return copy
 
 
@@ -81,7 +81,7 @@ def test_a_second_run_reuses_every_cell_and_changes_no_value(
     first = path.read_bytes()
     assert ask(run, data) == 0
     assert path.read_bytes() == first
-    assert "1 reused" in capsys.readouterr().err
+    assert "nothing to measure: all 1 trials are stored" in capsys.readouterr().out
 
 
 def test_two_runs_and_other_threads_give_identical_values(run: Path, data: Path) -> None:
@@ -193,14 +193,14 @@ def test_ctrl_c_keeps_finished_cells(run: Path, data: Path, monkeypatch: pytest.
 
 
 def test_a_full_disk_ends_in_one_line(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    write = results.write_atomically
+    write = files.write_atomically
 
     def full(path: Path, content: bytes) -> None:
         if path.name == "deit.json":
-            raise results.StorageError(f"{path}: cannot be written: No space left on device; free space")
+            raise StorageError(f"{path}: cannot be written: No space left on device; free space")
         write(path, content)
 
-    monkeypatch.setattr(results, "write_atomically", full)
+    monkeypatch.setattr(files, "write_atomically", full)
     assert ask(run, data) == 3
     assert capsys.readouterr().err.strip().endswith("No space left on device; free space")
     assert not list(run.glob("cells/**/*.json"))
@@ -230,7 +230,7 @@ def test_a_wrong_request_is_one_line_and_exit_code_3(arguments: list[str], messa
 
 
 def test_every_verb_explains_itself(capsys: pytest.CaptureFixture) -> None:
-    for verb in VERBS:
+    for verb in (entry.name for entry in VERBS):
         with pytest.raises(SystemExit) as stop:
             main([verb, "--help"])
         assert stop.value.code == 0

@@ -15,7 +15,7 @@ from suite.cli.main import main
 from suite.errors import EvidenceError
 from suite.metrics import SegmentationCounts, mean_ap, mean_class_ap
 from suite.report.collect import NO_EVIDENCE, assemble
-from suite.reproduction.reproduce import set_altered_aside
+from suite.reproduction.measure import set_altered_aside
 from suite.results.evidence import recompute
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.records import Key, PerItemScores, Result, digest_of_record
@@ -186,16 +186,16 @@ def test_an_edited_value_is_measured_again_by_the_whole_verb(
     run: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said = edit_value(run)
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduction.reproduce.write_plan", lambda *_, **__: None)
-    monkeypatch.setattr("suite.reproduction.reproduce.take_along", lambda *_: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
+    monkeypatch.setattr("suite.reproduction.measure.take_along", lambda *_: None)
 
     def measured(arguments: list[str], plugins: object) -> int:
         assert not (run / CELLS).exists(), "the experiments do not see it"
         Store(run).save(result(), items())
         return 0
 
-    monkeypatch.setattr("suite.reproduction.reproduce.pytest.main", measured)
+    monkeypatch.setattr("suite.reproduction.measure.pytest.main", measured)
     asked = ["--encoder=deit", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu", "--runtime=venv"]
     main(["reproduce", *asked, f"--run={run}", f"--cache={tmp_path / 'cache'}"])
     assert f"warning: {said}: kept as deit.json.altered, to be measured again\n" in capsys.readouterr().err

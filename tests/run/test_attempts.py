@@ -61,7 +61,7 @@ def test_it_begins_and_ends(asked: Request) -> None:
     assert entry["reused"] == {"count": 2, "names": ["a/b/d", "a/b/e"]}
     assert entry["lost"] == {"count": 0, "names": []}
     assert (entry["outcome"], entry["verdict"], entry["exit_code"]) == ("finished", "deviates", 1)
-    assert entry["command"].startswith("python -m suite reproduce --encoder=deit")
+    assert entry["command"].startswith("python -m suite reproduce --profile=mini --encoder=deit")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def places(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    monkeypatch.setattr("suite.reproduction.reproduce.prepare_data", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     context.load.cache_clear()
     yield ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache"), *NARROW]
     context.load.cache_clear()

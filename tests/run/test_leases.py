@@ -14,7 +14,7 @@ from suite.run.leases import lease
 HOLDER = """
 import sys
 from pathlib import Path
-from suite.leases import lease
+from suite.run.leases import lease
 held = lease(Path(sys.argv[1]), [0, 1, 2])
 print(held.index, flush=True)
 sys.stdin.read()

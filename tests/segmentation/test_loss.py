@@ -179,7 +179,7 @@ def test_neighbours_blend_to_the_bilinear_weights(source, target):
 KERNEL = """
 import torch
 from suite.segmentation.fused import fused_loss
-from tests.test_segmentation_loss import assert_same, plain, problem
+from tests.segmentation.test_loss import assert_same, plain, problem
 SHAPES = (2, 5, 3, 2, 24, 10), (1, 130, 2, 2, 6, 6), (1, 5, 1, 1, 3, 20), (1, 3, 5, 5, 4, 3), (1, 4, 1, 1, 20, 20)
 for shape in SHAPES:
     for spread in (1, 200):

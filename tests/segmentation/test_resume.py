@@ -19,7 +19,7 @@ import os, random, signal, sys, time
 from pathlib import Path
 import torch
 from safetensors import safe_open
-from tests.segmentation_bank import train
+from tests.support.segmentation_bank import train
 
 torch.set_num_threads(1)
 train(iterations=1)  # what the first step loads, children need not

@@ -19,7 +19,7 @@ from suite.plan.calibrate import calibrate_forecast
 from suite.plan.counts import splits_of
 from suite.plan.forecast import forecast
 from suite.plan.rates import device_name
-from suite.reproduction.reproduce import measure
+from suite.reproduction.measure import measure
 from suite.results.store import Store
 from suite.run.request import make_request
 

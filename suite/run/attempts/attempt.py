@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from suite.core.environment import code_state
 from suite.core.numerics import digest_of_environment, environment_of
@@ -66,18 +67,25 @@ class Attempt:
 
 
 @contextmanager
-def attempt(request: Request, *, verb: str = "reproduce", reason: str | None = None) -> Iterator[Attempt]:
+def attempt(
+    request: Request,
+    *,
+    verb: str = "reproduce",
+    reason: str | None = None,
+    environment: Mapping[str, Any] | None = None,
+) -> Iterator[Attempt]:
     """Note that an attempt begins, and, where the block does not say so itself, how it ends.
 
     Args:
         request: what is asked for.
         verb: that measures: `reproduce`, `record`, `pytest`.
         reason: of the user, where the verb asks for one.
+        environment: that it is made in; None for this process's.
 
     Raises:
         StorageError: the run folder cannot be written.
     """
-    made = begin(request, verb=verb, reason=reason)
+    made = begin(request, verb=verb, reason=reason, environment=environment)
     try:
         yield made
     except SuiteError as error:
@@ -91,7 +99,9 @@ def attempt(request: Request, *, verb: str = "reproduce", reason: str | None = N
         raise
 
 
-def begin(request: Request, *, verb: str, reason: str | None = None) -> Attempt:
+def begin(
+    request: Request, *, verb: str, reason: str | None = None, environment: Mapping[str, Any] | None = None
+) -> Attempt:
     """The first line of an attempt; see `attempt`."""
     made, code = Attempt(request.run, secrets.token_hex(4)), code_state()
     append(
@@ -105,7 +115,7 @@ def begin(request: Request, *, verb: str, reason: str | None = None) -> Attempt:
             "command": request.record()["command"],
             "reason": reason,
             "code": {name: code[name] for name in ("suite", "commit", "dirty")},
-            "environment": digest_of_environment(environment_of(request.device)),
+            "environment": digest_of_environment(environment or environment_of(request.device)),
         },
     )
     return made

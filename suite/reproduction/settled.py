@@ -1,0 +1,154 @@
+"""A run that has nothing left to measure, told by the content of all that it depends on, without loading torch.
+
+When a run has measured everything, what its results were made from is written into its folder, `settled.json`: digests
+of code, protocol, data and weights, and the machine as far as it can be told without torch. Where the same facts hold
+again and every result follows from its own evidence, there is nothing to do. Anything else, and anything that this
+cannot tell (a GPU, an encoder made by a user's code, checkpoints of many gigabytes), goes the long way, where each
+trial compares its own inputs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Mapping
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+from suite.core.digests import digest_of
+from suite.core.environment import THREAD_VARIABLES, package_versions
+from suite.core.files import write_json
+from suite.core.numerics import PACKAGES, VARIABLES, cpu_model
+from suite.core.source_code import trial_code
+from suite.datasets import dataset_root, digest, require
+from suite.errors import EvidenceError, SuiteError
+from suite.protocol.constants import constants_digest
+from suite.protocol.tables import sourced
+from suite.results.store import Store
+from suite.run.request import Request
+
+FILE = "settled.json"
+CHECKPOINT_BYTES = 1 << 30
+"""Of all checkpoints that are read for their digests; more would take longer than loading torch does."""
+
+
+def settle(request: Request, environment: Mapping[str, Any]) -> None:
+    """Note that everything asked for is measured.
+
+    Args:
+        request: what was asked for.
+        environment: that it was measured in (`suite.core.numerics.environment_of`).
+
+    Raises:
+        StorageError: the run folder cannot be written.
+    """
+    facts = _facts(request)
+    if facts is not None:
+        write_json(request.run / FILE, {"facts": facts, "results": _results(request), "environment": environment})
+
+
+def unsettle(run: Path) -> None:
+    """Forget it, before anything is measured."""
+    (run / FILE).unlink(missing_ok=True)
+
+
+def settled(request: Request) -> dict[str, Any] | None:
+    """The environment of a run in which nothing is left to do; None where something may be."""
+    try:
+        noted = json.loads((request.run / FILE).read_text())
+        facts, results, environment = noted["facts"], noted["results"], dict(noted["environment"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        unchanged = facts == _facts(request) and results == _results(request)
+    except (OSError, EvidenceError):
+        return None
+    return environment if unchanged and not Store(request.run).reasons() else None
+
+
+def _results(request: Request) -> dict[str, str]:
+    """Trial -> SHA-256 of its stored result, each of which follows from its own evidence.
+
+    Raises:
+        FileNotFoundError: one is not there.
+        EvidenceError: one was altered.
+    """
+    store = Store(request.run)
+    digests = {}
+    for task in request.tasks():
+        key = request.key(*task)
+        store.checked(key)
+        digests[str(key)] = sha256(store.path(key).read_bytes()).hexdigest()
+    return digests
+
+
+def _facts(request: Request) -> dict[str, Any] | None:
+    """What decides the results of a request, as JSON; None where that cannot be told here."""
+    if request.device != "cpu" or request.keep_other_environments:
+        return None
+    weights = _checkpoints(request)
+    if weights is None:
+        return None
+    try:
+        data = {name: digest(require(dataset_root(request.data, name), name)) for name in _datasets(request)}
+    except SuiteError:
+        return None
+    profile = request.profile
+    return {
+        "trials": sorted(str(request.key(*task)) for task in request.tasks()),
+        "encoders": list(request.encoders),
+        "variants": request.variants,
+        "seeds": list(request.seeds),
+        "limit": request.limit,
+        "strict": request.strict,
+        "judged": request.judged,
+        "code": {name: trial_code(name) for name in request.experiments},
+        "protocol": digest_of(
+            [
+                sourced(profile.parameters),
+                {e.name: [e.settings, e.metrics, sourced(e.parameters)] for e in profile.experiments.values()},
+                constants_digest(),
+            ]
+        ),
+        "data": data,
+        "weights": weights,
+        "machine": _machine(),
+    }
+
+
+def _datasets(request: Request) -> list[str]:
+    return list(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
+
+
+def _checkpoints(request: Request) -> dict[str, str] | None:
+    """File -> SHA-256 of all that encoders may be loaded from; None for a user's code, and for too many bytes."""
+    if any(":" in spec for spec in request.encoders):
+        return None
+    named = [Path(spec.partition("@")[2]) for spec in request.encoders if "@" in spec]
+    folder = [request.weights] if request.weights.is_file() else sorted(request.weights.glob("*"))
+    files = [path for path in (*folder, *named) if path.is_file()]
+    if sum(path.stat().st_size for path in files) > CHECKPOINT_BYTES:
+        return None
+    digests = {}
+    for path in files:
+        with path.open("rb") as file:
+            digests[str(path)] = file_digest(file, "sha256").hexdigest()
+    return digests
+
+
+def _machine() -> dict[str, Any]:
+    """What the environment of a result (`suite.core.numerics`) follows from, on a CPU."""
+    torch = importlib.util.find_spec("torch")
+    build = Path(torch.origin).with_name("version.py") if torch and torch.origin else None
+    names = (*VARIABLES, *THREAD_VARIABLES)
+    return {
+        "python": platform.python_version(),
+        "packages": package_versions(PACKAGES),
+        "torch_build": sha256(build.read_bytes()).hexdigest() if build and build.exists() else None,
+        "cpu": cpu_model(),
+        "architecture": platform.machine(),
+        "variables": {name: os.environ[name] for name in names if name in os.environ},
+    }
