@@ -1,4 +1,4 @@
-"""The section on a candidate: checks, ranks, paired comparisons, as rows that HTML and Markdown share."""
+"""Candidates beside the seven: conformance checks, ranks, paired comparisons, as rows that every output shares."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from suite.cells import METHODS
 from suite.core.files import Json
 from suite.core.text import number, signed
 from suite.registry import title_of
+from suite.report.labels import STATUSES, Label
 
 MARKS = {"measured": "", "recorded": "r", "published": "p"}
 """Set beside a value of the seven that this run did not measure."""
@@ -22,6 +23,7 @@ class Beside:
     """A row of the table: the candidate's value in one column, and everybody else's.
 
     Attributes:
+        level: `object level` or `part level`.
         values: of the seven in the paper's order: text, and its mark.
         rank: `3 of 8`.
         best: whether nobody is above it.
@@ -51,6 +53,65 @@ class Pair:
     items: str
     word: str
     tone: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The section on one candidate.
+
+    Attributes:
+        methods: display names of the seven, in the order of a row's values.
+        marks: (mark, source) of values of the seven that this run did not measure.
+        conclusion: how many of the paired comparisons are certain.
+    """
+
+    method: str
+    sentence: str
+    methods: tuple[str, ...]
+    rows: tuple[Beside, ...]
+    marks: tuple[tuple[str, str], ...]
+    conclusion: str
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question that every encoder has to answer before anything is measured, and the answer."""
+
+    name: str
+    question: str
+    label: Label
+    detail: str
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """The conformance checks of one encoder; `facts` is one line, empty if none were reached."""
+
+    encoder: str
+    checks: tuple[Check, ...]
+    facts: str
+
+
+def candidate_of(entry: Json) -> Candidate:
+    """The section on a candidate from its entry in a report."""
+    return Candidate(
+        method=entry["method"],
+        sentence=entry["sentence"],
+        methods=tuple(map(title_of, METHODS)),
+        rows=tuple(table(entry)),
+        marks=tuple(marks(entry)),
+        conclusion=verdict_of_pairs(entry),
+        pairs=tuple(pairs(entry)),
+    )
+
+
+def conformance_of(entry: Json | None) -> Conformance | None:
+    """The conformance checks of a report; None where no encoder was checked."""
+    if not entry:
+        return None
+    checks = (Check(c["name"], c["question"], STATUSES[c["status"]], c["detail"]) for c in entry["rungs"])
+    return Conformance(entry["encoder"], tuple(checks), facts(entry))
 
 
 def table(candidate: Json) -> list[Beside]:
@@ -112,8 +173,8 @@ def _row(column: Json) -> Beside:
         (number(references[m]["value"]), MARKS[references[m]["source"]]) if m in references else ("—", "")
         for m in METHODS
     ]
-    rank = f"{column['rank']:g} of {column['of']}"
-    return Beside(column["level"], title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)
+    level, rank = LEVELS[column["level"]], f"{column['rank']:g} of {column['of']}"
+    return Beside(level, title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)
 
 
 def _pair(pair: Json) -> Pair:

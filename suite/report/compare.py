@@ -11,7 +11,7 @@ from tabulate import tabulate
 from suite.core.files import Json
 from suite.core.text import duration, number, signed
 from suite.report import summary
-from suite.report.facts import flatten
+from suite.report.facts import asked, flatten
 from suite.report.files import load
 from suite.results.store import Store
 
@@ -114,7 +114,7 @@ def _claims(a: Json, b: Json) -> str:
 
 def _asked(report: Json) -> Json:
     """The request less its name, in which any two runs differ."""
-    return {key: value for key, value in summary.asked(report).items() if key not in NAMES_OF_A_RUN}
+    return {key: value for key, value in asked(report).items() if key not in NAMES_OF_A_RUN}
 
 
 def _facts(a: Any, b: Any) -> str:

@@ -1,9 +1,12 @@
-"""Nested facts (environment, protocol) as lines of text."""
+"""Nested facts as lines of text, what was asked for, and the lines by which a report is made again and cited."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from suite.core.files import Json
+from suite.report.labels import tally
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -23,3 +26,36 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
+
+
+def asked(report: Json) -> Json:
+    """The request for a person: of the list of cells, its length."""
+    cells = report["asked"].get("cells")
+    return report["asked"] | ({} if cells is None else {"cells": len(cells)})
+
+
+def citation(report: Json) -> str | None:
+    """One line by which the report can be cited, and checked later; None where nothing was measured."""
+    if not report.get("digest"):
+        return None
+    suite = report["environment"].get("code", {}).get("suite") or "of unknown version"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in tally(report["cells"]).items() if count)
+    return (
+        f"part-aware-repro {suite}, run {report['run']}, profile {report['profile']}, {report['finished'][:10]}: "
+        f"{report['verdict']} ({counts}); results sha256:{report['digest']}"
+    )
+
+
+def rerun_commands(report: Json) -> list[str]:
+    """Shell lines that make this report again."""
+    commit = report["environment"].get("code", {}).get("commit")
+    checkout = [f"git checkout {commit}"] if commit else []
+    seeds = ",".join(map(str, report["asked"].get("seeds") or ()))
+    same = f"make reproduce PROFILE={report['profile']}" + (f" SEED={seeds}" if seeds else "")
+    command = report["asked"].get("command") or same
+    return [*checkout, "make setup", command, f"make compare A=runs/{report['run']} B=runs/<the new run>"]
+
+
+def verify_command(report: Json) -> str:
+    """The shell line that holds the run's folder against its citation."""
+    return f"python -m suite verify runs/{report['run']} --digest {report['digest']}"

@@ -9,18 +9,40 @@ from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from suite import registry
-from suite.cells import BASELINES, METHODS
-from suite.core import text
 from suite.core.files import Json
-from suite.judge.entries import other_environment
-from suite.report import candidates, curves, labels, plot, ranks, samples, summary, tables
-from suite.report.facts import flatten
+from suite.report import curves, plot, ranks
+from suite.report.labels import VERDICTS
+from suite.report.view.page import page
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """What only a page can show, as inline SVG.
+
+    Attributes:
+        plots: object level against part level.
+        legend: (family, colour, marker) of the encoders in the plots.
+        curves: of segmentation heads, and learning rates.
+        ranks: one per candidate; None where a level has no column of all seven.
+    """
+
+    plots: list[plot.Plot]
+    legend: list[tuple[str, str, str]]
+    curves: list[curves.Curves]
+    ranks: list[plot.Plot | None]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as a data URI, with its size so that the page does not jump while it is decoded."""
+
+    source: str
+    width: int
+    height: int
 
 
 def render(report: Json, run_dir: Path) -> str:
@@ -37,82 +59,19 @@ def render(report: Json, run_dir: Path) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {
-        "name": registry.title_of,
-        "number": text.number,
-        "signed": text.signed,
-        "duration": text.duration,
-        "mebibytes": text.mebibytes,
-        "family": registry.family,
-        "label": labels.label,
-        "why": labels.why,
-        "elsewhere": other_environment,
-    }
-    cells = report["cells"]
-    # Markup: matplotlib has escaped the names in it
-    plots = [(Markup(p.svg), p.alt, p.families) for p in plot.plots(cells)]
-    page = environment.get_template("report.html.j2").render(
-        report=report,
-        verdict=labels.VERDICTS[report["verdict"]],
-        verdicts=labels.VERDICTS,
-        verdict_order=labels.shown(cells),
-        tally=labels.tally(cells, labels.shown(cells)),
-        expected=summary.expected_word(report),
-        notice=summary.notice(report),
-        unconfirmed=labels.UNCONFIRMED,
-        baselines=BASELINES,
-        styles=plot.STYLES,
-        paper_tables=tables.paper_tables(cells),
-        other_tables=tables.other_tables(cells),
-        plots=plots,
-        candidates=candidates,
-        statuses=labels.STATUSES,
-        gate=labels.ACCEPTED,
-        methods=METHODS,
-        rank_plots=[_rank_plot(candidate, number) for number, candidate in enumerate(report["newcomers"])],
-        curves=[
-            (c.caption, Markup(c.svg), c.alt)
-            for c in curves.curves(report["trainings"], cells, report.get("rates", []))
-        ],
-        samples=samples.samples(report["figures"]),
-        galleries=galleries(report["figures"]),
-        picture=partial(picture, run_dir),
-        summary=summary,
-        flatten=flatten,
-    )
-    return page.lstrip() + "\n"
+    environment.filters["picture"] = partial(picture, run_dir)
+    environment.globals["not_run"] = VERDICTS["not run"]
+    template = environment.get_template("report.html.j2")
+    return template.render(page=page(report), drawings=drawings(report)) + "\n"
 
 
-def _rank_plot(candidate: Json, number: int) -> tuple[Markup, str] | None:
-    drawn = ranks.ranks(candidate, number)
-    return None if drawn is None else (Markup(drawn.svg), drawn.alt)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG as a data URI, with its size so that the page does not jump while it is decoded."""
-
-    source: str
-    width: int
-    height: int
-
-
-def galleries(figures: list[Json]) -> list[tuple[str, list[tuple[str, list[tuple[str, str]]]]]]:
-    """Patch search by query: (query, rows), a row per encoder: (method, (setting, path) of each strip)."""
-    strips = [figure for figure in figures if figure["kind"] == "patch_search"]
-    found = []
-    for query in dict.fromkeys(strip["query"] for strip in strips):
-        rows: dict[str, list[tuple[str, str]]] = {}
-        for strip in strips:
-            if strip["query"] == query:
-                rows.setdefault(strip["method"], []).append((strip["setting"], strip["path"]))
-        methods = sorted(rows, key=registry.method_order)
-        found.append((query, [(method, _encoded_first(rows[method])) for method in methods]))
-    return found
-
-
-def _encoded_first(row: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(row, key=lambda strip: (strip[0] != "encoded", strip[0] != "projected", strip[0]))
+def drawings(report: Json) -> Drawings:
+    """Every plot of a report."""
+    plots = plot.plots(report["cells"])
+    families = plots[0].families if plots else ()
+    legend = [(family, plot.STYLES[family][0], plot.STYLES[family][2]) for family in families]
+    lines = curves.curves(report["trainings"], report["cells"], report.get("rates", []))
+    return Drawings(plots, legend, lines, [ranks.ranks(entry, k) for k, entry in enumerate(report["newcomers"])])
 
 
 def picture(run_dir: Path, path: str) -> Picture | None:

@@ -53,6 +53,8 @@ STATUSES = {
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
 _RARE = ("known deviation", "unexpected")
 """Shown only where a cell is one."""
+EVIDENCE_TONES = {"provided": "good", "partial": "warn", "missing": "bad"}
+"""Of the status of a reproducibility variable."""
 ACCEPTED = {
     "unchanged": Label("unchanged", "=", "✅", "=", "good"),
     "changed": Label("changed", "Δ", "❌", "CHG", "bad"),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from tabulate import tabulate
-
-from suite.cells import METHODS
 from suite.core.files import Json
-from suite.core.text import duration, mebibytes, number, signed
-from suite.judge.entries import other_environment
-from suite.registry import family, title_of
-from suite.report import candidates, summary
-from suite.report.facts import flatten
-from suite.report.labels import ACCEPTED, STATUSES, UNCONFIRMED, VERDICTS, label, shown, tally, why
-from suite.report.tables import Table, other_tables, paper_tables
+from suite.report.candidates import Candidate, Conformance
+from suite.report.labels import VERDICTS
+from suite.report.markup import badge, code, details, escape, grid
+from suite.report.view.cells import Accepted, Attention, CellLine, Held
+from suite.report.view.claims import Claims
+from suite.report.view.costs import Costs
+from suite.report.view.head import Head, Summary
+from suite.report.view.page import HEADINGS, Page, page
+from suite.report.view.pictures import Search
+from suite.report.view.record import Again, Attempt, MadeIn, Variable
+from suite.report.view.tables import Box, Table, Tables
 
 MAX_BYTES = 1_000_000
 """GitHub drops a job summary of more than 1 MiB; the last sections are left out before that."""
@@ -28,42 +28,29 @@ def render(report: Json) -> str:
     Args:
         report: see `suite.report.build.build`.
     """
-    sections = [
-        _head(report),
-        _summary(report),
-        _attention(report),
-        _changed(report),
-        *_candidates(report),
-        *_tables(report),
-        _claims(report),
-        _costs(report),
-        _variables(report),
-        _patch_search(report),
-        _attempts(report),
-        _environments(report),
-        _details("Environment", _facts(report["environment"])),
-        _details("Protocol", _facts({"asked": summary.asked(report), "protocol": report["protocol"]})),
-        _again(report),
-        _all_cells(report),
-    ]
-    return _fit([section for section in sections if section])
+    return _fit([section for section in _sections(page(report)) if section])
 
 
-def escape(text: object) -> str:
-    """Text that stays text: no HTML, no link, no table border, no emphasis, one line."""
-    plain = html.escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~@#!$])", r"\\\1", plain)
-
-
-def code(text: object) -> str:
-    """A name or predicate in fixed width; HTML's tag, since a pipe or backtick would break Markdown's."""
-    return f"<code>{html.escape(' '.join(str(text).split())).replace('|', '&#124;')}</code>"
-
-
-def grid(rows: Iterable[Sequence[object]], headers: Sequence[str], numeric: str = "") -> str:
-    """A table; its columns whose letter in `numeric` is `r` are aligned right. Cells must be escaped."""
-    align = ["right" if letter == "r" else "left" for letter in numeric.ljust(len(headers))]
-    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+def _sections(view: Page) -> Iterator[str]:
+    yield _head(view.head)
+    yield _summary(view.summary)
+    yield _attention(view.attention, view.expected)
+    yield _accepted(view.accepted)
+    yield _conformance(view.conformance)
+    for candidate in view.candidates:
+        yield _candidate(candidate)
+        yield _pairs(candidate)
+    yield from _tables(view.tables)
+    yield _claims(view.claims)
+    yield _costs(view.costs)
+    yield _variables(view.variables)
+    yield _search(view.search)
+    yield _attempts(view.attempts)
+    yield _environments(view.environment.results)
+    yield details("Environment", _facts(view.environment.facts))
+    yield details("Protocol", _facts(view.protocol.facts))
+    yield _again(view.again)
+    yield _cells(view)
 
 
 def _fit(sections: list[str]) -> str:
@@ -77,287 +64,217 @@ def _fit(sections: list[str]) -> str:
     return "\n\n".join(kept) + "\n"
 
 
-def _details(title: str, text: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+# the sections
 
 
-def _facts(facts: Json) -> str:
-    return grid([(code(key), escape(text)) for key, text in flatten(facts)], ("fact", "value"))
+def _heading(section: str) -> str:
+    return f"## {HEADINGS[section]}"
 
 
-def _head(report: Json) -> str:
-    look = VERDICTS[report["verdict"]]
-    lines = [
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return grid([(code(key), escape(text)) for key, text in facts], ("fact", "value"))
+
+
+def _head(head: Head) -> str:
+    blocks = [
         "# Reproducibility report: part-aware representation learning",
-        f"## {look.emoji} {look.word}: {escape(report['sentence'])}",
-        f"Profile **{report['profile']}**, run **{escape(report['run'])}**, finished {escape(report['finished'])}, "
-        f"took {duration(summary.elapsed(report))}, exit code {report['exit_code']}.",
+        f"## {badge(head.verdict)}: {escape(head.sentence)}",
+        f"Profile **{head.profile}**, run **{escape(head.run)}**, finished {escape(head.finished)}, "
+        f"took {head.took}, exit code {head.exit_code}.",
     ]
-    lines += [_second_gate(report["accepted"])] if report.get("accepted") else []
-    notice = summary.notice(report)
-    lines += [f"> **{escape(notice)}**"] if notice else []
-    said = [*report["notes"], *filter(None, [summary.attempts_line(report)])]
-    lines += ["\n".join(f"- {escape(note)}" for note in said)] if said else []
-    return "\n\n".join(lines)
-
-
-def _second_gate(accepted: Json) -> str:
-    look = ACCEPTED[accepted["verdict"]]
-    return (
-        f"**Second gate, no change against our accepted run: {look.emoji} {look.word}.** {escape(accepted['sentence'])}"
-    )
-
-
-def _changed(report: Json) -> str:
-    """The section on the second gate; empty where no run of this device was accepted."""
-    if not report.get("accepted"):
-        return ""
-    rows = [
-        [code(c["id"]), *_held(c), number(c["measured"], 3), escape(c["accepted"]["reason"])]
-        for c in summary.changed(report)
-    ]
-    files = "\n".join(f"- {escape(summary.accepted_file(file))}" for file in report["accepted"]["files"])
-    heads = ("cell", "second gate", "accepted", "moved", "measured", "why")
-    table = grid(rows, heads, "llrrrl") if rows else "No cell has changed."
-    return f"## Against our accepted run\n\n{files}\n\n{table}"
-
-
-def _held(cell: Json) -> list[str]:
-    """What the second gate says of a cell: its word, the accepted value, how far the cell moved."""
-    held = cell.get("accepted")
-    if held is None:
-        return ["", "–", "–"]
-    look = ACCEPTED[held["verdict"]]
-    return [f"{look.emoji} {look.word}", number(held["value"], 3), signed(held["difference"], 3)]
-
-
-def _summary(report: Json) -> str:
-    verdicts = shown(report["cells"])
-    heads = [f"{VERDICTS[verdict].emoji} {verdict}" for verdict in verdicts]
-    rows: list[list[object]] = [
-        [title_of(experiment), *counts.values(), duration(summary.seconds(costs))]
-        for experiment, counts, costs in summary.by_experiment(report)
-    ]
-    rows.append(["**all**", *tally(report["cells"], verdicts).values(), duration(summary.seconds(report["costs"]))])
-    return grid(rows, ["experiment", *heads, "time"], "l" + "r" * (len(heads) + 1))
-
-
-def _verdict(cell: Json) -> str:
-    look = label(cell)
-    return f"{look.emoji} {look.word}"
-
-
-def _cell_line(cell: Json) -> list[str]:
-    values = number(cell["measured"], 2), number(cell["expected"], 2), signed(cell["difference"])
-    return [code(cell["id"]), _verdict(cell), *values, number(cell["tolerance"], 2), escape(why(cell))]
-
-
-def _cell_heads(report: Json) -> list[str]:
-    return ["cell", "verdict", "measured", summary.expected_word(report), "difference", "tolerance", "why"]
-
-
-def _attention(report: Json) -> str:
-    blocks = ["## What deviates or stays open"]
-    cells = summary.attention(report)
-    if cells:
-        blocks.append(grid(map(_cell_line, cells), _cell_heads(report), "llrrrrl"))
-    else:
-        blocks.append("Nothing: no cell deviates and none is inconclusive.")
-    if report["deciding"]:
-        rows = [
-            [f"{title_of(d['experiment'])}, {title_of(d['dataset'])}", d["cells"], escape(d["sentence"])]
-            for d in report["deciding"]
-        ]
-        heads = ("inconclusive", "cells", "seeds that would decide, and what they cost")
-        blocks.append(grid(rows, heads, "lrl"))
-    for verdict in ("not run", "no reference"):
-        blocks += [
-            f"- {VERDICTS[verdict].emoji} {len(group)} {verdict}: {escape(reason)}"
-            for reason, group in summary.reasons(report, verdict)
-        ]
+    if head.gate:
+        label, sentence = head.gate
+        blocks.append(f"**Second gate, no change against our accepted run: {badge(label)}.** {escape(sentence)}")
+    if head.notice:
+        blocks.append(f"> **{escape(head.notice)}**")
+    if head.notes:
+        blocks.append("\n".join(f"- {escape(note)}" for note in head.notes))
     return "\n\n".join(blocks)
 
 
-def _candidates(report: Json) -> Iterator[str]:
-    if report["conformance"]:
-        yield f"## Beside the seven\n\n{_conformance_checks(report['conformance'])}"
-    for candidate in report["newcomers"]:
-        rows = [
-            [candidates.LEVELS[row.level], row.column, f"**{row.own}**", row.rank]
-            + [f"{value} {f'({mark})' if mark else ''}".strip() for value, mark in row.values]
-            for row in candidates.table(candidate)
-        ]
-        marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in candidates.marks(candidate))
-        heads = ["level", "column", escape(candidate["method"]), "rank", *map(title_of, METHODS)]
-        text = f"### {escape(candidate['method'])} beside the seven\n\n{escape(candidate['sentence'])}{marks}\n\n"
-        yield text + grid(rows, heads, "llrr" + "r" * len(METHODS))
-        yield escape(candidates.verdict_of_pairs(candidate)) + _pairs(candidate)
+def _summary(summary: Summary) -> str:
+    rows = [[e.title, *(count for _, count in e.counts), e.time] for e in summary.experiments]
+    rows.append(["**all**", *(count for _, count in summary.counts), summary.time])
+    heads = ["experiment", *map(badge, summary.verdicts), "time"]
+    return grid(rows, heads, "l".ljust(len(heads), "r"))
 
 
-def _conformance_checks(conformance: Json) -> str:
-    looks = [(STATUSES[check["status"]], check) for check in conformance["rungs"]]
-    rows = [[escape(r["name"]), f"{look.emoji} {look.word}", escape(r["detail"])] for look, r in looks]
-    facts = escape(candidates.facts(conformance))
-    return f"Conformance of {code(conformance['encoder'])}: {facts}.\n\n" + grid(rows, ("check", "answer", "detail"))
+def _attention(attention: Attention, expected: str) -> str:
+    blocks = ["## What deviates or stays open"]
+    if attention.lines:
+        blocks.append(grid(map(_cell, attention.lines), _cell_heads(expected), "llrrrrl"))
+    else:
+        blocks.append("Nothing: no cell deviates and none is inconclusive.")
+    if attention.deciding:
+        rows = [[d.title, d.cells, escape(d.sentence)] for d in attention.deciding]
+        blocks.append(grid(rows, ("inconclusive", "cells", "seeds that would decide, and what they cost"), "lrl"))
+    for group in attention.reasons:
+        label = group.label
+        blocks.append(f"- {label.emoji} {len(group.cells)} {label.word}: {escape(group.reason)}")
+    return "\n\n".join(blocks)
 
 
-def _pairs(candidate: Json) -> str:
-    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in candidates.pairs(candidate)]
-    heads = ("column", "against", "difference", "95 % interval", "p", "after Holm")
-    found = _details(f"{len(rows)} paired comparisons", grid(rows, heads, "llrrrl"))
-    return f"\n\n{found}" if rows else ""
+def _cell_heads(expected: str) -> list[str]:
+    return ["cell", "verdict", "measured", expected, "difference", "tolerance", "why"]
 
 
-def _tables(report: Json) -> Iterator[str]:
-    looks = (*(VERDICTS[verdict] for verdict in shown(report["cells"])), UNCONFIRMED)
-    icons = ", ".join(f"{look.emoji} {look.word}" for look in looks)
-    word = summary.expected_word(report)
-    yield f"## The paper's tables\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {icons}."
-    for table in paper_tables(report["cells"]):
+def _cell(line: CellLine) -> list[str]:
+    values = line.measured, line.expected, line.difference, line.tolerance
+    return [code(line.id), badge(line.label), *values, escape(line.why)]
+
+
+def _held(held: Held | None) -> list[str]:
+    """What the second gate says of a cell: its word, the accepted value, how far the cell moved."""
+    return ["", "–", "–"] if held is None else [badge(held.label), held.accepted, held.moved]
+
+
+def _accepted(accepted: Accepted | None) -> str:
+    if accepted is None:
+        return ""
+    rows = [[code(id_), *_held(held), held.measured, escape(held.reason)] for id_, held in accepted.changed]
+    heads = ("cell", "second gate", "accepted", "moved", "measured", "why")
+    files = "\n".join(f"- {escape(file)}" for file in accepted.files)
+    return f"{_heading('accepted')}\n\n{files}\n\n" + (grid(rows, heads, "llrrrl") if rows else "No cell has changed.")
+
+
+def _conformance(conformance: Conformance | None) -> str:
+    if conformance is None:
+        return ""
+    text = f"Conformance of {code(conformance.encoder)}: {escape(conformance.facts)}."
+    rows = [[escape(check.name), badge(check.label), escape(check.detail)] for check in conformance.checks]
+    return f"{_heading('beside')}\n\n{text}\n\n" + grid(rows, ("check", "answer", "detail"))
+
+
+def _candidate(candidate: Candidate) -> str:
+    name = escape(candidate.method)
+    marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in candidate.marks)
+    rows = [
+        [row.level, row.column, f"**{row.own}**", row.rank]
+        + [f"{value} ({mark})" if mark else value for value, mark in row.values]
+        for row in candidate.rows
+    ]
+    heads = ["level", "column", name, "rank", *candidate.methods]
+    table = grid(rows, heads, "ll".ljust(len(heads), "r"))
+    return f"### {name} beside the seven\n\n{escape(candidate.sentence)}{marks}\n\n{table}"
+
+
+def _pairs(candidate: Candidate) -> str:
+    text, pairs = escape(candidate.conclusion), candidate.pairs
+    if not pairs:
+        return text
+    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in pairs]
+    table = grid(rows, ("column", "against", "difference", "95 % interval", "p", "after Holm"), "llrrrl")
+    return f"{text}\n\n{details(f'{len(pairs)} paired comparisons', table)}"
+
+
+def _tables(tables: Tables) -> Iterator[str]:
+    word, key = tables.expected, ", ".join(map(badge, tables.key))
+    yield f"{_heading('tables')}\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {key}."
+    for table in tables.paper:
         yield f"### {table.title}\n\n{_table(table)}"
-    others = [f"**{table.title}**\n\n{_table(table)}" for table in other_tables(report["cells"])]
-    if others:
-        yield _details("Other readouts and metrics, not in the paper's tables", "\n\n".join(others))
+    if tables.others:
+        others = "\n\n".join(f"**{table.title}**\n\n{_table(table)}" for table in tables.others)
+        yield details("Other readouts and metrics, not in the paper's tables", others)
 
 
 def _table(table: Table) -> str:
-    not_run = VERDICTS["not run"]
+    not_run = f"{badge(VERDICTS['not run'])}: {table.caption}"
     if not table.cells:
-        return f"{not_run.emoji} not run: {table.caption} This profile lists no cell of it."
+        return f"{not_run} This profile lists no cell of it."
     if table.not_run_reasons:
-        why = escape("; ".join(table.not_run_reasons))
-        return f"{not_run.emoji} not run: {table.caption} All {len(table.cells)} cells: {why}."
-    rows = [
-        [f"**{escape(title_of(row.method))}** ({family(row.method)})", *(_table_cell(cell) for cell in row.cells)]
-        for row in table.rows
-    ]
+        return f"{not_run} All {len(table.cells)} cells: {escape('; '.join(table.not_run_reasons))}."
+    rows = [[f"**{escape(row.title)}** ({row.family})", *map(_box, row.cells)] for row in table.rows]
     return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)])
 
 
-def _table_cell(cell: Json | None) -> str:
-    if cell is None:
+def _box(box: Box | None) -> str:
+    if box is None:
         return "—"
-    look = label(cell)
-    value = f"{look.emoji} {'not run' if cell['measured'] is None else number(cell['measured'])}"
-    elsewhere = other_environment(cell)
-    value += f" <sup>{elsewhere}</sup>" if elsewhere else ""
-    if cell["expected"] is None:
+    value = f"{box.label.emoji} {box.measured or 'not run'}"
+    if box.elsewhere:
+        value += f" <sup>{box.elsewhere}</sup>"
+    if box.expected is None:
         return value
-    difference = "" if cell["difference"] is None else f", {signed(cell['difference'])}"
-    return f"{value} ({number(cell['expected'])}{difference})"
+    return f"{value} ({box.expected}, {box.difference})" if box.difference else f"{value} ({box.expected})"
 
 
-def _claims(report: Json) -> str:
-    words = {True: "✓ holds", False: "✗ fails", None: "? unknown"}
-    here = words | {None: "⚪ not run"}
-    counts = ", ".join(f"{count} {word}" for word, count in summary.claim_counts(report).items())
+def _claims(claims: Claims) -> str:
+    in_paper = {True: "✓ holds", False: "✗ fails", None: "? unknown"}
+    here = in_paper | {None: badge(VERDICTS["not run"])}
     rows = [
         [
-            f"{escape(claim['id'])} ({escape(claim['section'])})",
-            f"{escape(claim['statement'])}<br>{code(claim['predicate'])}",
-            words[claim["holds_in_paper"]],
-            here[claim["holds_here"]],
-            escape(summary.claim_detail(claim)),
+            f"{escape(claim.id)} ({escape(claim.section)})",
+            f"{escape(claim.statement)}<br>{code(claim.predicate)}",
+            in_paper[claim.in_paper],
+            here[claim.here],
+            escape(claim.detail),
         ]
-        for claim in report["claims"]
+        for claim in claims.listed
     ]
+    counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts)
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
-    text = "Claims are a gate in this run." if report["claims_gate"] else "Claims do not decide the verdict above."
-    return f"## The paper's claims\n\n{counts}. {text}\n\n" + _details("Claim by claim", table)
+    return f"{_heading('claims')}\n\n{counts}. {claims.role}.\n\n{details('Claim by claim', table)}"
 
 
-def _costs(report: Json) -> str:
-    groups = [(title_of(e), costs) for e, _, costs in summary.by_experiment(report) if costs]
+def _costs(costs: Costs) -> str:
+    rows = [(c.title, c.results, c.reused, c.time, c.memory) for c in (*costs.experiments, costs.total)]
+    text = f"{_heading('costs')}\n\n"
+    text += grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
+    if not costs.plan:
+        return text
+    plan = [(p.title, p.compared, p.planned, p.measured, p.ratio) for p in costs.plan]
+    table = grid(plan, ("experiment", "results compared", "planned", "measured", "ratio"), "lrrrr")
+    return f"{text}\n\n### Plan against actual\n\n{table}"
+
+
+def _variables(variables: Sequence[Variable]) -> str:
+    rows = [(f"**{v.name}**", escape(v.paper), v.status, escape(v.evidence)) for v in variables]
+    return f"{_heading('variables')}\n\n{grid(rows, ('variable', 'the paper', 'this run', 'evidence'))}"
+
+
+def _search(search: Search) -> str:
+    if not search.strips:
+        return f"{_heading('search')}\n\nNo gallery was made in this run."
+    queries = ", ".join(code(query.query) for query in search.queries)
+    text = f"{len(search.strips)} strips of queries {queries}; they are shown in report.html."
+    rows = [[escape(s.method), escape(s.setting), code(s.query), code(s.path)] for s in search.strips]
+    table = grid(rows, ("encoder", "features", "query", "file"))
+    return f"{_heading('search')}\n\n{text}\n\n" + details("Files in the run's folder", table)
+
+
+def _attempts(attempts: Sequence[Attempt] | None) -> str:
+    if not attempts:
+        return ""
     rows = [
-        (
-            title,
-            len(costs),
-            summary.reused(costs),
-            duration(summary.seconds(costs)),
-            mebibytes(summary.peak_memory(costs)),
-        )
-        for title, costs in [*groups, ("all", report["costs"])]
-    ]
-    table = grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
-    return "## Cost\n\n" + table + _plan(report)
-
-
-def _plan(report: Json) -> str:
-    rows = [
-        (
-            title_of(row["experiment"]),
-            f"{row['trials']} of {row['trials'] + row['unknown']}",
-            duration(row["planned_s"]),
-            duration(row["measured_s"]),
-            number(row["ratio"], 2),
-        )
-        for row in summary.planned(report)
-    ]
-    heads = ("experiment", "results compared", "planned", "measured", "ratio")
-    return f"\n\n### Plan against actual\n\n{grid(rows, heads, 'lrrrr')}" if rows else ""
-
-
-def _variables(report: Json) -> str:
-    rows = [(f"**{v['name']}**", escape(v["paper"]), v["status"], escape(v["evidence"])) for v in report["variables"]]
-    return "## Reproducibility variables\n\n" + grid(rows, ("variable", "the paper", "this run", "evidence"))
-
-
-def _attempts(report: Json) -> str:
-    rows = [
-        (
-            escape(row["started"]),
-            escape(row["verb"]),
-            code(row["code"]),
-            code(row["environment"]),
-            *(row[name] for name in ("measured", "reused", "lost")),
-            escape(row["ending"]),
-            escape(row["why"]),
-        )
-        for row in summary.attempts(report)
+        [
+            *(escape(a.started), escape(a.verb), code(a.code), code(a.environment)),
+            *(a.measured, a.reused, a.lost, escape(a.ending), escape(a.why)),
+        ]
+        for a in attempts
     ]
     heads = ("began", "verb", "code", "environment", "measured", "reused", "lost", "ended", "why")
-    return f"## Attempts\n\n{grid(rows, heads, 'llllrrrll')}" if rows else ""
+    return f"{_heading('attempts')}\n\n{grid(rows, heads, 'llllrrrll')}"
 
 
-def _environments(report: Json) -> str:
-    entries = report.get("environments") or []
-    if not entries:
+def _environments(environments: Sequence[MadeIn]) -> str:
+    if not environments:
         return ""
-    rows = [
-        (str(e["number"]), len(e["results"]), summary.belongs(e), escape(e["said"]), code(e["digest"][:12]))
-        for e in entries
-    ]
+    rows = [(e.number, e.results, e.belongs, escape(e.contents), code(e.digest)) for e in environments]
     heads = ("environment", "results", "is", "made with", "digest")
-    return "## Environments of the results\n\n" + grid(rows, heads, "rrlll")
+    return f"## Environments of the results\n\n{grid(rows, heads, 'rrlll')}"
 
 
-def _patch_search(report: Json) -> str:
-    strips = [figure for figure in report["figures"] if figure["kind"] == "patch_search"]
-    if not strips:
-        return "## Patch search\n\nNo gallery was made in this run."
-    queries = ", ".join(code(query) for query in dict.fromkeys(strip["query"] for strip in strips))
-    text = f"{len(strips)} strips of queries {queries}; they are shown in report.html."
-    rows = [[title_of(s["method"]), title_of(s["setting"]), code(s["query"]), code(s["path"])] for s in strips]
-    rows = [[escape(method), escape(setting), query, path] for method, setting, query, path in rows]
-    return f"## Patch search\n\n{text}\n\n" + _details(
-        "Files in the run's folder", grid(rows, ("encoder", "features", "query", "file"))
-    )
+def _again(again: Again) -> str:
+    commands = "\n".join(html.escape(line, quote=False) for line in again.commands)
+    text = f"{_heading('again')}\n\n<pre>\n{commands}\n</pre>"
+    if again.citation is None:
+        return text
+    return f"{text}\n\nTo cite this report: {code(again.citation)}; {code(again.verify)} checks it."
 
 
-def _again(report: Json) -> str:
-    commands = "\n".join(html.escape(line, quote=False) for line in summary.rerun_commands(report))
-    return f"## Run it again\n\n<pre>\n{commands}\n</pre>{_citation(report)}"
-
-
-def _citation(report: Json) -> str:
-    line = summary.citation(report)
-    if line is None:
-        return ""
-    return f"\n\nTo cite this report: {code(line)}; {code(summary.verify_command(report))} checks it."
-
-
-def _all_cells(report: Json) -> str:
-    gate = bool(report.get("accepted"))
-    rows = [[*_cell_line(cell), *(_held(cell) if gate else [])] for cell in report["cells"]]
-    heads = [*_cell_heads(report), *(("second gate", "accepted", "moved") if gate else ())]
-    return _details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))
+def _cells(view: Page) -> str:
+    rows, heads = [_cell(line) for line in view.cells], _cell_heads(view.expected)
+    if view.accepted:
+        rows = [[*row, *_held(line.held)] for row, line in zip(rows, view.cells, strict=True)]
+        heads += ["second gate", "accepted", "moved"]
+    return details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))

@@ -12,12 +12,12 @@ from itertools import groupby
 from tabulate import tabulate
 
 from suite.core.files import Json
-from suite.core.text import duration, number
+from suite.core.text import duration
 from suite.judge.verdict import NOT_ASKED
 from suite.registry import title_of
 from suite.report import summary
-from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, label, shown
-from suite.report.tables import Row, Table, paper_tables
+from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, shown
+from suite.report.view.tables import Row, Table, paper_tables
 
 COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
 ROW_HEAD = (16, 34)
@@ -74,7 +74,7 @@ def verdict_line(report: Json, *, colour: bool = False) -> str:
 
 def _asked(table: Table) -> Table | None:
     """A table without the columns and rows that nobody asked for; None where that leaves nothing."""
-    wanted = [[bool(cell and cell["reason"] != NOT_ASKED) for cell in row.cells] for row in table.rows]
+    wanted = [[bool(cell and cell.asked) for cell in row.cells] for row in table.rows]
     kept = [k for k in range(len(table.columns)) if any(row[k] for row in wanted)]
     if table.cells and not kept:
         return None
@@ -83,7 +83,7 @@ def _asked(table: Table) -> Table | None:
         for row, asked in zip(table.rows, wanted, strict=True)
         if any(asked)
     ]
-    cells = [cell for cell in table.cells if cell["reason"] != NOT_ASKED]
+    cells = [cell for cell in table.cells if cell.asked]
     return replace(table, columns=tuple(table.columns[k] for k in kept), rows=tuple(rows), cells=tuple(cells))
 
 
@@ -95,7 +95,7 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
     if table.not_run_reasons:
         yield f"{table.title}: not run: {_printable('; '.join(table.not_run_reasons))}"
         return
-    longest = max(len(title_of(row.method)) for row in table.rows) + 2
+    longest = max(len(row.title) for row in table.rows) + 2
     head = min(max(longest, ROW_HEAD[0]), ROW_HEAD[1])
     step = max(1, (width - head) // CELL)
     for _, group in groupby(range(len(table.columns)), lambda k: table.columns[k].experiment):
@@ -107,7 +107,7 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
 def _block(table: Table, indices: list[int], head: int, colour: bool) -> str:
     columns = [table.columns[k] for k in indices]
     heads = ["\n".join((title_of(c.dataset), title_of(c.setting), title_of(c.metric))) for c in columns]
-    rows = [[_printable(title_of(row.method))[: head - 2], *_texts(row, indices, colour)] for row in table.rows]
+    rows = [[_printable(row.title)[: head - 2], *_texts(row, indices, colour)] for row in table.rows]
     title = title_of(columns[0].experiment)
     title = title if title == table.title else f"{table.title}: {title}"
     return f"{title}\n" + tabulate(rows, ["", *heads], disable_numparse=True, stralign="left")
@@ -118,9 +118,7 @@ def _texts(row: Row, indices: list[int], colour: bool) -> Iterator[str]:
         if cell is None:
             yield ""
         else:
-            look = label(cell)
-            value = "" if cell["measured"] is None else number(cell["measured"])
-            yield _paint(f"{value:>5} {look.mark}", look.tone, colour)
+            yield _paint(f"{cell.measured or '':>5} {cell.label.mark}", cell.label.tone, colour)
 
 
 def _paint(text: str, tone: str, colour: bool) -> str:

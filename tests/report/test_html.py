@@ -10,6 +10,7 @@ import pytest
 from suite.judge.verdict import EXIT_CODES
 from suite.report import html, plot
 from suite.report.labels import label
+from suite.report.view.pictures import search
 from tests.support import report_sample
 
 VOID = {"meta", "img", "br", "wbr", "link", "input"}
@@ -98,7 +99,7 @@ def test_names_and_reasons_are_escaped(text: str, page: Page) -> None:
 
 
 def test_every_cell_appears_with_its_verdict(report: dict[str, Any], text: str) -> None:
-    rows = re.findall(r"<tr><td class=\"wide\">.*?</tr>", text.split('id="cells"')[1])
+    rows = re.findall(r"<tr><td class=\"wide\">.*?</tr>", text.split('id="cells"')[1], re.DOTALL)
     said = [re.sub(r"<[^>]+>", " ", row.replace("<wbr>", "")) for row in rows]
     assert len(said) == len(report["cells"]) == 462
     for cell, row in zip(report["cells"], said, strict=True):
@@ -163,12 +164,12 @@ def test_a_picture_that_cannot_be_shown_is_said_to_be_missing(path: str, report:
 
 
 def test_projected_stands_below_encoded() -> None:
-    [(query, rows), _] = html.galleries(report_sample.figures())
-    assert query == "3:24"
-    assert [(method, [setting for setting, _ in strips]) for method, strips in rows[:3]] == [
-        ("deit", ["encoded"]),
-        ("mocov3", ["encoded", "projected"]),
-        ("dino", ["encoded", "projected"]),
+    first, _ = search(report_sample.figures()).queries
+    assert first.query == "3:24"
+    assert [(method, [strip.setting for strip in strips]) for method, strips in first.rows[:3]] == [
+        ("DeiT", ["encoded"]),
+        ("MoCo v3", ["encoded", "projected"]),
+        ("DINO", ["encoded", "projected"]),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from suite.report import markdown
-from suite.report.labels import CELL_VERDICTS, VERDICTS, label
+from suite.report.labels import CELL_VERDICTS, UNCONFIRMED, VERDICTS, label
 from tests.support import report_sample
 
 
@@ -75,6 +75,6 @@ def test_a_report_too_long_for_github_is_cut_at_a_section(report: dict[str, Any]
 
 
 def test_every_verdict_has_its_own_icon_emoji_and_mark() -> None:
-    cells = [VERDICTS[verdict] for verdict in CELL_VERDICTS] + [markdown.UNCONFIRMED]
+    cells = [VERDICTS[verdict] for verdict in CELL_VERDICTS] + [UNCONFIRMED]
     for field in ("word", "icon", "emoji", "mark"):
         assert len({getattr(look, field) for look in cells}) == len(cells)

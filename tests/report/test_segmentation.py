@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from suite.report import curves, html, plot, samples
+from suite.report import curves, html, plot
+from suite.report.view.pictures import samples
 from tests.support import report_sample
 
 
@@ -28,8 +29,8 @@ def segmentation_cells(dataset: str, experiment: str, values: dict[str, float]) 
 
 
 def test_image_and_truth_stand_once_and_above_the_predictions() -> None:
-    [gallery] = samples.samples(strips())
-    assert gallery.dataset == "lip"
+    [gallery] = samples(strips())
+    assert gallery.dataset == "LIP"
     assert [title for title, _ in gallery.rows] == ["image", "truth", "DINO", "MAE"]
     assert gallery.rows[3][1] == "mae-prediction.png"
 

@@ -1,0 +1,174 @@
+"""Cells as lines: the verdict, the values as text, and what the second gate says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+from suite.cells import BASELINES
+from suite.core.files import Json
+from suite.core.text import number, signed
+from suite.registry import title_of
+from suite.report.labels import ACCEPTED, VERDICTS, Label, label, why
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cell against the accepted run of its device; values in three digits, since it is held to less than a tenth."""
+
+    label: Label
+    accepted: str
+    moved: str
+    tolerance: str
+    measured: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A cell with all that is known of it.
+
+    Attributes:
+        table: of the paper, or an en dash.
+        values: each followed by its seed in brackets, where it has one.
+        held: by the second gate; None where it says nothing of this cell.
+    """
+
+    id: str
+    table: str
+    label: Label
+    measured: str
+    expected: str
+    difference: str
+    tolerance: str
+    values: str
+    why: str
+    held: Held | None
+
+
+@dataclass(frozen=True)
+class Open:
+    """What would decide the inconclusive cells of one experiment on one dataset."""
+
+    title: str
+    cells: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Cells that share a verdict and the reason for it."""
+
+    label: Label
+    reason: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What deviates or stays open.
+
+    Attributes:
+        judged: cells tested as one family.
+        rejected: those of them whose deviation the family confirms.
+        alpha: level of the family's test.
+    """
+
+    lines: tuple[CellLine, ...]
+    judged: int
+    rejected: int
+    alpha: float
+    deciding: tuple[Open, ...]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The second gate: where the accepted values come from, cells of each answer, and those that have changed."""
+
+    files: tuple[str, ...]
+    counts: tuple[tuple[Label, int], ...]
+    changed: tuple[tuple[str, Held], ...]
+
+
+def cell_line(cell: Json) -> CellLine:
+    """A cell of a report as a line."""
+    seeds = chain((f" ({seed})" for seed in cell["seeds"] or ()), repeat(""))
+    values = [number(value, 2) + seed for value, seed in zip(cell["values"] or (), seeds, strict=False)]
+    return CellLine(
+        id=cell["id"],
+        table=cell["table"] or "–",
+        label=label(cell),
+        measured=number(cell["measured"], 2),
+        expected=number(cell["expected"], 2),
+        difference=signed(cell["difference"]),
+        tolerance=number(cell["tolerance"], 2),
+        values=", ".join(values),
+        why=why(cell),
+        held=_held(cell) if cell.get("accepted") else None,
+    )
+
+
+def _held(cell: Json) -> Held:
+    answer = cell["accepted"]
+    return Held(
+        label=ACCEPTED[answer["verdict"]],
+        accepted=number(answer["value"], 3),
+        moved=signed(answer["difference"], 3),
+        tolerance=number(answer["tolerance"], 3),
+        measured=number(cell["measured"], 3),
+        reason=answer["reason"],
+    )
+
+
+def attention(report: Json) -> Attention:
+    """Unexpected, deviating, inconclusive and known to deviate, the worst first; then what did not run, by reason."""
+    order = ("unexpected", "deviates", "inconclusive", "known deviation")
+    cells = [cell for cell in report["cells"] if cell["verdict"] in order]
+    cells.sort(key=lambda c: (order.index(c["verdict"]), bool(c["warning"]), -abs(c["difference"] or 0)))
+    return Attention(
+        lines=tuple(map(cell_line, cells)),
+        judged=report["family"]["judged"],
+        rejected=len(report["family"]["rejected"]),
+        alpha=report["family"]["alpha"],
+        deciding=tuple(
+            Open(f"{title_of(d['experiment'])}, {title_of(d['dataset'])}", d["cells"], d["sentence"])
+            for d in report["deciding"]
+        ),
+        reasons=(*_reasons(report["cells"], "not run"), *_reasons(report["cells"], "no reference")),
+    )
+
+
+def _reasons(cells: Sequence[Json], verdict: str) -> list[Reason]:
+    """Cells of a verdict by reason, so that a hundred of them read as one line; no reference is news of no baseline."""
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell["verdict"] == verdict and not (verdict == "no reference" and cell["method"] in BASELINES):
+            groups.setdefault(cell["reason"] or "no reason was given", []).append(cell["id"])
+    largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [Reason(VERDICTS[verdict], reason, tuple(ids)) for reason, ids in largest_first]
+
+
+def accepted(report: Json) -> Accepted | None:
+    """The second gate, the largest change first; None where no run of this device was accepted."""
+    gate = report.get("accepted")
+    if not gate:
+        return None
+    cells = [c for c in report["cells"] if (c.get("accepted") or {}).get("verdict") in {"changed", "unconfirmed"}]
+    cells.sort(key=lambda c: (c["accepted"]["verdict"] != "changed", -abs(c["accepted"]["difference"] or 0)))
+    return Accepted(
+        files=tuple(map(_accepted_file, gate["files"])),
+        counts=tuple((ACCEPTED[word], count) for word, count in gate["counts"].items() if count),
+        changed=tuple((cell["id"], _held(cell)) for cell in cells),
+    )
+
+
+def _accepted_file(file: Json) -> str:
+    """Where accepted values come from, in words."""
+    where = "the same environment" if file["same_environment"] else "another environment than this run's"
+    return (
+        f"{file['file']}: accepted {file['date']}, commit {file['commit']}, seeds "
+        f"{', '.join(map(str, file['seeds']))}, in {where}; reason: {file['reason']}. Cells of the same seed may "
+        f"differ by {file['slack']:g} points ({file['slack_reason']})."
+    )

@@ -1,0 +1,86 @@
+"""The paper's claims: what each says, and whether it holds in the paper and here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suite.core.files import Json
+from suite.judge.entries import agreement
+
+AGREEMENT = (
+    ("as in the paper", "holds in both or fails in both"),
+    ("differs from the paper", "holds in one of them only"),
+    ("paper unknown", "the paper's values are not available to us"),
+    ("not run", "cells of it were not measured here"),
+    ("not testable here", "what was measured says nothing about it in this profile"),
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An ordering or a gap that the text argues.
+
+    Attributes:
+        in_paper: whether it holds in the paper's own tables; None where they are not available.
+        here: whether it holds on the cells of this run; None where it was not measured.
+        detail: its numbers; before them, why they say nothing here, where that is so.
+    """
+
+    id: str
+    section: str
+    statement: str
+    predicate: str
+    in_paper: bool | None
+    here: bool | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """All claims.
+
+    Attributes:
+        role: what claims decide in this run.
+        caveat: what a claim that fails is worth, where that is not obvious; empty elsewhere.
+        counts: (agreement with the paper, what that means, number of claims).
+    """
+
+    role: str
+    caveat: str
+    counts: tuple[tuple[str, str, int], ...]
+    listed: tuple[Claim, ...]
+
+    @property
+    def ran(self) -> list[Claim]:
+        """Those on cells that were measured."""
+        return [claim for claim in self.listed if claim.here is not None]
+
+    @property
+    def not_run(self) -> list[Claim]:
+        """Those on cells that were not."""
+        return [claim for claim in self.listed if claim.here is None]
+
+
+def claims(report: Json) -> Claims:
+    """The claims of a report, in their order."""
+    words = [agreement(claim) for claim in report["claims"]]
+    mini = report["profile"] == "mini"
+    return Claims(
+        role="Claims are a gate in this run" if report["claims_gate"] else "Claims do not decide the verdict above",
+        caveat="on synthetic data a claim that fails says nothing against the paper" if mini else "",
+        counts=tuple((word, meaning, words.count(word)) for word, meaning in AGREEMENT),
+        listed=tuple(map(_claim, report["claims"])),
+    )
+
+
+def _claim(claim: Json) -> Claim:
+    untestable = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
+    return Claim(
+        id=claim["id"],
+        section=claim["section"],
+        statement=claim["statement"],
+        predicate=claim["predicate"],
+        in_paper=claim["holds_in_paper"],
+        here=claim["holds_here"],
+        detail="; ".join(text for text in (untestable, claim["detail"]) if text),
+    )

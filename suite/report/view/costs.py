@@ -1,0 +1,93 @@
+"""What a run cost, by experiment and by result, and how that compares with its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suite.core.files import Json
+from suite.core.text import duration, mebibytes, number
+from suite.registry import title_of
+from suite.report import summary
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Finished results together: how many, how many of them by an earlier attempt, their time, their highest peak."""
+
+    title: str
+    results: int
+    reused: int
+    time: str
+    memory: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An experiment whose plan can be held against what it took: `18 of 20` results, both times, their ratio."""
+
+    title: str
+    compared: str
+    planned: str
+    measured: str
+    ratio: str
+
+
+@dataclass(frozen=True)
+class ResultCost:
+    """One finished result."""
+
+    experiment: str
+    dataset: str
+    method: str
+    time: str
+    memory: str
+    reused: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The section on cost; `plan` is empty where there was none, or of nothing known."""
+
+    experiments: tuple[Cost, ...]
+    total: Cost
+    plan: tuple[Planned, ...]
+    results: tuple[ResultCost, ...]
+
+
+def costs(report: Json) -> Costs:
+    """The cost of a run."""
+    groups = [(title_of(name), group) for name, _, group in summary.by_experiment(report) if group]
+    return Costs(
+        experiments=tuple(_cost(title, group) for title, group in groups),
+        total=_cost("all", report["costs"]),
+        plan=tuple(_planned(row) for row in report.get("plan") or () if row["trials"]),
+        results=tuple(map(_result, report["costs"])),
+    )
+
+
+def _cost(title: str, group: Sequence[Json]) -> Cost:
+    peak = max((cost["peak_memory_mib"] for cost in group if cost["peak_memory_mib"] is not None), default=None)
+    reused = sum(bool(cost["reused"]) for cost in group)
+    return Cost(title, len(group), reused, duration(summary.seconds(group)), mebibytes(peak))
+
+
+def _planned(row: Json) -> Planned:
+    return Planned(
+        title=title_of(row["experiment"]),
+        compared=f"{row['trials']} of {row['trials'] + row['unknown']}",
+        planned=duration(row["planned_s"]),
+        measured=duration(row["measured_s"]),
+        ratio=number(row["ratio"], 2),
+    )
+
+
+def _result(cost: Json) -> ResultCost:
+    return ResultCost(
+        experiment=title_of(cost["experiment"]),
+        dataset=title_of(cost["dataset"]),
+        method=title_of(cost["method"]),
+        time=duration(cost["seconds"]),
+        memory=mebibytes(cost["peak_memory_mib"]),
+        reused="yes" if cost["reused"] else "no",
+    )

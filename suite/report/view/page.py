@@ -1,0 +1,129 @@
+"""A report as it is shown: every section in the order of the page; nothing is measured or judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from suite.core.files import Json
+from suite.report.candidates import Candidate, Conformance, candidate_of, conformance_of
+from suite.report.view.cells import Accepted, Attention, CellLine, accepted, attention, cell_line
+from suite.report.view.claims import Claims, claims
+from suite.report.view.costs import Costs, costs
+from suite.report.view.head import Head, Summary, head, summary_of
+from suite.report.view.pictures import Gallery, Search, samples, search
+from suite.report.view.record import (
+    Again,
+    Attempt,
+    Environment,
+    Protocol,
+    Variable,
+    again,
+    attempts,
+    environment,
+    protocol,
+    variables,
+)
+from suite.report.view.tables import Tables, tables
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section's anchor, its name in the list of contents, and its heading, where that is longer."""
+
+    id: str
+    name: str
+    heading: str
+
+
+SECTIONS = tuple(
+    Section(id_, name, heading or name)
+    for id_, name, heading in (
+        ("summary", "Summary", ""),
+        ("accepted", "Against our accepted run", ""),
+        ("beside", "Beside the seven", ""),
+        ("tables", "Tables", "The paper's tables"),
+        ("claims", "Claims", "The paper's claims"),
+        ("plot", "Object against part", "Object level against part level"),
+        ("segmentation", "Segmentation", "Segmentation: training and samples"),
+        ("search", "Patch search", ""),
+        ("costs", "Cost", ""),
+        ("variables", "Reproducibility variables", ""),
+        ("attempts", "Attempts", ""),
+        ("environment", "Environment", ""),
+        ("protocol", "Protocol", ""),
+        ("again", "Run it again", ""),
+        ("cells", "All cells", ""),
+    )
+)
+HEADINGS = {section.id: section.heading for section in SECTIONS}
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a page shows; what is None or empty where the report has nothing of it says so in its own file.
+
+    Attributes:
+        schema: of report.json.
+        expected: what the reference is, in a word: the paper's own numbers, or this suite's recorded runs.
+    """
+
+    schema: int
+    expected: str
+    head: Head
+    summary: Summary
+    attention: Attention
+    accepted: Accepted | None
+    conformance: Conformance | None
+    candidates: tuple[Candidate, ...]
+    tables: Tables
+    claims: Claims
+    samples: tuple[Gallery, ...]
+    search: Search
+    costs: Costs
+    variables: tuple[Variable, ...]
+    attempts: tuple[Attempt, ...] | None
+    environment: Environment
+    protocol: Protocol
+    again: Again
+    cells: tuple[CellLine, ...]
+
+    @property
+    def sections(self) -> Iterator[Section]:
+        """The sections that this report has, in their order."""
+        absent = {
+            "accepted": self.accepted is None,
+            "beside": not self.candidates and self.conformance is None,
+            "attempts": self.attempts is None,
+        }
+        return (section for section in SECTIONS if not absent.get(section.id))
+
+
+def page(report: Json) -> Page:
+    """The view of a report.
+
+    Args:
+        report: see `suite.report.build.build`.
+    """
+    shown_tables = tables(report)
+    return Page(
+        schema=report["schema"],
+        expected=shown_tables.expected,
+        head=head(report),
+        summary=summary_of(report),
+        attention=attention(report),
+        accepted=accepted(report),
+        conformance=conformance_of(report["conformance"]),
+        candidates=tuple(map(candidate_of, report["newcomers"])),
+        tables=shown_tables,
+        claims=claims(report),
+        samples=samples(report["figures"]),
+        search=search(report["figures"]),
+        costs=costs(report),
+        variables=variables(report),
+        attempts=attempts(report),
+        environment=environment(report),
+        protocol=protocol(report),
+        again=again(report),
+        cells=tuple(map(cell_line, report["cells"])),
+    )

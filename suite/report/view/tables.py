@@ -1,0 +1,161 @@
+"""The paper's tables in the paper's layout, from the cells of a report: what HTML, Markdown and terminal share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from suite.cells import BASELINES
+from suite.core.files import Json
+from suite.core.text import number, signed
+from suite.judge.entries import other_environment
+from suite.judge.verdict import NOT_ASKED
+from suite.registry import family, method_order, title_of
+from suite.report.labels import UNCONFIRMED, VERDICTS, Label, label, shown, why
+from suite.report.view.layout import LAYOUT, Column
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a table says of a cell.
+
+    Attributes:
+        measured: text; None where it did not run.
+        expected: text; None where there is no reference.
+        difference: measured less expected, text; None where one of them is missing.
+        elsewhere: number of the environment it was made in, if that is not the run's own.
+        why: the reason of its verdict, and where it was made, if elsewhere.
+        not_run: why it did not run; None where it did.
+        asked: whether anybody asked for it.
+    """
+
+    id: str
+    label: Label
+    measured: str | None
+    expected: str | None
+    difference: str | None
+    elsewhere: int | None
+    why: str
+    not_run: str | None
+    asked: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method and its cells, None where the method has none (a projector it lacks)."""
+
+    method: str
+    cells: tuple[Box | None, ...]
+
+    @property
+    def title(self) -> str:
+        """Its display name."""
+        return title_of(self.method)
+
+    @property
+    def family(self) -> str:
+        """Its family of pretraining."""
+        return family(self.method)
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is a baseline that the paper does not have."""
+        return self.method in BASELINES
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper; `cells` are all its cells, `columns` and `rows` their layout."""
+
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cells: tuple[Box, ...]
+
+    def spans(self, *levels: str) -> list[tuple[str, int]]:
+        """Spanning headers: (display name, columns spanned) of neighbours that agree on `levels`."""
+        keys = groupby([tuple(getattr(column, level) for level in levels) for column in self.columns])
+        return [(title_of(key[-1]), len(list(same))) for key, same in keys]
+
+    @property
+    def not_run_reasons(self) -> list[str]:
+        """Why nothing of this table ran; empty when at least one cell did."""
+        reasons = {cell.not_run for cell in self.cells}
+        return [] if None in reasons else sorted(reason for reason in reasons if reason)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The paper's tables, then those of other readouts and metrics.
+
+    Attributes:
+        key: labels that their cells may carry.
+        expected: what the reference is, in a word.
+    """
+
+    key: tuple[Label, ...]
+    expected: str
+    paper: tuple[Table, ...]
+    others: tuple[Table, ...]
+
+
+def _expected_word(report: Json) -> str:
+    """What the reference is: the paper's own numbers, or this suite's recorded runs."""
+    return "recorded" if report["profile"] == "mini" else "published"
+
+
+def tables(report: Json) -> Tables:
+    """The tables of a report."""
+    cells = report["cells"]
+    key = (*(VERDICTS[verdict] for verdict in shown(cells)), UNCONFIRMED)
+    return Tables(key, _expected_word(report), tuple(paper_tables(cells)), tuple(other_tables(cells)))
+
+
+def _column_of(cell: Json) -> Column:
+    return Column(cell["experiment"], cell["dataset"], cell["setting"], cell["metric"])
+
+
+def _box(cell: Json) -> Box:
+    reason = cell["reason"] or "no reason was given"
+    return Box(
+        id=cell["id"],
+        label=label(cell),
+        measured=None if cell["measured"] is None else number(cell["measured"]),
+        expected=None if cell["expected"] is None else number(cell["expected"]),
+        difference=None if cell["difference"] is None else signed(cell["difference"]),
+        elsewhere=other_environment(cell),
+        why=why(cell),
+        not_run=reason if cell["verdict"] == "not run" else None,
+        asked=cell["reason"] != NOT_ASKED,
+    )
+
+
+def _table(title: str, caption: str, columns: Sequence[Column], cells: Sequence[Json]) -> Table:
+    inside = {(_column_of(cell), cell["method"]): _box(cell) for cell in cells if _column_of(cell) in columns}
+    present = {column for column, _ in inside}
+    kept = tuple(column for column in columns if column in present)
+    methods = sorted({method for _, method in inside}, key=method_order)
+    rows = tuple(Row(m, tuple(inside.get((column, m)) for column in kept)) for m in methods)
+    return Table(title, caption, kept, rows, tuple(inside.values()))
+
+
+def paper_tables(cells: Sequence[Json]) -> list[Table]:
+    """The paper's tables, also those of which this profile lists no cell (they have no columns)."""
+    return [_table(*layout, cells) for layout in LAYOUT]
+
+
+def other_tables(cells: Sequence[Json]) -> list[Table]:
+    """A table per experiment of the cells in none of the paper's tables: other readouts and metrics."""
+    known = {column for _, _, columns in LAYOUT for column in columns}
+    rest = sorted(
+        {_column_of(c) for c in cells} - known,
+        key=lambda c: (c.experiment, c.dataset, c.metric, c.setting),
+    )
+    return [
+        _table(
+            f"{title_of(experiment)}, other readouts and metrics", "Not in the paper's tables (%).", list(group), cells
+        )
+        for experiment, group in groupby(rest, key=lambda column: column.experiment)
+    ]

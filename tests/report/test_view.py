@@ -1,0 +1,119 @@
+"""The view of a report: what is shown, in which order, in which words; and the templates it is shown by."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from suite.core.paths import ROOT, SUITE
+from suite.report.html import TEMPLATES
+from suite.report.view.cells import Held, Reason, cell_line
+from suite.report.view.page import SECTIONS, Page, page
+from tests.support import report_sample
+
+FILES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return report_sample.report()
+
+
+@pytest.fixture(scope="module")
+def view(report: dict[str, Any]) -> Page:
+    return page(report)
+
+
+def test_sections_stand_in_the_order_of_the_page(view: Page, report: dict[str, Any]) -> None:
+    without = [section.id for section in SECTIONS if section.id != "beside"]
+    assert [section.id for section in view.sections] == without, "no candidate, no encoder checked"
+    bare = page(report | {"accepted": None, "attempts": None})
+    assert [section.id for section in bare.sections] == [i for i in without if i not in {"accepted", "attempts"}]
+    headings = {section.id: section.heading for section in SECTIONS}
+    assert (headings["tables"], headings["search"]) == ("The paper's tables", "Patch search")
+
+
+def test_a_cell_is_a_line_of_text(view: Page) -> None:
+    by_id = {cell.id: cell for cell in view.cells}
+    line = by_id["part_classification/coco/cae/attentive/accuracy"]
+    assert (line.measured, line.expected, line.difference, line.tolerance) == ("90.91", "90.50", "+0.41", "0.27")
+    assert (line.table, line.values, line.why) == ("Table 3", "90.91 (0), 90.91 (1), 90.91 (2)", "p = 0.03 alone")
+    assert line.label.word == "deviates, unconfirmed"
+    assert line.held is None
+    elsewhere = by_id["part_retrieval/cub200/mae/encoded/ap"]
+    assert elsewhere.why == "made in environment 2"
+    assert isinstance(elsewhere.held, Held)
+    assert (elsewhere.held.label.word, elsewhere.held.accepted, elsewhere.held.moved) == ("changed", "38.600", "+0.200")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [([], "1.00, 2.00"), ([5, 6, 7], "1.00 (5), 2.00 (6)"), ([5], "1.00 (5), 2.00"), (None, "1.00, 2.00")],
+)
+def test_a_value_has_its_seed_where_there_is_one(seeds: list[int] | None, text: str) -> None:
+    cell = report_sample.cell(("part_retrieval", "cub200", "dino", "encoded", "ap"), values=[1.0, 2.0], seeds=seeds)
+    assert cell_line(cell).values == text
+
+
+def test_the_worst_is_said_first_and_a_hundred_of_a_kind_in_one_line(view: Page) -> None:
+    assert [line.id for line in view.attention.lines] == [
+        "part_retrieval/cub200/dino/encoded/ap",
+        "part_classification/coco/cae/attentive/accuracy",
+        "image_classification/imagenet1k/beit/linear/top1",
+    ]
+    first, second, *_ = view.attention.reasons
+    assert (len(first.cells), first.label.word, first.reason) == (
+        *(126, "not run"),
+        "linear segmentation comes with its own issue",
+    )
+    assert second == Reason(
+        first.label, "data/coco/annotations: no such file", ("object_retrieval/coco/ibot/encoded/ap",)
+    )
+
+
+def test_all_of_a_table_ran_or_none_did(view: Page) -> None:
+    titles = {table.title: table for table in view.tables.paper}
+    assert titles["Table 3"].not_run_reasons == []
+    assert titles["Table 4"].not_run_reasons == ["linear segmentation comes with its own issue"]
+    assert [row.title for row in titles["Table 3"].rows if row.baseline] == ["random init", "raw pixels"]
+
+
+def test_claims_are_counted_by_agreement(view: Page) -> None:
+    assert [(word, count) for word, _, count in view.claims.counts] == [
+        ("as in the paper", 1),
+        ("differs from the paper", 2),
+        ("paper unknown", 0),
+        ("not run", 2),
+        ("not testable here", 0),
+    ]
+    assert [claim.id for claim in view.claims.ran] == ["C01", "C07", "C22"]
+    assert [claim.id for claim in view.claims.not_run] == ["C43", "C50"]
+
+
+def test_costs_are_summed_by_experiment(view: Page) -> None:
+    retrieval = view.costs.experiments[1]
+    assert (retrieval.title, retrieval.results, retrieval.reused) == ("Part retrieval", 2, 1)
+    assert (retrieval.time, retrieval.memory) == ("1 min 05 s", "1444 MiB")
+    assert (view.costs.total.results, view.costs.total.time) == (4, "1 min 25 s")
+    assert [(row.title, row.compared, row.ratio) for row in view.costs.plan] == [("Part retrieval", "18 of 18", "1.21")]
+
+
+def test_every_section_has_a_template_and_every_template_a_use() -> None:
+    text = "\n".join((TEMPLATES / name).read_text() for name in FILES)
+    used = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text)) | {"report.html.j2"}
+    assert used | {f"sections/{section.id}.html.j2" for section in SECTIONS} == {*FILES}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".j2")])
+def test_a_person_can_read_a_template(name: str) -> None:
+    lines = (TEMPLATES / name).read_text().splitlines()
+    assert max(map(len, lines)) <= 120
+    assert len(lines) <= 100
+
+
+def test_every_template_is_installed_with_the_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["suite"]
+    packaged = {path for pattern in patterns for path in SUITE.glob(pattern)}
+    assert {TEMPLATES / name for name in FILES} <= packaged
