@@ -1,5 +1,5 @@
 # The suite in a pinned environment: `make image` builds it, `make reproduce RUNTIME=container` runs it.
-# docs/container.md explains every choice. Plain BuildKit of Docker 20.10 is enough: no frontend to download.
+# docs/how-to/container.md explains every choice. Plain BuildKit of Docker 20.10 is enough: no frontend to download.
 
 # nvidia/cuda:13.0.3-base-ubuntu24.04, multi-platform index. CUDA itself comes with the locked packages; the base adds
 # what the NVIDIA container toolkit looks for. Any Debian or Ubuntu with Python 3.11 or 3.12 can stand in for it.

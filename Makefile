@@ -80,7 +80,7 @@ fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST
 	  $(if $(filter weights,$(WHAT)),$(if $(WEIGHTS),--weights '$(WEIGHTS)')) \
 	  $(if $(filter data,$(WHAT)),$(if $(DATA),--data '$(DATA)'))
 
-prepare: setup ## make the processed segmentation sets from the originals: NAMES="pascal_part lip" (docs/preparing.md)
+prepare: setup ## make the processed segmentation sets from the originals: NAMES="pascal_part lip" (docs/how-to/preparing.md)
 	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup ## is our code right?

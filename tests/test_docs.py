@@ -1,34 +1,117 @@
 """What can be asked for is documented, and what is documented exists."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from suite.core.paths import ROOT
-from suite.judge.verdict import VERDICTS
-from suite.protocol.variants import load_variants
+from suite.core.paths import DOCS, EXPECTED, ROOT
+from suite.judge import gate
+from suite.judge.verdict import EXIT_CODES, VERDICTS
+from suite.protocol.profiles import load_profile
+from suite.protocol.variants import Variant, load_variants
 
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+INDEX = DOCS / "index.md"
+PAGES = (README, *sorted(DOCS.rglob("*.md")))
 MAKEFILE = (ROOT / "Makefile").read_text()
+TOP = r"suite|tests|checks|expected|benchmarks|docs|\.ci|\.github"
+MADE_LATER = ("expected/accepted/", "expected/encoders/")
+"""Folders that `make accept` makes."""
+
+
+def words_of(page: Path) -> Iterator[str]:
+    """What stands between backticks, blocks of commands left out."""
+    yield from re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+
+
+def links_of(page: Path) -> Iterator[tuple[Path, str]]:
+    """The local files and folders that a page leads to, each with the heading that is meant, or ""."""
+    for target, heading in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):
+        if "://" not in target:
+            yield (page.parent / target).resolve() if target else page, heading
+
+
+def anchors(page: Path) -> set[str]:
+    """How the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def first_cells(page: Path) -> set[str]:
+    """The words in the first two columns of a page's tables."""
+    rows = [line.split("|") for line in page.read_text().splitlines() if line.startswith("| ")]
+    return {cell.strip(" `") for row in rows for cell in row[1:3]}
 
 
 @pytest.mark.parametrize("variant", load_variants().values(), ids=lambda v: v.name)
-def test_the_readme_lists_every_variant_with_its_choices(variant) -> None:
-    assert f"`{variant.name}={'|'.join(variant.choices)}`" in README.replace("\n", " ")
+def test_every_variant_is_explained_with_its_choices(variant: Variant) -> None:
+    assert f"\n## `{variant.name}={'|'.join(variant.choices)}`\n" in (DOCS / "reference" / "variants.md").read_text()
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_the_readme_explains_every_verdict(verdict: str) -> None:
-    assert f"| {verdict} |" in README
+@pytest.mark.parametrize("verdict", [*VERDICTS, *EXIT_CODES])
+def test_every_verdict_is_explained(verdict: str) -> None:
+    assert verdict in first_cells(DOCS / "reference" / "verdicts.md")
 
 
-def test_every_local_link_of_the_docs_leads_somewhere() -> None:
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+@pytest.mark.parametrize("verdict", gate.VERDICTS)
+def test_every_answer_of_the_second_gate_is_explained(verdict: str) -> None:
+    shown = {"unconfirmed": "changed, unconfirmed"}.get(verdict, verdict)
+    assert shown in first_cells(DOCS / "explanation" / "two_gates.md")
 
 
-def test_every_make_target_that_the_readme_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", README)) <= targets
+@pytest.mark.parametrize("experiment", load_profile("paper").experiments)
+def test_the_index_leads_from_the_paper_to_every_experiment(experiment: str) -> None:
+    rows = [line for line in INDEX.read_text().splitlines() if f"`[{experiment}]`" in line]
+    assert rows
+    assert all(f"`suite/experiments/test_{experiment}.py`" in row for row in rows)
+
+
+def test_the_index_leads_to_every_file_of_published_values() -> None:
+    text = INDEX.read_text()
+    files = sorted(path.name for path in (EXPECTED / "paper").glob("*.toml"))
+    assert files == [name for name in files if f"`expected/paper/{name}`" in text]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_local_link_leads_somewhere(page: Path) -> None:
+    for target, heading in links_of(page):
+        assert target.exists(), target
+        assert not heading or heading in anchors(target), f"{target.name}#{heading}"
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    seen: set[Path] = set()
+    waiting = [INDEX]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen:
+            seen.add(page)
+            for target, _ in links_of(page):
+                waiting += target.glob("*.md") if target.is_dir() else [target] * (target.suffix == ".md")
+    assert {*DOCS.rglob("*.md")} <= seen
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    for word in words_of(page):
+        for path in re.findall(rf"(?<![\w/.])(?:{TOP})/[\w./<>*-]*", word.replace("\n", " ")):
+            pattern = re.sub(r"<\w+>", "*", path).rstrip("./")
+            assert path.startswith(MADE_LATER) or next(ROOT.glob(pattern), None), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_module_that_a_page_names_exists(page: Path) -> None:
+    for name in re.findall(r"(?<![\w/.])(?:suite|tests|benchmarks)(?:\.[A-Za-z]\w*)+", page.read_text()):
+        module, (parent, _, last) = name.replace(".", "/"), name.rpartition(".")
+        source = ROOT / f"{parent.replace('.', '/')}.py"
+        package = source.with_suffix("") / "__init__.py"
+        is_module = (ROOT / module).is_dir() or (ROOT / f"{module}.py").exists()
+        assert is_module or any(re.search(rf"\b{last}\b", p.read_text()) for p in (source, package) if p.exists()), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = {*re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE)}
+    assert {*re.findall(r"(?:^|`|&& )make\s([a-z-]+)", page.read_text(), flags=re.MULTILINE)} <= targets

@@ -59,7 +59,10 @@ def run_fetch(options: argparse.Namespace) -> int:
 def add_prepare(parser: argparse.ArgumentParser) -> None:
     """Which sets, where from and where to."""
     parser.add_argument(
-        "names", nargs="+", metavar="NAME", help=f"{', '.join(PREPARED)}; docs/preparing.md tells what each needs"
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help=f"{', '.join(PREPARED)}; docs/how-to/preparing.md tells what each needs",
     )
     parser.add_argument("--data", type=Path, help="data folder (default: the paper profile's)")
     parser.add_argument("--originals", type=Path, help="folder of the original releases (default: DATA/originals)")

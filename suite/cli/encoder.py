@@ -72,7 +72,7 @@ def run_accept(options: argparse.Namespace) -> int:
 
     A run with a candidate (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any
     other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
-    (docs/two_gates.md).
+    (docs/explanation/two_gates.md).
     """
     from suite.candidate.accept import accept
     from suite.report.collect import read_run

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 NEEDED_GB = {"packages": 12, "source": 1}
-"""Free disk that a build takes at its peak: measured 9 and 0.1, see docs/container.md."""
+"""Free disk that a build takes at its peak: measured 9 and 0.1, see docs/how-to/container.md."""
 
 
 def build(

@@ -75,7 +75,7 @@ def run_in_container(setup: Setup, arguments: Sequence[str]) -> int:
 
 
 def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
-    """What Docker is asked for; docs/container.md says why of each."""
+    """What Docker is asked for; docs/how-to/container.md says why of each."""
     from docker.types import DeviceRequest
     from docker.types import Mount as Bind
 

@@ -1,4 +1,4 @@
-"""The part of docs/fetching.md that is the catalogue: `python -m suite.fetch.document` writes it again."""
+"""The catalogues as pages of docs/reference: `python -m suite.fetch.document` writes them anew."""
 
 from __future__ import annotations
 
@@ -8,38 +8,68 @@ from suite.core.files import write_atomically
 from suite.core.paths import DOCS
 from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
-from suite.fetch.tables import data_table, weights_table
+from suite.fetch.tables import data_table, places_table, weights_table
+from suite.registry import title_of
 
-PAGE = DOCS / "fetching.md"
-BEGIN = "<!-- from here to the next mark: written by python -m suite.fetch.document -->\n"
-END = "<!-- end of what is written -->\n"
+CHECKPOINTS = DOCS / "reference" / "checkpoints.md"
+DATASETS = DOCS / "reference" / "datasets.md"
+_COLLECTED = """The addresses, sizes and digests were collected from the releases, their documentation and the
+loaders of other projects; a size without "about" is exact. They were written down without asking the servers: an
+address that has moved ends in one clear line, and a file that differs is refused. Written by
+`python -m suite.fetch.document`."""
 
 
-def catalogue() -> str:
-    """Every file of weights and data, and how a person gets those that no program can download."""
-    methods, datasets = list(releases().values()), list(entries().values())
-    parts = ["## Weights", weights_table(methods, "github")]
+def checkpoints() -> str:
+    """Every file of weights, what its release says of it, how it is read, and how a person gets it by hand."""
+    methods = list(releases().values())
+    parts = [
+        "# Checkpoints",
+        "The paper profile reads them from `weights/`: [how to fetch them](../how-to/fetching.md).",
+        _COLLECTED,
+        weights_table(methods, "github"),
+        "## How each is read",
+        "\n".join(f"- {title_of(method.name)} (`{method.name}`): {method.notes}" for method in methods),
+    ]
     for method in methods:
         for source in method.sources:
             if source.manual:
                 put = f"put it, under this name, into `weights/` and run `python -m suite fetch weights {method.name}`"
-                parts += [f"### {method.title} by hand", _numbered((*source.steps, put))]
-    parts += ["## Data", data_table(datasets, "github")]
-    for entry in datasets:
+                parts += [f"## {method.title} by hand", _numbered((*source.steps, put))]
+    return _page(parts)
+
+
+def datasets() -> str:
+    """Every file of data, where it lies, and the steps where a person has to get it."""
+    sources = list(entries().values())
+    parts = [
+        "# Datasets",
+        "The paper profile reads them from `data/`: [how to fetch them](../how-to/fetching.md), [how to prepare masks\n"
+        "from originals](../how-to/preparing.md), [how they are checked](../how-to/data.md).",
+        _COLLECTED,
+        data_table(sources, "github"),
+        "## Where they lie",
+        "Any of the folders of a row will do; what is fetched or prepared goes to the first.",
+        places_table(sources, "github"),
+    ]
+    for entry in sources:
         if entry.steps:
             again = f"run `python -m suite fetch data {entry.name}`, which checks that all is there"
             then = (
                 [f"run `python -m suite prepare {entry.name}`, unless you took processed masks"] if entry.ready else []
             )
             steps = (step.format(data="data") for step in entry.steps)
-            parts += [f"### {entry.title} by hand", _numbered((*steps, again, *then))]
+            parts += [f"## {entry.title} by hand", _numbered((*steps, again, *then))]
+    return _page(parts)
+
+
+def main() -> None:
+    """Write both pages."""
+    write_atomically(CHECKPOINTS, checkpoints().encode())
+    write_atomically(DATASETS, datasets().encode())
+
+
+def _page(parts: Iterable[str]) -> str:
     return "\n\n".join(parts) + "\n"
-
-
-def page(text: str) -> str:
-    """The page with its catalogue written anew."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{catalogue()}\n{END}{rest.partition(END)[2]}"
 
 
 def _numbered(steps: Iterable[str]) -> str:
@@ -47,4 +77,4 @@ def _numbered(steps: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    write_atomically(PAGE, page(PAGE.read_text(encoding="utf-8")).encode())
+    main()

@@ -1,4 +1,4 @@
-"""The catalogue as tables, for the terminal and for docs/fetching.md."""
+"""The catalogue as tables, for the terminal and for docs/reference."""
 
 from __future__ import annotations
 
@@ -57,6 +57,16 @@ def data_table(datasets: Sequence[Entry], style: str) -> str:
         if entry.needs:
             rows.append([entry.name, f"prepared from {', '.join(entry.needs)}", "", "", "prepare", entry.licence])
     return _table(rows, ("dataset", "file", "size", "published digest", "fetched", "licence"), style)
+
+
+def places_table(datasets: Sequence[Entry], style: str) -> str:
+    """Title, home page and folders of these datasets, a row for each folder that readers or `prepare` look for."""
+    rows = [
+        [entry.name, entry.title, entry.page, " or ".join(f"`data/{place}`" for place in folder.places)]
+        for entry in datasets
+        for folder in (*(piece.folder for piece in entry.pieces), *([entry.ready] if entry.ready else []))
+    ]
+    return _table(rows, ("dataset", "title", "home page", "folder"), style)
 
 
 def _table(rows: Sequence[Sequence[object]], headers: Sequence[str], style: str) -> str:

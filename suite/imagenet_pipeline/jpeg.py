@@ -43,7 +43,7 @@ class Frame:
         """Whether decoders agree on it to a level or two, and none fills up what is missing.
 
         Not so with reduced colour (4:2:0): libjpeg interpolates it, and nvJPEG with torchvision's flags is reported to
-        repeat it (docs/imagenet.md; code of torchvision, csrc/io/image/cuda/decode_jpegs_cuda.cpp).
+        repeat it (docs/explanation/imagenet.md; code of torchvision, csrc/io/image/cuda/decode_jpegs_cuda.cpp).
         """
         return self.baseline and self.colour and len(set(self.sampling)) == 1 and self.luma_first and self.ended
 

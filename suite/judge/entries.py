@@ -41,7 +41,7 @@ def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
     """Properties of the test that measured these cells.
 
     Args:
-        cells: cells of a report (see docs/report_schema.md).
+        cells: cells of a report (see docs/reference/report_schema.md).
 
     Returns:
         `(cell id, measured)` and `(cell id + "#" + field, text)` for what else is known, numbers in full.

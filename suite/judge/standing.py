@@ -30,7 +30,7 @@ _WORDS = ("experiment", "dataset", "setting", "metric")
 def beside(
     store: Store, results: Sequence[Result], expected: Mapping[CellId, Expected], word: str
 ) -> list[dict[str, Any]]:
-    """One entry per candidate in a run (schema: docs/report_schema.md).
+    """One entry per candidate in a run (schema: docs/reference/report_schema.md).
 
     Args:
         store: the run's, for the scores of single items.

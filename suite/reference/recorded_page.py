@@ -26,7 +26,7 @@ Task = tuple[Experiment, str, str, str]
 
 
 def results_page(profile: Profile, measurements: Sequence[Measurement], recording: Recording) -> str:
-    """docs/mini_results.md.
+    """docs/evidence/mini_results.md.
 
     Args:
         profile: the mini profile.

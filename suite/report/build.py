@@ -1,4 +1,4 @@
-"""A judged run -> the dictionary behind every output (schema: docs/report_schema.md)."""
+"""A judged run -> the dictionary behind every output (schema: docs/reference/report_schema.md)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from suite.core.environment import capture
 from suite.core.files import write_atomically
-from suite.core.paths import EXPECTED
+from suite.core.paths import DOCS, EXPECTED
 from suite.core.precision import exact_convolutions
 from suite.core.text import now
 from suite.errors import RequestError, StorageError
@@ -22,7 +22,7 @@ from suite.results.store import Store
 from suite.run.attempts.attempt import attempt, interruption
 from suite.run.request import Request, make_request
 
-PAGE = EXPECTED.parent / "docs" / "mini_results.md"
+PAGE = DOCS / "evidence" / "mini_results.md"
 
 
 def record(request: Request, *, reason: str, workers: int | None = None) -> int:

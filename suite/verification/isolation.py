@@ -1,4 +1,4 @@
-"""Inside the container: is it as closed as docs/container.md promises, and is its image known?"""
+"""Inside the container: is it as closed as docs/how-to/container.md promises, and is its image known?"""
 
 from __future__ import annotations
 

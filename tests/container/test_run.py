@@ -256,7 +256,7 @@ def test_the_virtual_environment_goes_on_here(parser: argparse.ArgumentParser, m
 
 
 def test_the_documentation_names_every_flag(asked: dict) -> None:
-    page = (DOCS / "container.md").read_text()
+    page = (DOCS / "how-to" / "container.md").read_text()
     words = {
         "--read-only",
         "--network",

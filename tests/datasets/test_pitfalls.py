@@ -1,4 +1,7 @@
-"""What the real datasets have in store for a reader, where no other file of tests has it; the table of docs/data.md."""
+"""What the real datasets have in store for a reader, where no other file of tests has it.
+
+The table of docs/evidence/pitfalls.md names the test of each.
+"""
 
 import ast
 import json
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suite.core.paths import ROOT
+from suite.core.paths import DOCS, ROOT
 from suite.datasets import coco, cub200
 from suite.datasets.files import images_under
 from suite.datasets.pixels import read_rgb
@@ -17,7 +20,7 @@ from suite.datasets.segmentation import read_mask
 from suite.errors import DatasetError
 from tests.support.lookalikes import broken_exif, noise, person, save, write_coco, write_cub200
 
-PAGE = ROOT / "docs" / "data.md"
+PAGE = DOCS / "evidence" / "pitfalls.md"
 
 
 @pytest.mark.parametrize("mode", ["1", "LA", "I;16", "RGBA", "CMYK"])
@@ -154,6 +157,6 @@ def test_every_pitfall_of_the_page_has_the_test_that_it_names() -> None:
 
 
 def test_every_line_of_the_table_of_pitfalls_names_a_test() -> None:
-    table = PAGE.read_text().split("## Pitfalls", 1)[1].split("\n## ", 1)[0]
+    table = PAGE.read_text().split("\n## ", 1)[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| pitfall")]
     assert all(re.search(r"`tests/\w+/test_\w+\.py::test_\w+` \|$", row) for row in rows), rows

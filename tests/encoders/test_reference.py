@@ -1,7 +1,7 @@
 """Every release against plain arithmetic, and every known mistake against the same bound.
 
 The bound is 2e-5 of the features' standard deviation, float32 against float64. Quick sizes always; ViT-B at every
-window of the paper, and the table of docs/encoder_equality.md, with
+window of the paper, and the table of docs/evidence/encoder_equality.md, with
 
     FULL_VITS=1 python -m pytest tests/encoders/test_reference.py -k vit_b -s
 """

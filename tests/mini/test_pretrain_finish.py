@@ -15,13 +15,13 @@ ROW = "| mae | 12,800 | 40 | 0.00 | 2.50 → 1.25 | 10.0 → 30.1 | 14.0 → 25.
 
 @pytest.fixture
 def folders(tmp_path):
-    weights, docs = tmp_path / "weights", tmp_path / "docs"
+    weights, evidence = tmp_path / "weights", tmp_path / "evidence"
     weights.mkdir()
-    docs.mkdir()
+    evidence.mkdir()
     (weights / "mae.csv").write_text(HISTORY)
     (weights / "mae.pth").write_bytes(b"x")
-    (docs / "mini_encoders.md").write_text(f"before\n{finish.BEGIN}\nold\n{finish.END}\nafter\n")
-    return weights, docs
+    (evidence / "mini_encoders.md").write_text(f"before\n{finish.BEGIN}\nold\n{finish.END}\nafter\n")
+    return weights, evidence
 
 
 def squeezed(line):
@@ -38,10 +38,10 @@ def test_the_table_replaces_the_old_one_and_nothing_else(folders):
 
 
 def test_an_unhealthy_run_says_so_in_the_table(folders):
-    weights, docs = folders
+    weights, evidence = folders
     (weights / "mae.csv").write_text(HISTORY.replace("9,25", "9,12"))
     missed = "linear part classification 12.0 % is not above 14.0 %, its random initialisation's"
-    assert missed in finish.finish(weights, docs)
+    assert missed in finish.finish(weights, evidence)
 
 
 def test_curves_are_the_same_bytes_every_time(folders):

@@ -1,4 +1,4 @@
-"""docs/mini_results.md: the table for people, and which of its numbers tell nothing."""
+"""docs/evidence/mini_results.md: the table for people, and which of its numbers tell nothing."""
 
 from suite.cells import CellId, Measurement
 from suite.protocol.profiles import load_profile

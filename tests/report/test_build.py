@@ -16,7 +16,7 @@ from suite.report.variables import variables
 from tests.support import report_sample
 
 CELL = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")
-SCHEMA_PAGE = DOCS / "report_schema.md"
+SCHEMA_PAGE = DOCS / "reference" / "report_schema.md"
 
 
 def judgement(**changes: Any) -> Judgement:
@@ -44,7 +44,7 @@ def built(judged: Judgement) -> dict[str, Any]:
 
 
 def documented(section: str) -> set[str]:
-    """Names in the first column of a section's table in docs/report_schema.md."""
+    """Names in the first column of a section's table in docs/reference/report_schema.md."""
     text = SCHEMA_PAGE.read_text().split(section)[1].split("\n## ")[0]
     firsts = (line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
     return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}

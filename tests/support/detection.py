@@ -1,4 +1,6 @@
-"""Faults put into a measurement, and what the judge says: `python -m tests.support.detection` writes docs/detection.md.
+"""Faults put into a measurement, and what the judge says.
+
+`python -m tests.support.detection` writes docs/evidence/detection.md.
 
 Each fault is a mistake that a change of the code could make. It is put into the running code, one trial of the mini
 study is measured, and its cells are judged as a run of that one trial would be.
@@ -22,7 +24,7 @@ import torch.nn.functional as F
 from tabulate import tabulate
 
 from suite.cells import CellId, Measurement
-from suite.core.paths import EXPECTED
+from suite.core.paths import DOCS
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder
@@ -36,7 +38,7 @@ from suite.reference.select import references
 from suite.run.request import make_request
 from suite.segmentation import bank, evaluate
 
-PAGE = EXPECTED.parent / "docs" / "detection.md"
+PAGE = DOCS / "evidence" / "detection.md"
 RETRIEVAL = ("object_retrieval", "part_retrieval")
 PROBES = ("image_classification", "part_classification")
 SEGMENTATION = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
@@ -303,7 +305,7 @@ def smallest_factor(experiment: str) -> float:
 
 
 def page(differences: Mapping[tuple[str, str], float]) -> str:
-    """docs/detection.md: what the judge of the mini study sees."""
+    """docs/evidence/detection.md: what the judge of the mini study sees."""
     names = list(dict.fromkeys(fault.name for fault in FAULTS))
     profile = load_profile("mini")
     rows = [

@@ -1,4 +1,4 @@
-"""Histories of finished runs -> the curves and the table of `docs/mini_encoders.md`.
+"""Histories of finished runs -> the curves and the table of `docs/evidence/mini_encoders.md`.
 
 `python -m suite.mini.pretrain.finish` rewrites the table between its two markers and the figure.
 """
@@ -31,17 +31,17 @@ COLUMNS = {"held_out_loss": 2, "object_linear": 1, "part_linear": 1, "object_ap"
 History = list[dict[str, float]]
 
 
-def finish(weights: Path = MINI_WEIGHTS, docs: Path = DOCS) -> str:
-    """Write figure and table; returns the table."""
+def finish(weights: Path = MINI_WEIGHTS, evidence: Path = DOCS / "evidence") -> str:
+    """Write figure and table into the folder of evidence; returns the table."""
     histories = {name: read(weights / f"{name}.csv") for name in BUDGETS if (weights / f"{name}.csv").exists()}
     content = table(histories, weights)
-    page = docs / "mini_encoders.md"
+    page = evidence / "mini_encoders.md"
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     text = f"{before}{BEGIN}\n{content}\n{END}{after}"
     write_atomically(page, lambda file: file.write(text.encode()))
     figure = curves(histories)
-    write_atomically(docs / "mini_encoders" / "curves.svg", lambda file: file.write(figure))
+    write_atomically(evidence / "mini_encoders" / "curves.svg", lambda file: file.write(figure))
     return content
 
 
