@@ -74,15 +74,27 @@ DATASETS = {
 OTHER_RELEASES = {"deit_vit_in21k": "ViT (ImageNet-21k)", "ibot_block_mask": "iBOT (block masks)"}
 """Encoders that stand in for a method where a variant asks for it."""
 
+Kind = Literal["retrieval", "probing", "streamed probing", "patch search", "segmentation"]
+"""Of an experiment: those of a kind have the same parameters (`suite.protocol.settings`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment of the paper."""
+
+    title: str
+    kind: Kind
+
+
 EXPERIMENTS = {
-    "object_retrieval": "Object retrieval",
-    "image_classification": "Image classification",
-    "object_segmentation": "Object segmentation",
-    "part_retrieval": "Part retrieval",
-    "part_classification": "Part classification",
-    "part_segmentation": "Part segmentation",
-    "learning_rate_sweep": "Learning-rate sweep",
-    "patch_search": "Patch search",
+    "object_retrieval": Experiment("Object retrieval", "retrieval"),
+    "image_classification": Experiment("Image classification", "streamed probing"),
+    "object_segmentation": Experiment("Object segmentation", "segmentation"),
+    "part_retrieval": Experiment("Part retrieval", "retrieval"),
+    "part_classification": Experiment("Part classification", "probing"),
+    "part_segmentation": Experiment("Part segmentation", "segmentation"),
+    "learning_rate_sweep": Experiment("Learning-rate sweep", "segmentation"),
+    "patch_search": Experiment("Patch search", "patch search"),
 }
 SETTINGS = {"cls": "class token", "linear_head": "linear head"}
 """Those whose title is another word than their name."""
@@ -99,7 +111,7 @@ _TITLES: dict[str, str] = {
     **{name: method.title for name, method in METHODS.items()},
     **{name: dataset.title for name, dataset in DATASETS.items()},
     **OTHER_RELEASES,
-    **EXPERIMENTS,
+    **{name: experiment.title for name, experiment in EXPERIMENTS.items()},
     **SETTINGS,
     **METRICS,
 }

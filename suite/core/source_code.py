@@ -19,8 +19,10 @@ CARRIERS = (
     *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "memory", "numerics", "paths")),
     *(f"suite.core.{name}" for name in ("signals", "source_code", "text")),
+    # what a trial costs is counted by the experiment's own functions, and no value follows from it
+    "suite.experiments.costs",
     # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)
-    *(f"suite.protocol.{name}" for name in ("constants", "profiles", "tables", "variants")),
+    *(f"suite.protocol.{name}" for name in ("constants", "profiles", "settings", "tables", "typed", "variants")),
 )
 """Modules and packages whose text is no part of a number; nothing is looked for behind them either."""
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from suite import datasets
 from suite.core.digests import digest_of
@@ -19,10 +19,13 @@ from suite.features import Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import Experiment
+from suite.protocol.settings import Settings
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
 from suite.results.store import PerItemScores, Result, Store
 from suite.run.request import Request
+
+S_co = TypeVar("S_co", bound=Settings, covariant=True)
 
 
 @dataclass
@@ -42,8 +45,11 @@ class Outcome:
     items: PerItemScores | None = None
 
 
-class Context:
-    """Everything a measurement may ask for, made when it is asked for."""
+class Context(Generic[S_co]):
+    """Everything a measurement may ask for, made when it is asked for.
+
+    Its experiment is of the kind that has these settings.
+    """
 
     def __init__(self, request: Request, experiment: Experiment, dataset: str, spec: str) -> None:
         self.request = request
@@ -69,9 +75,14 @@ class Context:
         return datasets.require(datasets.dataset_root(self.request.data, self.dataset), self.dataset)
 
     @property
-    def settings(self) -> list[str]:
-        """The settings that this encoder can be measured in."""
-        return [s for s in self.experiment.settings if s != "projected" or self.encoder.has_projector]
+    def settings(self) -> S_co:
+        """The parameters of the experiment in this profile."""
+        return cast(S_co, self.experiment.settings)
+
+    @property
+    def cell_settings(self) -> list[str]:
+        """The settings of cells that this encoder can be measured in."""
+        return [s for s in self.experiment.cell_settings if s != "projected" or self.encoder.has_projector]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -82,9 +93,6 @@ class Context:
         """To another process goes what is asked for, not what was made of it."""
         return Context, (self.request, self.experiment, self.dataset, self.spec)
 
-    def __getitem__(self, parameter: str) -> Any:
-        return self.experiment[parameter]
-
     def choice(self, variant: str) -> str:
         """The choice made of a variant; its default where it says nothing about this trial."""
         named = load_variants()[variant]
@@ -94,7 +102,7 @@ class Context:
     @property
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
-        size: int = self.request.profile["batch_size"]
+        size = self.request.profile.settings.batch_size
         return min(size, self.request.limit or size)
 
     @property
@@ -119,7 +127,7 @@ class Context:
         parameters = dict(self.request.profile.parameters) | dict(self.experiment.parameters)
         return {
             "profile": self.request.profile.name,
-            "settings": list(self.experiment.settings),
+            "settings": list(self.experiment.cell_settings),
             "parameters": sourced(parameters),
             "constants": constants_of(self.experiment.name),
             "variants": {

@@ -24,10 +24,12 @@ from suite.core.files import write_atomically, write_json
 from suite.core.numerics import environment_of
 from suite.core.signals import stop_on_signals
 from suite.datasets.segmentation import SegmentationSet, segmentation
+from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import StorageError, SuiteError
 from suite.experiments.context import Context
 from suite.features import identity
 from suite.protocol.constants import constant
+from suite.protocol.settings import SegmentationSettings
 from suite.registry import images_of
 from suite.results.image_counts import ImageCounts, pack, unpack
 from suite.segmentation.augment import mirror_table
@@ -46,7 +48,9 @@ PASS = 8
 ENLARGED_FIRST: int = constant("segmentation", "enlarged_first")
 """How much features are enlarged before the head in the variant `segmentation-upsampling=x4-first`."""
 METRICS = {"miou": "mean_iou", "macc": "mean_accuracy", "aacc": "pixel_accuracy"}
+SPLITS = {dataset: {"train": "train", "val": "val"} for dataset in CLASSES}
 Percent = dict[str, float]
+HeadsTrial = Context[SegmentationSettings]
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ _FITTED: dict[tuple[str, str], Fitted] = {}
 """What this process has trained, by the digest of everything it depends on, and which evaluation counts."""
 
 
-def fit(trial: Context, seed: int) -> dict[str, Fitted]:
+def fit(trial: HeadsTrial, seed: int) -> dict[str, Fitted]:
     """Train and score the trial's heads: setting -> what came of it.
 
     Raises:
@@ -88,9 +92,14 @@ def fit(trial: Context, seed: int) -> dict[str, Fitted]:
     return {setting: replace(head, auxiliary=beside.get(setting)) for setting, head in heads.items()}
 
 
-def label_set(trial: Context, split: str) -> SegmentationSet:
+def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
+    """Images and masks of a split."""
+    return segmentation(trial.dataset, trial.root, split)
+
+
+def label_set(trial: HeadsTrial, split: str) -> SegmentationSet:
     """Images and masks of a split, at most `limit` of them."""
-    whole = segmentation(trial.dataset, trial.root, split)
+    whole = masks(trial, split)
     return replace(whole, records=whole.records[: trial.request.limit])
 
 
@@ -102,7 +111,7 @@ class Heads:
         auxiliaries: setting -> the head beside it; none where the variant drops them.
     """
 
-    def __init__(self, trial: Context, seed: int) -> None:
+    def __init__(self, trial: HeadsTrial, seed: int) -> None:
         """Read which images there are.
 
         Raises:
@@ -118,13 +127,13 @@ class Heads:
                 label_set=trial.dataset,
                 num_classes=self.train.num_classes,
                 lr=rate,
-                weight_decay=trial["weight_decay"],
+                weight_decay=trial.settings.weight_decay,
                 decay_bias=not spares,
                 seed=seed,
                 enlarge_first=ENLARGED_FIRST if trial.choice("segmentation-upsampling") == "x4-first" else 1,
                 data=digest_of([self.train.digest, self.mirrored]),
             )
-            for setting, rate in ((s, _rate(s, trial["lr"])) for s in trial.settings)
+            for setting, rate in ((s, rate_of(s, trial.settings.lr)) for s in trial.cell_settings)
         }
 
         trained = trial.choice("segmentation-auxiliary") == "trained"
@@ -150,64 +159,71 @@ def _auxiliary(spec: HeadSpec, width: int) -> HeadSpec:
     return replace(spec, name=f"{spec.name} auxiliary", enlarge_first=1, auxiliary=channels)
 
 
-def training_identity(trial: Context, seed: int) -> object:
+def training_identity(trial: HeadsTrial, seed: int) -> object:
     """What the weights of every head of these images depend on, besides its own description."""
     variants = {name: trial.choice(name) for name in ("dino-weights", "deit-weights", "ibot-weights")}
-    recipe = [asdict(_recipe(trial, trial["batch_size"])), layers(trial), trial["autocast"], _iterations(trial)]
-    facts = [recipe, trial["warmup_iterations"], trial["evaluations"], seed]
+    settings = trial.settings
+    iterations = iterations_of(settings, trial.request.limit)
+    recipe = [asdict(_recipe(trial, settings.batch_size)), layers(trial), settings.autocast, iterations]
+    facts = [recipe, settings.warmup_iterations, settings.evaluations, seed]
     return [identity(trial.encoder), variants, *facts, "evaluations keep their counts"]
 
 
-def _rate(setting: str, primary: float) -> float:
+def rate_of(setting: str, primary: float) -> float:
+    """The learning rate of a head: what a setting of the sweep names, else the experiment's."""
     return float(setting.removeprefix("lr_")) if setting.startswith("lr_") else primary
 
 
-def _iterations(trial: Context) -> int:
-    """A smoke run takes as many steps as it takes images."""
-    whole: int = trial["iterations"]
-    return min(whole, trial.request.limit or whole)
+def iterations_of(settings: SegmentationSettings, limit: int | None) -> int:
+    """Steps of a training: a smoke run takes as many as it takes images."""
+    return min(settings.iterations, limit or settings.iterations)
 
 
-def layers(trial: Context) -> tuple[int, ...]:
+def evaluated_at(iterations: int, count: int) -> set[int]:
+    """Iterations after which heads are judged, evenly spaced, besides the last."""
+    return {round(iterations * k / count) for k in range(1, count)} - {iterations}
+
+
+def layers(trial: HeadsTrial) -> tuple[int, ...]:
     """The blocks that a head looks at, counted from 0."""
-    return blocks_at(trial.encoder.depth, of=trial["blocks"], whole=constant("segmentation", "blocks_of"))
+    return blocks_at(trial.encoder.depth, of=trial.settings.blocks, whole=constant("segmentation", "blocks_of"))
 
 
-def _crop_px(trial: Context) -> int:
-    """The protocol's crop, in whole patches of the encoder."""
-    patch = trial.encoder.patch_size
-    return patch * max(1, round(trial["crop_px"][trial.dataset] / patch))
+def crop_px(settings: SegmentationSettings, dataset: str, patch: int) -> int:
+    """The protocol's crop, in whole patches of an encoder."""
+    return patch * max(1, round(settings.crop_px[dataset] / patch))
 
 
-def _recipe(trial: Context, batch_size: int) -> CropRecipe:
+def _recipe(trial: HeadsTrial, batch_size: int) -> CropRecipe:
+    settings = trial.settings
     return CropRecipe(
-        crop_px=_crop_px(trial),
-        scale=tuple(trial["train_scale"][trial.dataset]),
+        crop_px=crop_px(trial.settings, trial.dataset, trial.encoder.patch_size),
+        scale=settings.train_scale[trial.dataset],
         batch_size=batch_size,
-        ratio=tuple(trial["ratio_range"]),
-        cat_max_ratio=trial["cat_max_ratio"],
-        flip=trial["flip"],
-        photometric=trial["photometric"],
+        ratio=settings.ratio_range,
+        cat_max_ratio=settings.cat_max_ratio,
+        flip=settings.flip,
+        photometric=settings.photometric,
     )
 
 
-def _slide(trial: Context) -> SlideRecipe:
+def _slide(trial: HeadsTrial) -> SlideRecipe:
     return SlideRecipe(
-        crop_px=_crop_px(trial),
-        stride_px=trial["stride_px"][trial.dataset],
-        scale=tuple(trial["test_scale"][trial.dataset]),
+        crop_px=crop_px(trial.settings, trial.dataset, trial.encoder.patch_size),
+        stride_px=trial.settings.stride_px[trial.dataset],
+        scale=trial.settings.test_scale[trial.dataset],
         batch_size=PASS,
     )
 
 
-def _companions(trial: Context, seed: int) -> Iterator[Heads]:
+def _companions(trial: HeadsTrial, seed: int) -> Iterator[Heads]:
     """Heads of the request's other trials that share encoder and images, as far as they have no fresh result yet.
 
     Where the data of one is missing or damaged, its own test will say so.
     """
     own = Heads(trial, seed)
     for experiment, dataset, spec in trial.request.tasks():
-        other = Context(trial.request, experiment, dataset, spec)
+        other = HeadsTrial(trial.request, experiment, dataset, spec)
         if spec != trial.spec or other.key == trial.key or images_of(dataset) != images_of(trial.dataset):
             continue
         try:
@@ -226,7 +242,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     encoder, device = trial.encoder, trial.request.device
     specs = list({spec.name: spec for heads in bank for spec in heads.all}.values())
     digests = {name: digest for heads in bank for name, digest in heads.digests.items()}
-    iterations, count = _iterations(trial), trial["evaluations"]
+    iterations = iterations_of(trial.settings, trial.request.limit)
     val = ImageStore(_once([heads.val for heads in bank]), device)
     train = ImageStore(_once([heads.train for heads in bank]), device)
     encode = _encode(trial)
@@ -236,14 +252,14 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     scored: dict[str, HeadScores] = {}
 
     def score(done: int, heads: Mapping[str, Head]) -> None:
-        keep = range(trial["samples"])
+        keep = range(trial.settings.samples)
         scored.update(evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep))
         for name in heads:
             histories[name].add(done, scored[name], last=done == iterations)
 
     crops = Crops(
         train,
-        _recipe(trial, min(trial["batch_size"], len(train))),
+        _recipe(trial, min(trial.settings.batch_size, len(train))),
         seed=seed,
         mean=encoder.mean,
         std=encoder.std,
@@ -257,12 +273,12 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             specs,
             in_channels=encoder.embed_dim * len(layers(trial)),
             iterations=iterations,
-            warmup=min(trial["warmup_iterations"], iterations),
+            warmup=min(trial.settings.warmup_iterations, iterations),
             device=device,
             half=_lower(trial) is not None,
             identity=training_identity(trial, seed),
             checkpoints=folder,
-            evaluate_at={round(iterations * k / count) for k in range(1, count)} - {iterations},
+            evaluate_at=evaluated_at(iterations, trial.settings.evaluations),
             on_evaluate=score,
             stop=stop,
         )
@@ -283,13 +299,14 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
     return list({found.name: found for found in sets}.values())
 
 
-def _encode(trial: Context) -> Encode:
+def _encode(trial: HeadsTrial) -> Encode:
     return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
 
 
-def _lower(trial: Context) -> torch.dtype | None:
+def _lower(trial: HeadsTrial) -> torch.dtype | None:
     """The precision of matrix products, where it is lower than float32."""
-    return None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
+    lower = trial.settings.autocast
+    return None if lower == "none" or trial.request.device == "cpu" else getattr(torch, lower)
 
 
 def percent(scores: HeadScores) -> Percent:

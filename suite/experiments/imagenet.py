@@ -17,18 +17,21 @@ from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.parity import choose_decoder
 from suite.imagenet_pipeline.tokens import Encode, TokenStream, token_encoder
 from suite.probes.learner import ProbeLearner
+from suite.probes.sources import token_bytes
+from suite.protocol.settings import StreamSettings
 from suite.run.leases import HELD
 from suite.training.distributed import World, run_together
 
 KEPT_BYTES = 4 << 30
 """Evaluation tokens up to this size are kept between epochs."""
 
+StreamTrial = Context[StreamSettings]
 Probes = dict[str, ProbeLearner]
 _TRAINED: dict[str, Probes] = {}
 """Probes by setting that this process has trained along with another trial's, by the digest of all they depend on."""
 
 
-def probe_stream(trial: Context, train: ViewSet, test: ViewSet) -> Outcome:
+def probe_stream(trial: StreamTrial, train: ViewSet, test: ViewSet) -> Outcome:
     """Fit the trial's probes, once per seed, and report their accuracy on the evaluation images."""
     train, test = train.take(trial.request.limit), test.take(trial.request.limit)
     decoder, found = choose_decoder(files(train), trial.encoder.image_size, trial.request.device)
@@ -38,7 +41,7 @@ def probe_stream(trial: Context, train: ViewSet, test: ViewSet) -> Outcome:
     return outcome
 
 
-def fit(trial: Context, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
+def fit(trial: StreamTrial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
     """The trained probes by setting; where encoders share a stream, those of the others are kept for their trials."""
     own = _digest(trial, seed)
     if own not in _TRAINED:
@@ -50,13 +53,13 @@ def fit(trial: Context, train: ViewSet, test: ViewSet, *, seed: int, decoder: De
 
 
 def train_stream(
-    trials: Sequence[Context], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
+    trials: Sequence[StreamTrial], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
 ) -> dict[str, Probes]:
     """What each of a world's processes does: the probes of all trials on one stream, by encoder spec."""
     (train, test), first = splits, trials[0]
-    learned = _stream(trials, train, seed=seed, decoder=decoder, views_kept=first["augmented_views"] or None)
+    learned = _stream(trials, train, seed=seed, decoder=decoder, views_kept=first.settings.augmented_views or None)
     judged = _stream(trials, test, decoder=decoder, views_kept=_kept(first, len(test)))
-    made_of = [first["augmented_views"], first["autocast"], decoder]
+    made_of = [first.settings.augmented_views, first.settings.autocast, decoder]
     return train_probes(trials, Split(train, learned), Split(test, judged), seed=seed, made_of=made_of, world=world)
 
 
@@ -72,11 +75,11 @@ def files(views: ViewSet) -> list[Path]:
     return paths
 
 
-def _digest(trial: Context, seed: int) -> str:
+def _digest(trial: StreamTrial, seed: int) -> str:
     return digest_of([str(trial.key), trial.inputs(), seed])
 
 
-def _companions(trial: Context) -> Iterator[Context]:
+def _companions(trial: StreamTrial) -> Iterator[StreamTrial]:
     """The request's other encoders that may share this one's stream, as far as they have no fresh result yet.
 
     Where an encoder cannot be loaded, its own test will say so.
@@ -84,7 +87,7 @@ def _companions(trial: Context) -> Iterator[Context]:
     if not trial.request.share_stream:
         return
     for experiment, dataset, spec in trial.request.tasks():
-        other = Context(trial.request, experiment, dataset, spec)
+        other = StreamTrial(trial.request, experiment, dataset, spec)
         if (experiment.name, dataset) != (trial.experiment.name, trial.dataset) or spec == trial.spec:
             continue
         try:
@@ -96,7 +99,7 @@ def _companions(trial: Context) -> Iterator[Context]:
 
 
 def _stream(
-    trials: Sequence[Context], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
+    trials: Sequence[StreamTrial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
     """Augmented by the seed, or with none as evaluation sees images."""
     size, forward_batch_size = trials[0].encoder.image_size, trials[0].forward_batch_size
@@ -113,15 +116,23 @@ def _stream(
     )
 
 
-def _encode(trial: Context) -> Encode:
-    lower = None if trial["autocast"] == "none" or trial.request.device == "cpu" else getattr(torch, trial["autocast"])
+def _encode(trial: StreamTrial) -> Encode:
+    lower = trial.settings.autocast
     return token_encoder(
-        trial.encoder, forward_batch_size=trial.forward_batch_size, autocast=lower, permute=trial.permuted
+        trial.encoder,
+        forward_batch_size=trial.forward_batch_size,
+        autocast=None if lower == "none" or trial.request.device == "cpu" else getattr(torch, lower),
+        permute=trial.permuted,
     )
 
 
-def _kept(trial: Context, items: int) -> int | None:
+def _kept(trial: StreamTrial, items: int) -> int | None:
     """Whether evaluation tokens stay in memory between epochs, as a number of views for `TokenStream`."""
     encoder = trial.encoder
-    per_image = encoder.embed_dim * (1 + (encoder.image_size // encoder.patch_size) ** 2) * 4
-    return 1 if per_image * items <= KEPT_BYTES else None
+    tokens = 1 + (encoder.image_size // encoder.patch_size) ** 2
+    return 1 if stays(token_bytes(items, tokens, encoder.embed_dim)) else None
+
+
+def stays(size: int) -> bool:
+    """Whether evaluation tokens of `size` bytes stay in memory between epochs."""
+    return size <= KEPT_BYTES

@@ -27,7 +27,7 @@ from suite.results.records import Result
 from suite.run.request import Request
 
 
-class Trial(Context):
+class Trial(Context[Any]):
     """An experiment, dataset and candidate.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trial(Context):
         super().__init__(request, experiment, dataset, spec)
         self.properties: list[tuple[str, str]] = [("trial", str(self.key))]
 
-    def check(self, measurement: Callable[[Context], Outcome]) -> None:
+    def check(self, measurement: Callable[[Context[Any]], Outcome]) -> None:
         """Measure, or reuse what was measured, and hold every cell against its reference.
 
         A cell fails the test if it would also fail the whole run: if its deviation is confirmed among all cells
@@ -86,7 +86,7 @@ class Trial(Context):
         self.properties += [(f"{cell}#accepted", f"{held.verdict}: {held.reason}") for cell, held in cells.items()]
         return [f"{cell}: {held.reason}" for cell, held in cells.items() if held.verdict == "changed"]
 
-    def measure(self, measurement: Callable[[Context], Outcome]) -> tuple[Result, bool]:
+    def measure(self, measurement: Callable[[Context[Any]], Outcome]) -> tuple[Result, bool]:
         """The stored result if its inputs are unchanged, else a new one; True if it was reused."""
         stored = self.stored()
         if stored is not None:

@@ -25,6 +25,7 @@ from suite.features import identity
 from suite.probes.bank import OnRound, TokenSource, evaluate_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
 from suite.probes.predict import evaluation_batches
+from suite.protocol.settings import ProbingSettings, StreamSettings
 from suite.results.store import Key
 from suite.training.distributed import ALONE, World
 
@@ -32,6 +33,8 @@ EVALUATED_AT_ONCE = 1024
 """Evaluation items whose tokens are held at a time."""
 PROGRESS_S = 10.0
 """Seconds between two notes of how far a training is."""
+
+ProbingTrial = Context[ProbingSettings]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Split:
     tokens: TokenSource
 
 
-def measure(trial: Context, train: ViewSet, test: ViewSet, fit: Callable[[int], Mapping[str, ProbeLearner]]) -> Outcome:
+def measure(
+    trial: ProbingTrial, train: ViewSet, test: ViewSet, fit: Callable[[int], Mapping[str, ProbeLearner]]
+) -> Outcome:
     """Train the probes once per seed, and report their accuracy on the evaluation items.
 
     The accuracy after the last epoch is the result; the best epoch's, which selects on the evaluation split, is kept
@@ -69,7 +74,7 @@ def measure(trial: Context, train: ViewSet, test: ViewSet, fit: Callable[[int], 
     metric = trial.experiment.metrics[0]
     chosen = "best" if trial.choice("probe-epoch") == "best" else "last"
     correct: dict[str, list[NDArray[np.bool_]]] = {}
-    by_rate: dict[str, dict[float, list[float]]] = {setting: {} for setting in trial.settings}
+    by_rate: dict[str, dict[float, list[float]]] = {setting: {} for setting in trial.cell_settings}
     for seed in trial.seeds:
         for learned, probe in fit(seed).items():
             accuracy = [100 * value for _, value in probe.accuracy]
@@ -92,7 +97,7 @@ def measure(trial: Context, train: ViewSet, test: ViewSet, fit: Callable[[int], 
 
 
 def train_probes(
-    trials: Sequence[Context], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
+    trials: Sequence[ProbingTrial], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
 ) -> dict[str, dict[str, ProbeLearner]]:
     """Train the probes of one or several encoders in one bank, from where checkpoints say.
 
@@ -132,10 +137,10 @@ def train_probes(
     return {trial.spec: {name: trained[f"{trial.spec} {name}"] for name in probes_of(trial)} for trial in trials}
 
 
-def probes_of(trial: Context) -> dict[str, tuple[str, float]]:
+def probes_of(trial: ProbingTrial) -> dict[str, tuple[str, float]]:
     """Name of a probe -> its setting, and the factor of the protocol's learning rate that it learns with."""
-    factors = [1, *(trial["rate_factors"] if trial.choice("probe-rates") == "swept" else [])]
-    return {s if f == 1 else f"{s} x{f:g}": (s, f) for s in trial.settings for f in factors}
+    factors = [1, *(trial.settings.rate_factors if trial.choice("probe-rates") == "swept" else [])]
+    return {s if f == 1 else f"{s} x{f:g}": (s, f) for s in trial.cell_settings for f in factors}
 
 
 def attention_heads(width: int, stated: int) -> int:
@@ -146,70 +151,70 @@ def attention_heads(width: int, stated: int) -> int:
     return min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: (abs(n - stated), -n))
 
 
-def probe_specs(trial: Context, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
+def probe_specs(trial: ProbingTrial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
     """The probes of a trial, by the protocol that its variant names; part classification has only the paper's."""
-    width = trial.encoder.embed_dim
+    width, settings = trial.encoder.embed_dim, trial.settings
     shared: dict[str, Any] = {
         "encoder": trial.spec,
         "embed_dim": width,
         "num_classes": len(train.class_names),
-        "num_heads": attention_heads(width, trial["num_heads"]),
+        "num_heads": attention_heads(width, settings.num_heads),
         "eval_statistics": trial.choice("bn-statistics"),
         "seed": seed,
     }
-    by_cae = trial.experiment.name == "image_classification" and trial.choice("imagenet-protocol") == "cae"
-    own = _cae(trial, len(train)) if by_cae else _summary(trial)
+    if isinstance(settings, StreamSettings) and trial.choice("imagenet-protocol") == "cae":
+        own = _cae(settings, len(train))
+    else:
+        own = _summary(settings)
     return [
         ProbeSpec(name=f"{trial.spec} {name}", **shared, **own[setting] | {"lr": own[setting]["lr"] * factor})
         for name, (setting, factor) in probes_of(trial).items()
     ]
 
 
-def _summary(trial: Context) -> Mapping[str, dict[str, Any]]:
+def _summary(settings: ProbingSettings) -> Mapping[str, dict[str, Any]]:
     """Paper, implementation details, probing: SGD, one batch size, a cosine per epoch."""
-    schedule, batch = Schedule(trial["epochs"]), trial["batch_size"]
-    return {
-        kind: {"kind": kind, "lr": trial[f"lr_{kind}"], "batch_size": batch, "schedule": schedule}
-        for kind in ("linear", "attentive")
-    }
+    rates = {"linear": settings.lr_linear, "attentive": settings.lr_attentive}
+    shared = {"batch_size": settings.batch_size, "schedule": Schedule(settings.epochs)}
+    return {kind: {"kind": kind, "lr": rate, **shared} for kind, rate in rates.items()}
 
 
-def _cae(trial: Context, items: int) -> Mapping[str, dict[str, Any]]:
+def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
     """Code of CAE, tools/run_linear.py and tools/run_attentive.py.
 
     It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
     """
-    linear = Schedule(trial["epochs"], trial["cae_warmup_epochs"], per_step=True)
-    attentive = Schedule(trial["epochs"], trial["cae_warmup_epochs"], trial["cae_final_lr_attentive"], per_step=True)
+    linear = Schedule(settings.epochs, settings.cae_warmup_epochs, per_step=True)
+    attentive = Schedule(settings.epochs, settings.cae_warmup_epochs, settings.cae_final_lr_attentive, per_step=True)
     return {
         "linear": {
             "kind": "normed_linear",
             "optimizer": "lars",
-            "lr": trial["cae_lr_linear"],
-            "batch_size": trial["cae_batch_linear"],
+            "lr": settings.cae_lr_linear,
+            "batch_size": settings.cae_batch_linear,
             "schedule": linear,
-            "drop_last": items >= trial["cae_batch_linear"],
+            "drop_last": items >= settings.cae_batch_linear,
         },
         "attentive": {
             "kind": "attentive",
             "initial": "cae",
-            "lr": trial["cae_lr_attentive"],
-            "batch_size": trial["cae_batch_attentive"],
+            "lr": settings.cae_lr_attentive,
+            "batch_size": settings.cae_batch_attentive,
             "schedule": attentive,
-            "drop_last": items >= trial["cae_batch_attentive"],
+            "drop_last": items >= settings.cae_batch_attentive,
         },
     }
 
 
-def _identity(trial: Context, train: Split, test: Split, made_of: object) -> object:
+def _identity(trial: ProbingTrial, train: Split, test: Split, made_of: object) -> object:
     """What the weights and evaluations of a trial depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
     return [encoder, train.views.digest, test.views.digest, _evaluation(trial), made_of]
 
 
-def _evaluation(trial: Context) -> tuple[int, int]:
+def _evaluation(trial: ProbingTrial) -> tuple[int, int]:
     """Batch size and stride of the evaluation."""
-    return trial["eval_batch_size"], trial["eval_stride"]
+    return trial.settings.eval_batch_size, trial.settings.eval_stride
 
 
 def _judge(

@@ -11,6 +11,7 @@ from suite.datasets.views import ViewSet
 from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
 from suite.probes.retrieval import retrieval_scores
+from suite.protocol.settings import Settings
 
 
 def compared(settings: Sequence[str], encoder_token: str) -> dict[str, str]:
@@ -23,10 +24,10 @@ def compared(settings: Sequence[str], encoder_token: str) -> dict[str, str]:
     return {s: "cls" if s == "encoded" and encoder_token == "cls" else s for s in settings}
 
 
-def retrieve(trial: Context, views: ViewSet, *, transform: str) -> Outcome:
+def retrieve(trial: Context[Settings], views: ViewSet, *, transform: str) -> Outcome:
     """Score every setting of the encoder; nothing is trained, so no seed plays a part."""
     views = views.take(trial.request.limit)
-    vectors = compared(trial.settings, trial.choice("encoder-token"))
+    vectors = compared(trial.cell_settings, trial.choice("encoder-token"))
     features = trial.extract(views, transform, set(vectors.values()))
     outcome = Outcome(
         summaries={"split": f"{trial.experiment.title.lower()}: {len(views):,} queries and gallery items"}

@@ -8,8 +8,8 @@ from PIL import Image
 from suite.core.files import write_atomically
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE
-from suite.experiments.context import Context, Outcome
-from suite.experiments.heads import Fitted, Percent, best_of, fit, label_set
+from suite.experiments.context import Outcome
+from suite.experiments.heads import Fitted, HeadsTrial, Percent, best_of, fit, label_set
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.store import PerItemScores, sample_path
@@ -17,7 +17,7 @@ from suite.results.store import PerItemScores, sample_path
 CURVE_POINTS = 20
 
 
-def segment(trial: Context) -> Outcome:
+def segment(trial: HeadsTrial) -> Outcome:
     """Train a head per setting and seed, report mIoU, mAcc and aAcc on the validation images.
 
     The result is that of the last iteration; the best evaluation, which selects on these images, is kept beside it.
@@ -70,7 +70,7 @@ def _stretches(losses: list[float]) -> tuple[list[int], list[float]]:
     return ends.tolist(), [round(float(stretch.mean()), 5) for stretch in stretches]
 
 
-def draw(trial: Context, head: Fitted) -> list[str]:
+def draw(trial: HeadsTrial, head: Fitted) -> list[str]:
     """Write the strips of the first validation images: what they show, the truth, what the head says of it."""
     val = label_set(trial, "val")
     numbers = sorted(head.scores.predictions)

@@ -9,19 +9,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from suite.datasets import imagenet1k
-from suite.experiments.context import Context, Outcome
-from suite.experiments.imagenet import probe_stream
+from suite.datasets.views import ViewSet
+from suite.experiments.base import Page
+from suite.experiments.context import Outcome
+from suite.experiments.costs.stream import streaming
+from suite.experiments.imagenet import StreamTrial, probe_stream
+from suite.protocol.settings import StreamSettings
 
 if TYPE_CHECKING:
     from suite.experiments.judge import Trial
 
+SPLITS = {"imagenet1k": {"train": "train", "val": "val"}}
 
-def image_classification(trial: Context) -> Outcome:
+
+def images(trial: StreamTrial, split: str) -> ViewSet:
+    """The images of a split."""
+    return imagenet1k.images(trial.root, split)
+
+
+def image_classification(trial: StreamTrial) -> Outcome:
     """Train on the training split, report top-1 on the validation split."""
-    train, val = (imagenet1k.images(trial.root, split) for split in ("train", "val"))
+    train, val = (images(trial, split) for split in SPLITS[trial.dataset].values())
     return probe_stream(trial, train, val)
+
+
+PAGE = Page(
+    name="image_classification",
+    settings=StreamSettings,
+    items="images",
+    splits=SPLITS,
+    read=images,
+    run=image_classification,
+    cost=streaming,
+)
 
 
 def test_image_classification(trial: Trial) -> None:
     """Table 1."""
-    trial.check(image_classification)
+    trial.check(PAGE.run)

@@ -8,34 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from suite.datasets import coco, cub200
-from suite.datasets.parts import part_views
 from suite.datasets.views import ViewSet
-from suite.experiments.context import Context, Outcome
-from suite.experiments.probing import Split, measure, train_probes
+from suite.experiments.base import Page
+from suite.experiments.context import Outcome
+from suite.experiments.costs.probing import probing
+from suite.experiments.parts import part_patches
+from suite.experiments.probing import ProbingTrial, Split, measure, train_probes
 from suite.probes.learner import ProbeLearner
+from suite.protocol.settings import ProbingSettings
 
 if TYPE_CHECKING:
     from suite.experiments.judge import Trial
 
-
-def part_splits(trial: Context) -> tuple[ViewSet, ViewSet]:
-    """Training and evaluation patches."""
-    box = trial.choice("keypoint-box")
-    if trial.dataset == "cub200":
-        patches = [cub200.part_patches(trial.root, split, keypoint_box=box) for split in ("train", "test")]
-    else:
-        distance = trial.choice("keypoint-distance")
-        patches = [
-            coco.part_patches(trial.root, split, keypoint_box=box, distance=distance)
-            for split in ("train2017", "val2017")
-        ]
-    return part_views(patches[0]), part_views(patches[1])
+SPLITS = {"cub200": {"train": "train", "val": "test"}, "coco": {"train": "train2017", "val": "val2017"}}
 
 
-def part_classification(trial: Context) -> Outcome:
+def part_classification(trial: ProbingTrial) -> Outcome:
     """Train on one split's patches, report top-1 on the other's."""
-    train, test = (split.take(trial.request.limit) for split in part_splits(trial))
+    train, test = (part_patches(trial, split).take(trial.request.limit) for split in SPLITS[trial.dataset].values())
     learned, judged = (part_tokens(trial, *of) for of in ((train, "square_train"), (test, "square")))
 
     def fit(seed: int) -> dict[str, ProbeLearner]:
@@ -44,11 +34,22 @@ def part_classification(trial: Context) -> Outcome:
     return measure(trial, train, test, fit)
 
 
-def part_tokens(trial: Context, views: ViewSet, transform: str) -> Split:
+def part_tokens(trial: ProbingTrial, views: ViewSet, transform: str) -> Split:
     """Patches with their tokens; no augmentation, so each is encoded once where memory holds its tokens."""
     return Split(views, trial.token_source(views, transform))
 
 
+PAGE = Page(
+    name="part_classification",
+    settings=ProbingSettings,
+    items="parts",
+    splits=SPLITS,
+    read=part_patches,
+    run=part_classification,
+    cost=probing,
+)
+
+
 def test_part_classification(trial: Trial) -> None:
     """Table 3, right."""
-    trial.check(part_classification)
+    trial.check(PAGE.run)

@@ -9,28 +9,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from suite.datasets import coco, cub200
-from suite.datasets.parts import PartPatch, part_views
+from suite.experiments.base import Page
 from suite.experiments.context import Context, Outcome
+from suite.experiments.costs.retrieval import retrieving
+from suite.experiments.parts import part_patches
 from suite.experiments.retrieval import retrieve
+from suite.protocol.settings import Settings
 
 if TYPE_CHECKING:
     from suite.experiments.judge import Trial
 
-
-def part_patches(trial: Context) -> list[PartPatch]:
-    """CUB train and test together, COCO train2017 only."""
-    box = trial.choice("keypoint-box")
-    if trial.dataset == "cub200":
-        return cub200.part_patches(trial.root, "all", keypoint_box=box)
-    return coco.part_patches(trial.root, "train2017", keypoint_box=box, distance=trial.choice("keypoint-distance"))
+SPLITS = {"cub200": {"all": "all"}, "coco": {"all": "train2017"}}
 
 
-def part_retrieval(trial: Context) -> Outcome:
+def part_retrieval(trial: Context[Settings]) -> Outcome:
     """Rank all patches by cosine similarity to each patch."""
-    return retrieve(trial, part_views(part_patches(trial)), transform="square")
+    return retrieve(trial, part_patches(trial, SPLITS[trial.dataset]["all"]), transform="square")
+
+
+PAGE = Page(
+    name="part_retrieval",
+    settings=Settings,
+    items="parts",
+    splits=SPLITS,
+    read=part_patches,
+    run=part_retrieval,
+    cost=retrieving,
+)
 
 
 def test_part_retrieval(trial: Trial) -> None:
     """Table 3, left."""
-    trial.check(part_retrieval)
+    trial.check(PAGE.run)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import torch
 
+from suite.experiments.costs.job import Operation
+from suite.experiments.costs.shape import Shape
 from suite.plan.forecast import Forecast, threads_of
-from suite.plan.jobs import Operation
 from suite.plan.rates import Rates
 from suite.plan.samples import prepare
-from suite.plan.shapes import Shape
 from suite.plan.similar import in_proportion, weight
 
 BUDGET_S = 50.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from os import cpu_count
@@ -14,14 +14,17 @@ from suite.core.precision import exact_convolutions
 from suite.core.source_code import trial_code
 from suite.errors import SuiteError
 from suite.experiments.context import Context
+from suite.experiments.costs.job import Job, Operation
+from suite.experiments.costs.shape import Shape
+from suite.experiments.costs.task import Task
 from suite.features import CACHE_BYTES
 from suite.plan.counts import splits_of
-from suite.plan.jobs import Job, Operation, Task
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import save_plan
-from suite.plan.shapes import Shape, shape_of
+from suite.plan.shapes import shape_of
 from suite.plan.similar import in_proportion
-from suite.plan.work import job_of
+from suite.plan.work import AnyTask, job_of, together
+from suite.protocol.settings import Settings
 from suite.results.store import Key, Result, Store
 from suite.run.groups import group_of, processes_for
 from suite.run.request import Request
@@ -155,7 +158,7 @@ def _threads(processes: int) -> int:
     return max(1, (cpu_count() or 1) // processes)
 
 
-def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tuple[list[Task], list[Key], list[Key]]:
+def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tuple[list[AnyTask], list[Key], list[Key]]:
     """Tasks to be done, trials that cannot be counted, trials that are measured; shapes are added by name.
 
     Files are looked into only where something is to be done with them: a run that has nothing left to do does not
@@ -163,7 +166,8 @@ def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tupl
     """
     shape_of_spec = cache(partial(_shape, request))
     splits_by_name = cache(lambda name, dataset: splits_of(request, request.profile.experiment(name), dataset))
-    tasks, unplanned, measured = [], [], []
+    tasks: list[AnyTask] = []
+    unplanned, measured = [], []
     for experiment, dataset, spec in request.tasks():
         key = request.key(experiment, dataset, spec)
         if _is_measured(Context(request, experiment, dataset, spec), digests=digests):
@@ -186,7 +190,7 @@ def _shape(request: Request, spec: str) -> Shape | None:
         return None
 
 
-def _is_measured(trial: Context, *, digests: bool) -> bool:
+def _is_measured(trial: Context[Settings], *, digests: bool) -> bool:
     """Whether the stored result holds."""
     stored = trial.store.load(trial.key)
     if stored is None or not _alike(trial, stored):
@@ -197,7 +201,7 @@ def _is_measured(trial: Context, *, digests: bool) -> bool:
         return False
 
 
-def _alike(trial: Context, stored: Result) -> bool:
+def _alike(trial: Context[Settings], stored: Result) -> bool:
     expected: dict[str, object] = {
         "protocol": digest_of(trial.protocol()),
         "code": trial_code(trial.experiment.name),
@@ -207,20 +211,6 @@ def _alike(trial: Context, stored: Result) -> bool:
     if not trial.request.keep_other_environments:
         expected["environment"] = environment_of(trial.request.device)
     return all(stored.inputs.get(name) == value for name, value in expected.items())
-
-
-def together(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    """Trials that one process takes together as one group (`suite.run.groups`).
-
-    Sets of a family are taken to be of the same images if they are as many. Tests run in the order of their pages'
-    names, so the first of a group, which a report books the time under, is the first by experiment.
-    """
-    groups: dict[object, list[Task]] = {}
-    for task in sorted(tasks, key=lambda task: task.experiment.name):
-        images = tuple(split.views for split in task.splits.values())
-        unit = group_of(task.request, task.experiment, task.dataset, task.spec)
-        groups.setdefault((unit, images), []).append(task)
-    yield from groups.values()
 
 
 def _place(request: Request) -> Callable[[Job], int]:

@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from suite.datasets.segmentation_classes import CLASSES
+from suite.experiments.base import Items
+from suite.experiments.costs.task import Split
 from suite.verification.facts import COCO_OBJECTS, CUB200_PATCHES, IMAGENET_CLASSES, SPLITS
-
-
-@dataclass(frozen=True)
-class Split:
-    """A split as an experiment uses it.
-
-    Attributes:
-        views: items: images, or regions of them.
-        files: images to read; 0 where they are no files.
-        pixels: mean of an image's, width times height.
-        classes: number of classes.
-        windows: mean number of an image's sliding windows (segmentation).
-        counted: False where the numbers are published or estimated ones, not those of the files.
-    """
-
-    views: int
-    files: int
-    pixels: float
-    classes: int
-    windows: float = 0.0
-    counted: bool = True
-
 
 COCO_PATCHES = {"train2017": 165_000, "val2017": 7_000}
 """Estimate: 1,394 part patches on the first 538 images of val2017 by the official rule, scaled by people."""
@@ -72,18 +51,21 @@ def _imagenet(split: str) -> Split:
 
 
 _CUB_PATCHES = sum(CUB200_PATCHES.values())
-PUBLISHED: Mapping[str, Mapping[str, dict[str, Split]]] = {
-    "object_retrieval": {
-        "cifar10": {"all": _published(SPLITS["cifar10"]["test"], 0, "cifar10", CIFAR10_CLASSES)},
-        "coco": {"all": _published(COCO_OBJECTS[0], SPLITS["coco"]["val2017"], "coco", COCO_OBJECTS[1])},
+PUBLISHED: Mapping[Items, Mapping[str, Mapping[str, Split]]] = {
+    "objects": {
+        "cifar10": {"test": _published(SPLITS["cifar10"]["test"], 0, "cifar10", CIFAR10_CLASSES)},
+        "coco": {"val2017": _published(COCO_OBJECTS[0], SPLITS["coco"]["val2017"], "coco", COCO_OBJECTS[1])},
     },
-    "part_retrieval": {"cub200": {"all": _cub(_CUB_PATCHES)}, "coco": {"all": _coco("train2017")}},
-    "part_classification": {
-        "cub200": {"train": _cub(CUB200_TRAIN_PATCHES), "val": _cub(_CUB_PATCHES - CUB200_TRAIN_PATCHES)},
-        "coco": {"train": _coco("train2017"), "val": _coco("val2017")},
+    "parts": {
+        "cub200": {
+            "all": _cub(_CUB_PATCHES),
+            "train": _cub(CUB200_TRAIN_PATCHES),
+            "test": _cub(_CUB_PATCHES - CUB200_TRAIN_PATCHES),
+        },
+        "coco": {split: _coco(split) for split in ("train2017", "val2017")},
     },
-    "image_classification": {"imagenet1k": {split: _imagenet(split) for split in ("train", "val")}},
-    "patch_search": {"imagenet1k": {"all": _published(SEARCHED, SEARCHED, "imagenet1k", IMAGENET_CLASSES)}},
-    "segmentation": {name: _segmentation(name) for name in CLASSES},
+    "images": {"imagenet1k": {split: _imagenet(split) for split in ("train", "val")}},
+    "searched images": {"imagenet1k": {"val": _published(SEARCHED, SEARCHED, "imagenet1k", IMAGENET_CLASSES)}},
+    "masks": {name: _segmentation(name) for name in CLASSES},
 }
-"""Experiment (`segmentation`: any of the three) -> dataset -> split."""
+"""Items -> dataset -> split."""

@@ -12,7 +12,7 @@ import torch
 
 from suite.core.files import write_json
 from suite.core.source_code import code_digest
-from suite.plan.jobs import Job, Operation
+from suite.experiments.costs.job import Job, Operation
 
 _CODE = (
     *("suite.encoders", "suite.features", "suite.metrics.ranking", "suite.probes.bank"),

@@ -19,11 +19,12 @@ from suite.datasets.pixels import crop, read_rgb, transform_named
 from suite.datasets.segmentation import SegmentationSet
 from suite.encoders import Encoder
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.experiments.costs.job import Operation
+from suite.experiments.costs.shape import Shape
 from suite.imagenet_pipeline.augment import draw_crops, training_region
 from suite.imagenet_pipeline.decode import DECODERS
 from suite.metrics.ranking import average_precisions
-from suite.plan.jobs import Operation
-from suite.plan.shapes import Shape, build
+from suite.plan.shapes import build
 from suite.probes import predict
 from suite.probes.learner import Kind, ProbeLearner, ProbeSpec
 from suite.probes.learner import Schedule as ProbeSchedule

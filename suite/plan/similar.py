@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from suite.plan.jobs import Operation
-from suite.plan.shapes import Shape
+from suite.experiments.costs.job import Operation
+from suite.experiments.costs.shape import Shape
 
 
 def weight(operation: Operation, shapes: Mapping[str, Shape]) -> float:

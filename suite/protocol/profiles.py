@@ -15,7 +15,9 @@ from typing import Any
 from suite import registry
 from suite.cells import METHODS, PROJECTED_METHODS, CellId
 from suite.errors import ProtocolError, unknown
-from suite.protocol.tables import PROFILES, PROTOCOLS, Parameter, check_keys, parameters
+from suite.protocol.settings import SETTINGS, ProfileSettings, Settings
+from suite.protocol.tables import PROFILES, PROTOCOLS, Parameter, check_keys, parameters, values
+from suite.protocol.typed import typed
 
 _PROFILE_KEYS = {"name", "title", "notice", "data", "weights", "baselines", "parameters"}
 _EXPERIMENT_KEYS = {"section", "datasets", "settings", "metrics", "parameters", "like", "without"}
@@ -29,33 +31,43 @@ class Experiment:
     Attributes:
         name: e.g. `part_retrieval`.
         section: its place in the paper.
+        cell_settings: what its cells are named by between method and metric, e.g. `encoded` (`settings` of the file).
+        parameters: hyper-parameters with their sources, as they are recorded.
         without: baselines that it makes no sense for.
+        file: of the profile, in errors.
+        settings: the values of the parameters.
     """
 
     name: str
     section: str
     datasets: tuple[str, ...]
-    settings: tuple[str, ...]
+    cell_settings: tuple[str, ...]
     metrics: tuple[str, ...]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    file: str = ""
+    settings: Settings = field(init=False)
 
     @property
     def title(self) -> str:
         """How people write it."""
         return registry.title_of(self.name)
 
-    def __getitem__(self, key: str) -> Any:
-        if key not in self.parameters:
-            raise ProtocolError(f"{self.name}: parameter {key!r} missing: add it, with its source, to the profile")
-        return self.parameters[key].value
+    def __post_init__(self) -> None:
+        """Take the values of the parameters.
+
+        Raises:
+            ProtocolError: one is missing, unknown or of another type.
+        """
+        where, kind = f"{self.file}: {self.name}: parameters", registry.EXPERIMENTS[self.name].kind
+        object.__setattr__(self, "settings", typed(where, SETTINGS[kind], values(self.parameters), self.datasets))
 
     def cells(self, dataset: str, method: str) -> Iterator[CellId]:
         """The cells that one run of this experiment measures for one dataset and method.
 
         Only the three releases with a projector have `projected` cells (paper, Table 3).
         """
-        for setting in self.settings:
+        for setting in self.cell_settings:
             if setting != "projected" or method in PROJECTED_METHODS:
                 for metric in self.metrics:
                     yield CellId(self.name, dataset, method, setting, metric)
@@ -72,6 +84,7 @@ class Profile:
     weights: Path
     baselines: tuple[str, ...]
     parameters: Mapping[str, Parameter]
+    settings: ProfileSettings
     experiments: Mapping[str, Experiment]
 
     @property
@@ -83,9 +96,6 @@ class Profile:
     def datasets(self) -> tuple[str, ...]:
         """Every dataset of the profile, in order of first use."""
         return tuple(dict.fromkeys(d for e in self.experiments.values() for d in e.datasets))
-
-    def __getitem__(self, key: str) -> Any:
-        return self.parameters[key].value
 
     def experiment(self, name: str) -> Experiment:
         """Look an experiment up.
@@ -114,7 +124,7 @@ def load_profile(name: str) -> Profile:
 
     Raises:
         RequestError: no such profile.
-        ProtocolError: an unknown or missing key, or a value without source.
+        ProtocolError: an unknown experiment, an unknown or missing key, a value without source or of another type.
     """
     if name not in PROFILES:
         raise unknown("profile", name, PROFILES)
@@ -122,6 +132,8 @@ def load_profile(name: str) -> Profile:
     tables = tomllib.loads(path.read_text())
     head = tables.pop("profile")
     check_keys(f"{path.name}: profile", head, _PROFILE_KEYS, required=_PROFILE_KEYS)
+    where = f"{path.name}: profile: parameters"
+    shared = parameters(where, head["parameters"])
     return Profile(
         name=head["name"],
         title=head["title"],
@@ -129,13 +141,15 @@ def load_profile(name: str) -> Profile:
         data=Path(head["data"]),
         weights=Path(head["weights"]),
         baselines=tuple(head["baselines"]),
-        parameters=parameters(f"{path.name}: profile: parameters", head["parameters"]),
+        parameters=shared,
+        settings=typed(where, ProfileSettings, values(shared)),
         experiments={key: _experiment(path.name, key, tables) for key in tables},
     )
 
 
 def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> Experiment:
     where, table = f"{file}: {name}", tables[name]
+    check_keys(file, {name: table}, registry.EXPERIMENTS, required=set())
     check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
     model = table.get("like")
     if model is not None and model not in tables:
@@ -145,8 +159,9 @@ def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> E
         name=name,
         section=table["section"],
         datasets=tuple(table["datasets"]),
-        settings=tuple(table["settings"]),
+        cell_settings=tuple(table["settings"]),
         metrics=tuple(table["metrics"]),
         parameters=parameters(f"{where}: parameters", {**inherited, **table.get("parameters", {})}),
         without=tuple(table.get("without", ())),
+        file=file,
     )

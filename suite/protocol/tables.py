@@ -41,6 +41,11 @@ def sourced(table: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
     return {name: {"value": parameter.value, "source": parameter.source} for name, parameter in table.items()}
 
 
+def values(table: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Parameters without their sources."""
+    return {name: parameter.value for name, parameter in table.items()}
+
+
 def check_keys(where: str, table: object, known: Collection[str], *, required: set[str]) -> None:
     """Refuse a table with an unknown key, or without a required one.
 
@@ -50,6 +55,7 @@ def check_keys(where: str, table: object, known: Collection[str], *, required: s
     if not isinstance(table, Mapping):
         raise ProtocolError(f"{where}: expected a table with {', '.join(sorted(required))}, got {table!r}")
     for key in sorted(table.keys() - set(known)):
-        raise ProtocolError(f"{where}: unknown key {key!r}: expected one of {', '.join(sorted(known))}")
+        expected = f"one of {', '.join(sorted(known))}" if known else "none"
+        raise ProtocolError(f"{where}: unknown key {key!r}: expected {expected}")
     for key in sorted(required - table.keys()):
         raise ProtocolError(f"{where}: key {key!r} is missing")

@@ -85,9 +85,9 @@ def _tasks(profile: Profile) -> Iterator[Task]:
     for experiment in profile.experiments.values():
         for dataset in experiment.datasets:
             for setting, metric in (readout.split("/") for readout in _READOUTS):
-                if setting in experiment.settings and metric in experiment.metrics:
+                if setting in experiment.cell_settings and metric in experiment.metrics:
                     yield experiment, dataset, setting, metric
-            for setting in experiment.settings:
+            for setting in experiment.cell_settings:
                 if setting.startswith(_RATE):
                     yield experiment, dataset, setting, experiment.metrics[0]
 

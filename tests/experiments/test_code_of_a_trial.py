@@ -62,6 +62,7 @@ def test_every_file_that_runs_is_in_the_digest(experiment: str, data: Path, tmp_
     with files_that_run() as seen:
         of(experiment)(trial)
     inside = {Path(name).relative_to(SUITE).as_posix() for name in seen if name.startswith(f"{SUITE}/")}
+    assert not {name for name in inside if name.startswith("experiments/costs/")}, "what a plan counts"
     ours = {name for name in inside if not carried(name)}
     assert {"experiments/context.py", "encoders/vit.py"} < ours
     assert ours <= names(experiment) | {"experiments/judge.py"}  # which makes the trial and measures nothing

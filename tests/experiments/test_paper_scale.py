@@ -71,7 +71,7 @@ def test_every_cell_is_measured(folder: Path, method: str, experiment: str) -> N
     assert code == 0, (run / "pytest.log").read_text()
 
     report = json.loads((run / "report.json").read_text())
-    settings = set(EXPERIMENTS[experiment].settings)
+    settings = set(EXPERIMENTS[experiment].cell_settings)
     if CATALOGUE[method].projector is None:
         settings -= {"projected"}
     places = {

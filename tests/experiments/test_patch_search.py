@@ -9,7 +9,7 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from suite.errors import DatasetError
-from suite.experiments import test_patch_search as page
+from suite.experiments import searching as page
 from suite.experiments.judge import Trial
 from suite.run.request import make_request
 
@@ -73,7 +73,7 @@ def test_it_is_what_one_matrix_of_all_crops_says(
         assert list(neighbours.values()) == pytest.approx(list(plain.values()), abs=6e-5), query
         distinct = {name for name, value in plain.items() if value > min(plain.values()) + 1e-6}
         assert distinct <= neighbours.keys(), query
-    assert trial.settings == ["encoded", "projected"]
+    assert trial.cell_settings == ["encoded", "projected"]
 
 
 def test_where_chunks_end_does_not_matter(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

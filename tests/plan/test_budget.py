@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from suite.errors import RequestError
+from suite.experiments.costs.job import Job
 from suite.plan.budget import choose, commands, parse_budget
 from suite.plan.forecast import Entry, Forecast
-from suite.plan.jobs import Job
 from suite.plan.rates import Rates
 from suite.results.store import Key
 from suite.run.request import Request, make_request

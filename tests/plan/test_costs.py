@@ -12,17 +12,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from suite.cli.main import main
 from suite.encoders.architecture import BASE, MINI, Architecture
+from suite.experiments.costs import probing
+from suite.experiments.costs.job import Job, Operation
+from suite.experiments.costs.shape import Shape
+from suite.experiments.costs.task import Split, Task
 from suite.plan import calibrate as calibration
-from suite.plan import work
 from suite.plan.calibrate import calibrate, calibrate_forecast
-from suite.plan.forecast import Entry, forecast, timed, together, write_plan
-from suite.plan.jobs import Job, Operation, Task
-from suite.plan.published import Split
+from suite.plan.forecast import Entry, forecast, timed, write_plan
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import against_actual, save_plan
-from suite.plan.shapes import Shape, build
+from suite.plan.shapes import build
 from suite.plan.similar import in_proportion
-from suite.plan.work import job_of
+from suite.plan.work import job_of, together
 from suite.report import html, markdown
 from suite.results.store import Result, Store
 from suite.run.request import Request, make_request
@@ -76,7 +77,7 @@ def test_part_retrieval_of_the_paper(nothing: dict[str, Path]) -> None:
 
 
 def memory_of(monkeypatch: pytest.MonkeyPatch, gib: int) -> None:
-    monkeypatch.setattr(work, "available_bytes", lambda: gib << 30)
+    monkeypatch.setattr(probing, "available_bytes", lambda: gib << 30)
 
 
 def test_part_classification_keeps_tokens_that_fit(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ def test_a_large_gpu_keeps_what_memory_has_no_room_for(
     nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory_of(monkeypatch, 128)
-    monkeypatch.setattr(work, "total_device_bytes", lambda _device: 139 << 30)
+    monkeypatch.setattr(probing, "total_device_bytes", lambda _device: 139 << 30)
     asked = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"]}
     job = forecast(paper(nothing, **asked)).entries[0].job
     assert job.encoded == 165_000 + 7_000, "each once, not in each of 90 epochs"
@@ -120,7 +121,7 @@ def test_a_large_gpu_keeps_what_memory_has_no_room_for(
     tokens = 4 * 197 * 768
     assert job.host_bytes == 7_000 * tokens, "the evaluation tokens fit into memory"
     assert 165_000 * tokens < job.device_bytes < 139 << 30
-    monkeypatch.setattr(work, "total_device_bytes", lambda _device: 79 << 30)
+    monkeypatch.setattr(probing, "total_device_bytes", lambda _device: 79 << 30)
     assert forecast(paper(nothing, **asked)).entries[0].job.encoded == 90 * 165_000 + 7_000
 
 

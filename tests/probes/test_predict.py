@@ -64,21 +64,21 @@ def test_evaluation_batches_are_those_of_distributed_ranks(items, batch_size, ra
 
 def test_table_1_is_evaluated_as_by_the_official_code_so_that_a_batch_spans_many_classes():
     """CAE, tools/run_attentive.py: 384 images a GPU, 32 GPUs; 50 images a class, sorted by class."""
-    experiment = load_profile("paper").experiment("image_classification")
-    batches = evaluation_batches(50_000, experiment["eval_batch_size"], experiment["eval_stride"])
+    settings = load_profile("paper").experiment("image_classification").settings
+    batches = evaluation_batches(50_000, settings.eval_batch_size, settings.eval_stride)
     assert [len(batch) for batch in batches[:5]] == [384, 384, 384, 384, 27]
     assert len(batches) == 32 * 5
     assert len({item // 50 for item in batches[0].tolist()}) == 246
-    mini = load_profile("mini").experiment("image_classification")
-    batches = evaluation_batches(800, mini["eval_batch_size"], mini["eval_stride"])
+    mini = load_profile("mini").experiment("image_classification").settings
+    batches = evaluation_batches(800, mini.eval_batch_size, mini.eval_stride)
     assert [len({item // 40 for item in batch.tolist()}) for batch in batches] == [20] * 8
 
 
 def test_part_classification_is_evaluated_in_the_loader_s_order_and_batches_of_256():
     """Official code, patch_lincls.py: every process evaluates all patches, in order."""
     for profile in ("mini", "paper"):
-        experiment = load_profile(profile).experiment("part_classification")
-        batches = evaluation_batches(600, experiment["eval_batch_size"], experiment["eval_stride"])
+        settings = load_profile(profile).experiment("part_classification").settings
+        batches = evaluation_batches(600, settings.eval_batch_size, settings.eval_stride)
         assert [(batch[0].item(), batch[-1].item()) for batch in batches] == [(0, 255), (256, 511), (512, 599)]
 
 

@@ -8,6 +8,7 @@ import pytest
 from suite.errors import ProtocolError, RequestError
 from suite.protocol import profiles as protocol
 from suite.protocol.profiles import load_profile
+from suite.protocol.settings import ProbingSettings
 from suite.protocol.tables import PROFILES
 from suite.protocol.variants import choose_variants, deviations, load_variants
 
@@ -26,9 +27,9 @@ def test_both_profiles_run_the_same_experiments_with_the_same_parameters() -> No
     for name, experiment in mini.experiments.items():
         other = paper.experiment(name)
         assert experiment.parameters.keys() == other.parameters.keys()
-        assert (experiment.datasets, experiment.settings, experiment.metrics) == (
+        assert (experiment.datasets, experiment.cell_settings, experiment.metrics) == (
             other.datasets,
-            other.settings,
+            other.cell_settings,
             other.metrics,
         )
 
@@ -43,8 +44,17 @@ def test_the_paper_profile_lists_the_cells_of_the_published_tables() -> None:
 
 
 def test_the_probing_rates_are_the_published_ones() -> None:
-    part = load_profile("paper").experiment("part_classification")
-    assert (part["epochs"], part["batch_size"], part["lr_linear"], part["lr_attentive"]) == (90, 1024, 0.4, 0.04)
+    part = load_profile("paper").experiment("part_classification").settings
+    assert part == ProbingSettings(
+        epochs=90,
+        batch_size=1024,
+        lr_linear=0.4,
+        lr_attentive=0.04,
+        rate_factors=(0.25, 0.5, 2, 4),
+        num_heads=12,
+        eval_batch_size=256,
+        eval_stride=1,
+    )
 
 
 def test_variants_default_to_the_primary_protocol() -> None:
@@ -104,10 +114,113 @@ def test_a_variant_applies_to_a_release_whose_file_is_named_unless_it_picks_the_
 def test_a_profile_that_breaks_the_schema_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
 ) -> None:
+    assert refusal(tmp_path, monkeypatch, old, new).startswith(message)
+
+
+def refusal(folder: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> str:
+    """What is said of the mini profile with another text in place of this one."""
     text = (protocol.PROTOCOLS / "mini.toml").read_text()
     assert old in text
-    (tmp_path / "mini.toml").write_text(text.replace(old, new))
-    monkeypatch.setattr(protocol, "PROTOCOLS", tmp_path)
+    (folder / "mini.toml").write_text(text.replace(old, new))
+    monkeypatch.setattr(protocol, "PROTOCOLS", folder)
     with pytest.raises(ProtocolError) as caught:
         load_profile("mini")
-    assert str(caught.value).startswith(message)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "parameters.epochs = { value = 60",
+            "parameters.epoch = { value = 60",
+            "mini.toml: part_classification: parameters: unknown key 'epoch': expected one of batch_size, epochs, "
+            "eval_batch_size, eval_stride, lr_attentive, lr_linear, num_heads, rate_factors",
+        ),
+        (
+            "parameters.eval_stride = { value = 1,",
+            "# {",
+            "mini.toml: part_classification: parameters.eval_stride: expected a whole number >= 0, got none: add it, "
+            "with its source",
+        ),
+        (
+            "parameters.epochs = { value = 60",
+            "parameters.epochs = { value = 60.5",
+            "mini.toml: part_classification: parameters.epochs: expected a whole number >= 0, got 60.5",
+        ),
+        (
+            "parameters.epochs = { value = 60",
+            "parameters.epochs = { value = true",
+            "mini.toml: part_classification: parameters.epochs: expected a whole number >= 0, got True",
+        ),
+        (
+            "parameters.lr_linear = { value = 0.05",
+            "parameters.lr_linear = { value = -0.05",
+            "mini.toml: part_classification: parameters.lr_linear: expected a number >= 0, got -0.05",
+        ),
+        (
+            "parameters.lr_linear = { value = 0.05",
+            "parameters.lr_linear = { value = nan",
+            "mini.toml: part_classification: parameters.lr_linear: expected a number >= 0, got nan",
+        ),
+        (
+            "parameters.photometric = { value = true",
+            "parameters.photometric = { value = 1",
+            "mini.toml: object_segmentation: parameters.photometric: expected true or false, got 1",
+        ),
+        (
+            'parameters.autocast = { value = "none", source = "ours: embedded',
+            'parameters.autocast = { value = "half", source = "ours: embedded',
+            "mini.toml: image_classification: parameters.autocast: expected one of none, float16, bfloat16, got 'half'",
+        ),
+        (
+            'value = ["3:19", "16:29", "27:27"]',
+            'value = ["3:19", 16]',
+            "mini.toml: patch_search: parameters.queries: expected a list of texts, got ['3:19', 16]",
+        ),
+        (
+            "parameters.ratio_range = { value = [0.5, 2.0]",
+            "parameters.ratio_range = { value = [0.5]",
+            "mini.toml: object_segmentation: parameters.ratio_range: expected a list of 2 numbers >= 0, got [0.5]",
+        ),
+        (
+            "pascal_object = 21, pascal_part = 21, lip = 32",
+            "pascal_object = 21, pascal_part = 21",
+            "mini.toml: part_segmentation: parameters.stride_px.lip: expected a whole number >= 0, got none: add it",
+        ),
+        (
+            "pascal_object = 21, pascal_part = 21, lip = 32",
+            "pascal_object = 21, pascal_part = [21], lip = 32",
+            "mini.toml: object_segmentation: parameters.stride_px.pascal_part: expected a whole number >= 0, got [21]",
+        ),
+        (
+            "parameters.stride_px = { value = { ade20k = 43",
+            "parameters.stride_px = { value = { ade21k = 43",
+            "mini.toml: object_segmentation: parameters.stride_px: unknown key 'ade21k': expected one of ade20k, "
+            "ade20k_object, ade20k_part, cifar10, coco, cub200, imagenet1k, lip, pascal_object, pascal_part",
+        ),
+        (
+            "image_size = { value = 48",
+            'image_size = { value = "48"',
+            "mini.toml: profile: parameters.image_size: expected a whole number >= 0, got '48'",
+        ),
+        (
+            "[patch_search]",
+            "[patch_serach]",
+            "mini.toml: unknown key 'patch_serach': expected one of image_classification, learning_rate_sweep, "
+            "object_retrieval, object_segmentation, part_classification, part_retrieval, part_segmentation, "
+            "patch_search",
+        ),
+    ],
+)
+def test_a_parameter_that_is_misspelt_missing_or_of_another_type_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
+) -> None:
+    assert refusal(tmp_path, monkeypatch, old, new) == message
+
+
+def test_retrieval_has_no_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = 'section = "section 4.2, Table 3 left"'
+    new = f'{old}\nparameters.lr = {{ value = 1, source = "ours" }}'
+    message = "mini.toml: part_retrieval: parameters: unknown key 'lr': expected none"
+    assert refusal(tmp_path, monkeypatch, old, new) == message

@@ -159,7 +159,7 @@ def _segmentation() -> dict[str, dict[str, Any]]:
     learner = Learner(spec, 5, Schedule(10, 0), torch.device("cpu"))
     second = auxiliary.AuxiliaryHead((0, 1), 5, 2)
     scale = float(auxiliary.dropout(0, 0, 1).max())
-    blocks = _Trial({"blocks": [1]}, SimpleNamespace(depth=840))
+    blocks = SimpleNamespace(settings=SimpleNamespace(blocks=(1,)), encoder=SimpleNamespace(depth=840))
     ranges = _Ranges()
     augment.draw_colours(ranges)  # type: ignore[arg-type]
     (low, brightness), contrast, saturation = ranges.uniforms
@@ -195,16 +195,6 @@ def _segmentation() -> dict[str, dict[str, Any]]:
             "batch_norm_momentum": second.norm.momentum,
         },
     }
-
-
-class _Trial:
-    """As much of a trial as `heads.layers` asks for."""
-
-    def __init__(self, parameters: dict[str, Any], encoder: object) -> None:
-        self.parameters, self.encoder = parameters, encoder
-
-    def __getitem__(self, name: str) -> Any:
-        return self.parameters[name]
 
 
 class _Ranges:

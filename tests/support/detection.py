@@ -9,7 +9,6 @@ study is measured, and its cells are judged as a run of that one trial would be.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -29,8 +28,8 @@ from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder
 from suite.experiments import context, heads
+from suite.experiments.base import page_of
 from suite.experiments.judge import Trial
-from suite.experiments.segmenting import segment
 from suite.judge.verdict import Judgement, judge
 from suite.protocol.profiles import Experiment, load_profile
 from suite.reference.expected import Expected
@@ -231,7 +230,6 @@ def untouched() -> AbstractContextManager[Any]:
 def judged(experiment: str, data: Path, put_in: Fault = untouched) -> Judgement:
     """Measure the trial of an experiment, with a fault in it, and judge it against its references."""
     dataset, spec = TRIALS[experiment]
-    page = importlib.import_module(f"suite.experiments.test_{experiment}")
     with tempfile.TemporaryDirectory() as folder, _fresh_process(), put_in():
         request = make_request(
             encoders=[spec],
@@ -243,7 +241,7 @@ def judged(experiment: str, data: Path, put_in: Fault = untouched) -> Judgement:
             cache=Path(folder, "cache"),
         )
         asked, *place = next(request.tasks())
-        result, _ = Trial(request, _narrowed(asked), *place).measure(getattr(page, experiment, segment))
+        result, _ = Trial(request, _narrowed(asked), *place).measure(page_of(experiment).run)
     measured = {m.id: m for m in result.measurements()}
     return judge(list(measured), measured, references("mini", request.variants, None, [spec]), {}, [])
 
@@ -251,7 +249,7 @@ def judged(experiment: str, data: Path, put_in: Fault = untouched) -> Judgement:
 def _narrowed(experiment: Experiment) -> Experiment:
     """Of the sweep one rate, the largest: its heads learn side by side, each as it would alone."""
     return (
-        replace(experiment, settings=experiment.settings[-1:])
+        replace(experiment, cell_settings=experiment.cell_settings[-1:])
         if experiment.name == "learning_rate_sweep"
         else experiment
     )

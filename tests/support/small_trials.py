@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from suite.core.paths import MINI_WEIGHTS
+from suite.experiments.base import page_of
 from suite.experiments.context import Context, Outcome
 from suite.experiments.judge import Trial
-from suite.experiments.segmenting import segment
 from suite.protocol.profiles import Experiment
 from suite.protocol.tables import Parameter
 from suite.run.request import make_request
@@ -26,10 +25,10 @@ ONE_IMAGE: Mapping[str, Any] = {"queries": ["13660:19"], "numbers_below": 0, "nu
 
 def small(experiment: Experiment) -> Experiment:
     """The experiment with what shows in a few steps, and is over soon."""
-    settings = ("lr_1",) if experiment.name == "learning_rate_sweep" else experiment.settings
+    settings = ("lr_1",) if experiment.name == "learning_rate_sweep" else experiment.cell_settings
     values = VIOLENT if experiment.name in SEGMENTATION else ONE_IMAGE if experiment.name == "patch_search" else {}
     changed = {name: Parameter(value, "this test") for name, value in values.items()}
-    return replace(experiment, settings=settings, parameters={**experiment.parameters, **changed})
+    return replace(experiment, cell_settings=settings, parameters={**experiment.parameters, **changed})
 
 
 def small_data(folder: Path) -> Path:
@@ -53,10 +52,6 @@ def small_trial(name: str, dataset: str, spec: str, *variants: str, data: Path, 
     return Trial(request, small(request.profile.experiment(name)), dataset, spec)
 
 
-def of(experiment: str) -> Callable[[Context], Outcome]:
+def of(experiment: str) -> Callable[[Context[Any]], Outcome]:
     """What measures an experiment."""
-    if experiment in SEGMENTATION:
-        return segment
-    page = importlib.import_module(f"suite.experiments.test_{experiment}")
-    function: Callable[[Context], Outcome] = getattr(page, experiment)
-    return function
+    return page_of(experiment).run

@@ -1,17 +1,13 @@
-"""What a plan counts: operations whose duration a calibration knows, jobs made of them, and the tasks behind them."""
+"""What a plan counts: operations whose duration a calibration knows, and jobs made of them."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from suite.plan.counts import Splits
-from suite.plan.shapes import Shape
-from suite.protocol.profiles import Experiment
+from suite.experiments.costs.shape import Shape
 from suite.results.store import Key
-from suite.run.request import Request
 
 
 @dataclass(frozen=True)
@@ -102,52 +98,6 @@ class Job:
         self.reading[Operation("decode", sizes=(about(pixels),))] += files
 
 
-@dataclass(frozen=True)
-class Task:
-    """A trial to be planned."""
-
-    request: Request
-    experiment: Experiment
-    dataset: str
-    spec: str
-    shape: Shape
-    splits: Splits
-
-    @property
-    def key(self) -> Key:
-        """Where its result is stored."""
-        return self.request.key(self.experiment, self.dataset, self.spec)
-
-    @property
-    def batch_size(self) -> int:
-        """Views a pass (`Context.forward_batch_size`)."""
-        size: int = self.request.profile["batch_size"]
-        return min(size, self.request.limit or size)
-
-    def filled(self, views: float) -> float:
-        """Views that the passes over a set have room for: the last is filled up."""
-        return math.ceil(views / self.batch_size) * self.batch_size
-
-    @property
-    def precision(self) -> str:
-        """Of the encoder's matrix products, where the experiment lowers it on a GPU."""
-        return "float32" if self.request.device == "cpu" else _lowered(self.experiment)
-
-    @property
-    def settings(self) -> list[str]:
-        """The settings that this encoder can be measured in."""
-        return [s for s in self.experiment.settings if s != "projected" or self.shape.projected]
-
-    def job(self) -> Job:
-        """An empty one."""
-        return Job((self.key,), counted=all(split.counted for split in self.splits.values()))
-
-
 def about(pixels: float) -> int:
     """Pixels to two digits, so that sets of nearly the same images share a rate."""
     return int(float(f"{pixels:.1e}"))
-
-
-def _lowered(experiment: Experiment) -> str:
-    lower = experiment["autocast"]
-    return "float32" if lower == "none" else str(lower)
