@@ -30,9 +30,10 @@ from benchmarks.machine import processor
 from suite.encoders import load_encoder
 from suite.encoders.architecture import Architecture
 from suite.probes import SegmentationHead, segmentation_loss
-from suite.probes.segmentation import enlarge
-from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.probes.upsampling import enlarge
+from suite.segmentation.bank import HeadLearner, HeadSpec
 from suite.segmentation.encode import blocks_at, layer_features
+from suite.training.schedules import Poly
 
 CHANNELS, CLASSES, GRID, CROP, IGNORED = 3072, 150, 32, 512, 0.1
 SWEEP = (1e-5, 2e-4, 3e-4, 4e-4, 5e-4, 1e-3)
@@ -148,7 +149,7 @@ def test_six_heads_against_one(benchmark):
 
     def bank(rates: tuple[float, ...]) -> Callable[[], None]:
         specs = [HeadSpec(f"{lr:g}", "lip", 19, lr=lr) for lr in rates]
-        learners = [Learner(spec, CHANNELS, Schedule(1000, 0), torch.device("cpu")) for spec in specs]
+        learners = [HeadLearner(spec, CHANNELS, Poly(1000, 0), torch.device("cpu")) for spec in specs]
 
         def step() -> None:
             features = encode(pixels)

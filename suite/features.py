@@ -19,6 +19,7 @@ from suite.core.source_code import code_digest
 from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
+from suite.encoders.forward import Forward
 from suite.errors import StorageError
 from suite.protocol.constants import constants_digest
 
@@ -57,9 +58,7 @@ class Passes:
         encoder: frozen; its device is where the work is done.
         views: N views.
         transform: how a view becomes a square image (`suite.datasets.pixels`).
-        permute: shuffle the patches of every image, which is what the paper's code does to MAE
-            (`retrieval-classification/vits.py`: random masking at ratio 0 before positions are added). Deviates: there
-            each call draws a fresh permutation, here an image keeps its own, so that a run can be repeated.
+        permute: shuffle the patches of every image (see `suite.encoders.forward.permute_patches`).
         batch_size: views a pass.
     """
 
@@ -72,18 +71,12 @@ class Passes:
     def __len__(self) -> int:
         return len(self.views)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the encoder is; one without parameters works on the CPU."""
-        return next((p.device for p in self.encoder.parameters()), torch.device("cpu"))
-
     def run(
         self, order: NDArray[np.int64] | None = None, *, project: bool = False
     ) -> Iterator[tuple[NDArray[np.int64], Tokens]]:
         """Encode, while threads draw the views of the next passes.
 
-        Every pass is as long as the others, if need be filled up with black, so that the rounding of a view's tokens
-        depends neither on how many views there are nor on which come with it.
+        The bits of a view's tokens depend on no other view: see `suite.encoders.forward.Forward`.
 
         Args:
             order: the views to encode, in that order; None for all, those of an image together.
@@ -96,29 +89,19 @@ class Passes:
             DatasetError: an image cannot be read.
             RequestError: no such transform, or no projector.
         """
-        encoder = self.encoder
-        device = self.device
-        mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
-        drawn = render(self.views.views, self.transform, encoder.image_size, batch_size=self.batch_size, order=order)
-        for indices, batch in drawn:
-            filling = np.zeros((self.batch_size - len(batch), *batch.shape[1:]), np.uint8)
-            filled = np.concatenate([batch, filling]) if len(filling) else batch
-            pixels = torch.from_numpy(filled).to(device).permute(0, 3, 1, 2).float() / 255
-            if self.permute:
-                pixels = permute_patches(pixels, encoder.patch_size, seeds=np.resize(indices, len(pixels)))
-            yield indices, encoder((pixels - mean) / std, project=project)
-
-
-def all_tokens(output: Tokens) -> Tensor:
-    """(B, 1 + n, D): class token, then patch tokens."""
-    return torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
+        forward = Forward(self.encoder, batch_size=self.batch_size, permute=self.permute)
+        size = self.encoder.image_size
+        for indices, batch in render(self.views.views, self.transform, size, batch_size=self.batch_size, order=order):
+            # a view of channels last, which is the layout that the encoder works on
+            pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
+            yield indices, forward(pixels, indices, project=project)
 
 
 _KEPT: Mapping[str, Callable[[Tokens], Tensor | None]] = {
     "encoded": lambda output: output.patches.mean((2, 3)),
     "cls": lambda output: output.cls,
     "projected": lambda output: output.projected,
-    "tokens": all_tokens,
+    "tokens": lambda output: output.sequence,
 }
 
 
@@ -138,14 +121,16 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
         RequestError: projections of an encoder that has no projector.
         StorageError: the cache cannot be written.
     """
-    asked = sorted(set(keep))
-    about = [identity(passes.encoder), passes.views.digest, passes.transform, passes.permute]
-    key = digest_of([*about, asked, code_digest("suite.features"), constants_digest(), environment_of(passes.device)])
+    names = sorted(set(keep))
+    facts = [identity(passes.encoder), passes.views.digest, passes.transform, passes.permute]
+    key = digest_of(
+        [*facts, names, code_digest("suite.features"), constants_digest(), environment_of(passes.encoder.device)]
+    )
     path = None if cache is None else cache / "features" / f"{key}.safetensors"
     if path is not None and path.exists():
         os.utime(path)
         return Features(**load_file(path))
-    features = _encode(passes, asked)
+    features = _encode(passes, names)
     if path is not None:
         _remember(path, features)
     return features
@@ -166,26 +151,15 @@ def identity(encoder: Encoder) -> dict[str, object]:
 
 
 def _encode(passes: Passes, keep: Collection[str]) -> Features:
-    found: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     for indices, output in passes.run(project="projected" in keep):
         for name in keep:
             value = _KEPT[name](output)
             assert value is not None
-            if name not in found:
-                found[name] = torch.empty(len(passes), *value.shape[1:])
-            found[name][torch.from_numpy(indices)] = value[: len(indices)].float().cpu()
-    return Features(**found)
-
-
-def permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> Tensor:
-    """Shuffle the patches of each image, seeded by its index so that batches do not matter."""
-    _, channels, height, width = pixels.shape
-    grid = pixels.unfold(2, size, size).unfold(3, size, size).flatten(2, 3)
-    orders = [np.random.default_rng(seed).permutation(grid.shape[2]) for seed in seeds]
-    index = torch.from_numpy(np.stack(orders)).to(pixels.device)
-    shuffled = grid.gather(2, index[:, None, :, None, None].expand_as(grid))
-    rows = shuffled.view(-1, channels, height // size, width // size, size, size)
-    return rows.permute(0, 1, 2, 4, 3, 5).reshape(pixels.shape)
+            if name not in values:
+                values[name] = torch.empty(len(passes), *value.shape[1:])
+            values[name][torch.from_numpy(indices)] = value[: len(indices)].float().cpu()
+    return Features(**values)
 
 
 def _remember(path: Path, features: Features) -> None:

@@ -12,7 +12,7 @@ from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
 from suite.encoders.encoder import Encoder
 from suite.errors import RequestError, StorageError
-from suite.features import Features, Passes, all_tokens
+from suite.features import Features, Passes
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +71,6 @@ def test_whatever_changes_the_values_changes_the_key(encoder, views: ViewSet, tm
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
 
-def test_permuted_patches_are_the_same_patches_elsewhere() -> None:
-    pixels = torch.rand(2, 3, 8, 12)
-    shuffled = features.permute_patches(pixels, 4, seeds=np.arange(len(pixels)))
-    alone = features.permute_patches(pixels[1:], 4, seeds=np.arange(1, len(pixels)))
-    assert torch.equal(shuffled[1:], alone), "an image's order depends on its index, not on its batch"
-    patches, moved = (
-        sorted(
-            p.flatten().tolist() for p in image.unfold(1, 4, 4).unfold(2, 4, 4).permute(1, 2, 0, 3, 4).reshape(6, -1)
-        )
-        for image in (pixels[0], shuffled[0])
-    )
-    assert patches == moved
-    assert not torch.equal(pixels[0], shuffled[0])
-
-
 def test_the_oldest_entries_go_when_the_cache_is_full(encoder, views: ViewSet, tmp_path: Path, monkeypatch) -> None:
     extract(encoder, views, cache=tmp_path)
     [entry] = tmp_path.rglob("*.safetensors")
@@ -129,7 +114,7 @@ def test_the_bits_of_a_view_depend_neither_on_its_place_nor_on_its_company(
         for indices, output in passes.run(wanted, project=encoder.has_projector):
             for row, index in enumerate(indices.tolist()):
                 projected = [] if output.projected is None else [output.projected[row]]
-                found[index] = [all_tokens(output)[row], *projected]
+                found[index] = [output.sequence[row], *projected]
         return found
 
     together = encode(None)

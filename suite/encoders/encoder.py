@@ -32,6 +32,11 @@ class Tokens:
     projected: Tensor | None = None
     layers: dict[int, Tensor] = field(default_factory=dict)
 
+    @property
+    def sequence(self) -> Tensor:
+        """(B, 1 + h * w, D): the class token, then the patch tokens row by row."""
+        return torch.cat([self.cls[:, None], self.patches.flatten(2).mT], dim=1)
+
 
 class Encoder(nn.Module):
     """A frozen encoder: `train()` keeps it in evaluation mode and no parameter requires a gradient.
@@ -89,6 +94,11 @@ class Encoder(nn.Module):
         self.eval()
 
     @property
+    def device(self) -> torch.device:
+        """Where its parameters are; one without any works on the CPU."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
+    @property
     def has_projector(self) -> bool:
         """True where `project=True` works."""
         return self.projector is not None
@@ -130,8 +140,8 @@ class Encoder(nn.Module):
 
     def _weight(self) -> Tensor | None:
         """Any one of its weights, which tells dtype and device; None where there are none."""
-        every = itertools.chain(self.parameters(), self.buffers())
-        return next((tensor for tensor in every if tensor.is_floating_point()), None)
+        tensors = itertools.chain(self.parameters(), self.buffers())
+        return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
     def _check(self, images: Tensor, layers: tuple[int, ...], project: bool, weight: Tensor | None) -> None:
         fits = images.ndim == 4 and images.shape[1] == 3 and len(images) > 0

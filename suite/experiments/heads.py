@@ -40,6 +40,7 @@ from suite.segmentation.encode import Encode, blocks_at, layer_features
 from suite.segmentation.evaluate import HeadScores, SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore, same_images
 from suite.segmentation.train import train_bank
+from suite.training.progress import progress_file
 
 LAYER_DECAY: tuple[str, ...] = constant("segmentation", "bias_spared")
 """Methods whose configs use layer decay, which spares biases (official code, configs_local)."""
@@ -280,6 +281,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             checkpoints=folder,
             evaluate_at=evaluated_at(iterations, trial.settings.evaluations),
             on_evaluate=score,
+            on_round=progress_file(trial.request.run, trial.key, seed),
             stop=stop,
         )
     score(iterations, trained.heads)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,23 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.core.digests import digest_of
-from suite.core.files import write_json
 from suite.core.signals import stop_on_signals
 from suite.datasets.views import ViewSet
 from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
 from suite.features import identity
-from suite.probes.bank import OnRound, TokenSource, evaluate_pooled, train_bank
-from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.probes.bank import TokenSource, evaluate_pooled, train_bank
+from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import evaluation_batches
 from suite.protocol.settings import ProbingSettings, StreamSettings
-from suite.results.store import Key
 from suite.training.distributed import ALONE, World
+from suite.training.progress import progress_file
+from suite.training.schedules import Cosine
 
 EVALUATED_AT_ONCE = 1024
 """Evaluation items whose tokens are held at a time."""
-PROGRESS_S = 10.0
-"""Seconds between two notes of how far a training is."""
 
 ProbingTrial = Context[ProbingSettings]
 
@@ -175,7 +171,7 @@ def probe_specs(trial: ProbingTrial, train: ViewSet, *, seed: int) -> list[Probe
 def _summary(settings: ProbingSettings) -> Mapping[str, dict[str, Any]]:
     """Paper, implementation details, probing: SGD, one batch size, a cosine per epoch."""
     rates = {"linear": settings.lr_linear, "attentive": settings.lr_attentive}
-    shared = {"batch_size": settings.batch_size, "schedule": Schedule(settings.epochs)}
+    shared = {"batch_size": settings.batch_size, "schedule": Cosine(settings.epochs)}
     return {kind: {"kind": kind, "lr": rate, **shared} for kind, rate in rates.items()}
 
 
@@ -184,8 +180,8 @@ def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
 
     It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
     """
-    linear = Schedule(settings.epochs, settings.cae_warmup_epochs, per_step=True)
-    attentive = Schedule(settings.epochs, settings.cae_warmup_epochs, settings.cae_final_lr_attentive, per_step=True)
+    linear = Cosine(settings.epochs, settings.cae_warmup_epochs, per_step=True)
+    attentive = Cosine(settings.epochs, settings.cae_warmup_epochs, settings.cae_final_lr_attentive, per_step=True)
     return {
         "linear": {
             "kind": "normed_linear",
@@ -229,23 +225,3 @@ def _judge(
         return evaluate_pooled(probes, chunks, tokens, labels, batches=batches)
 
     return judge
-
-
-def progress_file(run: Path, key: Key, seed: int) -> OnRound:
-    """Notes rounds done and time left in `training/<trial>.json` of the run folder, every few seconds.
-
-    The trial may run in another process than the terminal's, and pytest holds back what it prints.
-    """
-    path = run / "training" / f"{key.experiment}-{key.dataset}-{key.method}.json"
-    noted = -PROGRESS_S
-
-    def note(done: int, rounds: int, left_s: float) -> None:
-        nonlocal noted
-        now = time.monotonic()
-        if done == rounds:
-            path.unlink(missing_ok=True)
-        elif now - noted >= PROGRESS_S:
-            noted = now
-            write_json(path, {"seed": seed, "round": done, "rounds": rounds, "seconds_left": round(left_s)})
-
-    return note

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from suite.encoders import Encoder
-from suite.features import permute_patches
+from suite.encoders.forward import Forward
 from suite.imagenet_pipeline.images import ImageStream, Indices
 
 Encode = Callable[[Tensor, Indices], Tensor]
@@ -24,23 +22,14 @@ def token_encoder(
 
     Args:
         encoder: frozen.
-        forward_batch_size: images a pass; a shorter pass is filled up, so that the rounding of an image's tokens does
-            not depend on how many come with it.
+        forward_batch_size: images a pass, see `Forward`.
         autocast: lower precision of the encoder's matrix products; None for its own.
-        permute: shuffle the patches of every image (see `suite.features.extract`).
+        permute: shuffle the patches of every image (see `suite.encoders.forward.permute_patches`).
     """
-    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
-    mean, std = (torch.tensor(value, device=device).view(3, 1, 1) for value in (encoder.mean, encoder.std))
+    forward = Forward(encoder, batch_size=forward_batch_size, autocast=autocast, permute=permute)
 
     def encode(pixels: Tensor, indices: Indices) -> Tensor:
-        short = max(0, forward_batch_size - len(pixels))
-        images = F.pad(pixels.to(device, non_blocking=True), (0,) * 7 + (short,)).float().div_(255)
-        if permute:
-            images = permute_patches(images, encoder.patch_size, seeds=np.resize(indices, len(images)))
-        with torch.autocast(device.type, autocast, enabled=autocast is not None):
-            output = encoder(images.sub_(mean).div_(std))
-        tokens = torch.cat([output.cls[:, None], output.patches.flatten(2).mT], dim=1)
-        return tokens[: len(pixels)]
+        return forward(pixels, indices).sequence[: len(pixels)]
 
     return encode
 
@@ -80,7 +69,7 @@ class TokenStream:
             # in the order of the set, so that the tokens are the same whichever epoch asks first
             [self._kept[view]] = self._encoded(view, [torch.arange(len(self))])
         for chunk in chunks:
-            yield {name: kept.index_select(0, chunk.to(kept.device)) for name, kept in self._kept[view].items()}
+            yield {name: tokens.index_select(0, chunk.to(tokens.device)) for name, tokens in self._kept[view].items()}
 
     def _encoded(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
         passes = [
@@ -88,10 +77,10 @@ class TokenStream:
         ]
         ends = [number != after for (_, number), after in zip(passes, [n for _, n in passes[1:]] + [-1], strict=True)]
         batches = self.images.batches(epoch, (part.numpy() for part, _ in passes))
-        found: dict[str, list[Tensor]] = {name: [] for name in self.encoders}
+        outputs: dict[str, list[Tensor]] = {name: [] for name in self.encoders}
         for (indices, pixels), end in zip(batches, ends, strict=True):
             for name, encode in self.encoders.items():
-                found[name].append(encode(pixels, indices))
+                outputs[name].append(encode(pixels, indices))
             if end:
-                yield {name: torch.cat(parts) for name, parts in found.items()}
-                found = {name: [] for name in self.encoders}
+                yield {name: torch.cat(parts) for name, parts in outputs.items()}
+                outputs = {name: [] for name in self.encoders}

@@ -18,7 +18,7 @@ from suite.experiments.base import Page, page_of
 from suite.experiments.context import Context
 from suite.experiments.costs.task import Split
 from suite.plan.published import PUBLISHED
-from suite.probes.segmentation import sliding_windows
+from suite.probes.windows import sliding_windows
 from suite.protocol.profiles import Experiment
 from suite.protocol.settings import SegmentationSettings
 from suite.run.request import Request

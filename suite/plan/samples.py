@@ -27,12 +27,12 @@ from suite.metrics.ranking import average_precisions
 from suite.plan.shapes import build
 from suite.probes import predict
 from suite.probes.learner import Kind, ProbeLearner, ProbeSpec
-from suite.probes.learner import Schedule as ProbeSchedule
 from suite.probes.segmentation import SegmentationHead
-from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.bank import HeadLearner, HeadSpec
 from suite.segmentation.crops import CropRecipe, Crops
 from suite.segmentation.evaluate import SlideRecipe, evaluate
 from suite.segmentation.store import ImageStore
+from suite.training.schedules import Cosine, Poly
 
 Sample = tuple[Callable[[], object], float]
 """What to call, and how many units that is."""
@@ -113,7 +113,7 @@ def _probes(operation: Operation, device: str) -> tuple[list[ProbeLearner], Tens
     count = min(batch, max(32, 2 * 10**7 // (width * tokens))) if device == "cpu" else batch
     kinds: tuple[Kind, ...] = ("linear", "attentive")
     specs = [
-        ProbeSpec(kind, _NAME, kind, width, classes, 0.01, batch_size=count, schedule=ProbeSchedule(1), num_heads=heads)
+        ProbeSpec(kind, _NAME, kind, width, classes, 0.01, batch_size=count, schedule=Cosine(1), num_heads=heads)
         for kind in kinds
     ]
     return [ProbeLearner(spec, device) for spec in specs], torch.randn(count, tokens, width, device=device)
@@ -147,7 +147,7 @@ def _learn(operation: Operation, _shapes: Mapping[str, Shape], device: str, _fol
     channels, grid, side, classes = operation.sizes
     count = min(8, max(1, int(2e7 // (classes * side**2)))) if device == "cpu" else 16
     spec, half = HeadSpec(_NAME, _NAME, classes), operation.subject != "float32"
-    learner = Learner(spec, channels, Schedule(10**6, 1), torch.device(device), half=half)
+    learner = HeadLearner(spec, channels, Poly(10**6, 1), torch.device(device), half=half)
     features = torch.randn(count, grid, grid, channels, device=device).permute(0, 3, 1, 2)
     labels = block_labels(count, side, classes).to(device)
     return lambda: learner.learn(features, labels), count

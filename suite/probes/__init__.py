@@ -3,7 +3,9 @@
 from suite.probes.attentive import AttentiveHead
 from suite.probes.linear import LinearHead
 from suite.probes.predict import predict
-from suite.probes.segmentation import SegmentationHead, segmentation_loss, sliding_windows
+from suite.probes.segmentation import SegmentationHead
+from suite.probes.tiled_loss import segmentation_loss
+from suite.probes.windows import sliding_windows
 
 __all__ = [
     "AttentiveHead",

@@ -5,7 +5,6 @@ Source: paper, implementation details, probing; code of CAE, tools/run_linear.py
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,14 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from suite.core.digests import digest_of
-from suite.core.numerics import environment_of
-from suite.core.source_code import code_digest
 from suite.errors import RequestError
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
-from suite.protocol.constants import constants_digest
-from suite.training.checkpoints import read_tensors, write_tensors
+from suite.training.checkpoints import checkpoints_in
 from suite.training.distributed import ALONE, World
+from suite.training.loop import OnRound, train
 
 _CODE = ("suite.probes.bank", "suite.encoders", "suite.features", "suite.imagenet_pipeline.tokens")
 """What a probe's weights are made by."""
@@ -38,8 +35,6 @@ class TokenSource(Protocol):
 
 Judge = Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]
 """Probes -> by name, (N,) whether each evaluation item was named correctly."""
-OnRound = Callable[[int, int, float], None]
-"""(rounds done, rounds in all, seconds left)."""
 
 
 def train_bank(
@@ -88,42 +83,30 @@ def train_bank(
     epochs, chunk, size = _sizes(specs)
     if len(labels) != len(source):
         raise RequestError(f"bank of probes: expected {len(source)} labels, got {len(labels)}")
-    if checkpoints is not None and identity is None:
-        raise RequestError(f"{checkpoints}: checkpoints need `identity`, which says what the training depends on")
+    made_of = None if identity is None else {s.name: [identity[s.encoder], seed, len(labels)] for s in specs}
+    store = checkpoints_in(checkpoints, made_of, *_CODE)
     learners = [ProbeLearner(spec, device, world) for spec in specs]
-    facts = {name: [digests, seed, len(labels)] for name, digests in (identity or {}).items()}
-    paths = {} if checkpoints is None else _restore(learners, checkpoints, facts)
-    rounds = -(-len(labels) // size)
-    first = min(learner.rounds for learner in learners)
-    began = saved = time.monotonic()
-    for epoch in range(first // rounds, epochs):
-        order = epoch_order(len(labels), seed, epoch)
-        skipped = max(0, first - epoch * rounds)
-        plan = [order[r * size : (r + 1) * size].split(chunk) for r in range(skipped, rounds)]
-        tokens = source.tokens(epoch, [world.share(part) for parts in plan for part in parts])
-        for number, parts in enumerate(plan, skipped):
-            done = epoch * rounds + number + 1
-            active = [learner for learner in learners if learner.rounds == done - 1]
-            _learn(active, parts, tokens, labels.to(device), (epoch, number * size))
-            last = number + 1 == rounds
-            if last:
-                for name, correct in judge(active).items():
-                    next(learner for learner in active if learner.spec.name == name).note(epoch + 1, correct)
-            stopping = world.agree(stop())
-            if paths and world.rank == 0:
-                due = stopping or done == epochs * rounds or time.monotonic() - saved >= checkpoint_s
-                for learner in active if due else ():
-                    path = paths[learner.spec.name]
-                    write_tensors(path, learner.state(), path.stem)
-                saved = time.monotonic() if due else saved
-            if on_round:
-                left = (time.monotonic() - began) / (done - first) * (epochs * rounds - done)
-                on_round(done, epochs * rounds, left)
-            if stopping and done < epochs * rounds:
-                raise KeyboardInterrupt(f"stopped after round {done} of {epochs * rounds}")
-        for learner in learners:
-            learner.losses()  # raises where one is not finite
-    return {learner.spec.name: learner for learner in learners}
+    rounds = _Rounds(source, labels.to(device), seed=seed, size=size, chunk=chunk, world=world)
+
+    def evaluate(done: int, active: Sequence[ProbeLearner]) -> None:
+        if done % rounds.in_epoch == 0:
+            by_name = {learner.name: learner for learner in active}
+            for name, correct in judge(active).items():
+                by_name[name].note(done // rounds.in_epoch, correct)
+
+    train(
+        learners,
+        epochs * rounds.in_epoch,
+        rounds.learn,
+        evaluate,
+        look_every=rounds.in_epoch,
+        checkpoints=store,
+        checkpoint_s=checkpoint_s,
+        on_round=on_round,
+        stop=stop,
+        world=world,
+    )
+    return {learner.name: learner for learner in learners}
 
 
 def epoch_order(items: int, seed: int, epoch: int) -> Tensor:
@@ -160,11 +143,11 @@ def evaluate_pooled(
             inputs = by_encoder[learner.spec.encoder].to(next(learner.head.parameters()))
             rows = learner.world.gather(learner.head.pool(inputs), len(chunk))
             pooled[learner.spec.name].append(rows)
-    found = {}
+    correct = {}
     for learner in learners:
         logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batches=batches)
-        found[learner.spec.name] = logits.argmax(1) == labels.cpu()
-    return found
+        correct[learner.spec.name] = logits.argmax(1) == labels.cpu()
+    return correct
 
 
 class _Classifier(nn.Module):
@@ -182,25 +165,47 @@ class _Classifier(nn.Module):
         return self.head.classify(pooled)
 
 
-def _learn(
-    learners: Sequence[ProbeLearner],
-    parts: Sequence[Tensor],
-    tokens: Iterator[Mapping[str, Tensor]],
-    labels: Tensor,
-    at: tuple[int, int],
-) -> None:
-    """One round."""
-    epoch, position = at
-    for part in parts:
-        by_encoder = next(tokens)
-        known = labels[part.to(labels.device)]
-        for learner in learners:
-            own = by_encoder[learner.spec.encoder].to(known.device)
-            learner.take(own, known, epoch=epoch, position=position, items=len(labels))
-        position += len(part)
-    for learner in learners:
-        learner.flush() if position == len(labels) else None
-        learner.rounds += 1
+class _Rounds:
+    """The rounds of an epoch: its items in an order of its own, whose tokens stream by."""
+
+    def __init__(self, source: TokenSource, labels: Tensor, *, seed: int, size: int, chunk: int, world: World) -> None:
+        """See `train_bank`; a round has `size` items, which come in chunks."""
+        self.source, self.labels, self.seed = source, labels, seed
+        self.size, self.chunk, self.world = size, chunk, world
+        self._epoch = -1
+        self._order = torch.empty(0)
+        self._tokens: Iterator[Mapping[str, Tensor]] = iter(())
+
+    @property
+    def in_epoch(self) -> int:
+        """Rounds of an epoch, the last of which may be smaller."""
+        return -(-len(self.labels) // self.size)
+
+    def learn(self, number: int, learners: Sequence[ProbeLearner]) -> None:
+        """Do a round, counted from 0 over all epochs; after the first one they come in turn."""
+        epoch, place = divmod(number, self.in_epoch)
+        if epoch != self._epoch:
+            self._begin(epoch, place)
+        position = place * self.size
+        for part in self._parts(place):
+            tokens, labels = next(self._tokens), self.labels[part.to(self.labels.device)]
+            for learner in learners:
+                inputs = tokens[learner.spec.encoder].to(labels.device)
+                learner.take(inputs, labels, epoch=epoch, position=position, items=len(self.labels))
+            position += len(part)
+        if position == len(self.labels):
+            for learner in learners:
+                learner.flush()
+
+    def _begin(self, epoch: int, place: int) -> None:
+        """Ask for the tokens of an epoch, from one of its rounds on."""
+        self._epoch, self._order = epoch, epoch_order(len(self.labels), self.seed, epoch)
+        parts = [part for number in range(place, self.in_epoch) for part in self._parts(number)]
+        self._tokens = self.source.tokens(epoch, [self.world.share(part) for part in parts])
+
+    def _parts(self, place: int) -> tuple[Tensor, ...]:
+        """The items of a round of this epoch, in chunks."""
+        return self._order[place * self.size : (place + 1) * self.size].split(self.chunk)
 
 
 def _sizes(specs: Sequence[ProbeSpec]) -> tuple[int, int, int]:
@@ -215,18 +220,3 @@ def _sizes(specs: Sequence[ProbeSpec]) -> tuple[int, int, int]:
     if len(epochs) > 1:
         raise RequestError(f"bank of probes: expected as many epochs for each, got {sorted(epochs)}")
     return epochs.pop(), sizes[0], sizes[-1]
-
-
-def _restore(learners: Sequence[ProbeLearner], folder: Path, facts: Mapping[str, object]) -> dict[str, Path]:
-    """Let every probe go on from its checkpoint; returns where they lie, by name."""
-    paths = {}
-    for learner in learners:
-        made_on = environment_of(next(learner.head.parameters()).device)
-        digest = digest_of(
-            [facts[learner.spec.encoder], learner.facts, code_digest(*_CODE), constants_digest(), made_on]
-        )
-        path = paths[learner.spec.name] = folder / f"{digest}.safetensors"
-        found = read_tensors(path, digest, whose=f"probe {learner.spec.name}")
-        if found is not None:
-            learner.restore(found)
-    return paths

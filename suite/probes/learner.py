@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
@@ -19,7 +18,8 @@ from suite.probes.linear import LinearHead
 from suite.probes.normed import NormedLinearHead
 from suite.protocol.constants import constant
 from suite.training.distributed import ALONE, World
-from suite.training.state import Losses, restore_state, state_of
+from suite.training.learner import Learner
+from suite.training.schedules import Cosine
 
 Kind = Literal["linear", "normed_linear", "attentive"]
 _KEPT_BYTES = 1 << 30
@@ -35,31 +35,6 @@ class Head(Protocol):
 
     def classify(self, pooled: Tensor) -> Tensor:
         """(B, D) -> (B, C)."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rate over a training.
-
-    Attributes:
-        epochs: in all.
-        warmup_epochs: of a line from 0 to the peak.
-        final_lr: what the cosine ends in.
-        per_step: the rate follows every step; else it is that of the epoch's begin.
-    """
-
-    epochs: int
-    warmup_epochs: int = constant("probes", "warmup_epochs")
-    final_lr: float = constant("probes", "final_lr")
-    per_step: bool = False
-
-    def lr(self, peak: float, epoch: float) -> float:
-        """Rate at a time, in epochs from 0 (code of CAE, linear_util/lr_sched.py; MoCo's for no warm-up)."""
-        now = epoch if self.per_step else math.floor(epoch)
-        if now < self.warmup_epochs:
-            return peak * now / self.warmup_epochs
-        share = (now - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
-        return self.final_lr + (peak - self.final_lr) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True)
@@ -90,7 +65,7 @@ class ProbeSpec:
     num_classes: int
     lr: float
     batch_size: int
-    schedule: Schedule
+    schedule: Cosine
     optimizer: Literal["sgd", "lars"] = "sgd"
     drop_last: bool = False
     num_heads: int = 12
@@ -123,17 +98,18 @@ class ProbeSpec:
         return kind(self.embed_dim, self.num_classes, generator=generator)
 
 
-class ProbeLearner:
-    """A head, its optimizer, and where it has got to. Between rounds of a training it holds no tokens."""
+class ProbeLearner(Learner):
+    """A probe that learns from tokens and is judged after each epoch. Between rounds it holds no tokens."""
+
+    head: LinearHead | AttentiveHead
 
     def __init__(self, spec: ProbeSpec, device: torch.device | str = "cpu", world: World = ALONE) -> None:
+        head = spec.head().to(device).eval()
+        remedy = f"lower the learning rate ({spec.lr:g})"
+        super().__init__("probe", spec.name, head, _optimizer(spec, head), remedy=remedy)
         self.spec, self.world = spec, world
-        self.head = spec.head().to(device).eval()
-        self.optimizer = _optimizer(spec, self.head)
-        self.rounds = 0
         self.accuracy: list[tuple[int, float]] = []
         self.correct: dict[str, Tensor] = {}
-        self._losses = Losses(f"probe {spec.name}", f"lower the learning rate ({spec.lr:g})")
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._now = 0.0
 
@@ -152,7 +128,7 @@ class ProbeLearner:
         self._now = epoch + position // self.spec.batch_size / steps
         inputs = tokens if self.spec.kind == "attentive" else tokens[:, :1].clone()
         self._waiting.append((inputs, labels))
-        if sum(len(known) for _, known in self._waiting) >= self.spec.batch_size:
+        if sum(len(part) for _, part in self._waiting) >= self.spec.batch_size:
             self._step()
 
     def flush(self) -> None:
@@ -163,7 +139,7 @@ class ProbeLearner:
 
     def _step(self) -> None:
         waiting, self._waiting = self._waiting, []
-        labels = torch.cat([known for _, known in waiting])
+        labels = torch.cat([part for _, part in waiting])
         self.head.train()
         if len(labels) >= self.head.smallest_batch:
             for group in self.optimizer.param_groups:
@@ -175,17 +151,17 @@ class ProbeLearner:
         """One step on a global batch, given as chunks, of which each process holds its share."""
         keep = sum(tokens.numel() * tokens.element_size() for tokens in shares) <= _KEPT_BYTES
         pooled = [self._pool(tokens, keep=keep) for tokens in shares]
-        whole = [self.world.gather(part.detach(), total) for part, total in zip(pooled, totals, strict=True)]
-        leaf = torch.cat(whole).requires_grad_()
+        gathered = [self.world.gather(part.detach(), total) for part, total in zip(pooled, totals, strict=True)]
+        leaf = torch.cat(gathered).requires_grad_()
         loss = F.cross_entropy(self.head.classify(leaf), labels)
         self.optimizer.zero_grad()
         loss.backward()
         if pooled[0].requires_grad:
             assert leaf.grad is not None
-            mine = [gradient[self.world.span(len(gradient))] for gradient in leaf.grad.split(totals)]
-            own = [p for p in self.head.parameters() if p.grad is None]  # what comes before the pooling
-            torch.cat(pooled).backward(torch.cat(mine))
-            self.world.add(p.grad for p in own if p.grad is not None)
+            gradients = [gradient[self.world.span(len(gradient))] for gradient in leaf.grad.split(totals)]
+            pooling = [p for p in self.head.parameters() if p.grad is None]  # what comes before the pooling
+            torch.cat(pooled).backward(torch.cat(gradients))
+            self.world.add(p.grad for p in pooling if p.grad is not None)
         self.optimizer.step()
         return loss
 
@@ -202,14 +178,6 @@ class ProbeLearner:
     def _pool_as_float(self, tokens: Tensor) -> Tensor:
         return self.head.pool(tokens.to(next(self.head.parameters()).dtype))
 
-    def losses(self) -> list[float]:
-        """The loss of each step so far.
-
-        Raises:
-            MetricError: one of them is not finite.
-        """
-        return self._losses.values()
-
     def note(self, epoch: int, correct: Tensor) -> None:
         """Keep an evaluation: its accuracy, and of the last and of the best which items were right.
 
@@ -218,34 +186,30 @@ class ProbeLearner:
             correct: (N,) bool.
         """
         value = float(correct.double().mean())
-        best = max((known for _, known in self.accuracy), default=-1.0)
+        best = max((earlier for _, earlier in self.accuracy), default=-1.0)
         self.accuracy = [entry for entry in self.accuracy if entry[0] != epoch] + [(epoch, value)]
         self.correct["last"] = correct.cpu()
         if value > best:
             self.correct["best"] = correct.cpu()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next round depends on, and what came of the rounds so far."""
+        """As of any learner, and what came of the evaluations so far."""
         tensors = {f"correct.{name}": value.to(torch.uint8) for name, value in self.correct.items()}
-        tensors["losses"] = torch.tensor(self.losses(), dtype=torch.float32)
         tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2)
-        tensors["rounds"] = torch.tensor(self.rounds)
-        return state_of(self.head, self.optimizer) | tensors
+        return super().state() | tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`."""
-        restore_state(self.head, self.optimizer, tensors)
+        super().restore(tensors)
         names = {name: name.removeprefix("correct.") for name in tensors if name.startswith("correct.")}
         self.correct = {short: tensors[name].bool() for name, short in names.items()}
-        self._losses.restore(tensors["losses"])
         self._waiting = []
         self.accuracy = [(int(epoch), value) for epoch, value in tensors["accuracy"].tolist()]
-        self.rounds = int(tensors["rounds"])
 
     @property
     def facts(self) -> object:
         """What its weights depend on, besides tokens and labels."""
-        return [asdict(self.spec), next(self.head.parameters()).device.type]
+        return asdict(self.spec)
 
 
 def _optimizer(spec: ProbeSpec, head: nn.Module) -> torch.optim.Optimizer:

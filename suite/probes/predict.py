@@ -35,14 +35,14 @@ def predict(
     device, dtype = _place(head)
     if not len(tokens) or len(tokens) < _smallest_batch(head):
         raise MetricError(f"tokens: expected at least {_smallest_batch(head)} items to predict, got {len(tokens)}")
-    chosen: list[Tensor] = []
+    groups: list[Tensor] = []
     for batch in evaluation_batches(len(tokens), batch_size) if batches is None else batches:
-        if chosen and len(batch) < _smallest_batch(head):
-            chosen[-1] = torch.cat([chosen[-1], batch])
+        if groups and len(batch) < _smallest_batch(head):
+            groups[-1] = torch.cat([groups[-1], batch])
         else:
-            chosen.append(batch)
-    logits = torch.cat([head(tokens[batch].to(device, dtype)).float().cpu() for batch in chosen])
-    order = torch.cat(chosen)
+            groups.append(batch)
+    logits = torch.cat([head(tokens[batch].to(device, dtype)).float().cpu() for batch in groups])
+    order = torch.cat(groups)
     first = torch.full((len(tokens),), len(order)).scatter_reduce_(0, order, torch.arange(len(order)), "amin")
     return logits[first]
 

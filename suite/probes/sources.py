@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from suite.core.memory import available_bytes, free_device_bytes
-from suite.features import Passes, all_tokens, extract
+from suite.features import Passes, extract
 
 MEMORY_SHARE = 4
 """Tokens are kept if they take at most a fourth of the memory that is free: training and evaluation tokens are held
@@ -36,7 +36,7 @@ class KeptTokens:
         """Encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
         for chunk in chunks:
             # four times faster than tokens[chunk]
-            yield {name: kept.index_select(0, chunk.to(kept.device)) for name, kept in self._tokens.items()}
+            yield {name: values.index_select(0, chunk.to(values.device)) for name, values in self._tokens.items()}
 
 
 class RecomputedTokens:
@@ -66,7 +66,7 @@ class RecomputedTokens:
 
     def _encoded(self, order: Tensor) -> Iterator[Tensor]:
         for indices, output in self.passes.run(order.numpy()):
-            yield all_tokens(output)[: len(indices)].float()
+            yield output.sequence[: len(indices)].float()
 
 
 def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> KeptTokens | RecomputedTokens:
@@ -85,20 +85,20 @@ def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> Kep
     size = token_bytes(len(passes), 1 + (encoder.image_size // encoder.patch_size) ** 2, encoder.embed_dim)
     if are_kept(size, available_bytes()):
         return KeptTokens({name: extract(passes, {"tokens"}, cache=cache).setting("tokens")})
-    if are_kept_on_device(size, free_device_bytes(next((p.device for p in encoder.parameters()), "cpu"))):
+    if are_kept_on_device(size, free_device_bytes(encoder.device)):
         return KeptTokens({name: _where_they_are_made(passes)})
     return RecomputedTokens(passes, name)
 
 
 def _where_they_are_made(passes: Passes) -> Tensor:
     """(N, 1 + n, D) tokens on the encoder's device; no other memory holds more than a pass of them."""
-    kept: Tensor | None = None
+    tokens: Tensor | None = None
     for indices, output in passes.run():
-        made = all_tokens(output).float()
-        kept = made.new_empty(len(passes), *made.shape[1:]) if kept is None else kept
-        kept[torch.from_numpy(indices).to(kept.device)] = made[: len(indices)]
-    assert kept is not None
-    return kept
+        sequence = output.sequence.float()
+        tokens = sequence.new_empty(len(passes), *sequence.shape[1:]) if tokens is None else tokens
+        tokens[torch.from_numpy(indices).to(tokens.device)] = sequence[: len(indices)]
+    assert tokens is not None
+    return tokens
 
 
 def token_bytes(items: int, tokens: int, width: int) -> int:

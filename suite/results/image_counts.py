@@ -44,11 +44,6 @@ class ImageCounts:
         union = self.union
         return ratio(np.nansum(ratio(self.correct, union), axis=1), np.count_nonzero(union, axis=1))
 
-    @property
-    def image_accuracy(self) -> NDArray[np.float64]:
-        """(N,) share of each image's labelled pixels that are right; NaN where none is labelled."""
-        return ratio(self.correct.sum(axis=1), self.labelled.sum(axis=1))
-
     def percent(self) -> dict[str, float]:
         """mIoU, mAcc and aAcc over all images, per cent; NaN where no pixel is labelled.
 
@@ -96,7 +91,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[ImageCounts]:
     if pixels.shape != (len(classes), 3) or int(sizes.sum()) != len(classes):
         raise ValueError(f"counts: expected {int(sizes.sum())} classes, got {len(classes)} with {pixels.shape} pixels")
     width = int(classes.max(initial=0)) + 1
-    found = []
+    runs = []
     ends = sizes.sum(axis=1, dtype=np.int64).cumsum()
     for row, end in zip(sizes, ends, strict=True):
         span = slice(int(end - row.sum(dtype=np.int64)), int(end))
@@ -104,8 +99,8 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[ImageCounts]:
         places = np.repeat(np.arange(len(row)), row), classes[span]
         for column, target in enumerate((counts.correct, counts.predicted, counts.labelled)):
             target[places] = pixels[span, column]
-        found.append(counts)
-    return found
+        runs.append(counts)
+    return runs
 
 
 def ratio(part: NDArray[np.number], whole: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -51,8 +51,8 @@ def draw_colours(rng: np.random.Generator) -> Colours:
     """Each change with probability one half; hue -18 to 17, since the official upper bound is exclusive."""
 
     def maybe(low: float, high: float) -> float | None:
-        chosen, value = rng.random() < PROBABILITY, rng.uniform(low, high)
-        return value if chosen else None
+        happens, value = rng.random() < PROBABILITY, rng.uniform(low, high)
+        return value if happens else None
 
     brightness, contrast, saturation = maybe(-BRIGHTNESS, BRIGHTNESS), maybe(*CONTRAST), maybe(*SATURATION)
     hue = int(rng.integers(HUE[0], HUE[1] + 1))
@@ -110,10 +110,10 @@ def _left_over(images: Tensor, widths: NDArray[np.int64]) -> Tensor:
 
 def _each(images: Tensor, values: Sequence[float | None], change: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Apply a change to the images that have a value for it; it is given them, the values and their positions."""
-    chosen = [i for i, value in enumerate(values) if value is not None]
-    if chosen:
-        index = torch.tensor(chosen, device=images.device)
-        value = torch.tensor([values[i] for i in chosen], dtype=torch.float32, device=images.device)
+    positions = [i for i, value in enumerate(values) if value is not None]
+    if positions:
+        index = torch.tensor(positions, device=images.device)
+        value = torch.tensor([values[i] for i in positions], dtype=torch.float32, device=images.device)
         images[index] = change(images[index], value[:, None, None, None], index)
 
 

@@ -87,5 +87,5 @@ def dropout(seed: int, step: int, crops: int) -> Tensor:
     A function of seed and step alone, drawn on the CPU: a training resumes anywhere, no other stream of random numbers
     moves, and no device draws others.
     """
-    drawn = np.random.default_rng([seed, step]).random((crops, CHANNELS))
-    return torch.from_numpy(np.where(drawn < DROPOUT, 0, 1 / (1 - DROPOUT)).astype(np.float32))
+    draws = np.random.default_rng([seed, step]).random((crops, CHANNELS))
+    return torch.from_numpy(np.where(draws < DROPOUT, 0, 1 / (1 - DROPOUT)).astype(np.float32))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
 from suite.core.precision import tf32_matmul
 from suite.errors import RequestError
-from suite.probes.segmentation import SegmentationHead, enlarge
+from suite.probes.segmentation import SegmentationHead
+from suite.probes.upsampling import enlarge
 from suite.protocol.constants import constant
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
 from suite.segmentation.fused import fastest_loss
-from suite.training.state import Losses, restore_state, state_of
+from suite.training.learner import Learner
+from suite.training.schedules import Poly
 
 BETAS: tuple[float, float] = constant("segmentation", "betas")
 EPS: float = constant("segmentation", "eps")
-POLY_POWER: float = constant("segmentation", "poly_power")
-WARMUP_RATIO: float = constant("segmentation", "warmup_ratio")
 Head = SegmentationHead | AuxiliaryHead
 
 
@@ -36,7 +36,7 @@ class HeadSpec:
             constructor (MAE, CAE, BEiT) spares it, its default one (DeiT, MoCo v3, DINO, iBOT) does not.
         seed: of the initial weights, and of an auxiliary head's dropout.
         enlarge_first: 1: logits are enlarged in one step, as the official code does; 4: by 4 and then the rest, which
-            equals upsampling_matrix the features by 4 before the head, as the paper says.
+            equals enlarging the features by 4 before the head, as the paper says.
         data: digest of the images and labels that it learns from; part of what names its checkpoint.
         auxiliary: None for a linear head on all channels of the features; first channel and the one after the last for
             an `AuxiliaryHead`, a member of the bank like any other.
@@ -64,31 +64,13 @@ class HeadSpec:
             raise RequestError(f"segmentation head: expected positive sizes and rates of at least 0, got {self}")
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Learning rate over a training (official code, segmentation/configs_local, `lr_config`; mmcv's poly policy).
+class HeadLearner(Learner):
+    """A head that learns from features; a round of its training is one step."""
 
-    Attributes:
-        iterations: steps in all.
-        warmup: steps of the linear warm-up, which multiplies the decaying rate.
-    """
-
-    iterations: int
-    warmup: int
-
-    def factor(self, step: int) -> float:
-        """What the learning rate is multiplied by in a step, counted from 0."""
-        decayed: float = (1 - step / self.iterations) ** POLY_POWER
-        if step >= self.warmup:
-            return decayed
-        return decayed * (1 - (1 - step / self.warmup) * (1 - WARMUP_RATIO))
-
-
-class Learner:
-    """A head, its optimizer and its losses so far."""
+    head: Head
 
     def __init__(
-        self, spec: HeadSpec, in_channels: int, schedule: Schedule, device: torch.device, *, half: bool = False
+        self, spec: HeadSpec, in_channels: int, schedule: Poly, device: torch.device, *, half: bool = False
     ) -> None:
         """Draw the head's weights, on the CPU, so that no device makes others.
 
@@ -101,16 +83,14 @@ class Learner:
         """
         self.spec, self.schedule, self.half = spec, schedule, half
         generator = torch.Generator().manual_seed(spec.seed)
-        self.head = _drawn(spec, in_channels, generator).to(device).eval()
+        head = _drawn(spec, in_channels, generator).to(device).eval()
         groups = [
             {"params": [p], "weight_decay": spec.weight_decay * (p.ndim > 1 or spec.decay_bias)}
-            for p in self.head.parameters()
+            for p in head.parameters()
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS, eps=EPS)
-        self._losses = Losses(
-            f"head {spec.name}",
-            f"labels outside [0, {spec.num_classes}) or too high a learning rate ({spec.lr:g})",
-        )
+        optimizer = torch.optim.AdamW(groups, lr=spec.lr, betas=BETAS, eps=EPS)
+        remedy = f"labels outside [0, {spec.num_classes}) or too high a learning rate ({spec.lr:g})"
+        super().__init__("head", spec.name, head, optimizer, remedy=remedy)
 
     @property
     def step(self) -> int:
@@ -118,9 +98,9 @@ class Learner:
         return len(self._losses)
 
     @property
-    def done(self) -> bool:
-        """True after the last step."""
-        return self.step >= self.schedule.iterations
+    def facts(self) -> object:
+        """What its weights depend on, besides features and labels."""
+        return [asdict(self.spec), asdict(self.schedule), self.head.fc.weight.shape[1]]
 
     def learn(self, features: Tensor, labels: Tensor) -> None:
         """One step.
@@ -149,24 +129,6 @@ class Learner:
         logits = self.head.train()(features, kept)
         self.head.eval()
         return logits
-
-    def losses(self) -> list[float]:
-        """The loss of each step so far, as it was minimised.
-
-        Raises:
-            MetricError: one of them is not finite.
-        """
-        return self._losses.values()
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on, and the losses."""
-        losses = torch.tensor(self.losses(), dtype=torch.float32)
-        return state_of(self.head, self.optimizer) | {"losses": losses}
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from a `state`."""
-        restore_state(self.head, self.optimizer, tensors)
-        self._losses.restore(tensors["losses"])
 
 
 def _drawn(spec: HeadSpec, in_channels: int, generator: torch.Generator) -> Head:

@@ -128,9 +128,9 @@ class Crops:
         images = self.order(step)
         ragged = self.store.fetch(images)
         draws = [self.draw(step, item, *map(int, size)) for item, size in enumerate(ragged.sizes)]
-        chosen = {name: self._choose(name, images, ragged, draws) for name in self.store.label_sets}
-        rows, distinct = _distinct(chosen, draws)
-        labels = {name: self._labels(name, ragged, draws, candidates) for name, candidates in chosen.items()}
+        candidates = {name: self._choose(name, images, ragged, draws) for name in self.store.label_sets}
+        rows, distinct = _distinct(candidates, draws)
+        labels = {name: self._labels(name, ragged, draws, numbers) for name, numbers in candidates.items()}
         indices = {name: torch.from_numpy(row).to(self.store.device) for name, row in rows.items()}
         return Batch(self._pixels(ragged, draws, distinct), labels, indices)
 
@@ -141,16 +141,16 @@ class Crops:
 
         A mask of a single class has no diverse window, which spares looking.
         """
-        taken = np.full(len(draws), _REFUSABLE)
+        candidate = np.full(len(draws), _REFUSABLE)
         open_ = np.flatnonzero(self.store.present[label_set][images] >= CROP_CLASSES)
         for first, last in _ROUNDS if self.recipe.cat_max_ratio < 1 else ():
             tried = np.arange(first, last)
             items, candidates = np.repeat(open_, len(tried)), np.tile(tried, len(open_))
             diverse = self._diverse(label_set, ragged, draws, items, candidates).reshape(-1, len(tried))
-            found = diverse.any(axis=1)
-            taken[open_[found]] = first + diverse[found].argmax(axis=1)
-            open_ = open_[~found]
-        return taken if self.recipe.cat_max_ratio < 1 else np.zeros_like(taken)
+            hits = diverse.any(axis=1)
+            candidate[open_[hits]] = first + diverse[hits].argmax(axis=1)
+            open_ = open_[~hits]
+        return candidate if self.recipe.cat_max_ratio < 1 else np.zeros_like(candidate)
 
     def _diverse(
         self,
@@ -165,8 +165,8 @@ class Crops:
             return np.zeros(0, dtype=bool)
         side = self.recipe.crop_px
         labels = sample_labels(ragged, label_set, _windows(draws, items, candidates), side, side)
-        own = torch.arange(len(items), device=labels.device)[:, None] * 256
-        counts = torch.bincount((labels.flatten(1).long() + own).flatten(), minlength=256 * len(items))
+        offsets = torch.arange(len(items), device=labels.device)[:, None] * 256
+        counts = torch.bincount((labels.flatten(1).long() + offsets).flatten(), minlength=256 * len(items))
         pixels = counts.view(-1, 256)[:, :IGNORE].cpu().numpy()
         shares = pixels.max(axis=1) / np.maximum(pixels.sum(axis=1), 1)
         several: NDArray[np.bool_] = np.count_nonzero(pixels, axis=1) >= CROP_CLASSES
@@ -187,7 +187,7 @@ class Crops:
         colours = [draws[item].colours for item in distinct[:, 0]]
         extent = windows.extent(side, side)
         if self.recipe.photometric:
-            distort(images, [each for each in colours if each is not None], extent[:, 1])
+            distort(images, [change for change in colours if change is not None], extent[:, 1])
         return blank_beyond(self._normalise(images), extent, 0)
 
 
@@ -221,7 +221,7 @@ def _distinct(
         label set -> (B,) number of each of its windows; (U, 2) item and candidate of each number.
     """
     numbers: dict[tuple[int, int, int], int] = {}
-    shown: list[tuple[int, int]] = []
+    windows: list[tuple[int, int]] = []
     rows = {}
     for name, candidates in chosen.items():
         row = []
@@ -229,8 +229,8 @@ def _distinct(
             top, left = draws[item].corners[candidate]
             key = (item, int(top), int(left))
             if key not in numbers:
-                numbers[key] = len(shown)
-                shown.append((item, int(candidate)))
+                numbers[key] = len(windows)
+                windows.append((item, int(candidate)))
             row.append(numbers[key])
         rows[name] = np.array(row, dtype=np.int64)
-    return rows, np.array(shown, dtype=np.int64)
+    return rows, np.array(windows, dtype=np.int64)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from suite.encoders import Encoder
+from suite.encoders import Encoder, Tokens
+from suite.encoders.forward import Forward
 from suite.errors import RequestError
 
 Encode = Callable[[Tensor], Tensor]
@@ -42,8 +43,7 @@ def layer_features(
         encoder: frozen.
         layers: indices of blocks, from 0.
         autocast: lower precision of the encoder's matrix products on a GPU (official code: apex O1); None for its own.
-        batch_size: images a pass, the last pass filled up with zeros, so that the rounding of an image's features does
-            not depend on how many come with it; None for a single pass over whatever comes.
+        batch_size: images a pass, see `Forward`; None for a single pass over whatever comes.
 
     Returns:
         Images on any device to features of len(layers) x D channels on the encoder's, channels last in memory.
@@ -53,24 +53,16 @@ def layer_features(
     """
     if not layers or not all(0 <= layer < encoder.depth for layer in layers):
         raise RequestError(f"{encoder.name}: layers: expected some of 0 to {encoder.depth - 1}, got {list(layers)}")
-    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
-    wanted = tuple(layers)
-
-    @torch.no_grad()
-    def one_pass(pixels: Tensor) -> Tensor:
-        with torch.autocast(device.type, autocast, enabled=autocast is not None):
-            raw = encoder(pixels.to(device), layers=tuple(sorted(set(wanted)))).layers
-        return torch.cat([raw[layer].permute(0, 2, 3, 1).float() for layer in wanted], dim=3)
+    forward = Forward(encoder, batch_size=batch_size, autocast=autocast, layers=tuple(sorted(set(layers))))
 
     def encode(pixels: Tensor) -> Tensor:
-        passes = pixels.split(batch_size or len(pixels))
-        places = [one_pass(_filled_up(part, batch_size or len(part)))[: len(part)] for part in passes]
+        parts = pixels.split(batch_size or len(pixels))
+        places = [_side_by_side(forward(part), layers)[: len(part)] for part in parts]
         return (places[0] if len(places) == 1 else torch.cat(places)).permute(0, 3, 1, 2)
 
     return encode
 
 
-def _filled_up(pixels: Tensor, length: int) -> Tensor:
-    if len(pixels) == length:
-        return pixels
-    return torch.cat([pixels, pixels.new_zeros(length - len(pixels), *pixels.shape[1:])])
+def _side_by_side(output: Tokens, layers: Sequence[int]) -> Tensor:
+    """(B, h, w, len(layers) x D) float32."""
+    return torch.cat([output.layers[layer].permute(0, 2, 3, 1).float() for layer in layers], dim=3)

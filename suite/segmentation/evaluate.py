@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from suite.errors import RequestError
 from suite.metrics import SegmentationCounts
-from suite.probes.segmentation import sliding_windows
+from suite.probes.windows import sliding_windows
 from suite.results.image_counts import ImageCounts
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.crops import Normalise
@@ -71,12 +71,12 @@ class HeadScores:
             prediction: (H, W) classes.
             target: (H, W) labels, 255 ignored.
         """
-        own = SegmentationCounts(self.counts.num_classes)
-        own.update(prediction, target)
-        self.images.correct[image] = own.confusion.diagonal()
-        self.images.predicted[image] = own.confusion.sum(axis=0)
-        self.images.labelled[image] = own.confusion.sum(axis=1)
-        self.counts.confusion += own.confusion
+        counts = SegmentationCounts(self.counts.num_classes)
+        counts.update(prediction, target)
+        self.images.correct[image] = counts.confusion.diagonal()
+        self.images.predicted[image] = counts.confusion.sum(axis=0)
+        self.images.labelled[image] = counts.confusion.sum(axis=1)
+        self.counts.confusion += counts.confusion
 
 
 def evaluate(
@@ -108,21 +108,21 @@ def evaluate(
     Raises:
         RequestError: no head, or one whose label set is not in the store.
     """
-    known = {spec.name: spec for spec in specs}
-    _check(heads, known, store)
-    scores = {name: _no_scores(known[name].num_classes, len(store)) for name in heads}
+    by_name = {spec.name: spec for spec in specs}
+    _check(heads, by_name, store)
+    scores = {name: _no_scores(by_name[name].num_classes, len(store)) for name in heads}
     normalise = Normalise(mean, std, store.device)
     with torch.no_grad():
         for view in _views_with_logits(_views(store, recipe, normalise), encode, heads, recipe):
             for name in heads:
-                target = view.images.mask(known[name].label_set, view.position)
+                target = view.images.mask(by_name[name].label_set, view.position)
                 prediction = merge(
                     torch.cat(view.logits[name]),
                     view.windows,
                     view.size,
                     target.shape,
                     recipe.crop_px,
-                    enlarge_first=known[name].enlarge_first,
+                    enlarge_first=by_name[name].enlarge_first,
                 )
                 scores[name].add(view.image, prediction, target)
                 if view.image in keep:
@@ -163,8 +163,8 @@ def merge(
     classes = torch.zeros(tuple(original), dtype=torch.int64, device=logits.device)
     for first in range(0, logits.shape[1], step):
         total = logits.new_zeros(1, len(logits[0, first : first + step]), *size)
-        for one, (top, left, bottom, right) in zip(logits[:, None, first : first + step], windows, strict=True):
-            full = _resized(_resized(one, [side * enlarge_first for side in one.shape[-2:]]), [crop_px, crop_px])
+        for window, (top, left, bottom, right) in zip(logits[:, None, first : first + step], windows, strict=True):
+            full = _resized(_resized(window, [side * enlarge_first for side in window.shape[-2:]]), [crop_px, crop_px])
             total[..., top:bottom, left:right] += full[..., : bottom - top, : right - left]
         value, index = _resized(total / coverage, original)[0].max(dim=0)
         better = value > best
@@ -204,8 +204,8 @@ def _views(store: ImageStore, recipe: SlideRecipe, normalise: Normalise) -> Iter
         for position, number in enumerate(numbers):
             rows, columns = (int(length) for length in images.sizes[position])
             height, width = keep_ratio_size(rows, columns, recipe.scale)
-            whole = Windows(np.array([position]), np.array([[height, width]]), np.zeros((1, 2), int), np.zeros(1, bool))
-            pixels = normalise(sample_pixels(images, whole, height, width))[0]
+            frame = Windows(np.array([position]), np.array([[height, width]]), np.zeros((1, 2), int), np.zeros(1, bool))
+            pixels = normalise(sample_pixels(images, frame, height, width))[0]
             pixels = F.pad(pixels, (0, max(side - width, 0), 0, max(side - height, 0)))
             windows = sliding_windows(height, width, crop=side, stride=recipe.stride_px)
             crops = torch.stack([pixels[:, top : top + side, left : left + side] for top, left, _, _ in windows])

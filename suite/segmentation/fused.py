@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suite.probes.segmentation import IGNORED, check_labels, segmentation_loss
+from suite.probes.tiled_loss import IGNORED, check_labels, segmentation_loss
 
 _BLOCK = 1024
 """Pixels times classes that one warp takes at a time, so that sums over classes need no other warp.

@@ -71,14 +71,14 @@ def same_images(sets: Sequence[SegmentationSet]) -> list[list[SegmentationSet]]:
         DatasetError: a file is missing or cannot be read.
     """
     alike: dict[object, list[SegmentationSet]] = {}
-    for found in sets:
-        alike.setdefault(tuple(image.stem for image, _ in found.records), []).append(found)
+    for labels in sets:
+        alike.setdefault(tuple(image.stem for image, _ in labels.records), []).append(labels)
     groups: dict[object, list[SegmentationSet]] = {}
     for stems, candidates in alike.items():
-        for found in candidates:
+        for labels in candidates:
             # a set that shares its names with no other needs no reading
-            content = _content(found) if len(candidates) > 1 else ()
-            groups.setdefault((stems, content), []).append(found)
+            content = _content(labels) if len(candidates) > 1 else ()
+            groups.setdefault((stems, content), []).append(labels)
     return list(groups.values())
 
 
@@ -114,12 +114,12 @@ class ImageStore:
             DatasetError: an image or a mask is damaged, or a mask is not of its image's size.
         """
         if len(same_images(sets)) != 1:
-            names = ", ".join(found.name for found in sets)
+            names = ", ".join(labels.name for labels in sets)
             raise RequestError(f"image store: expected label sets of the same images, got {names or 'none'}")
         if place not in {*PLACES, None}:
             raise unknown("place of an image store", str(place), PLACES)
-        self._sets = {found.name: found for found in sets}
-        self.num_classes = {name: found.num_classes for name, found in self._sets.items()}
+        self._sets = {labels.name: labels for labels in sets}
+        self.num_classes = {name: labels.num_classes for name, labels in self._sets.items()}
         self.device = torch.device(device)
         self.present = {name: np.full(len(sets[0]), -1, dtype=np.int64) for name in self._sets}
         with ThreadPoolExecutor() as pool:
@@ -167,15 +167,15 @@ class ImageStore:
 
     def _size(self, index: int) -> tuple[int, int]:
         """(height, width) by the headers of the image and of its masks."""
-        found: dict[Path, tuple[int, int]] = {}
-        for path in [self._path(index), *(each.records[index][1] for each in self._sets.values())]:
+        sizes: dict[Path, tuple[int, int]] = {}
+        for path in [self._path(index), *(labels.records[index][1] for labels in self._sets.values())]:
             try:
                 with Image.open(path) as image:
-                    found[path] = image.size
+                    sizes[path] = image.size
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 raise damaged(path, error) from error
-        width, height = found[self._path(index)]
-        for path, size in found.items():
+        width, height = sizes[self._path(index)]
+        for path, size in sizes.items():
             if size != (width, height):
                 raise damaged(path, f"expected {width} x {height} pixels, as its image has, got {size[0]} x {size[1]}")
         return height, width
@@ -186,8 +186,8 @@ class ImageStore:
     def _read(self, index: int) -> _Image:
         """Decode one image and its masks; count the masks' classes."""
         masks = {}
-        for name, found in self._sets.items():
-            mask = found.mask(index).reshape(-1)
+        for name, labels in self._sets.items():
+            mask = labels.mask(index).reshape(-1)
             self.present[name][index] = np.count_nonzero(np.bincount(mask, minlength=256)[:IGNORE])
             masks[name] = torch.from_numpy(mask)
         pixels = np.array(read_rgb(self._path(index))).reshape(-1, 3)
@@ -237,9 +237,9 @@ class ImageStore:
         return torch.cat([part.to(self.device, non_blocking=True) for part in parts])
 
 
-def _content(found: SegmentationSet) -> tuple[object, ...]:
+def _content(labels: SegmentationSet) -> tuple[object, ...]:
     """What tells images apart: sizes in bytes, and keys that do not name folders."""
-    images = [image for image, _ in found.records]
+    images = [image for image, _ in labels.records]
     keys = file_keys(images)
     # above the limit of `file_keys` a key is a name with its folder ("training", "train"): the sizes must do
     return tuple(image.stat().st_size if "/" in key else key for image, key in zip(images, keys, strict=True))

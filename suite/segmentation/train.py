@@ -7,7 +7,6 @@ other, there only where it is asked for.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,15 @@ from pathlib import Path
 import torch
 
 from suite.errors import RequestError
-from suite.segmentation.bank import Head, HeadSpec, Learner, Schedule
+from suite.segmentation.bank import Head, HeadLearner, HeadSpec
 from suite.segmentation.batch import Batch
-from suite.segmentation.checkpoint import Checkpoints
 from suite.segmentation.encode import Encode
+from suite.training.checkpoints import checkpoints_in
+from suite.training.loop import OnRound, train
+from suite.training.schedules import Poly
 
-OnLog = Callable[[int, Mapping[str, float]], None]
+_CODE = ("suite.segmentation.train", "suite.segmentation.encode")
+"""What a head's weights are made by."""
 OnEvaluate = Callable[[int, Mapping[str, Head]], None]
 
 
@@ -50,8 +52,8 @@ def train_bank(
     identity: object = None,
     checkpoints: Path | None = None,
     checkpoint_s: float = 300.0,
-    log_every: int = 50,
-    on_log: OnLog | None = None,
+    look_every: int = 50,
+    on_round: OnRound | None = None,
     evaluate_at: Collection[int] = (),
     on_evaluate: OnEvaluate | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -72,8 +74,8 @@ def train_bank(
         identity: digests of encoder, data and protocol (see `Checkpoints`); needed with `checkpoints`.
         checkpoints: folder for checkpoints, or None. They stay when the training is done.
         checkpoint_s: seconds between them; 0 for one after each step.
-        log_every: steps between calls of `on_log`, and between looks at the losses.
-        on_log: called with the number of steps done and the last loss of each head that took it.
+        look_every: steps between looks at the losses, for which a GPU has to wait.
+        on_round: told after each step how far it is.
         evaluate_at: numbers of steps done at which to call `on_evaluate`.
         on_evaluate: called with such a number and the heads, in eval mode, that just reached it. Checkpoints at or
             beyond that number are written only once the call has returned; after a kill it may come again, never
@@ -89,39 +91,38 @@ def train_bank(
         StorageError: a checkpoint cannot be written; older ones stay.
         KeyboardInterrupt: `stop` said so; checkpoints are written.
     """
-    _check(specs, iterations, warmup, checkpoints, identity)
-    schedule = Schedule(iterations, warmup)
-    learners = [Learner(spec, in_channels, schedule, torch.device(device), half=half) for spec in specs]
-    store = None if checkpoints is None else Checkpoints(checkpoints, identity)
-    if store:
-        for learner in learners:
-            store.restore(learner)
-    saved = time.monotonic()
-    for step in range(min((learner.step for learner in learners), default=iterations), iterations):
-        active = [learner for learner in learners if learner.step == step]
-        _learn(active, encode, batches(step), device)
-        done = step + 1
-        if done % log_every == 0 or done == iterations:
-            last = {learner.spec.name: learner.losses()[-1] for learner in active}
-            if on_log:
-                on_log(done, last)
+    _check(specs, iterations, warmup)
+    made_of = None if identity is None else {spec.name: identity for spec in specs}
+    store = checkpoints_in(checkpoints, made_of, *_CODE)
+    schedule = Poly(iterations, warmup)
+    learners = [HeadLearner(spec, in_channels, schedule, torch.device(device), half=half) for spec in specs]
+
+    def step(number: int, active: Sequence[HeadLearner]) -> None:
+        _learn(active, encode, batches(number), device)
+
+    def evaluate(done: int, active: Sequence[HeadLearner]) -> None:
         if on_evaluate and done in evaluate_at:
-            on_evaluate(done, {learner.spec.name: learner.head for learner in active})
-        stopping = stop()
-        if store and (stopping or done == iterations or time.monotonic() - saved >= checkpoint_s):
-            for learner in active:
-                store.save(learner)
-            saved = time.monotonic()
-        if stopping and done < iterations:
-            raise KeyboardInterrupt(f"stopped after step {done} of {iterations}")
-    names = {learner.spec.name: learner for learner in learners}
+            on_evaluate(done, {learner.name: learner.head for learner in active})
+
+    train(
+        learners,
+        iterations,
+        step,
+        evaluate,
+        look_every=look_every,
+        unit="step",
+        checkpoints=store,
+        checkpoint_s=checkpoint_s,
+        on_round=on_round,
+        stop=stop,
+    )
     return TrainedBank(
-        heads={name: learner.head.requires_grad_(False) for name, learner in names.items()},
-        losses={name: learner.losses() for name, learner in names.items()},
+        heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
+        losses={learner.name: learner.losses() for learner in learners},
     )
 
 
-def _learn(learners: Sequence[Learner], encode: Encode, batch: Batch, device: torch.device | str) -> None:
+def _learn(learners: Sequence[HeadLearner], encode: Encode, batch: Batch, device: torch.device | str) -> None:
     """One step of each: every crop is encoded once, every label set's features are gathered once."""
     places = encode(batch.pixels).to(device).permute(0, 2, 3, 1)
     label_sets = dict.fromkeys(learner.spec.label_set for learner in learners)
@@ -136,12 +137,10 @@ def _learn(learners: Sequence[Learner], encode: Encode, batch: Batch, device: to
                 learner.learn(features, labels)
 
 
-def _check(specs: Sequence[HeadSpec], iterations: int, warmup: int, checkpoints: Path | None, identity: object) -> None:
+def _check(specs: Sequence[HeadSpec], iterations: int, warmup: int) -> None:
     names = [spec.name for spec in specs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RequestError(f"bank of heads: expected names that differ, got {', '.join(twice)} more than once")
     if iterations < 1 or warmup < 0:
         raise RequestError(f"bank of heads: expected at least 1 step and 0 of warm-up, got {iterations} and {warmup}")
-    if checkpoints is not None and identity is None:
-        raise RequestError(f"{checkpoints}: checkpoints need `identity`, which says what the training depends on")

@@ -1,1 +1,1 @@
-"""What every training of a head shares: its state, checkpoints, several processes."""
+"""The one way that heads are trained: loop, learner, schedules, checkpoints, several processes, progress."""

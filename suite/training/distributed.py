@@ -46,9 +46,9 @@ class World:
 
     def span(self, total: int) -> slice:
         """Where this process's share lies among `total` items."""
-        small, more = divmod(total, self.size)
-        start = self.rank * small + min(self.rank, more)
-        return slice(start, start + small + (self.rank < more))
+        shortest, longer = divmod(total, self.size)
+        start = self.rank * shortest + min(self.rank, longer)
+        return slice(start, start + shortest + (self.rank < longer))
 
     def gather(self, local: Tensor, total: int) -> Tensor:
         """(total, ...) rows of all processes, in the order of their ranks, from each one's share.
@@ -56,10 +56,10 @@ class World:
         Raises:
             RequestError: a process brought other rows than its share.
         """
-        own = self.span(total)
-        if len(local) != own.stop - own.start:
+        place = self.span(total)
+        if len(local) != place.stop - place.start:
             raise RequestError(
-                f"process {self.rank}: expected {own.stop - own.start} of {total} rows, got {len(local)}"
+                f"process {self.rank}: expected {place.stop - place.start} of {total} rows, got {len(local)}"
             )
         if self.size == 1:
             return local
@@ -114,22 +114,22 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
     store = TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
     context = multiprocessing.get_context("spawn")
     places = [None, *gpus[1:size]] if device == "cuda" else [None] * size
-    others = [
+    processes = [
         context.Process(target=_follow, args=((rank, size, store.port), places[rank], work, arguments), daemon=True)
         for rank in range(1, size)
     ]
     try:
-        for process in others:
+        for process in processes:
             process.start()
         with _group(store, 0, size, device) as world:
             return work(*arguments, world)
     except (dist.DistError, RuntimeError) as error:
-        ended = [p.exitcode for p in others if not p.is_alive()]
+        ended = [p.exitcode for p in processes if not p.is_alive()]
         raise RequestError(
             f"distributed: expected {size} processes to the end, got exit codes {ended} of others: {error}"
         ) from error
     finally:
-        for process in others:
+        for process in processes:
             process.join(_PATIENCE_S)
             process.kill()
 

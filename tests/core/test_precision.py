@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from suite.core.precision import tf32_matmul
-from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.bank import HeadLearner, HeadSpec
+from suite.training.schedules import Poly
 
 
 def test_products_are_coarse_in_the_block_only():
@@ -18,7 +19,7 @@ def test_products_are_coarse_in_the_block_only():
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_head_s_products_are_coarse_where_asked_for_forwards_and_backwards(half):
-    learner = Learner(HeadSpec("a", "a", 3), 8, Schedule(2, 0), torch.device("cpu"), half=half)
+    learner = HeadLearner(HeadSpec("a", "a", 3), 8, Poly(2, 0), torch.device("cpu"), half=half)
     seen = []
     learner.head.fc.register_forward_hook(lambda *_: seen.append(torch.backends.cuda.matmul.allow_tf32))
     learner.head.fc.weight.register_hook(lambda _: seen.append(torch.backends.cuda.matmul.allow_tf32))

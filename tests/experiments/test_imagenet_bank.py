@@ -1,4 +1,4 @@
-"""The streaming bank of probes against plain loops, its schedules and LARS against their published formulas."""
+"""The streaming bank of probes against plain loops, LARS against its published formula."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from suite.errors import MetricError, RequestError
 from suite.probes import learner as learner_module
 from suite.probes.bank import epoch_order
-from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.probes.learner import ProbeLearner, ProbeSpec
+from suite.training.schedules import Cosine
 from tests.support import oracles
 from tests.support.probe_bank import EPOCHS, LABELS, SPECS, VIEWS, C, D, N, Tokens, assert_same, judge, train, weights
 
@@ -108,19 +109,6 @@ def test_evaluations_are_the_heads_own_in_batches_of_ranks_that_stride() -> None
     assert probe.correct["best"].double().mean().item() == pytest.approx(best)
 
 
-def test_schedules_follow_the_published_formulas() -> None:
-    moco = Schedule(90)
-    assert moco.lr(0.4, 0.99) == 0.4
-    assert moco.lr(0.4, 45.5) == pytest.approx(0.2)
-    assert moco.lr(0.4, 89.5) == pytest.approx(0.2 * (1 + math.cos(math.pi * 89 / 90)))
-    cae = Schedule(90, warmup_epochs=10, final_lr=1e-6, per_step=True)
-    assert cae.lr(6.4, 0) == 0
-    assert cae.lr(6.4, 2.5) == pytest.approx(1.6)
-    assert cae.lr(6.4, 10) == pytest.approx(6.4)
-    assert cae.lr(6.4, 50) == pytest.approx(3.2, rel=1e-6)
-    assert cae.lr(6.4, 90) == pytest.approx(1e-6)
-
-
 @pytest.mark.parametrize(("drop", "rates"), [(True, [0, 1 / 3, 2 / 3]), (False, [0, 0.25, 0.5, 0.75])])
 def test_the_rate_of_a_step_counts_the_steps_of_its_epoch(drop: bool, rates: list[float]) -> None:
     spec = replace(LARS, drop_last=drop, lr=1.0)
@@ -149,12 +137,12 @@ def test_what_does_not_fit_together_is_refused(tmp_path) -> None:
     with pytest.raises(RequestError, match=r"batch sizes that divide one another, got \[8, 12\]"):
         train([replace(LINEAR, batch_size=12), ATTENTIVE])
     with pytest.raises(RequestError, match="as many epochs for each"):
-        train([replace(LINEAR, schedule=Schedule(2)), ATTENTIVE])
+        train([replace(LINEAR, schedule=Cosine(2)), ATTENTIVE])
     with pytest.raises(RequestError, match="of different names"):
         train([LINEAR, LINEAR])
     with pytest.raises(RequestError, match="checkpoints need `identity`"):
         train(folder=tmp_path, identity=None)
     with pytest.raises(RequestError, match="warm-up shorter than the training"):
-        replace(LINEAR, schedule=Schedule(3, warmup_epochs=3))
+        replace(LINEAR, schedule=Cosine(3, warmup_epochs=3))
     assert judge([]) == {}
     assert (C, D) == (3, 12)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from suite.encoders import Encoder
-from suite.features import permute_patches
+from suite.encoders.forward import permute_patches
 from suite.imagenet_pipeline.images import ImageStream, Indices
 from suite.imagenet_pipeline.tokens import TokenStream, token_encoder
 from tests.support.lookalikes import noise, save

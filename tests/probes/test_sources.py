@@ -14,8 +14,9 @@ from suite.encoders import load_encoder
 from suite.features import Passes
 from suite.probes import sources
 from suite.probes.bank import train_bank
-from suite.probes.learner import ProbeSpec, Schedule
+from suite.probes.learner import ProbeSpec
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
+from suite.training.schedules import Cosine
 
 COUNT = 23
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
@@ -64,7 +65,7 @@ def test_both_sources_give_the_same_bits(
 
 
 def test_probes_learn_the_same_from_either(views: ViewSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    schedule, labels = Schedule(2), torch.arange(COUNT) % 3
+    schedule, labels = Cosine(2), torch.arange(COUNT) % 3
     specs = [
         ProbeSpec(kind, "mae", kind, 96, 3, lr=0.1, batch_size=8, schedule=schedule, num_heads=3)
         for kind in ("linear", "attentive")

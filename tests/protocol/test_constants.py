@@ -28,10 +28,10 @@ from suite.report import collect as assemble
 from suite.report import files, markdown
 from suite.report.facts import flatten
 from suite.run.request import make_request
-from suite.segmentation import checkpoint
 from tests.support import report_sample
 from tests.support.constants_in_use import in_use
 from tests.support.probe_bank import train as train_probes
+from tests.support.segmentation_bank import train as train_heads
 
 NAMES = [(group, name) for group, found in load_constants().items() for name in found.constants]
 
@@ -167,17 +167,17 @@ def test_a_changed_constant_makes_the_results_of_its_experiments_stale_and_no_ot
 def test_kept_features_and_checkpoints_depend_on_the_file(other_file: Path, tmp_path: Path) -> None:
     views = ViewSet([View(np.zeros((8, 8, 3), np.uint8))], np.zeros(1, np.int64), ("a",))
 
-    def keep() -> object:
+    def keep() -> set[Path]:
         features.extract(features.Passes(load_encoder("raw_pixels"), views, "square"), ["cls"], cache=tmp_path)
         train_probes(folder=tmp_path / "probes")
-        return checkpoint.Checkpoints(tmp_path, "training").identity
+        train_heads(folder=tmp_path / "heads")
+        return {*tmp_path.rglob("*.safetensors")}
 
-    before, kept = keep(), {*tmp_path.rglob("*.safetensors")}
+    kept = keep()
     other_file.write_text(other_file.read_text().replace("brightness = { value = 32,", "brightness = { value = 33,"))
-    assert keep() != before
-    new = {*tmp_path.rglob("*.safetensors")} - kept
+    new = keep() - kept
     assert len(new) == len(kept)
-    assert {path.parent.name for path in new} == {"features", "probes"}
+    assert {path.parent.name for path in new} == {"features", "probes", "heads"}
 
 
 @pytest.mark.parametrize(

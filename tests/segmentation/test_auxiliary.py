@@ -17,9 +17,10 @@ from suite.experiments.judge import Trial
 from suite.experiments.segmenting import segment
 from suite.run.request import make_request
 from suite.segmentation.auxiliary import AuxiliaryHead, dropout
-from suite.segmentation.bank import HeadSpec, Learner, Schedule
+from suite.segmentation.bank import HeadLearner, HeadSpec
 from suite.segmentation.batch import Batch
 from suite.segmentation.train import TrainedBank
+from suite.training.schedules import Poly
 from tests.support.lookalike_data import write_data
 from tests.support.segmentation_bank import CHANNELS, CROP, SPECS, assert_same, batches, encode, train
 
@@ -128,7 +129,7 @@ def test_the_decode_head_is_the_same_to_the_last_bit():
 def test_the_decay_of_norms_and_biases_follows_the_method():
     for decays, small in ((True, 0.05), (False, 0.0)):
         spec = replace(AUXILIARIES[0], decay_bias=decays)
-        learner = Learner(spec, CHANNELS, Schedule(1, 0), torch.device("cpu"))
+        learner = HeadLearner(spec, CHANNELS, Poly(1, 0), torch.device("cpu"))
         names = [name for name, _ in learner.head.named_parameters()]
         found = {name: g["weight_decay"] for name, g in zip(names, learner.optimizer.param_groups, strict=True)}
         one_a_channel = dict.fromkeys(("norm.weight", "norm.bias", "fc.bias"), small)
@@ -184,7 +185,7 @@ def test_stopped_it_goes_on_with_the_same_bits(tmp_path, step):
 def test_added_later_it_trains_alone_and_ends_the_same(tmp_path):
     specs, told = [DECODE[0], AUXILIARIES[0]], []
     train(specs[:1], folder=tmp_path)
-    grown = train(specs, folder=tmp_path, log_every=12, on_log=lambda _, losses: told.extend(losses))
+    grown = train(specs, folder=tmp_path, evaluate_at=(12,), on_evaluate=lambda _, heads: told.extend(heads))
     assert told == ["low auxiliary"]
     assert_same(grown, train(specs))
 

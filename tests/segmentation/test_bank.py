@@ -9,24 +9,11 @@ import torch.nn.functional as F
 from suite.encoders import load_encoder
 from suite.errors import MetricError, RequestError
 from suite.probes import SegmentationHead
-from suite.segmentation.bank import HeadSpec, Schedule
+from suite.segmentation.bank import HeadSpec
 from suite.segmentation.batch import Batch
 from suite.segmentation.encode import blocks_at, layer_features
+from tests.support.oracles import mmcv_rates
 from tests.support.segmentation_bank import CHANNELS, CLASSES, CROP, SPECS, assert_same, batches, encode, train
-
-
-def mmcv_rates(lr: float, iterations: int, warmup: int) -> list[float]:
-    """mmcv 1.x, lr_updater.py: `PolyLrUpdaterHook(power=1, min_lr=0)` under `warmup='linear', warmup_ratio=1e-6`."""
-    rates = []
-    for cur_iter in range(iterations):
-        coeff = (1 - cur_iter / iterations) ** 1
-        regular_lr = (lr - 0) * coeff + 0
-        if cur_iter < warmup:
-            k = (1 - cur_iter / warmup) * (1 - 1e-6)
-            rates.append(regular_lr * (1 - k))
-        else:
-            rates.append(regular_lr)
-    return rates
 
 
 def plainly_trained(spec: HeadSpec, iterations: int, warmup: int) -> tuple[SegmentationHead, list[float]]:
@@ -70,14 +57,6 @@ def test_the_bias_decays_only_where_asked_for():
     assert spared.fc.bias.abs().sum() > decayed.fc.bias.abs().sum()
 
 
-def test_the_learning_rate_is_mmcv_s():
-    schedule = Schedule(160_000, 1500)
-    expected = mmcv_rates(1.0, 160_000, 1500)
-    for step in (0, 1, 749, 1499, 1500, 80_000, 159_999):
-        assert schedule.factor(step) == pytest.approx(expected[step], rel=1e-12)
-    assert Schedule(10, 0).factor(0) == 1
-
-
 @pytest.mark.parametrize("order", [[0], [3, 1], [2, 0, 3, 1]])
 def test_a_head_ends_as_it_would_alone(order):
     bank = train()
@@ -101,21 +80,25 @@ def test_each_crop_is_encoded_once_a_step():
     assert calls == list(range(12))
 
 
-def test_losses_are_told_and_evaluation_sees_the_heads_of_its_step():
-    told, seen = {}, {}
+def test_evaluation_sees_the_heads_of_its_step():
+    seen = {}
     trained = train(
-        log_every=5,
-        on_log=lambda step, losses: told.update({step: dict(losses)}),
         evaluate_at=(4, 12),
         on_evaluate=lambda step, heads: seen.update(
             {step: {n: h.fc.weight.detach().clone() for n, h in heads.items()}}
         ),
     )
-    assert list(told) == [5, 10, 12]
-    assert told[10] == {name: losses[9] for name, losses in trained.losses.items()}
     assert list(seen) == [4, 12]
     assert torch.equal(seen[12]["low"], trained.heads["low"].fc.weight)
     assert not torch.equal(seen[4]["low"], seen[12]["low"])
+
+
+def test_every_step_is_told():
+    told = []
+    train(on_round=lambda done, steps, left: told.append((done, steps, left)))
+    assert [(done, steps) for done, steps, _ in told] == [(done, 12) for done in range(1, 13)]
+    assert told[0][2] > 0
+    assert told[-1][2] == 0
 
 
 def test_trained_heads_are_frozen():
@@ -130,7 +113,7 @@ def test_a_loss_that_is_not_finite_names_head_and_step():
         return Batch(batch.pixels * float("nan") if step == 7 else batch.pixels, batch.labels, batch.rows)
 
     with pytest.raises(MetricError, match="head low: expected finite losses, got nan in step 7"):
-        train(batches=spoiled, log_every=50)
+        train(batches=spoiled, look_every=50)
 
 
 def test_labels_beyond_the_classes_are_refused():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from suite.errors import MetricError, RequestError
 from suite.probes import SegmentationHead, segmentation_loss, sliding_windows
-from suite.probes.segmentation import enlarge
+from suite.probes.upsampling import enlarge
 from suite.segmentation.fused import launch, neighbours
 
 SHAPES = [(2, 19, 5, 4, 80, 64), (1, 7, 3, 3, 50, 41), (1, 5, 1, 1, 8, 8), (2, 150, 2, 3, 32, 48), (1, 3, 6, 5, 6, 5)]
@@ -47,7 +47,7 @@ def test_value_and_gradient_are_those_of_the_plain_way(shape):
 def test_tiles_that_cut_through_the_image_change_nothing(monkeypatch):
     logits, target = problem((1, 19, 7, 6, 61, 53), dtype=torch.float64)
     for size in (1, 30_000, 60_000):
-        monkeypatch.setattr("suite.probes.segmentation._TILE_BYTES", {"cpu": size})
+        monkeypatch.setattr("suite.probes.tiled_loss._TILE_BYTES", {"cpu": size})
         assert_same(logits, segmentation_loss(logits, target), plain(logits, target), 1e-12)
 
 

@@ -33,7 +33,7 @@ while True:
     heard, told = os.pipe()
     child = os.fork()
     if child == 0:
-        train(iterations=200, folder=folder, log_every=1, on_log=lambda *_: os.write(told, b"."))
+        train(iterations=200, folder=folder, on_round=lambda *_: os.write(told, b"."))
         os._exit(0)
     os.close(told)
     if kills == 0:
@@ -99,7 +99,7 @@ def test_a_bank_that_grows_trains_its_new_heads_only(tmp_path):
     train(SPECS[:2], folder=tmp_path)
     before = {path: path.stat().st_mtime_ns for path in files(tmp_path)}
     told = []
-    grown = train(SPECS, folder=tmp_path, log_every=12, on_log=lambda _, losses: told.extend(losses))
+    grown = train(SPECS, folder=tmp_path, evaluate_at=(12,), on_evaluate=lambda _, heads: told.extend(heads))
     assert told == ["objects", "twice"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_same(grown, train())
@@ -162,12 +162,11 @@ def test_evaluation_that_a_kill_cut_short_comes_again(tmp_path):
 
 
 def test_a_signal_ends_the_training_after_its_step(tmp_path):
-    with stop_on_signals() as stop, pytest.raises(KeyboardInterrupt, match="stopped after step 4 of 12"):
+    with stop_on_signals() as stop, pytest.raises(KeyboardInterrupt, match="stopped after step 5 of 12"):
         train(
             folder=tmp_path,
             checkpoint_s=1e9,
-            log_every=1,
-            on_log=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 4 else None,
+            on_round=lambda done, *_: os.kill(os.getpid(), signal.SIGTERM) if done == 4 else None,
             stop=stop,
         )
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -94,11 +94,12 @@ def _datasets() -> dict[str, dict[str, Any]]:
 def _probes() -> dict[str, dict[str, Any]]:
     from torch import nn
 
-    from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+    from suite.probes.learner import ProbeLearner, ProbeSpec
+    from suite.training.schedules import Cosine
 
     def learner(**changes: Any) -> ProbeLearner:
         given = {"kind": "attentive", "embed_dim": 4, "num_classes": 2, "num_heads": 1, "lr": 0.1, "batch_size": 2}
-        return ProbeLearner(ProbeSpec("probe", "encoder", schedule=Schedule(3), **given | changes))
+        return ProbeLearner(ProbeSpec("probe", "encoder", schedule=Cosine(3), **given | changes))
 
     with (
         mock.patch.object(nn.init, "normal_", wraps=nn.init.normal_) as normal,
@@ -151,12 +152,13 @@ def _segmentation() -> dict[str, dict[str, Any]]:
     from suite.experiments import heads
     from suite.metrics import SegmentationCounts
     from suite.segmentation import augment, auxiliary, crops
-    from suite.segmentation.bank import HeadSpec, Learner, Schedule
+    from suite.segmentation.bank import HeadLearner, HeadSpec
+    from suite.training.schedules import Poly
 
     spec = HeadSpec("head", "set", 2)
     beside = heads._auxiliary(spec, 1)
     assert beside.auxiliary is not None
-    learner = Learner(spec, 5, Schedule(10, 0), torch.device("cpu"))
+    learner = HeadLearner(spec, 5, Poly(10, 0), torch.device("cpu"))
     second = auxiliary.AuxiliaryHead((0, 1), 5, 2)
     scale = float(auxiliary.dropout(0, 0, 1).max())
     blocks = SimpleNamespace(settings=SimpleNamespace(blocks=(1,)), encoder=SimpleNamespace(depth=840))
@@ -169,7 +171,7 @@ def _segmentation() -> dict[str, dict[str, Any]]:
             "betas": learner.optimizer.param_groups[0]["betas"],
             "eps": learner.optimizer.param_groups[0]["eps"],
             "bias_spared": heads.LAYER_DECAY,
-            "warmup_ratio": _short(Schedule(10, 5).factor(0)),
+            "warmup_ratio": _short(Poly(10, 5).factor(0)),
             "poly_power": _short(math.log(learner.schedule.factor(5), 0.5)),
             "blocks_of": 840 / (heads.layers(blocks)[0] + 1),  # type: ignore[arg-type]
             "ignored_label": _only({IGNORE, SegmentationCounts(2).ignore_index}),

@@ -107,3 +107,17 @@ def sgd_linear(
         velocity_b = momentum * velocity_b + p.mean(0)
         weight, bias = weight - lr * velocity_w, bias - lr * velocity_b
     return weight, bias, losses, (velocity_w, velocity_b)
+
+
+def mmcv_rates(lr: float, iterations: int, warmup: int) -> list[float]:
+    """mmcv 1.x, lr_updater.py: `PolyLrUpdaterHook(power=1, min_lr=0)` under `warmup='linear', warmup_ratio=1e-6`."""
+    rates = []
+    for cur_iter in range(iterations):
+        coeff = (1 - cur_iter / iterations) ** 1
+        regular_lr = (lr - 0) * coeff + 0
+        if cur_iter < warmup:
+            k = (1 - cur_iter / warmup) * (1 - 1e-6)
+            rates.append(regular_lr * (1 - k))
+        else:
+            rates.append(regular_lr)
+    return rates

@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 from suite.probes.bank import evaluate_pooled, train_bank
-from suite.probes.learner import ProbeLearner, ProbeSpec, Schedule
+from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import evaluation_batches
 from suite.training.distributed import ALONE, World
+from suite.training.schedules import Cosine
 
 N, D, C = 52, 12, 3
 EPOCHS = 3
 _DRAWS = torch.Generator().manual_seed(0)
 LABELS = torch.randint(0, C, (N,), generator=_DRAWS)
 VIEWS = torch.randn(EPOCHS, N, 5, D, generator=_DRAWS) + torch.eye(C, D)[LABELS][None, :, None]
-WARM = Schedule(EPOCHS, warmup_epochs=1, final_lr=1e-3, per_step=True)
+WARM = Cosine(EPOCHS, warmup_epochs=1, final_lr=1e-3, per_step=True)
 EVALUATED = evaluation_batches(N, 10, 3)
 """Batches of ten, as three ranks that stride over the items see them."""
 SPECS = [
-    ProbeSpec("linear", "a", "linear", D, C, lr=0.5, batch_size=16, schedule=Schedule(EPOCHS)),
+    ProbeSpec("linear", "a", "linear", D, C, lr=0.5, batch_size=16, schedule=Cosine(EPOCHS)),
     ProbeSpec("attentive", "a", "attentive", D, C, lr=0.05, batch_size=8, schedule=WARM, num_heads=3),
     ProbeSpec("lars", "b", "normed_linear", D, C, lr=5, batch_size=16, schedule=WARM, optimizer="lars", drop_last=True),
 ]

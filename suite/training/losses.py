@@ -1,12 +1,9 @@
-"""What every training of a head has: losses, and a state as tensors."""
+"""The losses of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from suite.errors import MetricError
 
@@ -53,23 +50,3 @@ class Losses:
     def restore(self, values: Tensor) -> None:
         """Go on from other ones."""
         self._known, self._unread = values.tolist(), []
-
-
-def state_of(head: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """All that the next step depends on, under `head.NAME` and `optimizer.INDEX.NAME`."""
-    tensors = {f"head.{name}": value for name, value in head.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-    return tensors
-
-
-def restore_state(head: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Go on from a `state_of`; other names in it are left alone."""
-    head.load_state_dict({name: tensors[f"head.{name}"] for name in head.state_dict()})
-    saved = optimizer.state_dict()
-    for name, value in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimizer":
-            index, moment = rest.split(".")
-            saved["state"].setdefault(int(index), {})[moment] = value
-    optimizer.load_state_dict(saved)

@@ -1,0 +1,82 @@
+"""What every head that is trained has: an optimizer, losses, and a state as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from suite.training.losses import Losses
+
+
+class Learner:
+    """A head on its way: a kind of training adds how it takes a step.
+
+    Attributes:
+        name: unique in its bank.
+        whose: kind and name, for messages, e.g. "probe linear".
+        head: what is trained.
+        optimizer: of all its parameters.
+        rounds: of the training loop that it has done.
+    """
+
+    def __init__(self, kind: str, name: str, head: nn.Module, optimizer: Optimizer, *, remedy: str) -> None:
+        """Begin.
+
+        Args:
+            kind: of head, for messages.
+            name: see the class.
+            head: see the class.
+            optimizer: see the class.
+            remedy: what to look at where a loss is not finite.
+        """
+        self.name, self.whose = name, f"{kind} {name}"
+        self.head, self.optimizer = head, optimizer
+        self.rounds = 0
+        self._losses = Losses(self.whose, remedy)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it learns."""
+        return next(self.head.parameters()).device
+
+    @property
+    def facts(self) -> object:
+        """What its weights depend on besides what it learns from; anything that JSON can hold."""
+        raise NotImplementedError
+
+    def losses(self) -> list[float]:
+        """The loss of each step so far, as it was minimised.
+
+        Raises:
+            MetricError: one of them is not finite.
+        """
+        return self._losses.values()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next round depends on: `head.NAME`, `optimizer.INDEX.NAME`, `losses` and `rounds`.
+
+        Raises:
+            MetricError: a loss is not finite.
+        """
+        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        tensors["losses"] = torch.tensor(self.losses(), dtype=torch.float32)
+        tensors["rounds"] = torch.tensor(self.rounds)
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`; other names in it are left alone."""
+        self.head.load_state_dict({name: tensors[f"head.{name}"] for name in self.head.state_dict()})
+        saved = self.optimizer.state_dict()
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "optimizer":
+                index, moment = rest.split(".")
+                saved["state"].setdefault(int(index), {})[moment] = value
+        self.optimizer.load_state_dict(saved)
+        self._losses.restore(tensors["losses"])
+        self.rounds = int(tensors["rounds"])
