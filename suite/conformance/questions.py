@@ -33,9 +33,8 @@ class Answer:
 
 def normalised(encoder: Encoder, pixels: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] as the encoder wants to see it."""
-    place = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.mean, encoder.std))
-    return ((pixels - mean) / std).to(place)
+    return ((pixels - mean) / std).to(encoder.device)
 
 
 def view(encoder: Encoder, count: int, height: int | None = None, width: int | None = None) -> Tensor:

@@ -51,8 +51,7 @@ class TokensTrunk(nn.Module):
                 hook.remove()
         count = math.prod(side // self.patch_size for side in images.shape[-2:])
         if isinstance(output, Tokens):
-            patches = output.patches.flatten(2).mT
-            tokens = torch.cat([output.cls[:, None], patches], dim=1)
+            tokens = output.sequence
             self._check(tokens, len(images), count, prefix=1)
         else:
             tokens = self._cls_first(output, len(images), count)

@@ -117,8 +117,8 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
     shapes: dict[str, Shape] = {}
     tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
     jobs = [job_of(group) for group in together(tasks)]
-    units = {group_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
-    processes = processes_for(request, len(units) + len(unplanned), workers)
+    groups = {group_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
+    processes = processes_for(request, len(groups) + len(unplanned), workers)
     rates = load_rates(request.cache, request.device, _threads(processes))
     made = Forecast(request, [], measured, unplanned, processes, rates, shapes)
     made.entries.extend(Entry(job, None, "") for job in sorted(jobs, key=_place(request)))

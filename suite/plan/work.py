@@ -27,6 +27,6 @@ def together(tasks: Sequence[AnyTask]) -> Iterator[list[AnyTask]]:
     groups: dict[object, list[AnyTask]] = {}
     for task in sorted(tasks, key=lambda task: task.experiment.name):
         images = tuple(split.views for split in task.splits.values())
-        unit = group_of(task.request, task.experiment, task.dataset, task.spec)
-        groups.setdefault((unit, images), []).append(task)
+        group = group_of(task.request, task.experiment, task.dataset, task.spec)
+        groups.setdefault((group, images), []).append(task)
     yield from groups.values()

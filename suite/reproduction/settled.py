@@ -63,10 +63,20 @@ def settled(request: Request) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
-        unchanged = facts == _facts(request) and results == _results(request)
+        unchanged = _is_here(environment) and facts == _facts(request) and results == _results(request)
     except (OSError, EvidenceError):
         return None
     return environment if unchanged and not Store(request.run).reasons() else None
+
+
+def _is_here(environment: Mapping[str, Any]) -> bool:
+    """Whether all that can be seen of an environment without torch is so in this process."""
+    device, cpu = environment.get("device", {}), cpu_model()
+    return (
+        environment.get("packages") == package_versions(PACKAGES)
+        and environment.get("variables") == {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        and {name: device.get(name) for name in cpu} == cpu
+    )
 
 
 def _results(request: Request) -> dict[str, str]:

@@ -18,7 +18,7 @@ from suite.run.request import Request
 
 
 def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
-    """The unit of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
+    """The group of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
     if request.share_stream and experiment.name == "image_classification":
         return f"stream of {dataset}"
     images = images_of(dataset)
@@ -26,16 +26,16 @@ def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) 
 
 
 def groups_of(request: Request) -> dict[str, str]:
-    """Trial (`str(key)`, which names its test) -> unit."""
+    """Trial (`str(key)`, which names its test) -> group."""
     return {str(request.key(*task)): group_of(request, *task) for task in request.tasks()}
 
 
-def processes_for(request: Request, units: int, workers: int | None = None) -> int:
+def processes_for(request: Request, groups: int, workers: int | None = None) -> int:
     """Processes of a run: one per core on the CPU, since such small models gain little from threads; one per GPU.
 
     Args:
         request: its device, and the GPUs that a probe takes.
-        units: to be measured; one process if there is none.
+        groups: to be measured; one process if there is none.
         workers: at most so many.
     """
     places = os.cpu_count() or 1
@@ -43,17 +43,17 @@ def processes_for(request: Request, units: int, workers: int | None = None) -> i
         import torch
 
         places = torch.cuda.device_count() // request.processes_per_probe
-    return max(1, min(units, places, workers or places))
+    return max(1, min(groups, places, workers or places))
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """xdist's scheduling of whole scopes, with the units of a request as scopes; those of most trials go first."""
+    """xdist's scheduling of whole scopes, with the groups of a request as scopes; those of most trials go first."""
 
-    def __init__(self, config: pytest.Config, log: object, units: Mapping[str, str]) -> None:
-        """Take over units; see `groups_of`."""
+    def __init__(self, config: pytest.Config, log: object, groups: Mapping[str, str]) -> None:
+        """Take over groups; see `groups_of`."""
         super().__init__(config, log)
-        self.units = units
+        self.groups = groups
 
     def _split_scope(self, nodeid: str) -> str:
-        """The unit of a test: `test_page.py::test_page[trial]`."""
-        return self.units.get(nodeid.partition("[")[2].removesuffix("]"), nodeid)
+        """The group of a test: `test_page.py::test_page[trial]`."""
+        return self.groups.get(nodeid.partition("[")[2].removesuffix("]"), nodeid)

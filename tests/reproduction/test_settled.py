@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from suite.core.environment import package_versions
+from suite.core.numerics import PACKAGES, cpu_model
 from suite.core.paths import MINI_WEIGHTS, ROOT
 from suite.mini.render import render
 from suite.reproduction.settled import FILE, settle, settled
@@ -18,7 +20,7 @@ from suite.results.store import Store
 from suite.run.request import Request, make_request
 from tests.support.archived_run import items, result
 
-ENVIRONMENT = {"device": {"model": "a CPU"}}
+ENVIRONMENT = {"device": {"kind": "cpu", **cpu_model()}, "packages": package_versions(PACKAGES), "variables": {}}
 KEY = Key("object_retrieval", "cifar10", "deit")
 
 
@@ -150,6 +152,16 @@ def test_other_code_packages_and_switches_are_seen(request_: Request, monkeypatc
         patch.setenv("ATEN_CPU_CAPABILITY", "avx2")
         assert settled(request_) is None
     assert settled(request_) == ENVIRONMENT
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"packages": {"torch": "2.5.0"}}, {"device": {"model": "another CPU"}}, {"variables": {"MKL_CBWR": "COMPATIBLE"}}],
+    ids=str,
+)
+def test_an_environment_that_is_not_this_one_is_seen(request_: Request, other: dict) -> None:
+    settle(request_, ENVIRONMENT | other)
+    assert settled(request_) is None
 
 
 def test_the_second_run_loads_no_torch(request_: Request, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite.core.paths import ROOT
-from suite.run import groups as units
+from suite.run import groups
 from suite.run.groups import groups_of, processes_for
 from suite.run.request import Request, make_request
 
@@ -17,7 +17,7 @@ def asked(tmp_path: Path, **options: object) -> Request:
     return make_request(device="cpu", run=tmp_path / "run", **options)
 
 
-def test_heads_of_the_same_images_are_one_unit(tmp_path: Path) -> None:
+def test_heads_of_the_same_images_are_one_group(tmp_path: Path) -> None:
     experiments = ["object_segmentation", "part_segmentation", "learning_rate_sweep", "part_retrieval"]
     found = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments))
     together = {unit: {trial for trial in found if found[trial] == unit} for unit in found.values()}
@@ -33,14 +33,14 @@ def test_heads_of_the_same_images_are_one_unit(tmp_path: Path) -> None:
     assert together[found["part_retrieval/coco/mae"]] == {"part_retrieval/coco/mae"}
 
 
-def test_encoders_on_one_stream_are_one_unit(tmp_path: Path) -> None:
+def test_encoders_on_one_stream_are_one_group(tmp_path: Path) -> None:
     options = {"encoders": ["mae", "dino"], "experiments": ["image_classification"]}
     assert len(set(groups_of(asked(tmp_path, **options)).values())) == 2
     assert len(set(groups_of(asked(tmp_path, share_stream=True, **options)).values())) == 1
 
 
-def test_a_run_has_no_more_processes_than_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units.os, "cpu_count", lambda: 8)
+def test_a_run_has_no_more_processes_than_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups.os, "cpu_count", lambda: 8)
     request = asked(tmp_path)
     assert [processes_for(request, n) for n in (0, 1, 3, 99)] == [1, 1, 3, 8]
     assert processes_for(request, 99, 2) == 2
@@ -59,7 +59,7 @@ def test_a_run_on_gpus_has_a_process_for_each_at_most(
     assert processes_for(request, 1, workers) == 1
 
 
-def test_two_processes_share_the_trials_by_units(tmp_path: Path) -> None:
+def test_two_processes_share_the_trials_by_groups(tmp_path: Path) -> None:
     """A run without data, which skips every trial: what matters is where."""
     experiments = "object_segmentation,part_segmentation,learning_rate_sweep"
     folders = [f"--{name}={tmp_path / name}" for name in ("data", "cache", "run")]
