@@ -15,7 +15,6 @@ switches, which must be set before they are loaded. Then all are held against se
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import platform
 from collections import defaultdict
@@ -51,8 +50,8 @@ def measure(run: Path, encoders: Sequence[str], threads: int, forward_batch_size
 
     from suite.core.precision import exact_convolutions
     from suite.experiments import heads
+    from suite.experiments.base import page_of
     from suite.experiments.judge import Trial
-    from suite.experiments.segmenting import segment
 
     torch.set_num_threads(threads)
     exact_convolutions()
@@ -63,14 +62,13 @@ def measure(run: Path, encoders: Sequence[str], threads: int, forward_batch_size
         request = replace(request, profile=replace(request.profile, parameters=parameters))
         heads.PASS = forward_batch_size // 16
     for experiment, dataset, spec in request.tasks():
-        page = importlib.import_module(f"suite.experiments.test_{experiment.name}")
-        Trial(request, experiment, dataset, spec).measure(getattr(page, experiment.name, segment))
+        Trial(request, experiment, dataset, spec).measure(page_of(experiment.name).run)
         print(f"{experiment.name} {dataset} {spec}", flush=True)
     switches = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
     facts = [
         *([",".join(encoders)] if encoders else []),
         f"{threads} threads",
-        f"{request.profile['batch_size']} images a pass",
+        f"{request.profile.settings.batch_size} images a pass",
         *switches,
     ]
     facts.append(f"PyTorch's kernels for {torch.backends.cpu.get_cpu_capability()}, Python {platform.python_version()}")

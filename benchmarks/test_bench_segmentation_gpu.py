@@ -30,10 +30,11 @@ from torch import Tensor
 
 from benchmarks.machine import matmul_flops, processor
 from suite.encoders import BASE, MINI
+from suite.experiments.costs.segmentation import DISTINCT_CROPS
+from suite.experiments.costs.shape import Shape
 from suite.plan.calibrate import timed
 from suite.plan.samples import block_labels
-from suite.plan.shapes import Shape, build
-from suite.plan.work import DISTINCT_CROPS
+from suite.plan.shapes import build
 from suite.probes import segmentation_loss
 from suite.segmentation.bank import HeadSpec
 from suite.segmentation.batch import Batch

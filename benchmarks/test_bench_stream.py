@@ -38,11 +38,12 @@ from torchvision import transforms as T
 from benchmarks.machine import matmul_flops, processor
 from suite.encoders import BASE, MINI
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
+from suite.experiments.costs.shape import Shape
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.parity import parity
 from suite.imagenet_pipeline.tokens import TokenStream, token_encoder
 from suite.plan.calibrate import timed
-from suite.plan.shapes import Shape, build
+from suite.plan.shapes import build
 
 RESULTS = Path(__file__).parent / "results"
 COUNT, BATCH, SIZE, ROUNDS = int(os.environ.get("STREAM_IMAGES", "5000")), 256, 224, 2

@@ -16,13 +16,12 @@ from suite.core.files import write_atomically, write_json
 from suite.encoders import load_encoder
 from suite.errors import EvidenceError, RequestError
 from suite.protocol.profiles import load_profile
+from suite.registry import EXPERIMENTS
 from suite.report import candidates
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce
 from suite.results.store import Key, Store
 from suite.run.request import Request, check_writable
-
-_OTHER_SIZES = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 
 
 def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]:
@@ -102,7 +101,7 @@ def _believed(store: Store, key: Key) -> bool:
 
 
 def _segments(request: Request) -> bool:
-    return any(experiment.name in _OTHER_SIZES for experiment, _, _ in request.tasks())
+    return any(EXPERIMENTS[experiment.name].kind == "segmentation" for experiment, _, _ in request.tasks())
 
 
 def _tell(check: Check) -> None:

@@ -84,8 +84,17 @@ class Profile:
     weights: Path
     baselines: tuple[str, ...]
     parameters: Mapping[str, Parameter]
-    settings: ProfileSettings
     experiments: Mapping[str, Experiment]
+    settings: ProfileSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the values of the parameters.
+
+        Raises:
+            ProtocolError: one is missing, unknown or of another type.
+        """
+        where = f"{self.name}.toml: profile: parameters"
+        object.__setattr__(self, "settings", typed(where, ProfileSettings, values(self.parameters)))
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -132,8 +141,6 @@ def load_profile(name: str) -> Profile:
     tables = tomllib.loads(path.read_text())
     head = tables.pop("profile")
     check_keys(f"{path.name}: profile", head, _PROFILE_KEYS, required=_PROFILE_KEYS)
-    where = f"{path.name}: profile: parameters"
-    shared = parameters(where, head["parameters"])
     return Profile(
         name=head["name"],
         title=head["title"],
@@ -141,8 +148,7 @@ def load_profile(name: str) -> Profile:
         data=Path(head["data"]),
         weights=Path(head["weights"]),
         baselines=tuple(head["baselines"]),
-        parameters=shared,
-        settings=typed(where, ProfileSettings, values(shared)),
+        parameters=parameters(f"{path.name}: profile: parameters", head["parameters"]),
         experiments={key: _experiment(path.name, key, tables) for key in tables},
     )
 

@@ -13,13 +13,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from suite.protocol.profiles import Experiment
-from suite.registry import images_of
+from suite.registry import EXPERIMENTS, images_of
 from suite.run.request import Request
 
 
 def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
     """The group of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
-    if request.share_stream and experiment.name == "image_classification":
+    if request.share_stream and EXPERIMENTS[experiment.name].kind == "streamed probing":
         return f"stream of {dataset}"
     images = images_of(dataset)
     return f"{images} {spec}" if images else str(request.key(experiment, dataset, spec))

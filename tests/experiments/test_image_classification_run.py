@@ -24,7 +24,7 @@ from suite.protocol.profiles import load_profile
 from tests.support.lookalikes import save
 
 ENCODERS = ("dino", "mae")
-EPOCHS = load_profile("paper").experiment("image_classification")["epochs"]
+EPOCHS = load_profile("paper").experiment("image_classification").settings.epochs
 
 
 @pytest.fixture(scope="module")

@@ -66,5 +66,5 @@ def test_every_cell_is_measured(report: dict, experiment: str, dataset: str) -> 
 
 def test_every_strip_of_the_patch_search_is_drawn(report: dict) -> None:
     queries = {figure["query"] for figure in report["figures"]}
-    assert queries == set(PROFILE.experiment("patch_search")["queries"])
+    assert queries == set(PROFILE.experiment("patch_search").settings.queries)
     assert {figure["setting"] for figure in report["figures"]} == {"encoded", "projected"}

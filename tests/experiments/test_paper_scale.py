@@ -49,7 +49,7 @@ def few_crops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         text = path.read_text().replace("batch_size = { value = 16,", "batch_size = { value = 2,")
         (tmp_path / path.name).write_text(text)
     monkeypatch.setattr(protocol, "PROTOCOLS", tmp_path)
-    assert all(load_profile("paper").experiment(name)["batch_size"] == 2 for name in STEPWISE)
+    assert all(load_profile("paper").experiment(name).settings.batch_size == 2 for name in STEPWISE)
 
 
 @pytest.mark.usefixtures("few_crops")

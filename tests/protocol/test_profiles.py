@@ -1,6 +1,7 @@
 """Profiles and variants: every hyper-parameter is there, with its source, and every wrong name is refused."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from suite.errors import ProtocolError, RequestError
 from suite.protocol import profiles as protocol
 from suite.protocol.profiles import load_profile
-from suite.protocol.settings import ProbingSettings
-from suite.protocol.tables import PROFILES
+from suite.protocol.settings import ProbingSettings, ProfileSettings
+from suite.protocol.tables import PROFILES, Parameter
 from suite.protocol.variants import choose_variants, deviations, load_variants
 
 
@@ -224,3 +225,16 @@ def test_retrieval_has_no_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyP
     new = f'{old}\nparameters.lr = {{ value = 1, source = "ours" }}'
     message = "mini.toml: part_retrieval: parameters: unknown key 'lr': expected none"
     assert refusal(tmp_path, monkeypatch, old, new) == message
+
+
+def test_settings_are_those_of_the_parameters_wherever_these_are_replaced() -> None:
+    profile = load_profile("mini")
+    larger = replace(profile, parameters={**profile.parameters, "batch_size": Parameter(96, "this test")})
+    assert larger.settings == ProfileSettings(image_size=48, batch_size=96)
+    parts = profile.experiment("part_classification")
+    longer = replace(parts, parameters={**parts.parameters, "epochs": Parameter(61, "this test")})
+    assert longer.settings == replace(parts.settings, epochs=61)
+    with pytest.raises(ProtocolError) as caught:
+        replace(parts, parameters={**parts.parameters, "epochs": Parameter("61", "this test")})
+    message = "mini.toml: part_classification: parameters.epochs: expected a whole number >= 0, got '61'"
+    assert str(caught.value) == message

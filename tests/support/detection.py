@@ -320,7 +320,8 @@ and asks for red.
 *Factor*: the smallest number above 1 that, multiplied into every value of the experiment, turns a run of it red. The
 other columns: a fault put into the code, and by how many points the cell that moved most then differs from its
 reference, in a run of that one trial. Every entry is red: the run ends in 1. Empty: nothing to go wrong
-there (AP knows no order of classes, retrieval no training), or the next column is its counterpart.
+there (AP knows no order of classes, retrieval no training), or the next column is its counterpart. Of the sweep only
+its largest rate is measured: heads learn side by side, each as it would alone.
 
 {table}
 
