@@ -16,13 +16,13 @@ PROJECTED_METHODS = tuple(name for name in METHODS if registry.METHODS[name].has
 
 
 def release_of(spec: str) -> str:
-    """What an encoder's spec names before a file: `mae` of `mae` and of `mae@FILE`, a method of the paper or not."""
+    """Return the name before a spec's file: `mae` of `mae` and of `mae@FILE`, a method of the paper or not."""
     return spec.partition("@")[0]
 
 
 @dataclass(frozen=True, order=True)
 class CellId:
-    """`experiment/dataset/method/setting/metric`, e.g. `part_retrieval/cub200/dino/encoded/ap`."""
+    """Name `experiment/dataset/method/setting/metric`, e.g. `part_retrieval/cub200/dino/encoded/ap`."""
 
     experiment: str
     dataset: str
@@ -48,7 +48,7 @@ class CellId:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a run measured for one cell.
+    """Values that a run measured for one cell.
 
     Attributes:
         id: the cell.
@@ -67,11 +67,11 @@ class Measurement:
 
     @property
     def deterministic(self) -> bool:
-        """True where no probe was trained, so no seed was drawn."""
+        """Return whether no probe was trained, so no seed was drawn."""
         return not self.seeds
 
 
 def method_name(spec: str) -> str:
-    """An encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
+    """Return an encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
     name, at, file = spec.partition("@")
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name)

@@ -1,4 +1,4 @@
-"""What can go wrong through no fault of the code, each with the exit code it ends in.
+"""Errors through no fault of the code, each with the exit code it ends in.
 
 SuiteError
 ├── RequestError      unknown encoder, experiment, dataset, variant, profile, device
@@ -17,53 +17,53 @@ Messages say where, what, what was expected, what was found, and what to do, on 
 
 
 class SuiteError(Exception):
-    """The user can act on this: printed as one line, never as a traceback."""
+    """Error that the user can act on: printed as one line, never as a traceback."""
 
     exit_code = 3
 
 
 class RequestError(SuiteError):
-    """Something was asked for that does not exist or does not fit together."""
+    """Request for something that does not exist or does not fit together."""
 
 
 class ProtocolError(SuiteError):
-    """A protocol file breaks its schema."""
+    """Protocol file that breaks its schema."""
 
 
 class ExpectedError(SuiteError):
-    """A file of expected values breaks its schema."""
+    """File of expected values that breaks its schema."""
 
 
 class DatasetError(SuiteError):
-    """A dataset's file is missing, damaged or holds an illegal value."""
+    """Dataset's file that is missing, damaged or holds an illegal value."""
 
     exit_code = 2
 
 
 class CheckpointError(SuiteError):
-    """A checkpoint is missing, damaged, unsafe or of another architecture."""
+    """Checkpoint that is missing, damaged, unsafe or of another architecture."""
 
     exit_code = 2
 
 
 class FetchError(SuiteError):
-    """A file cannot be downloaded, unpacked, or is not the one that was published."""
+    """File that cannot be downloaded, unpacked, or is not the one that was published."""
 
     exit_code = 2
 
 
 class ContainerError(SuiteError):
-    """The container that was asked for cannot be built or started."""
+    """Container that was asked for and cannot be built or started."""
 
     exit_code = 2
 
 
 class MetricError(SuiteError):
-    """A metric is not defined for this input."""
+    """Metric that is not defined for this input."""
 
 
 class EvidenceError(SuiteError):
-    """A stored result is not what was stored, or not what its own items score.
+    """Stored result that is not what was stored, or not what its own items score.
 
     Attributes:
         problem: where, what was expected, what was found, without what to do about it.
@@ -75,11 +75,11 @@ class EvidenceError(SuiteError):
 
 
 class StorageError(SuiteError):
-    """A result cannot be written."""
+    """Result that cannot be written."""
 
 
 def unknown(what: str, got: str, valid: "list[str] | tuple[str, ...]") -> RequestError:
-    """A `RequestError` that names the valid choices.
+    """Return a `RequestError` that names the valid choices.
 
     Example:
         >>> str(unknown("profile", "big", ["mini", "paper"]))

@@ -24,12 +24,12 @@ from suite.errors import StorageError
 from suite.protocol.constants import constants_digest
 
 CACHE_BYTES = 4 << 30
-"""Of all entries; larger ones are not remembered, since one of them would push out all others."""
+"""Bytes of all entries; larger ones are not remembered, since one of them would push out all others."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder says of N views; float32, on the CPU. None for what was not asked for.
+    """Output of an encoder for N views; float32, on the CPU. None for what was not asked for.
 
     Attributes:
         encoded: (N, D) mean of the patch tokens after the final norm.
@@ -44,7 +44,7 @@ class Features:
     tokens: Tensor | None = None
 
     def setting(self, name: str) -> Tensor:
-        """The (N, D) vectors that a retrieval setting compares, or the tokens; they were asked for."""
+        """Return the (N, D) vectors that a retrieval setting compares, or the tokens; they were asked for."""
         vectors = getattr(self, name)
         assert isinstance(vectors, Tensor)
         return vectors
@@ -52,7 +52,7 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Passes:
-    """How N views become tokens: all that decides their values.
+    """Way from N views to tokens: all that decides their values.
 
     Attributes:
         encoder: frozen; its device is where the work is done.
@@ -106,7 +106,7 @@ _KEPT: Mapping[str, Callable[[Tokens], Tensor | None]] = {
 
 
 def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None) -> Features:
-    """One forward pass over all views.
+    """Run one forward pass over all views.
 
     Args:
         passes: the views and how they are encoded.
@@ -137,7 +137,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Path | None = None)
 
 
 def identity(encoder: Encoder) -> dict[str, object]:
-    """Everything about an encoder that decides its features: weights, normalisations, sizes, code of a user's."""
+    """Return all about an encoder that decides its features: weights, normalisations, sizes, code of a user's."""
     return {
         "name": encoder.name,
         "digest": encoder.digest,

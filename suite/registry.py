@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Family = Literal["supervised", "contrastive", "MIM", "contrastive + MIM", "baseline", "under test"]
-"""Of pretraining (paper, section 2): contrastive learning, masked image modelling (MIM), and iBOT that joins both."""
+"""Family of pretraining (paper, section 2): contrastive, masked image modelling (MIM), and iBOT that joins both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ METHODS = {
     "random_init": Method("random init", "baseline"),
     "raw_pixels": Method("raw pixels", "baseline"),
 }
-"""In the order of the paper's tables, then the baselines."""
+"""Methods in the order of the paper's tables, then the baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ OTHER_RELEASES = {"deit_vit_in21k": "ViT (ImageNet-21k)", "ibot_block_mask": "iB
 """Encoders that stand in for a method where a variant asks for it."""
 
 Kind = Literal["retrieval", "probing", "streamed probing", "patch search", "segmentation"]
-"""Of an experiment: those of a kind have the same parameters (`suite.protocol.settings`)."""
+"""Kind of an experiment: those of a kind have the same parameters (`suite.protocol.settings`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ EXPERIMENTS = {
     "patch_search": Experiment("Patch search", "patch search"),
 }
 SETTINGS = {"cls": "class token", "linear_head": "linear head"}
-"""Those whose title is another word than their name."""
+"""Settings whose title is another word than their name."""
 METRICS = {
     "ap": "AP",
     "map": "mAP",
@@ -118,22 +118,22 @@ _TITLES: dict[str, str] = {
 
 
 def title_of(word: str) -> str:
-    """How people write an experiment, dataset, setting, metric or method; the word itself if unknown."""
+    """Return the title of an experiment, dataset, setting, metric or method; the word itself if unknown."""
     return _TITLES.get(word, word)
 
 
 def family(method: str) -> Family:
-    """Family of pretraining; anything that is not the paper's is a candidate."""
+    """Return the family of pretraining; anything that is not the paper's is a candidate."""
     return METHODS[method].family if method in METHODS else "under test"
 
 
 def method_order(method: str) -> tuple[int, int, str]:
-    """Sort key: the paper's rows in the paper's order, then candidates, then baselines."""
+    """Return the sort key: the paper's rows in the paper's order, then candidates, then baselines."""
     if method not in METHODS:
         return 1, 0, method
     return 2 if family(method) == "baseline" else 0, [*METHODS].index(method), method
 
 
 def images_of(dataset: str) -> str | None:
-    """The images that a segmentation set labels; None for other datasets."""
+    """Return the images that a segmentation set labels; None for other datasets."""
     return DATASETS[dataset].images if dataset in DATASETS else None

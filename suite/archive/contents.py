@@ -1,4 +1,4 @@
-"""What an archive holds: the files of a run that are evidence, and what of the source they were made from."""
+"""Contents of an archive: the files of a run that are evidence, and the part of the source they were made from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from suite.results.store import ALTERED
 
 RUN = ("report.*", "run.json", "attempts.jsonl", "sbom.json", "verification.json", "checks.json", "conformance.json")
 FOLDERS = ("cells", "items", "figures", "not_run")
-"""All but junit.xml and pytest.log, which name the machine; what they say of results is in the report."""
+"""Files of a run but junit.xml and pytest.log, which name the machine; what they say of results is in the report."""
 SOURCE = (
     "requirements.lock",
     "pyproject.toml",
@@ -22,7 +22,7 @@ SOURCE = (
     "expected/*/SHA256SUMS",
     "suite/experiments/*.py",
 )
-"""Below `source/`: which packages, which hyper-parameters, which references, which procedure."""
+"""Files below `source/`: which packages, which hyper-parameters, which references, which procedure."""
 
 DESCRIPTIONS = {
     "report.html": "The report, for people",
@@ -39,7 +39,7 @@ DESCRIPTIONS = {
 
 
 def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
-    """Path in the archive -> content, sorted by path; an unpacked archive is itself a run folder.
+    """Return path in the archive -> content, sorted by path; an unpacked archive is itself a run folder.
 
     Args:
         run: its folder.
@@ -58,7 +58,7 @@ def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def description(path: str) -> str | None:
-    """What a file of the archive is; None where its name says it all."""
+    """Describe a file of the archive; None where its name says it all."""
     parts = path.removesuffix(".json").split("/")
     if parts[0] == "cells" and len(parts) == 4:
         return f"Result of {parts[1]} on {parts[2]} with {parts[3]}"
@@ -66,7 +66,7 @@ def description(path: str) -> str | None:
 
 
 def media_type(path: str) -> str:
-    """IANA media type of a file by its name."""
+    """Return the IANA media type of a file by its name."""
     known = {".toml": "application/toml", ".jsonl": "application/jsonl", ".md": "text/markdown"}
     known |= {".lock": "text/plain", ".py": "text/x-python"}
     return known.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"

@@ -20,14 +20,14 @@ from suite.report import summary
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
-"""Where `sha256` and `containerImage` are defined."""
+"""Context in which `sha256` and `containerImage` are defined."""
 PAPER = "https://arxiv.org/abs/2301.11915"
 TITLE = "Understanding Self-Supervised Pretraining with Part-Aware Representation Learning"
 METADATA = "ro-crate-metadata.json"
 
 
 def metadata(files: Mapping[str, bytes], report: Json, *, licence: str, author: str | None) -> bytes:
-    """The description of an archive that holds these files; it holds no time but the run's.
+    """Return the description of an archive that holds these files; it holds no time but the run's.
 
     Args:
         files: path in the archive -> content.
@@ -93,7 +93,7 @@ def metadata(files: Mapping[str, bytes], report: Json, *, licence: str, author: 
 
 
 def _inputs(digests: Json) -> Iterable[tuple[str, dict[str, str]]]:
-    """Datasets and checkpoints, which an archive names and does not hold."""
+    """Yield datasets and checkpoints, which an archive names and does not hold."""
     for kind, title in (("data", "Dataset"), ("weights", "Checkpoint")):
         for name, digest in sorted((digests.get(kind) or {}).items()):
             yield f"#{kind}-{name}", {"name": f"{title} {name}", "identifier": f"sha256:{digest}"}

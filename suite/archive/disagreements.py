@@ -1,4 +1,4 @@
-"""Does a report still say what its run folder says? A generator of lines for each part of it.
+"""Disagreements of a report with its run folder: a generator of lines for each part of it.
 
 Each takes `reported`, a report.json, and `current`, the same assembled anew from the run folder.
 """
@@ -14,17 +14,17 @@ from suite.run.attempts.lines import FILE
 
 Report = Mapping[str, Any]
 COMPARED = ("measured", "values", "seeds", "expected", "tolerance", "verdict")
-"""What of a cell is held against the report; the sentences around it may be worded anew."""
+"""Fields of a cell that are held against the report; the sentences around them may be worded anew."""
 
 
 def disagreements(reported: Report, current: Report) -> list[str]:
-    """One line per result, cell, claim, environment, attempt or accepted value that is not as reported."""
+    """Return one line per result, cell, claim, environment, attempt or accepted value that is not as reported."""
     parts = (results, cells, claims, environments, attempts, accepted)
     return [line for part in parts for line in part(reported, current)]
 
 
 def results(reported: Report, current: Report) -> Iterator[str]:
-    """Results that are gone, are new, or are not what the report was made from."""
+    """Yield results that are gone, are new, or are not what the report was made from."""
     before, now = reported.get("results", {}), current["results"]
     for name in sorted(before | now):
         place = f"cells/{name}.json"
@@ -39,7 +39,7 @@ def results(reported: Report, current: Report) -> Iterator[str]:
 
 
 def cells(reported: Report, current: Report) -> Iterator[str]:
-    """Cells of only one of the two, and each field of a cell that is judged otherwise now."""
+    """Yield cells of only one of the two, and each field of a cell that is judged otherwise now."""
     before = {cell["id"]: cell for cell in reported["cells"]}
     now = {cell["id"]: cell for cell in current["cells"]}
     for name in sorted(before.keys() ^ now.keys()):
@@ -51,7 +51,7 @@ def cells(reported: Report, current: Report) -> Iterator[str]:
 
 
 def claims(reported: Report, current: Report) -> Iterator[str]:
-    """Claims whose verdict is another now."""
+    """Yield claims whose verdict is another now."""
     before, now = ({claim["id"]: claim["verdict"] for claim in report["claims"]} for report in (reported, current))
     for name in sorted(before | now):
         if before.get(name) != now.get(name):
@@ -59,7 +59,7 @@ def claims(reported: Report, current: Report) -> Iterator[str]:
 
 
 def environments(reported: Report, current: Report) -> Iterator[str]:
-    """One line for each environment of results that is not the report's, or is not reported as it is.
+    """Yield one line for each environment of results that is not the report's, or is not reported as it is.
 
     A run that was asked to keep results of other environments may hold some, as long as its report says so.
     """
@@ -93,7 +93,7 @@ def _places(entry: Report) -> str:
 
 
 def attempts(reported: Report, current: Report) -> Iterator[str]:
-    """One line for each attempt that is gone, is new, or reads otherwise than in the report.
+    """Yield one line for each attempt that is gone, is new, or reads otherwise than in the report.
 
     A report from before attempts were on record says nothing of them.
     """
@@ -115,7 +115,7 @@ def _by_name(attempts: Report | None) -> dict[str, Report]:
 
 
 def accepted(reported: Report, current: Report) -> Iterator[str]:
-    """One line for the gate's verdict and for each cell whose answer is another now.
+    """Yield one line for the gate's verdict and for each cell whose answer is another now.
 
     A report from before the gate says nothing of it.
     """

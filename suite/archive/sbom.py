@@ -23,7 +23,7 @@ LOCK_DIGEST = f"{US}:lock:sha256"
 
 
 def sbom(lock: bytes, version: str) -> bytes:
-    """The list of packages of a lock.
+    """Return the list of packages of a lock.
 
     Args:
         lock: content of requirements.lock, as `uv pip compile --generate-hashes` writes it.
@@ -66,7 +66,7 @@ def sbom(lock: bytes, version: str) -> bytes:
 
 
 def _entries(lock: str) -> list[tuple[str, str, str, str]]:
-    """(name, version, marker or empty, the entry's lines) of every package."""
+    """Return (name, version, marker or empty, the entry's lines) of every package."""
     pattern = r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?: *; *([^\\\n]*?))? *\\?\n(.*?)(?=^\S|\Z)"
     return [match.groups("") for match in re.finditer(pattern, lock, re.MULTILINE | re.DOTALL)]  # type: ignore[misc]
 
@@ -79,7 +79,7 @@ def _without_occasion(text: str) -> bytes:
 
 
 def for_lock(lock: Path = LOCK, listed: Path = SBOM) -> bytes | None:
-    """sbom.json as it lies beside the lock; None where there is none, or it is that of another lock."""
+    """Return sbom.json as it lies beside the lock; None where there is none, or it is that of another lock."""
     try:
         content = listed.read_bytes()
         properties = json.loads(content)["properties"]

@@ -1,4 +1,4 @@
-"""`suite verify RUN`: does a report still say what its results say? Nothing is measured again."""
+"""Verification, `suite verify RUN`: a report is held against its results; nothing is measured again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tupl
 
 
 def without_evidence(run: Path) -> list[str]:
-    """One line per result of an older version, whose values cannot be held against anything."""
+    """Return one line per result of an older version, whose values cannot be held against anything."""
     store = Store(run)
     return [
         f"{store.path(result.key).relative_to(run)}: made by an older version, carries no evidence: cannot be checked"

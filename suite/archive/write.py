@@ -54,7 +54,7 @@ def archive(run: Path, out: Path, *, licence: str, author: str | None = None) ->
 
 
 def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
-    """An archive holds the source as it is now, so it must be the one that made the results.
+    """Refuse source that did not make the results: an archive holds the source as it is now.
 
     Raises:
         RequestError: the lock or an experiment's code has changed since.
@@ -70,7 +70,7 @@ def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
 
 
 def _zip(found: dict[str, bytes]) -> bytes:
-    """All in memory: a run is some megabytes, and a zip half written is none."""
+    """Zip all in memory: a run is some megabytes, and a zip half written is none."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in found.items():

@@ -81,7 +81,7 @@ def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = Fals
 
 
 def read_candidate(run: Path) -> Candidate:
-    """The candidate of a run, if the run can be accepted."""
+    """Return the candidate of a run, if the run can be accepted."""
     asked = read_run(run)["asked"]
     candidates = [spec for spec in asked["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
     if len(candidates) != 1:
@@ -107,7 +107,7 @@ def read_candidate(run: Path) -> Candidate:
 
 
 def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What changes from one table of accepted values to another; empty where nothing does."""
+    """Describe what changes from one table of accepted values to another; empty where nothing does."""
     if not old:
         return f"new: {len(new['cells'])} cells\n" + table({}, new["cells"])
     lines = [
@@ -162,7 +162,7 @@ def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _spread(m: Measurement, noise: Mapping[CellId, Spread]) -> Spread:
-    """Its own noise if enough seeds tell it, else that of the seven."""
+    """Return the candidate's own noise if enough seeds tell it, else that of the seven."""
     own, theirs = noise.get(m.id), noise.get(pool_of(replace(m.id, method=METHODS[0])))
     spread = own if theirs is None or len(m.values) >= MIN_SEEDS else theirs
     if spread is None:
@@ -179,7 +179,7 @@ def _checked(name: str) -> str:
 
 
 def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
-    """One encoder in one file, and one file for one encoder."""
+    """Check that one encoder is in one file, and one file is for one encoder."""
     load_accepted(candidate.profile, folder)  # a broken file is said now, not in the next run
     for other in sorted(folder.glob("*.toml")):
         held = tomllib.loads(other.read_text()).get(candidate.profile, {}).get("method")
@@ -190,7 +190,7 @@ def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
 
 
 def _text(content: Mapping[str, Mapping[str, Any]]) -> str:
-    """The file, a section per profile."""
+    """Return the file's text, a section per profile."""
     parts: list[str] = [_TITLE]
     for profile, section in content.items():
         plain = {key: value for key, value in section.items() if not isinstance(value, dict)}

@@ -25,7 +25,7 @@ from suite.run.request import Request, check_writable
 
 
 def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]:
-    """The encoders that are measured beside the one under test.
+    """Return the encoders that are measured beside the one under test.
 
     In the mini profile all of its own, since they cost little; in the paper's none unless named, since the published
     values can stand in for them.
@@ -70,7 +70,7 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
 
 
 def standing(candidate: Mapping[str, Any]) -> str:
-    """Where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
+    """Write where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
     rows = [(row.column, row.own, row.rank) for row in candidates.table(dict(candidate))]
     said = tabulate(rows, (candidate["method"], "value", "rank"), disable_numparse=True)
     return f"\n{said}\n{candidate['sentence']}\n{candidates.verdict_of_pairs(dict(candidate))}"

@@ -14,7 +14,7 @@ from suite.protocol.profiles import load_profile
 
 
 def add_fetch(parser: argparse.ArgumentParser) -> None:
-    """Weights or data, which, and where to."""
+    """Add the arguments: weights or data, which, and where to."""
     kinds = parser.add_subparsers(title="what", metavar="weights|data", dest="what", required=True)
     weights = kinds.add_parser("weights", help="the official checkpoints", description="Fetch official checkpoints.")
     weights.add_argument("names", nargs="*", metavar="METHOD", help="default: the seven of the paper")
@@ -57,7 +57,7 @@ def run_fetch(options: argparse.Namespace) -> int:
 
 
 def add_prepare(parser: argparse.ArgumentParser) -> None:
-    """Which sets, where from and where to."""
+    """Add the arguments: which sets, where from and where to."""
     parser.add_argument(
         "names",
         nargs="+",

@@ -14,7 +14,7 @@ from suite.errors import RequestError
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    """The encoder, and what is asked for; `--encoder` names those it is measured beside."""
+    """Add the arguments: the encoder, and what is asked for; `--encoder` names those it is measured beside."""
     parser.add_argument("spec", help="timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory")
     parser.add_argument(
         "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
@@ -42,7 +42,7 @@ def run_check(options: argparse.Namespace) -> int:
 
 
 def _check_runtime(options: argparse.Namespace) -> None:
-    """The container has no network: an encoder that is still to be downloaded runs outside.
+    """Refuse an encoder that is still to be downloaded: the container has no network, so it runs outside.
 
     Raises:
         RequestError: it was to run in the container.
@@ -58,7 +58,7 @@ def _check_runtime(options: argparse.Namespace) -> None:
 
 
 def add_accept(parser: argparse.ArgumentParser) -> None:
-    """The run, why it is accepted, and whether to write."""
+    """Add the arguments: the run, why it is accepted, and whether to write."""
     parser.add_argument(
         "run", type=Path, help="the folder of a finished run, e.g. runs/mini, runs/check-my_encoder-build"
     )

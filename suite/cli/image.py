@@ -11,7 +11,7 @@ from suite.container.image import IMAGE
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
-    """What to do, and with what."""
+    """Add the arguments: what to do, and with what."""
     parser.add_argument("action", choices=("build", "inspect"), help="inspect ends in 1 if it is not of this checkout")
     parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
     parser.add_argument("--base", help="build: another base image than the Dockerfile's, best pinned by digest")

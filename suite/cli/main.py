@@ -13,7 +13,7 @@ from suite.core.signals import INTERRUPTED, TERMINATED, graceful_termination, te
 from suite.errors import RequestError, SuiteError
 
 VERBS = (*running.VERBS, *encoder.VERBS, *report.VERBS, *plan.VERBS, *data.VERBS, *image.VERBS, *mini.VERBS)
-"""In the order of `--help`."""
+"""Verbs in the order of `--help`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A wrong command line is a wrong request: one line, exit code 3."""
+    """Parser to which a wrong command line is a wrong request: one line, exit code 3."""
 
     def error(self, message: str) -> NoReturn:
         """Print and leave."""

@@ -11,7 +11,7 @@ from suite.run.options import DEVICES
 
 
 def add_render(parser: argparse.ArgumentParser) -> None:
-    """Where to, and how many at a time."""
+    """Add the arguments: where to, and how many at a time."""
     parser.add_argument("--data", type=Path, default=Path("data/mini"), help="where to (default: data/mini)")
     add_workers(parser)
 
@@ -25,7 +25,7 @@ def run_render(options: argparse.Namespace) -> int:
 
 
 def add_pretrain(parser: argparse.ArgumentParser) -> None:
-    """Which methods, where, and where to."""
+    """Add the arguments: which methods, where, and where to."""
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: all seven")
     parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
     parser.add_argument("--out", type=Path, default=Path("suite/mini/weights"), help="default: suite/mini/weights")

@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 def add_request(parser: argparse.ArgumentParser) -> None:
-    """The options that say which experiments, encoders and datasets, how, and where to."""
+    """Add the options that say which experiments, encoders and datasets, how, and where to."""
     for option in OPTIONS:
         parser.add_argument(option.flag, **option.settings())
     add_workers(parser)
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
-    """The options that say how a verdict becomes an exit code."""
+    """Add the options that say how a verdict becomes an exit code."""
     for option in VERDICT:
         parser.add_argument(option.flag, **option.settings())
 
 
 def verdict(options: argparse.Namespace) -> dict[str, bool]:
-    """How a verdict becomes an exit code, as `suite.report.collect.assemble` takes it."""
+    """Return how a verdict becomes an exit code, as `suite.report.collect.assemble` takes it."""
     return {option.field: option.value(getattr(options, option.attribute)) for option in VERDICT}
 
 
 def add_reason(parser: argparse.ArgumentParser) -> None:
-    """`--reason`."""
+    """Add `--reason`."""
     parser.add_argument("--reason", metavar="TEXT", help="why these values are to be the new ones; kept with them")
 
 
 def asked_reason(verb: str, reason: str | None) -> str:
-    """The reason that the user gave, in one line.
+    """Return the reason that the user gave, in one line.
 
     Raises:
         RequestError: none was given.
@@ -51,7 +51,7 @@ def asked_reason(verb: str, reason: str | None) -> str:
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
-    """`--workers`."""
+    """Add `--workers`."""
     parser.add_argument("--workers", type=int, help="processes (default: one per core on the CPU, one on a GPU)")
 
 

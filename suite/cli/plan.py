@@ -1,4 +1,4 @@
-"""What a run needs before it starts."""
+"""Needs of a run, told before it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    """What is asked for, how durations are found, and what they may add up to."""
+    """Add the arguments: what is asked for, how durations are found, and what they may add up to."""
     add_request(parser)
     parser.add_argument(
         "--calibrate",
@@ -66,7 +66,7 @@ def run_plan(options: argparse.Namespace) -> int:
 
 
 def undecided(request: Request) -> list[Deciding]:
-    """What is open in the run that was judged in this folder, and what a single seed will leave open."""
+    """Return what is open in the run that was judged in this folder, and what a single seed will leave open."""
     from suite.cells import CellId
     from suite.judge.deciding import Deciding
     from suite.plan.undecided import unmeasured

@@ -18,7 +18,7 @@ LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    """The run."""
+    """Add the run as argument."""
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
     add_verdict(parser)
 
@@ -31,7 +31,7 @@ def run_report(options: argparse.Namespace) -> int:
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """The two runs."""
+    """Add the two runs as arguments."""
     parser.add_argument("a", type=Path, help="a run folder")
     parser.add_argument("b", type=Path, help="another run folder")
 
@@ -46,7 +46,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
-    """What to verify, how closely, and where it lies."""
+    """Add the arguments: what to verify, how closely, and where it lies."""
     parser.add_argument("target", metavar="data|RUN", help="data, or a run folder, e.g. runs/mini")
     parser.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all of the profile)")
     parser.add_argument("--profile", default="mini", help=f"one of {', '.join(PROFILES)} (default: mini)")
@@ -124,7 +124,7 @@ def verify_data(options: argparse.Namespace) -> int:
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
-    """The run, and who gives it to whom."""
+    """Add the arguments: the run, and who gives it to whom."""
     parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
     parser.add_argument("-o", "--out", type=Path, help="the archive (default: RUN.crate.zip beside the folder)")
     parser.add_argument("--license", dest="licence", default=LICENCE, metavar="URL", help=f"default: {LICENCE}")

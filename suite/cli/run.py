@@ -11,7 +11,7 @@ from suite.cli.verb import Verb
 
 
 def add_reproduce(parser: argparse.ArgumentParser) -> None:
-    """What is asked for, and where it runs."""
+    """Add the arguments: what is asked for, and where it runs."""
     add_request(parser)
     add_runtime(parser)
 
@@ -27,7 +27,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
-    """What is measured, and why it is to be the new reference."""
+    """Add the arguments: what is measured, and why it is to be the new reference."""
     add_request(parser)
     add_reason(parser)
 

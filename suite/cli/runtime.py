@@ -17,7 +17,7 @@ _OURS = {"run_verb", "runtime", "image", "read_only"}
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """`--runtime`, `--image`, `--no-read-only`."""
+    """Add `--runtime`, `--image`, `--no-read-only`."""
     parser.add_argument(
         "--runtime", default="auto", help=f"one of {', '.join(RUNTIMES)}: container where it can have a GPU, else venv"
     )
@@ -68,7 +68,7 @@ def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
 
 
 def as_arguments(options: argparse.Namespace, *, but: Sequence[str] = ()) -> list[str]:
-    """Parsed options as the command line they came from, `but` those of these names."""
+    """Return parsed options as the command line they came from, `but` those of these names."""
     arguments = []
     for name, value in vars(options).items():
         flag = "--" + name.replace("_", "-")

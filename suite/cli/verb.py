@@ -27,5 +27,5 @@ class Verb:
 
     @property
     def description(self) -> str:
-        """What `--help` says of it."""
+        """Text of `--help` on it."""
         return inspect.getdoc(self.run) or ""

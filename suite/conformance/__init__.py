@@ -1,4 +1,4 @@
-"""Does an encoder keep the contract? Quick questions, asked before any long work."""
+"""Checks of whether an encoder keeps the contract: quick questions, asked before any long work."""
 
 from suite.conformance.checks import Check, Conformance, run_checks
 

@@ -64,7 +64,7 @@ class Conformance:
         return next((check for check in self.checks if check.status == FAILED), None)
 
     def record(self) -> dict[str, Any]:
-        """As JSON; `rungs` is the name that the report's schema has for its checks."""
+        """Return all as JSON; `rungs` is the name that the report's schema has for its checks."""
         content = asdict(self)
         return {"encoder": content.pop("encoder"), "rungs": content.pop("checks"), **content}
 
@@ -127,7 +127,7 @@ def _questions() -> Iterator[tuple[str, Callable[[Encoder], Answer]]]:
 
 
 def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
-    """Whatever goes wrong in code that is not ours is an answer too."""
+    """Take whatever goes wrong in code that is not ours as an answer too."""
     try:
         with torch.random.fork_rng(devices=[]):
             answer = question()

@@ -1,4 +1,4 @@
-"""What an encoder makes of 64 fixed pictures: two files of the same encoder can be told to be so, or not."""
+"""Fingerprint of an encoder from 64 fixed pictures: two files of the same encoder can be told to be so, or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 16
 
 
 def fingerprint(encoder: Encoder) -> dict[str, Any]:
-    """Features of the pictures, reduced.
+    """Reduce the features of the pictures.
 
     Returns:
         `hash`: of the mean patch tokens, in standard deviations rounded to two decimals: equal for the same encoder

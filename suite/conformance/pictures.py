@@ -12,7 +12,7 @@ _BOXES = 5
 
 
 def pictures(count: int, height: int, width: int, *, first: int = 0) -> Tensor:
-    """Waves of all directions under a few plain boxes, each picture drawn from its own number.
+    """Draw waves of all directions under a few plain boxes, each picture from its own number.
 
     A picture at twice the height and width is the same picture, sampled twice as finely.
 

@@ -32,19 +32,19 @@ class Answer:
 
 
 def normalised(encoder: Encoder, pixels: Tensor) -> Tensor:
-    """(B, 3, H, W) in [0, 1] as the encoder wants to see it."""
+    """Normalise images (B, 3, H, W) in [0, 1] as the encoder wants to see them."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.mean, encoder.std))
     return ((pixels - mean) / std).to(encoder.device)
 
 
 def view(encoder: Encoder, count: int, height: int | None = None, width: int | None = None) -> Tensor:
-    """The first pictures, at the encoder's own size unless told otherwise."""
+    """Return the first pictures, at the encoder's own size unless told otherwise."""
     side = encoder.image_size
     return normalised(encoder, pictures(count, height or side, width or side))
 
 
 def normalisation(encoder: Encoder) -> Answer:
-    """Mean and standard deviation are three numbers each, of images in [0, 1]."""
+    """Check that mean and standard deviation are three numbers each, of images in [0, 1]."""
     mean, std = tuple(map(float, encoder.mean)), tuple(map(float, encoder.std))
     for word, values in (("mean", mean), ("std", std)):
         if len(values) != 3 or not all(map(math.isfinite, values)):
@@ -60,7 +60,7 @@ def normalisation(encoder: Encoder) -> Answer:
 
 
 def shapes(encoder: Encoder) -> Answer:
-    """Class token (B, D), patches (B, D, h, w), every layer like them, all finite."""
+    """Check shapes: class token (B, D), patches (B, D, h, w), every layer like them, all finite."""
     side = encoder.image_size // encoder.patch_size
     layers = tuple(sorted({0, encoder.depth - 1})) if encoder.depth else ()
     out = encoder(view(encoder, 2), layers=layers, project=encoder.has_projector)
@@ -102,7 +102,7 @@ def patch_order(encoder: Encoder) -> Answer:
 
 
 def frozen(encoder: Encoder) -> Answer:
-    """No gradient, no training mode, no tensor that a pass changes."""
+    """Check that there is no gradient, no training mode, no tensor that a pass changes."""
     learning = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
     if learning:
         raise CheckError(f"{learning[0]} and {len(learning) - 1} more require a gradient")
@@ -121,7 +121,7 @@ def frozen(encoder: Encoder) -> Answer:
 
 
 def deterministic(encoder: Encoder) -> Answer:
-    """Two passes under different random seeds give the same bytes, so nothing is drawn or masked."""
+    """Check that two passes under different random seeds give the same bytes, so nothing is drawn or masked."""
     images = view(encoder, 4)
     torch.manual_seed(0)
     first = encoder(images)
@@ -135,7 +135,7 @@ def deterministic(encoder: Encoder) -> Answer:
 
 
 def batch_invariant(encoder: Encoder) -> Answer:
-    """Alone, together and in another order, an image gets the same tokens."""
+    """Check that an image gets the same tokens alone, together and in another order."""
     images = view(encoder, 6)
     together = encoder(images)
     alone = [encoder(image[None]) for image in images]
@@ -152,7 +152,7 @@ def batch_invariant(encoder: Encoder) -> Answer:
 
 
 def other_sizes(encoder: Encoder) -> Answer:
-    """At the size of segmentation, and oblong: the grid fits, tokens are finite and resemble those at its own size."""
+    """Check, at segmentation's size and oblong, that the grid fits, tokens are finite and resemble those at its own."""
     patch, side = encoder.patch_size, encoder.image_size
     target = LARGE_PX if side >= LARGE_PX // 3 else 2 * side
     large = max(2, round(target / patch)) * patch
@@ -192,7 +192,7 @@ def _check_tokens(encoder: Encoder, out: object, grid: tuple[int, int, int], lay
 
 
 def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
-    """Whether it sees an oblong image, which tells rows from columns even where few patches are disturbed."""
+    """Return whether it sees an oblong image, which tells rows from columns even where few patches are disturbed."""
     try:
         encoder(view(encoder, 1, rows * encoder.patch_size, columns * encoder.patch_size))
     except Exception:  # that is the question
@@ -201,7 +201,7 @@ def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
 
 
 def _moved(encoder: Encoder, rows: int, columns: int, *, layer: int | None) -> list[tuple[int, int]]:
-    """(disturbed, moved most) places, counted row by row, for up to 12 places spread over the grid."""
+    """Return (disturbed, moved most) places, counted row by row, for up to 12 places spread over the grid."""
     patch, count = encoder.patch_size, rows * columns
     images = view(encoder, 2, rows * patch, columns * patch)
     step = max(1, count // 12)
@@ -224,7 +224,7 @@ def _hits(moved: list[tuple[int, int]]) -> float:
 
 
 def _check_order(moved: list[tuple[int, int]], rows: int, columns: int, where: str) -> None:
-    """Two ways of being wrong that can be named."""
+    """Refuse an order that is wrong in one of two ways that can be named."""
     if _hits(moved) >= HITS:
         return
     across = [((place % columns) * rows + place // columns, most) for place, most in moved]
@@ -242,7 +242,7 @@ def _apart(a: Tensor, b: Tensor) -> float:
 
 
 def _alike(a: Tensor, b: Tensor) -> float:
-    """Mean correlation over places of tokens (B, D, h, w), each channel less its mean over the picture."""
+    """Return the mean correlation over places of tokens (B, D, h, w), each channel less its mean over the picture."""
     a, b = (t - t.mean(dim=(2, 3), keepdim=True) for t in (a, b))
     return float(torch.nn.functional.cosine_similarity(a, b, dim=1).mean())
 

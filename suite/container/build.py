@@ -68,7 +68,7 @@ def build(
 
 
 def builder() -> list[str]:
-    """The first docker command in PATH that has BuildKit: built in before 23, a plug-in since.
+    """Return the first docker command in PATH that has BuildKit: built in before 23, a plug-in since.
 
     Raises:
         ContainerError: there is none.
@@ -112,7 +112,7 @@ def check_disk(client: DockerClient, name: str) -> None:
 
 
 def revision() -> str:
-    """Commit of this checkout, with `-dirty` where anything differs from it; `unknown` without git."""
+    """Return the commit of this checkout, with `-dirty` where anything differs from it; `unknown` without git."""
     code = code_state()
     return f"{code['commit']}{'-dirty' if code['dirty'] else ''}" if code["commit"] else "unknown"
 
@@ -136,7 +136,7 @@ def run_build(command: list[str]) -> None:
 
 
 def why(lines: list[str]) -> str:
-    """The cause of a failed build, from its output."""
+    """Return the cause of a failed build, from its output."""
     text = "\n".join(lines)
     complaint = next((line for line in reversed(lines) if "error" in line.lower()), (lines or ["no output"])[-1])
     if re.search(r"no space left on device", text, re.IGNORECASE):

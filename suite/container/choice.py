@@ -28,7 +28,7 @@ def choose(
     read_only: bool = True,
     say: Callable[[str], None] = print,
 ) -> Setup | None:
-    """The container to run in, or None to go on in this process.
+    """Return the container to run in, or None to go on in this process.
 
     Args:
         runtime: `container` (or an error), `venv`, or `auto`: the container where this machine has a GPU, a daemon

@@ -18,12 +18,12 @@ SOCKET = "unix:///var/run/docker.sock"
 
 
 def address() -> str:
-    """Where the daemon listens: `DOCKER_HOST`, else the usual socket."""
+    """Return the address at which the daemon listens: `DOCKER_HOST`, else the usual socket."""
     return os.environ.get("DOCKER_HOST") or SOCKET
 
 
 def connect() -> DockerClient:
-    """A client of a daemon that answers.
+    """Return a client of a daemon that answers.
 
     Raises:
         ContainerError: there is none, or this user may not talk to it.
@@ -60,7 +60,7 @@ def knock(where: str) -> None:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Docker's own errors within -> `ContainerError`.
+    """Turn Docker's own errors within into `ContainerError`.
 
     Args:
         what: the step, for complaints that explain themselves.
@@ -93,7 +93,7 @@ def _line(said: object) -> str:
 
 
 def can_give_gpu(info: Mapping[str, Any]) -> bool:
-    """Whether the daemon can hand a GPU to a container.
+    """Return whether the daemon can hand a GPU to a container.
 
     Args:
         info: what `docker info` says.

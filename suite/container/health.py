@@ -1,4 +1,4 @@
-"""`python -m suite.container.health`: can this image do its work? The HEALTHCHECK of the Dockerfile.
+"""Health check `python -m suite.container.health`, the HEALTHCHECK of the Dockerfile: can this image do its work?
 
 It goes the whole way of a trial once, with an embedded encoder and no data: imports, checkpoint, forward pass.
 """
@@ -13,7 +13,7 @@ from suite.errors import SuiteError
 
 
 def check(weights: Path = MINI_WEIGHTS) -> str:
-    """One line about a forward pass of an embedded encoder.
+    """Return one line about a forward pass of an embedded encoder.
 
     Raises:
         CheckpointError: its checkpoint is missing or damaged.

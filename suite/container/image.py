@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 IMAGE = "part-aware-repro:latest"
 LABEL = "part-aware-repro"
 CONTEXT = ("requirements.lock", "pyproject.toml", "suite", "expected", "checks", "sbom.json")
-"""What .dockerignore lets into the image."""
+"""Paths that .dockerignore lets into the image."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Image:
 
     @property
     def stale(self) -> str | None:
-        """What of this checkout differs from what the image was built from; None if nothing does."""
+        """Part of this checkout that differs from what the image was built from; None if nothing does."""
         for what, digest in digests().items():
             if self.labels.get(f"{LABEL}.{what}.sha256") != digest:
                 return {"lock": "another requirements.lock", "source": "other source code"}[what]
@@ -50,7 +50,7 @@ class Image:
 
 
 def find(client: DockerClient, name: str = IMAGE) -> Image:
-    """The image of this name.
+    """Return the image of this name.
 
     Raises:
         ContainerError: it has not been built or pulled.
@@ -67,7 +67,7 @@ def find(client: DockerClient, name: str = IMAGE) -> Image:
 
 
 def digests() -> dict[str, str]:
-    """SHA-256 of the lock and of all that an image is built from, by the names of the image's labels."""
+    """Return the SHA-256 of the lock and of all that an image is built from, by the names of the image's labels."""
     source = hashlib.sha256()
     for path in _context():
         content = hashlib.sha256(path.read_bytes()).hexdigest()

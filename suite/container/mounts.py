@@ -1,4 +1,4 @@
-"""Which folders of the host a verb sees in the container, and where.
+"""Folders of the host that a verb sees in the container, and where.
 
 A path means the same inside and outside: an absolute one is mounted at itself, a relative one below the container's
 working folder. So a request is passed on word for word, and a run records the same command under either runtime.
@@ -19,7 +19,7 @@ SYSTEM = ("bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "suite", "
 TAKEN = frozenset({"/", "/suite/suite", "/suite/expected", *(f"/{name}" for name in SYSTEM)})
 """Folders of the container that a mount would hide."""
 USER = (10001, 10001)
-"""Of the image; root's containers run as it too."""
+"""User of the image; root's containers run as it too."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Mount:
 
 
 def mount(path: Path, *, writable: bool = False) -> Mount:
-    """The mount of a path as the user wrote it.
+    """Return the mount of a path as the user wrote it.
 
     Raises:
         ContainerError: it would hide what the container needs, e.g. `--run .`.
@@ -51,7 +51,7 @@ def mount(path: Path, *, writable: bool = False) -> Mount:
 
 
 def readable(path: Path) -> Iterator[Mount]:
-    """A path to read from, and where the links in its two upper levels lead: a dataset often lies on another disk.
+    """Yield a path to read from, and where links in its two upper levels lead: a dataset often lies on another disk.
 
     A path that does not exist is left out: what needs it says so.
     """
@@ -67,7 +67,7 @@ def readable(path: Path) -> Iterator[Mount]:
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
-    """What the candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
+    """Yield what the candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
     for spec in specs:
         name, _, file = spec.partition("@")
         if file:
@@ -80,7 +80,7 @@ def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
 def folders(
     *, data: Path, draws: bool, weights: Path | None, cache: Path, run: Path, encoders: Sequence[str] = ()
 ) -> list[Mount]:
-    """The mounts of a verb that measures.
+    """Return the mounts of a verb that measures.
 
     Args:
         data: the datasets.
@@ -102,7 +102,7 @@ def folders(
 
 
 def caller() -> tuple[int, int]:
-    """Who the container runs as, so that what it writes belongs to the caller; never root."""
+    """Return the user the container runs as, so that what it writes belongs to the caller; never root."""
     uid, gid = os.getuid(), os.getgid()
     if uid:
         return uid, gid

@@ -14,7 +14,7 @@ US = "part-aware-repro (pyproject.toml)"
 
 
 def runtime_lock(lock: str, project: str) -> str:
-    """The entries of a lock that the project's dependencies lead to, extras aside; hashes and markers as they are.
+    """Return the lock's entries that the project's dependencies lead to, extras aside; hashes and markers as they are.
 
     Args:
         lock: text of requirements.lock, whose `# via` comments say who asks for a package.

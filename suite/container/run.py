@@ -46,7 +46,7 @@ class Setup:
 
 
 def run_in_container(setup: Setup, arguments: Sequence[str]) -> int:
-    """`python -m suite <arguments>` in the container; its output is passed on as it comes.
+    """Run `python -m suite <arguments>` in the container; its output is passed on as it comes.
 
     Returns:
         The exit code of the suite inside. After Ctrl-C it stops, judges what has finished, and answers 130.
@@ -75,7 +75,7 @@ def run_in_container(setup: Setup, arguments: Sequence[str]) -> int:
 
 
 def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
-    """What Docker is asked for; docs/how-to/container.md says why of each."""
+    """Return what Docker is asked for; docs/how-to/container.md says why of each."""
     from docker.types import DeviceRequest
     from docker.types import Mount as Bind
 
@@ -102,7 +102,7 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def environment(image: Image) -> dict[str, str]:
-    """What the suite inside records of its image, and the caller's thread settings."""
+    """Return what the suite inside records of its image, and the caller's thread settings."""
     size = shutil.get_terminal_size()
     passed_on = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
     return passed_on | {
@@ -145,7 +145,7 @@ def _wait(container: Container) -> int:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM, as a CI system sends it, ends the container too, like Ctrl-C."""
+    """End the container too on SIGTERM, as a CI system sends it, like on Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

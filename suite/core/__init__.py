@@ -1,1 +1,1 @@
-"""What every part stands on: files, digests, texts, signals, memory, and the environment a number is made in."""
+"""Base of every part: files, digests, texts, signals, memory, and the environment a number is made in."""

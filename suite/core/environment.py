@@ -1,4 +1,4 @@
-"""What a run ran on: code, packages, machine, container; recorded, never judged, and never a reason to fail."""
+"""Environment that a run ran in: code, packages, machine, container; recorded, never judged, never a reason to fail."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def capture(device: str) -> Facts:
 
 
 def _guarded(group: Callable[[], Facts]) -> Facts:
-    """A description must not end a run of hours: whatever goes wrong becomes the reason."""
+    """Describe without ending a run of hours: whatever goes wrong becomes the reason."""
     try:
         return group()
     except Exception as error:
@@ -61,7 +61,7 @@ def _guarded(group: Callable[[], Facts]) -> Facts:
 
 
 def _run(*command: str) -> str:
-    """Output of a command; RuntimeError with its first line of complaint."""
+    """Return the output of a command; RuntimeError with its first line of complaint."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, errors="replace")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
@@ -70,7 +70,7 @@ def _run(*command: str) -> str:
 
 
 def code_state() -> Facts:
-    """Commit of this checkout and whether anything differs from it; None with a `reason` where git cannot say."""
+    """Return this checkout's commit and whether anything differs from it; None with a `reason` where git cannot say."""
     facts: Facts = {"suite": suite_version(), "commit": None, "dirty": None, "reason": None}
     declared = os.environ.get("SUITE_REVISION", "unknown")
     if declared != "unknown":  # an image is no checkout: its build declared what it was made from
@@ -89,7 +89,7 @@ def code_state() -> Facts:
 
 
 def suite_version() -> str | None:
-    """Version of this project: of the checkout, else of the installed package."""
+    """Return the version of this project: of the checkout, else of the installed package."""
     project = ROOT / "pyproject.toml"
     if project.exists():
         return str(tomllib.loads(project.read_text())["project"]["version"])
@@ -108,7 +108,7 @@ def _python() -> Facts:
 
 
 def locked_versions(text: str) -> dict[str, set[str]]:
-    """Versions a lock file allows per package (several where it differs by Python or platform)."""
+    """Return the versions a lock file allows per package (several where it differs by Python or platform)."""
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", text, flags=re.MULTILINE):
         versions.setdefault(name, set()).add(version)
@@ -116,7 +116,7 @@ def locked_versions(text: str) -> dict[str, set[str]]:
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Installed versions of those of these packages that are installed."""
+    """Return the installed versions of those of these packages that are installed."""
     found = {name: _installed(name) for name in names}
     return {name: version for name, version in found.items() if version}
 
@@ -126,7 +126,7 @@ def _packages() -> Facts:
 
 
 def _lock() -> Facts:
-    """Digest of the lock and every installed package that is not at a version it allows."""
+    """Return the digest of the lock and every installed package that is not at a version it allows."""
     text = LOCK.read_bytes()
     locked = locked_versions(text.decode())
     # "2.14.1+cpu" is a build of the locked 2.14.1
@@ -185,7 +185,7 @@ def _driver() -> str | None:
 
 
 def _container() -> Facts:
-    """Whether this is a container; its image as the Dockerfile or the caller declared it."""
+    """Return whether this is a container; its image as the Dockerfile or the caller declared it."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ
     return {
         "inside": inside,
@@ -204,5 +204,5 @@ def _threads() -> Facts:
 
 
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
+    """Return whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
     return any(DEVICE_FILES.glob("nvidia[0-9]*")) or (DEVICE_FILES / "dxg").exists()

@@ -44,7 +44,7 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
 
 
 def write_json(path: Path, value: object) -> None:
-    """`write_atomically` for JSON; NaN is refused, since JSON has none."""
+    """Write JSON by `write_atomically`; NaN is refused, since JSON has none."""
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: what machine or GPU has free, less where a container sets a limit."""
+"""Memory that this process may still take: what machine or GPU has free, less where a container sets a limit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MOUNT = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int:
-    """Bytes that can be taken without swapping or being killed."""
+    """Return the bytes that can be taken without swapping or being killed."""
     return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
 
 
 def free_device_bytes(device: torch.device | str) -> int:
-    """Bytes that tensors on a GPU can take, those included that PyTorch holds back for later ones; 0 on the CPU."""
+    """Return the bytes tensors on a GPU can take, with those PyTorch holds back for later ones; 0 on the CPU."""
     if torch.device(device).type != "cuda":
         return 0
     torch.cuda.empty_cache()
@@ -25,14 +25,14 @@ def free_device_bytes(device: torch.device | str) -> int:
 
 
 def total_device_bytes(device: torch.device | str) -> int:
-    """Bytes of a GPU, asked for without taking any; 0 on the CPU."""
+    """Return the bytes of a GPU, asked for without taking any; 0 on the CPU."""
     if torch.device(device).type != "cuda":
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def _left_in_groups() -> list[int]:
-    """What each control group above this process leaves; files that were read can be dropped, so they count as free.
+    """Return what each control group above this process leaves; files read can be dropped, so they count as free.
 
     Version 2 has one tree, version 1 one for memory. A container often sees its own group as the root.
 
@@ -63,7 +63,7 @@ def _counter(stat: str, name: str) -> int:
 
 
 def _text(path: Path) -> str:
-    """A file of the kernel's; empty where there is none."""
+    """Read a file of the kernel's; empty where there is none."""
     try:
         return path.read_text()
     except OSError:

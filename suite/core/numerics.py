@@ -1,4 +1,4 @@
-"""What besides weights, data, protocol and code can change a bit of a number: packages, device, precision.
+"""Conditions besides weights, data, protocol and code that can change a bit of a number: packages, device, precision.
 
 The sums behind a number are rounded in the order in which a library's kernels add, and kernels are chosen by version,
 by instruction set and by GPU. So this description is an input of every result, and part of the name of everything that
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 Environment = Mapping[str, Any]
-"""As `environment_of` makes it: JSON's types only, so that it is the same after a file."""
+"""Description as `environment_of` makes it: JSON's types only, so that it is the same after a file."""
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scipy")
 VARIABLES = (
@@ -36,9 +36,9 @@ VARIABLES = (
     "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
 )
-"""By these a user chooses kernels."""
+"""Variables by which a user chooses kernels."""
 _VECTORS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
-"""How the flags of instruction sets begin that compute on vectors; others change no sum."""
+"""Beginnings of the flags of instruction sets that compute on vectors; others change no sum."""
 
 
 def environment_of(device: str | torch.device) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def environment_of(device: str | torch.device) -> dict[str, Any]:
 
 @functools.cache
 def _fixed(kind: str) -> dict[str, Any]:
-    """What stays as long as the process; asked for by every trial."""
+    """Return what stays as long as the process; asked for by every trial."""
     import torch
     from PIL import features
 
@@ -85,7 +85,7 @@ def _cpu(kind: str) -> dict[str, Any]:
 
 
 def cpu_model() -> dict[str, str]:
-    """Model and vector instructions of the CPU, by which BLAS libraries choose kernels."""
+    """Return the model and vector instructions of the CPU, by which BLAS libraries choose kernels."""
     path = Path("/proc/cpuinfo")
     text = path.read_text() if path.exists() else ""
 
@@ -123,7 +123,7 @@ def _instructions() -> dict[str, str]:
 
 
 def _precision(kind: str) -> dict[str, Any]:
-    """The settings that a process may change; see `suite.core.precision`."""
+    """Return the settings that a process may change; see `suite.core.precision`."""
     import torch
 
     found: dict[str, Any] = {
@@ -140,17 +140,17 @@ def _precision(kind: str) -> dict[str, Any]:
 
 
 def digest_of_environment(environment: Environment) -> str:
-    """SHA-256 of a description."""
+    """Return the SHA-256 of a description."""
     return digest_of(dict(environment))
 
 
 def device_model(environment: Environment) -> str:
-    """The CPU's or GPU's model, e.g. `NVIDIA H100 80GB HBM3 (9.0)`, `AMD EPYC (AuthenticAMD 25 17)`."""
+    """Return the CPU's or GPU's model, e.g. `NVIDIA H100 80GB HBM3 (9.0)`, `AMD EPYC (AuthenticAMD 25 17)`."""
     return str(environment["device"]["model"])
 
 
 def said(environment: Environment) -> str:
-    """An environment in one line: device, then packages."""
+    """Return an environment in one line: device, then packages."""
     device, packages = environment.get("device", {}), environment.get("packages", {})
     where = [str(device.get("model") or device.get("kind") or "unknown device")]
     where += [f"CUDA {device['cuda']}"] if device.get("cuda") else []
@@ -160,7 +160,7 @@ def said(environment: Environment) -> str:
 
 
 def differences(environment: Environment, other: Environment) -> list[str]:
-    """What two descriptions say differently: `packages.torch 2.5.0, not 2.14.1`, the other's value last."""
+    """Return what two descriptions say differently: `packages.torch 2.5.0, not 2.14.1`, the other's value last."""
     one, two = _flat(environment), _flat(other)
     return [f"{key} {one.get(key)}, not {two.get(key)}" for key in sorted(one | two) if one.get(key) != two.get(key)]
 

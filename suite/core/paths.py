@@ -1,4 +1,4 @@
-"""Where the checkout's folders are."""
+"""Paths of the checkout's folders."""
 
 from __future__ import annotations
 

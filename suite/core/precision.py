@@ -1,4 +1,4 @@
-"""How exact float32 products are on a GPU; the CPU knows only exact ones."""
+"""Exactness of float32 products on a GPU; the CPU knows only exact ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def exact_convolutions() -> None:
 
 @contextmanager
 def tf32_matmul(wanted: bool) -> Iterator[None]:
-    """In the block, float32 matrix products take operands of ten bits of mantissa, as many as float16 has.
+    """Have float32 matrix products in the block take operands of ten bits of mantissa, as many as float16 has.
 
     What mixed precision computes with (official code: apex O1), except that the range stays that of float32 (this is
     TF32): small gradients do not vanish, so the loss needs no scaling.

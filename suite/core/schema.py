@@ -50,7 +50,7 @@ class Node:
         self._known: list[str] = []
 
     def error(self, key: str, problem: str) -> ExpectedError:
-        """`file: path.to.key: problem`."""
+        """Return the error `file: path.to.key: problem`."""
         return ExpectedError(f"{self._join(key)}: {problem}")
 
     def take(self, key: str, kind: str, default: Any = _REQUIRED) -> Any:
@@ -70,16 +70,16 @@ class Node:
         return value
 
     def child(self, key: str) -> Node:
-        """The table under `key`; an empty one where there is none."""
+        """Return the table under `key`; an empty one where there is none."""
         return Node(self._join(key), self.take(key, "a table", {}))
 
     def children(self) -> Iterator[tuple[str, Node]]:
-        """Every key not yet taken, each of which must hold a table."""
+        """Yield every key not yet taken, each of which must hold a table."""
         for key in tuple(self._table):
             yield key, self.child(key)
 
     def leaves(self, depth: int, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
-        """Every key below `depth` levels of tables, as (all words of its path, the table that holds it)."""
+        """Yield every key below `depth` levels of tables, as (all words of its path, the table that holds it)."""
         if depth == 0:
             yield from (((*path, key), self) for key in tuple(self._table))
             return
@@ -100,7 +100,7 @@ class Node:
 
 
 def read_toml(path: Path) -> Node:
-    """The top table of a TOML file.
+    """Read the top table of a TOML file.
 
     Raises:
         ExpectedError: the file cannot be read, or is not TOML.

@@ -19,13 +19,13 @@ _terminated = threading.Event()
 
 
 def terminated() -> bool:
-    """Whether this process has received a SIGTERM that one of the handlers here has turned into a graceful end."""
+    """Return whether a SIGTERM to this process has been turned into a graceful end by one of the handlers here."""
     return _terminated.is_set()
 
 
 @contextmanager
 def graceful_termination() -> Iterator[None]:
-    """SIGTERM ends the work within as Ctrl-C does: `KeyboardInterrupt`, here and in the processes started from here.
+    """End the work within on SIGTERM as on Ctrl-C: `KeyboardInterrupt`, here and in the processes started from here.
 
     A terminal sends Ctrl-C to all processes of a command; a scheduler may send SIGTERM to the first one only.
     """
@@ -47,7 +47,7 @@ def graceful_termination() -> Iterator[None]:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """For a training's `stop`: a first SIGINT or SIGTERM ends it after its step, a second one at once.
+    """Yield a training's `stop`: a first SIGINT or SIGTERM ends it after its step, a second one at once.
 
     Only the main thread can receive signals, so use it there.
     """

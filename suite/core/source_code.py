@@ -1,4 +1,4 @@
-"""Which source code a number comes from: a module, and everything of the suite that it imports, however far away.
+"""Source code that a number comes from: a module, and everything of the suite that it imports, however far away.
 
 The files are read off the import statements themselves, so none can be forgotten. Left out is what names, stores or
 says values and computes none (`CARRIERS`): a reworded message must not throw measured numbers away.
@@ -28,13 +28,13 @@ CARRIERS = (
 
 
 def trial_code(experiment: str) -> str:
-    """Digest of the code behind an experiment: when it changes, stored results are made again."""
+    """Return the digest of the code behind an experiment: when it changes, stored results are made again."""
     return code_digest(f"suite.experiments.test_{experiment}")
 
 
 @functools.cache
 def code_digest(*modules: str) -> str:
-    """SHA-256 of the source of these modules and of all they import from the suite."""
+    """Return the SHA-256 of the source of these modules and of all they import from the suite."""
     digest = hashlib.sha256()
     for path in files_behind(*modules):
         digest.update(path.relative_to(SUITE).as_posix().encode() + path.read_bytes())
@@ -42,7 +42,7 @@ def code_digest(*modules: str) -> str:
 
 
 def files_behind(*modules: str) -> list[Path]:
-    """The source files of these modules and of all they import from the suite, in order of their paths.
+    """Return the source files of these modules and of all they import from the suite, in order of their paths.
 
     Raises:
         KeyError: a module that is not there.
@@ -64,7 +64,7 @@ def _carries(module: str) -> bool:
 
 @functools.cache
 def _modules() -> dict[str, Path]:
-    """Every module of the suite by its dotted name."""
+    """Return every module of the suite by its dotted name."""
     found = {}
     for path in SUITE.rglob("*.py"):
         parts = path.relative_to(SUITE.parent).with_suffix("").parts
@@ -74,7 +74,7 @@ def _modules() -> dict[str, Path]:
 
 @functools.cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """The suite's modules that a file imports when it runs, wherever the statement stands in it."""
+    """Return the suite's modules that a file imports when it runs, wherever the statement stands in it."""
     return tuple(dict.fromkeys(_imported(ast.parse(path.read_text()))))
 
 

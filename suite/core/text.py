@@ -1,4 +1,4 @@
-"""How moments, durations, sizes and numbers are written for people, and read from them."""
+"""Moments, durations, sizes and numbers as they are written for people, and read from them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from suite.errors import RequestError
 
 
 def now() -> str:
-    """UTC, ISO 8601."""
+    """Return the present moment: UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def day_of(moment: str) -> date:
-    """The day of an ISO 8601 moment, as a run notes it.
+    """Return the day of an ISO 8601 moment, as a run notes it.
 
     Raises:
         RequestError: it is none.
@@ -26,12 +26,12 @@ def day_of(moment: str) -> date:
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """`47.9`; an en dash where nothing is known."""
+    """Write a number as `47.9`; an en dash where nothing is known."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    """`+0.30`, `−0.30`, `0.00`; an en dash where nothing is known."""
+    """Write a number as `+0.30`, `−0.30`, `0.00`; an en dash where nothing is known."""
     if value is None:
         return "–"
     text = f"{abs(value):.{digits}f}"
@@ -41,12 +41,12 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 
 def mebibytes(value: float | None) -> str:
-    """`1444 MiB`; an en dash where nothing is known."""
+    """Write a size as `1444 MiB`; an en dash where nothing is known."""
     return "–" if value is None else f"{value:.0f} MiB"
 
 
 def duration(seconds: float | None) -> str:
-    """`41 s`, `3 min 05 s`, `2 h 10 min`, `1,241 h`; an en dash where nothing is known."""
+    """Write a duration as `41 s`, `3 min 05 s`, `2 h 10 min`, `1,241 h`; an en dash where nothing is known."""
     if seconds is None:
         return "–"
     if seconds < 9.95:
@@ -62,12 +62,12 @@ def duration(seconds: float | None) -> str:
 
 
 def words(texts: Sequence[str]) -> list[str]:
-    """`["a,b", "c"]` -> `["a", "b", "c"]`."""
+    """Split `["a,b", "c"]` into `["a", "b", "c"]`."""
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
 def integers(text: str) -> list[int]:
-    """`"0,1,2"` -> `[0, 1, 2]`.
+    """Read `"0,1,2"` as `[0, 1, 2]`.
 
     Raises:
         RequestError: something in it is not an integer.

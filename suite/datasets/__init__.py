@@ -18,7 +18,7 @@ __all__ = ["DATASETS", "dataset_root", "digest", "require"]
 
 
 def dataset_root(data: Path, name: str) -> Path:
-    """The folder of dataset `name` inside the data folder.
+    """Return the folder of dataset `name` inside the data folder.
 
     Raises:
         RequestError: there is no such dataset.

@@ -19,7 +19,7 @@ SPLITS = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test
 
 
 def images(root: Path, split: str = "test") -> ViewSet:
-    """The images of a split, 32 x 32, in the order of the files.
+    """Return the images of a split, 32 x 32, in the order of the files.
 
     Args:
         root: folder of the dataset.
@@ -45,7 +45,7 @@ def images(root: Path, split: str = "test") -> ViewSet:
 
 
 def _batch(path: Path, num_classes: int) -> tuple[Pixels, list[int]]:
-    """(n, 32, 32, 3) pixels and n labels of a batch of any length."""
+    """Return (n, 32, 32, 3) pixels and n labels of a batch of any length."""
     batch = read_pickled_dict(path)
     data, labels = batch.get("data"), _list(path, "labels", batch)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), 3072):

@@ -36,7 +36,7 @@ DISTANCES = ("id", "person", "image")
 def part_patches(
     root: Path, split: str = "train2017", *, keypoint_box: str = "half", distance: str = "id"
 ) -> list[PartPatch]:
-    """Part patches of a split: images in the order of each one's first contributing person, then as annotated.
+    """Return part patches of a split: images in the order of each one's first contributing person, then as annotated.
 
     Only keypoints marked visible (2) count, and only people with at least two of the three contribute. The order is
     that of the official loader, which collects the people of an image in a dictionary; it decides which patches share
@@ -79,7 +79,7 @@ def part_patches(
 
 @no_collection()
 def object_crops(root: Path, split: str = "val2017") -> ViewSet:
-    """Square crops around objects that are not crowds, labelled by category, in the order of annotations.
+    """Return square crops around objects that are not crowds, labelled by category, in the order of annotations.
 
     The square is centred on the box, its side the box's longer side (rounded), black outside the image; kept
     where 20 < longer side < 1000 pixels. The paper publishes no rule for COCO's object retrieval: this one is
@@ -153,25 +153,25 @@ class Index:
         return cls(path, images, api.loadAnns(api.getAnnIds()), api.loadCats(api.getCatIds()), folder, named)
 
     def column(self, key: str) -> list[Any]:
-        """`key` of every annotation."""
+        """Return `key` of every annotation."""
         return column(self.annotations, key, f"{self.path}: annotations")
 
     def numbers(self, key: str, width: int) -> Floats:
-        """(N, width) numbers of every annotation."""
+        """Return (N, width) numbers of every annotation."""
         try:
             return np.array(self.column(key), dtype=np.float64).reshape(len(self.annotations), width)
         except (ValueError, TypeError) as error:
             raise damaged(self.path, f"annotations: {key!r}: expected {width} number(s) in each") from error
 
     def file(self, image_id: int) -> Path:
-        """The file of an image that an annotation is on."""
+        """Return the file of an image that an annotation is on."""
         if image_id not in self.names:
             raise damaged(self.path, f"an annotation is on image {image_id}, which 'images' does not list")
         return self.folder / self.names[image_id]
 
 
 def _by_first_appearance(groups: Floats) -> Ints:
-    """(N,) indices that bring the members of a group together: groups by first appearance, members in their order."""
+    """Return (N,) indices that put a group's members together: groups by first appearance, members in their order."""
     _, first, member_of = np.unique(groups, return_index=True, return_inverse=True)
     return np.argsort(first[member_of], kind="stable")
 
@@ -186,7 +186,7 @@ def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance
 
 
 def _check_parts(index: Index) -> None:
-    """The keypoint numbers above mean what they should, where the file names them."""
+    """Check that the keypoint numbers above mean what they should, where the file names them."""
     names = index.categories[0].get("keypoints", [])
     for number, part in PARTS.items():
         found = names[number - 1].replace("_", " ") if number <= len(names) else "nothing"
@@ -195,7 +195,7 @@ def _check_parts(index: Index) -> None:
 
 
 def _categories(index: Index) -> tuple[Ints, tuple[str, ...]]:
-    """Labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
+    """Return the labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
     ids, names = (column(index.categories, key, f"{index.path}: categories") for key in ("id", "name"))
     named = dict(sorted(zip(ids, names, strict=True)))
     rank = {category_id: label for label, category_id in enumerate(named)}

@@ -23,7 +23,7 @@ SPLITS = ("all", "train", "test")
 
 
 def part_patches(root: Path, split: str = "all", *, keypoint_box: str = "half") -> list[PartPatch]:
-    """Part patches of a split, by image id, then part id (9, 11, 12, 14).
+    """Return part patches of a split, by image id, then part id (9, 11, 12, 14).
 
     A patch needs a visible keypoint and another visible one of the four in the image.
 
@@ -57,14 +57,14 @@ def part_patches(root: Path, split: str = "all", *, keypoint_box: str = "half") 
 
 
 def _members(folder: Path, split: str) -> Ints:
-    """Ids of the images of a split."""
+    """Return the ids of the images of a split."""
     table = read_table(folder / "train_test_split.txt", 2).astype(np.int64)
     chosen = {"all": (0, 1), "train": (1,), "test": (0,)}[split]
     return table[np.isin(table[:, 1], chosen), 0]
 
 
 def _check_parts(path: Path) -> None:
-    """The ids above mean what they should."""
+    """Check that the ids above mean what they should."""
     names = read_names(path)
     for part_id, name in PARTS.items():
         if names.get(str(part_id)) != name:

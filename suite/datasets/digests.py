@@ -1,4 +1,4 @@
-"""What data is this? SHA-256 digests by which results and cached features know their inputs."""
+"""SHA-256 digests by which results and cached features know their inputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INDEX_SUFFIXES = (".json", ".txt", ".mat", ".csv", ".meta")
 
 
 def combine(lines: Iterable[str]) -> str:
-    """SHA-256 (hex) of lines of text, in order."""
+    """Return the SHA-256 (hex) of lines of text, in order."""
     total = hashlib.sha256()
     for line in lines:
         total.update(line.encode("utf-8", "surrogateescape") + b"\n")
@@ -29,12 +29,12 @@ def combine(lines: Iterable[str]) -> str:
 
 
 def array_key(array: npt.NDArray[np.uint8]) -> str:
-    """SHA-256 (hex) of an array's shape and bytes."""
+    """Return the SHA-256 (hex) of an array's shape and bytes."""
     return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
 
 
 def file_keys(paths: Sequence[Path]) -> list[str]:
-    """One key per file: its content's SHA-256, or folder, name and size if all are above `CONTENT_LIMIT`.
+    """Return one key per file: its content's SHA-256, or folder, name and size if all are above `CONTENT_LIMIT`.
 
     Keys do not depend on where the data folder lies.
 
@@ -49,7 +49,7 @@ def file_keys(paths: Sequence[Path]) -> list[str]:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The digest (hex) of a file's content.
+    """Return the digest (hex) of a file's content.
 
     Raises:
         DatasetError: the file is missing or cannot be read.
@@ -62,7 +62,7 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def digest(root: Path) -> str:
-    """SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
+    """Return the SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
 
     Above `CONTENT_LIMIT` images count by name and size, index files still by content. Hidden files and
     `__pycache__` are left out, so that caches and stamps do not change it.

@@ -21,19 +21,19 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def damaged(path: Path, reason: object) -> DatasetError:
-    """The error for a file that is missing, truncated or not in its format."""
+    """Return the error for a file that is missing, truncated or not in its format."""
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
     return DatasetError(f"{path}: cannot be read ({reason}): {RESTORE}")
 
 
 def home(root: Path, inner: str) -> Path:
-    """`root/inner` if the archive was unpacked with its own folder, `root` otherwise."""
+    """Return `root/inner` if the archive was unpacked with its own folder, `root` otherwise."""
     return root / inner if (root / inner).is_dir() else root
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
         DatasetError: the file is missing, is not JSON, or holds something else than an object.
@@ -49,7 +49,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def no_collection() -> Iterator[None]:
-    """Without Python's garbage collector, which looks through millions of new lists over and over.
+    """Work without Python's garbage collector, which looks through millions of new lists over and over.
 
     Nothing that a reader builds is garbage until it returns.
     """
@@ -63,7 +63,7 @@ def no_collection() -> Iterator[None]:
 
 
 def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    """The list of records under `key` of a JSON document.
+    """Return the list of records under `key` of a JSON document.
 
     Raises:
         DatasetError: the key is missing or holds no record.
@@ -75,7 +75,7 @@ def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, An
 
 
 def column(rows: list[dict[str, Any]], key: str, where: str) -> list[Any]:
-    """`row[key]` of every row; `where` says in an error which file and list the rows come from.
+    """Return `row[key]` of every row; `where` says in an error which file and list the rows come from.
 
     Raises:
         DatasetError: a row lacks the key.
@@ -88,7 +88,7 @@ def column(rows: list[dict[str, Any]], key: str, where: str) -> list[Any]:
 
 
 def read_table(path: Path, columns: int) -> npt.NDArray[np.float64]:
-    """The numbers of a space-separated text file without header.
+    """Read the numbers of a space-separated text file without header.
 
     Returns:
         (rows, columns); 64-bit floats hold every id exactly.
@@ -108,7 +108,7 @@ def read_table(path: Path, columns: int) -> npt.NDArray[np.float64]:
 
 
 def read_names(path: Path) -> dict[str, str]:
-    """A text file of `key rest-of-the-line` rows, as a dict in the file's order.
+    """Read a text file of `key rest-of-the-line` rows, as a dict in the file's order.
 
     Raises:
         DatasetError: the file is missing or empty, or a row has no second word.
@@ -129,7 +129,7 @@ def read_names(path: Path) -> dict[str, str]:
 
 
 def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """Every image below a folder, hidden files left out, sorted by relative path.
+    """Return every image below a folder, hidden files left out, sorted by relative path.
 
     Raises:
         DatasetError: the folder is missing or holds no image.

@@ -18,7 +18,7 @@ NAMES_FILE = "LOC_synset_mapping.txt"
 
 
 def images(root: Path, split: str = "val") -> ViewSet:
-    """The images of a split, by wnid, then file name.
+    """Return the images of a split, by wnid, then file name.
 
     Classes are named by `LOC_synset_mapping.txt` (`wnid name` lines) if `root` has it, by wnid otherwise.
 
@@ -45,7 +45,7 @@ def _wnids(folder: Path) -> list[str]:
 
 
 def _check_other_split(root: Path, split: str, wnids: list[str]) -> None:
-    """A class that one split lacks would shift the labels of all after it."""
+    """Refuse a class that one split lacks: it would shift the labels of all after it."""
     other = root / ("val" if split == "train" else "train")
     if not other.is_dir():
         return

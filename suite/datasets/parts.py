@@ -51,7 +51,7 @@ class PartPatch:
 
 
 def nearest_distances(points: Floats, groups: Ints) -> Floats:
-    """Distance of each point to the nearest other point of its group that is not on the same spot.
+    """Return the distance of each point to the nearest other point of its group that is not on the same spot.
 
     Args:
         points: (N, K) coordinates.
@@ -78,7 +78,7 @@ def nearest_distances(points: Floats, groups: Ints) -> Floats:
 
 
 def part_boxes(centres: Floats, distances: Floats, keypoint_box: str = "half") -> tuple[Ints, Ints]:
-    """Squares around keypoints that are between 40 and 2,000 pixels, exclusive, from their nearest one.
+    """Return the squares around keypoints that are between 40 and 2,000 pixels, exclusive, from their nearest one.
 
     Half the side is a quarter of the distance ("full": half of it) rounded to even at .5, as Python does.
     The limits do not depend on `keypoint_box`: both choices keep the same keypoints.
@@ -105,7 +105,7 @@ def part_boxes(centres: Floats, distances: Floats, keypoint_box: str = "half") -
 
 
 def part_views(patches: Sequence[PartPatch]) -> ViewSet:
-    """The patches as labelled views, in their order."""
+    """Return the patches as labelled views, in their order."""
     names = {patch.label: patch.part for patch in patches}
     return ViewSet(
         [View(patch.image, patch.box) for patch in patches],

@@ -44,17 +44,17 @@ def crop(image: Image.Image, box: Box) -> Image.Image:
 
 
 def to_square(image: Image.Image, size: int) -> Image.Image:
-    """Bicubic resize to `size` x `size` pixels, the aspect ratio not kept."""
+    """Resize bicubically to `size` x `size` pixels, the aspect ratio not kept."""
     return image.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def square_train(image: Image.Image, size: int) -> Image.Image:
-    """Part classification, training: resize to 8/7 of the input size, keep the centre (patch_lincls.py)."""
+    """Resize to 8/7 of the input size, keep the centre: part classification, training (patch_lincls.py)."""
     return _centre(to_square(image, enlarged(size)), size)
 
 
 def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
-    """Object classification: resize the shorter side to 8/7 of the input size, keep the centre.
+    """Resize the shorter side to 8/7 of the input size, keep the centre: object classification.
 
     The longer side is truncated to an integer, as torchvision's `Resize` does.
     """
@@ -64,7 +64,7 @@ def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
 
 
 def enlarged(size: int) -> int:
-    """The side from which a centre of `size` pixels is kept: 256 for 224, in proportion for others."""
+    """Return the side from which a centre of `size` pixels is kept: 256 for 224, in proportion for others."""
     return round(size * RESIZED_PX / KEPT_PX)
 
 
@@ -76,7 +76,7 @@ TRANSFORMS: dict[str, Transform] = {
 
 
 def transform_named(name: str) -> Transform:
-    """The transform called `name`.
+    """Return the transform called `name`.
 
     Raises:
         RequestError: there is none.

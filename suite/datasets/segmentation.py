@@ -44,7 +44,7 @@ class SegmentationSet:
 
     @property
     def num_classes(self) -> int:
-        """C, the background not counted."""
+        """Number of classes C, the background not counted."""
         return len(self.classes)
 
     def __len__(self) -> int:
@@ -56,12 +56,12 @@ class SegmentationSet:
         return combine([*self.classes, *file_keys([path for record in self.records for path in record])])
 
     def mask(self, index: int) -> npt.NDArray[np.uint8]:
-        """The mask of a record; see `read_mask`."""
+        """Return the mask of a record; see `read_mask`."""
         return read_mask(self.records[index][1], self.num_classes, reduce_zero_label=self.reduce_zero_label)
 
 
 def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
-    """Images and masks of a split.
+    """Return the images and masks of a split.
 
     Args:
         name: ade20k, ade20k_object, ade20k_part, pascal_object, pascal_part or lip.
@@ -89,7 +89,7 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
 
 
 def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_ZERO_LABEL) -> npt.NDArray[np.uint8]:
-    """The labels of a mask; a palette image gives its indices.
+    """Read the labels of a mask; a palette image gives its indices.
 
     Args:
         path: an 8-bit PNG of one channel.
@@ -122,12 +122,12 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_
 
 
 def mask_of(image: Path, images: Path, masks: Path) -> Path:
-    """Where the mask of an image must be: the same relative path, `.png`."""
+    """Return where the mask of an image must be: the same relative path, `.png`."""
     return masks / image.relative_to(images).with_suffix(".png")
 
 
 def folders(name: str, root: Path, split: str) -> tuple[Path, Path]:
-    """Folders of a split's images and of its masks."""
+    """Return the folders of a split's images and of its masks."""
     if name in {"ade20k", "ade20k_object"}:
         folder, long = home(root, _SCENE_PARSING), {"train": "training", "val": "validation"}[split]
         return folder / "images" / long, folder / "annotations" / long

@@ -15,11 +15,11 @@ _ARRAYS = {
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "_reconstruct"),
 }
-"""All that a pickled array refers to, by the name of NumPy 1 (and Python 2) and by that of NumPy 2."""
+"""Names of all that a pickled array refers to, in NumPy 1 (and Python 2) and in NumPy 2."""
 
 
 def read_pickled_dict(path: Path) -> dict[str, Any]:
-    """The dict in a pickle, also one that Python 2 wrote.
+    """Read the dict in a pickle, also one that Python 2 wrote.
 
     Raises:
         DatasetError: the file is missing or truncated, refers to anything but arrays, or is not a dict.

@@ -59,12 +59,12 @@ class ViewSet:
         return len(self.views)
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> ViewSet:
-        """The views at `indices`, in that order, with the same classes."""
+        """Return the views at `indices`, in that order, with the same classes."""
         chosen = np.asarray(indices, dtype=np.int64)
         return ViewSet([self.views[i] for i in chosen], self.labels[chosen], self.class_names)
 
     def take(self, limit: int | None) -> ViewSet:
-        """At most `limit` views, evenly spaced: files sorted by class still give every class its share."""
+        """Take at most `limit` views, evenly spaced: files sorted by class still give every class its share."""
         if limit is None or limit >= len(self):
             return self
         return self.subset(np.arange(limit, dtype=np.int64) * len(self) // limit)
@@ -121,7 +121,7 @@ def render(
 
 
 def by_image(views: Sequence[View]) -> npt.NDArray[np.int64]:
-    """(N,) indices of views such that those of an image are neighbours, images in the order of their first view."""
+    """Return (N,) indices of views such that those of an image are neighbours, images in order of their first view."""
     rank: dict[object, int] = {}
     keys = (view.image if isinstance(view.image, Path) else id(view.image) for view in views)
     ranks = [rank.setdefault(key, len(rank)) for key in keys]

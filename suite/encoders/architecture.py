@@ -28,7 +28,7 @@ class Architecture:
 
     @property
     def num_heads(self) -> int:
-        """Heads are 64 wide, as in every ViT-B; 32 where 64 does not divide the width (the mini encoders)."""
+        """Number of heads, 64 wide as in every ViT-B; 32 where 64 does not divide the width (the mini encoders)."""
         return self.embed_dim // (64 if self.embed_dim % 64 == 0 else 32)
 
     @classmethod
@@ -68,12 +68,12 @@ BASE = Architecture(image_size=224, patch_size=16, embed_dim=768, depth=12)
 
 
 def _position_grid(shape: tuple[int, ...]) -> int:
-    """Side of the grid that a (1, 1 + g * g, D) table covers; 0 if there is none."""
+    """Return the side of the grid that a (1, 1 + g * g, D) table covers; 0 if there is none."""
     side = math.isqrt(max(shape[1] - 1, 0)) if len(shape) == 3 else 0
     return side if len(shape) == 3 and side * side == shape[1] - 1 else 0
 
 
 def _bias_grid(shape: tuple[int, ...]) -> int:
-    """Side of the grid that a ((2 * g - 1) ** 2 + 3, heads) table covers; 0 if there is none."""
+    """Return the side of the grid that a ((2 * g - 1) ** 2 + 3, heads) table covers; 0 if there is none."""
     span = math.isqrt(max(shape[0] - 3, 0)) if shape else 0
     return (span + 1) // 2 if span % 2 and span * span == shape[0] - 3 else 0

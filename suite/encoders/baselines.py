@@ -1,4 +1,4 @@
-"""What a task is worth without pretraining: random weights, and no encoder at all."""
+"""Baselines that tell what a task is worth without pretraining: random weights, and no encoder at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THUMBNAIL = 12
 
 
 class PixelTrunk(nn.Module):
-    """Every token of an image is its thumbnail, so that their mean is too."""
+    """Trunk that makes every token of an image its thumbnail, so that their mean is too."""
 
     mean: Tensor
     std: Tensor
@@ -37,7 +37,7 @@ class PixelTrunk(nn.Module):
 
 
 def raw_pixels(architecture: Architecture) -> Encoder:
-    """The image at 12 x 12 pixels, as if an encoder had made it.
+    """Build the encoder whose features are the image at 12 x 12 pixels, as if an encoder had made them.
 
     All tokens being alike, one patch as large as the image says the same as a grid of them.
     """
@@ -52,7 +52,7 @@ def raw_pixels(architecture: Architecture) -> Encoder:
 
 
 def random_init(architecture: Architecture) -> Encoder:
-    """A plain ViT with timm's initial weights from seed 0, the same on every run."""
+    """Build a plain ViT with timm's initial weights from seed 0, the same on every run."""
     plain = CATALOGUE["deit"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

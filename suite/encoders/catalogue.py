@@ -255,5 +255,5 @@ ALTERNATIVES: dict[str, Method] = {method.name: method for method in (_DEIT_VIT_
 
 
 def releases() -> dict[str, Method]:
-    """The seven, then the alternatives, by name."""
+    """Return the seven, then the alternatives, by name."""
     return CATALOGUE | ALTERNATIVES

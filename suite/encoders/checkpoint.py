@@ -15,7 +15,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 def tensors_of(group: object, where: str, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """The tensors of a dictionary from a file, less those whose names fit a pattern to ignore.
+    """Return the tensors of a dictionary from a file, less those whose names fit a pattern to ignore.
 
     Raises:
         CheckpointError: it is no dictionary, or holds something else than plain tensors.
@@ -34,7 +34,7 @@ def tensors_of(group: object, where: str, ignore: tuple[str, ...] = ()) -> dict[
 
 
 def undrawn(build: Callable[[], ModuleT]) -> ModuleT:
-    """A module without memory, for `load_exactly`: drawing weights first doubles the time to load."""
+    """Make a module without memory, for `load_exactly`: drawing weights first doubles the time to load."""
     with torch.device("meta"):
         return build()
 
@@ -72,19 +72,19 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], where: str, p
 
 
 def strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The same tensors, without `prefix` at the start of their names."""
+    """Return the same tensors, without `prefix` at the start of their names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items()}
 
 
 def shown(names: list[str], most: int = 4) -> str:
-    """The first few names, each cut to a line's length, and how many more there are."""
+    """Show the first few names, each cut to a line's length, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     short = (name if len(name) <= 100 else f"{name[:99]}…" for name in names[:most])
     return ", ".join(short).translate(dict.fromkeys(range(32), " ")) + more
 
 
 def _unusable(value: object) -> str:
-    """What a value is, if no weights of a network."""
+    """Return what a value is, if no weights of a network."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     # a sparse, quantised or memoryless tensor, or one number shown a billion times, is no weight matrix
@@ -103,7 +103,7 @@ def _finite(tensor: Tensor) -> bool:
 
 
 def _give_memory(module: nn.Module) -> None:
-    """Room for every tensor of a module made on the "meta" device; timm fills its constant buffers."""
+    """Make room for every tensor of a module made on the "meta" device; timm fills its constant buffers."""
     module.to_empty(device="cpu")
     for part in module.modules():
         refill: Any = getattr(part, "init_non_persistent_buffers", None)

@@ -1,4 +1,4 @@
-"""What the variants of an experiment say of an encoder: which file, which network in it, which epsilon."""
+"""Choices of an experiment's variants about an encoder: which file, which network in it, which epsilon."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Chosen:
 
 
 def chosen(spec: str, choices: Mapping[str, str]) -> Chosen:
-    """The encoder that a spec and the choices of variants mean; a file that is named is the one that is read.
+    """Return the encoder that a spec and the choices of variants mean; a file that is named is the one that is read.
 
     Args:
         spec: as the user wrote it.

@@ -1,4 +1,4 @@
-"""Is a file of weights the one that was published, or that was here before?"""
+"""Check that a file of weights is the one that was published, or that was here before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.encoders.method import Method
 from suite.errors import CheckpointError
 
 PINS = "pins.toml"
-"""In a folder of weights: a table per file name, whose `sha256` is the file's as it was when first downloaded."""
+"""File in a folder of weights: a table per file name, whose `sha256` is the file's as it was when first downloaded."""
 
 
 def check_digest(path: Path, method: Method) -> None:
@@ -36,13 +36,13 @@ def check_digest(path: Path, method: Method) -> None:
 
 @functools.lru_cache
 def _digest(path: Path, kind: str, _size: int, _changed: int) -> str:
-    """Hex digits; size and time of change are there to miss the cache."""
+    """Return hex digits; size and time of change are there to miss the cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
 def _pinned(pins: Path, name: str) -> str:
-    """The digest of a file in the folder of `pins`, or ""."""
+    """Return the digest of a file in the folder of `pins`, or ""."""
     try:
         facts = tomllib.loads(pins.read_text(encoding="utf-8")).get(name)
         return f"sha256:{facts['sha256']}" if facts is not None else ""

@@ -18,7 +18,7 @@ IMAGENET_STD: tuple[float, ...] = constant("encoders", "std")
 
 @dataclass(frozen=True)
 class Tokens:
-    """What an encoder says about B images on an (h, w) grid of patches.
+    """Output of an encoder for B images on an (h, w) grid of patches.
 
     Attributes:
         cls: (B, D) class token after the final norm.
@@ -95,12 +95,12 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are; one without any works on the CPU."""
+        """Device of its parameters; one without any works on the CPU."""
         return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
 
     @property
     def has_projector(self) -> bool:
-        """True where `project=True` works."""
+        """Return whether `project=True` works."""
         return self.projector is not None
 
     def train(self, mode: bool = True) -> Encoder:
@@ -139,7 +139,7 @@ class Encoder(nn.Module):
         )
 
     def _weight(self) -> Tensor | None:
-        """Any one of its weights, which tells dtype and device; None where there are none."""
+        """Return any one of its weights, which tells dtype and device; None where there are none."""
         tensors = itertools.chain(self.parameters(), self.buffers())
         return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
@@ -164,7 +164,7 @@ class Encoder(nn.Module):
 
 
 def digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and float32 values, in the order of names: hex digits."""
+    """Return the SHA-256 of names, shapes and float32 values, in the order of names: hex digits."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         values = tensors[name].detach().cpu().float().contiguous()
@@ -174,5 +174,5 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 
 def _on_grid(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(B, 1 + h * w, D), class token first -> (B, D, h, w), a view."""
+    """Reshape (B, 1 + h * w, D), class token first, to (B, D, h, w), a view."""
     return tokens[:, 1:].transpose(1, 2).unflatten(2, (height, width))

@@ -17,7 +17,7 @@ _PORTION = 32 * 2**20
 
 
 def find_file(method: Method, weights: Path, branch: str | None = None) -> Path:
-    """The file of `method`: `weights` itself, or in that folder `<method>.pth`, .safetensors or an official name.
+    """Find the file of `method`: `weights` itself, or in that folder `<method>.pth`, .safetensors or an official name.
 
     Args:
         method: whose.
@@ -42,7 +42,7 @@ def find_file(method: Method, weights: Path, branch: str | None = None) -> Path:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Everything a .pth, .pth.tar or .safetensors file holds, on the CPU.
+    """Read everything a .pth, .pth.tar or .safetensors file holds, on the CPU.
 
     Tensors of files in today's formats show the file itself: what is not used is not read, and whoever keeps
     one should copy it (`owned` does). Files from before PyTorch 1.6 are read whole.
@@ -62,7 +62,7 @@ def read_file(path: Path) -> dict[str, object]:
 
 
 def owned(path: Path, tensors: dict[str, Tensor], again: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors picked out of a file, in memory of their own.
+    """Return the tensors picked out of a file, in memory of their own.
 
     The file is mapped anew for every few of them: letting go of a mapping is what gives its memory back, and
     with a single one every byte would be held twice.
@@ -90,7 +90,7 @@ def owned(path: Path, tensors: dict[str, Tensor], again: Callable[[], dict[str, 
 
 
 def _portions(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Their names, a few at a time: one large tensor or some 32 MiB."""
+    """Yield the names of tensors, a few at a time: one large tensor or some 32 MiB."""
     names: list[str] = []
     taken = 0
     for name, size in [(name, tensor.nbytes) for name, tensor in tensors.items()]:

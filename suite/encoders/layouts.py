@@ -1,4 +1,4 @@
-"""Which of a method's layouts a file has, and what in it is the encoder's and the projector's."""
+"""Layout of a method that a file has, and what in it is the encoder's and the projector's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Network:
 
     @property
     def trunk(self) -> dict[str, Tensor]:
-        """All others: one that belongs nowhere is among them, to be reported as unexpected."""
+        """All other tensors: one that belongs nowhere is among them, to be reported as unexpected."""
         return {name: value for name, value in self.tensors.items() if not _of_head(name, self.layout)}
 
 
@@ -67,12 +67,12 @@ def select(content: Mapping[str, object], method: Method, branch: str | None, wh
 
 
 def recognise(content: Mapping[str, object], methods: Iterable[Method], where: str) -> list[Method]:
-    """The methods in whose layout a file is, every name in it being known."""
+    """Return the methods in whose layout a file is, every name in it being known."""
     return [method for method in methods if any(_fits(content, layout, method, where) for layout in method.layouts)]
 
 
 def _group(content: Mapping[str, object], layout: Layout, where: str) -> Mapping[str, object]:
-    """The dictionary in which a layout keeps its tensors; empty if there is none.
+    """Return the dictionary in which a layout keeps its tensors; empty if there is none.
 
     A safetensors file has no dictionaries inside: `model.norm.bias` stands for `model` and in it `norm.bias`,
     and a dictionary that says nothing of whose weights it holds may have been left out.
@@ -108,7 +108,7 @@ def _fits(content: Mapping[str, object], layout: Layout, method: Method, where: 
 
 
 def head_names(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """A projector's tensors under the names they have in the module."""
+    """Return a projector's tensors under the names they have in the module."""
     return {_renamed(name, layout): value for name, value in tensors.items()}
 
 

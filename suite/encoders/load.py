@@ -77,7 +77,7 @@ def load_encoder(
 
 
 def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:
-    """The file of a method in a folder, known to be the published one where a digest was published or pinned."""
+    """Return the file of a method in a folder, known to be the published one where a digest was published or pinned."""
     path = find_file(method, weights, branch)
     if path != weights:
         check_digest(path, method)
@@ -85,7 +85,7 @@ def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:
 
 
 def _release(method: Method, path: Path, branch: str | None) -> Encoder:
-    """The encoder in a file of `method`'s layout; the error for another method's file says whose it looks like."""
+    """Load the encoder in a file of `method`'s layout; the error for another method's file says whose it looks like."""
     where = str(path)
     try:
         return _assembled(method, _network(method, path, branch), where)
@@ -98,7 +98,7 @@ def _release(method: Method, path: Path, branch: str | None) -> Encoder:
 
 
 def _network(method: Method, path: Path, branch: str | None) -> Network:
-    """The tensors of `method`'s network in a file, in memory of their own."""
+    """Return the tensors of `method`'s network in a file, in memory of their own."""
 
     def found() -> Network:
         return select(read_file(path), method, branch, str(path))
@@ -108,7 +108,7 @@ def _network(method: Method, path: Path, branch: str | None) -> Network:
 
 
 def _assembled(method: Method, network: Network, where: str) -> Encoder:
-    """The encoder with its projector, where the file has one."""
+    """Return the encoder with its projector, where the file has one."""
     layout = network.layout
     sizes = Architecture.of(strip(network.trunk, layout.trunk), where)
     method = replace(method, positions=layout.positions or method.positions)

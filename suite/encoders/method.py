@@ -1,4 +1,4 @@
-"""What is said of one release: where it comes from, how its file is laid out, how it is run."""
+"""Description of one release: where it comes from, how its file is laid out, how it is run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a file keeps an encoder.
+    """Place of an encoder in a file.
 
     Attributes:
         top: key of the dictionary of tensors; "" where the file is that dictionary.
@@ -100,7 +100,7 @@ class Method:
 
     @property
     def title(self) -> str:
-        """How people write it."""
+        """Name as people write it."""
         return title_of(self.name)
 
     @property

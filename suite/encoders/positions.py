@@ -36,7 +36,7 @@ def bicubic(table: Tensor, grid: Grid) -> Tensor:
 
 
 def shifted_bicubic(table: Tensor, grid: Grid) -> Tensor:
-    """As `bicubic`, by DINO's scale factor (rows + 0.1) / g, whose 0.1 shifts the sampling points.
+    """Resize as `bicubic`, by DINO's scale factor (rows + 0.1) / g, whose 0.1 shifts the sampling points.
 
     Source: dino and ibot `vision_transformer.py` `interpolate_pos_encoding`.
     """
@@ -92,7 +92,7 @@ def _resized(table: Tensor, grid: Grid, resize: Callable[[Tensor], Tensor]) -> T
 
 
 def _knots(side: int, wanted: int) -> np.ndarray:
-    """Where the `side` known offsets lie among -(wanted // 2) .. wanted // 2: 0, ±1, ±(1 + q), ..."""
+    """Place the `side` known offsets among -(wanted // 2) .. wanted // 2: 0, ±1, ±(1 + q), ..."""
     if wanted == side:
         return np.arange(side) - side // 2.0
     terms = np.arange(side // 2)

@@ -35,12 +35,12 @@ class PrototypeHead(nn.Module):
         self.last_layer = nn.Linear(bottleneck, prototypes, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, D) -> (B, prototypes) scores."""
+        """Map (B, D) to (B, prototypes) scores."""
         return self.last_layer(F.normalize(self.mlp(tokens), dim=-1, eps=UNIT_EPS))
 
 
 def batch_norm_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
-    """MoCo v3's projector, before its predictor.
+    """Build MoCo v3's projector, before its predictor.
 
     Source: moco-v3 `moco/builder.py` `_build_mlp`.
     """
@@ -57,7 +57,7 @@ def batch_norm_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
 
 
 def build_projector(kind: str, tensors: Mapping[str, Tensor], where: str) -> nn.Module:
-    """An untrained projector of the sizes that `tensors` (named as in the module) have.
+    """Build an untrained projector of the sizes that `tensors` (named as in the module) have.
 
     Args:
         kind: "batch_norm_mlp" or "prototypes".
@@ -80,7 +80,7 @@ def build_projector(kind: str, tensors: Mapping[str, Tensor], where: str) -> nn.
 
 
 def merge_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Where the last layer is stored as gain (n, 1) and direction (n, m), its weight = g * v / |v| by row.
+    """Merge a last layer stored as gain (n, 1) and direction (n, m) into its weight = g * v / |v| by row.
 
     Source: `torch.nn.utils.weight_norm`, in which dino and ibot wrap the layer.
     """

@@ -21,7 +21,7 @@ class _SuspiciousError(Exception):
 
 
 def unpickle(path: Path) -> object:
-    """What `torch.save` put into a file.
+    """Read what `torch.save` put into a file.
 
     Raises:
         Exception: of many kinds, whatever a damaged or hostile file makes of the reader: see `reason`.
@@ -38,7 +38,7 @@ def unpickle(path: Path) -> object:
 
 
 def is_zip(path: Path) -> bool:
-    """True for the format since PyTorch 1.6; told by the first bytes, as torch does."""
+    """Return whether a file has the format since PyTorch 1.6, told by the first bytes, as torch does."""
     with path.open("rb") as file:
         return file.read(4) == _ZIP_START
 
@@ -72,7 +72,7 @@ def _refuse_at_a_glance(path: Path, zipped: bool) -> None:
 
 
 def reason(error: Exception) -> str:
-    """One line for a person: torch's own messages run to a page."""
+    """Return one line for a person: torch's own messages run to a page."""
     if isinstance(error, _SuspiciousError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -31,7 +31,7 @@ HEADS = ("head.*", "head_dist.*", "attn_pool.*")
 
 
 def timm_encoder(spec: str) -> Encoder:
-    """`timm:<name>` with timm's pretrained weights, or `timm:<name>@<file>`, or `timm:<name>@random`.
+    """Load `timm:<name>` with timm's pretrained weights, or `timm:<name>@<file>`, or `timm:<name>@random`.
 
     The file holds timm's own tensor names, or those of an official release that timm converts (DINOv2's, for one).
     `@random` is the architecture before any training, drawn from seed 0: the baseline under a trained one.
@@ -77,7 +77,7 @@ def load_timm(vit: VisionTransformer, path: Path) -> None:
 
 
 def factory_encoder(spec: str) -> Encoder:
-    """`package.module:factory`: an `Encoder`, or a module that states what `suite.encoders.wrap` has to know.
+    """Load `package.module:factory`: an `Encoder`, or a module that states what `suite.encoders.wrap` has to know.
 
     The module is looked for in the current folder, then where Python looks (PYTHONPATH).
 
@@ -115,7 +115,7 @@ def factory_encoder(spec: str) -> Encoder:
 
 
 def code_of(factory: object, encoder: Encoder) -> str:
-    """SHA-256 of the user's files behind an encoder, which decide its features as much as the weights do.
+    """Return the SHA-256 of the user's files behind an encoder, which decide its features as much as the weights do.
 
     Those are the file, or the whole package, of the factory and of every class of its modules, except for what is
     installed and for this suite.
@@ -146,7 +146,7 @@ def _wrapped(module: nn.Module, where: str) -> Encoder:
 
 
 def _converted(tensors: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
-    """An official release in timm's names, by timm's own rules; as it was where they do not apply."""
+    """Return an official release in timm's names, by timm's own rules; as it was where they do not apply."""
     try:
         found = checkpoint_filter_fn(dict(tensors), vit)
     except Exception:  # written for known releases, it may fail on others: those are reported as they are
@@ -175,7 +175,7 @@ def _create(spec: str, name: str, *, pretrained: bool) -> VisionTransformer:
 
 
 def _what(error: Exception) -> str:
-    """`ValueError: text (my_encoder.py, line 12)`: one line, and the last line of the user's that was run."""
+    """Return `ValueError: text (my_encoder.py, line 12)`: one line, and the last line of the user's that was run."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     suite = str(Path(__file__).parent.parent)
     theirs = [f for f in frames if not f.filename.startswith((suite, "<")) and "importlib" not in f.filename]

@@ -42,7 +42,7 @@ class VitTrunk(nn.Module):
         return self.vit.norm(tokens), raw
 
     def _positions(self, grid: torch.Size) -> tuple[Tensor | None, Tensor | None]:
-        """What is added to the tokens and what to the attention scores; kept for the last few grids."""
+        """Return what is added to the tokens and what to the attention scores; kept for the last few grids."""
         cls = self.vit.cls_token
         key = (*grid, cls.device, cls.dtype)
         if key not in self._placed:
@@ -58,7 +58,7 @@ class VitTrunk(nn.Module):
 
 
 def build_vit(method: Method, architecture: Architecture, *, layer_scale: bool = True) -> VisionTransformer | Beit:
-    """A timm ViT with `method`'s tensors under its official names, untrained.
+    """Build a timm ViT with `method`'s tensors under its official names, untrained.
 
     CAE's separate query and value biases and its LayerScale are those of timm's `Beit`, which also takes
     absolute positions, so no tensor has to be renamed or merged.
@@ -89,7 +89,7 @@ def vit_encoder(
     architecture: Architecture,
     projector: nn.Module | None = None,
 ) -> Encoder:
-    """The encoder that runs `vit` in `method`'s way."""
+    """Build the encoder that runs `vit` in `method`'s way."""
     return Encoder(
         name,
         VitTrunk(vit, method.positions),
@@ -105,7 +105,7 @@ def vit_encoder(
 
 
 def _attention_bias(shared: RelativePositionBias, grid: positions.Grid) -> Tensor:
-    """(1, heads, 1 + n, 1 + n) for n patches on `grid`."""
+    """Return (1, heads, 1 + n, 1 + n) for n patches on `grid`."""
     table = positions.geometric_spline(shared.relative_position_bias_table, grid)
     index = gen_relative_position_index(grid, device=table.device)
     return table[index].permute(2, 0, 1)[None].contiguous()

@@ -1,4 +1,4 @@
-"""What a user writes to bring an encoder: a module that returns tokens, and five facts about it."""
+"""Parts that a user writes to bring an encoder: a module that returns tokens, and five facts about it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def wrap(
     projector: nn.Module | None = None,
     name: str = "",
 ) -> Encoder:
-    """An `Encoder` of any module that turns images into tokens.
+    """Make an `Encoder` of any module that turns images into tokens.
 
     Args:
         module: (B, 3, H, W) -> (B, prefix_tokens + h * w, D) tokens after the final norm, patches row by row; or
@@ -131,7 +131,7 @@ def wrap(
 
 
 def wrap_described(module: nn.Module, where: str) -> Encoder:
-    """`wrap` with the module's own attributes of those names.
+    """Call `wrap` with the module's own attributes of those names.
 
     Raises:
         RequestError: `patch_size`, `image_size`, `mean` or `std` is not stated.

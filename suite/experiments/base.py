@@ -46,6 +46,6 @@ class Page(Generic[S]):
 
 
 def page_of(experiment: str) -> Page[Any]:
-    """The page of an experiment."""
+    """Return the page of an experiment."""
     page: Page[Any] = import_module(f"suite.experiments.test_{experiment}").PAGE
     return page

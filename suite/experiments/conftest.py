@@ -32,7 +32,7 @@ CLAIMS_PAGE = "test_claims.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The request, as options; `python -m suite reproduce --help` explains them."""
+    """Add the options of a request; `python -m suite reproduce --help` explains them."""
     group = parser.getgroup("experiments", "experiments of the paper")
     for option in OPTIONS:
         if not option.same_as_pytest:
@@ -66,12 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _given(config: pytest.Config, option: Option) -> object:
-    """What was given for an option; pytest's own `--strict` sets a value of its configuration."""
+    """Return the value given for an option; pytest's own `--strict` sets a value of its configuration."""
     return bool(config.getini("strict")) if option.same_as_pytest else config.getoption(f"asked_{option.attribute}")
 
 
 def _note_attempt(config: pytest.Config, asked: Request) -> None:
-    """Where `reproduce` or `record` do not: of a session without their plugin, and not of its worker processes."""
+    """Note the attempt of a session without `reproduce`'s or `record`'s plugin, but not of its worker processes."""
     theirs = any(isinstance(plugin, Progress) for plugin in config.pluginmanager.get_plugins())
     if not theirs and not hasattr(config, "workerinput") and not config.option.collectonly:
         config.pluginmanager.register(Direct(asked))
@@ -91,7 +91,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per dataset and encoder asked for, and one per claim."""
+    """Make one test per dataset and encoder asked for, and one per claim."""
     request = metafunc.config.stash[_REQUEST]
     if "claim" in metafunc.fixturenames:
         metafunc.parametrize(
@@ -104,25 +104,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Claims come last."""
+    """Put claims last."""
     items.sort(key=lambda item: item.path.name == CLAIMS_PAGE)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
-    """What trains side by side goes to one process."""
+    """Send trials that train side by side to one process."""
     return GroupScheduling(config, log, groups_of(config.stash[_REQUEST]))
 
 
 @pytest.fixture
 def asked(request: pytest.FixtureRequest) -> Request:
-    """What is asked for."""
+    """Return the request."""
     return request.config.stash[_REQUEST]
 
 
 @pytest.fixture
 def trial(task: tuple, request: pytest.FixtureRequest) -> Trial:  # type: ignore[type-arg]
-    """The experiment, dataset and candidate."""
+    """Return the experiment, dataset and candidate."""
     made = Trial(request.config.stash[_REQUEST], *task)
     request.node.stash[_TRIAL] = made
     return made
@@ -153,7 +153,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """What did not run, or cannot be told, is exit code 2, whatever pytest thinks of skips; claims decide nothing."""
+    """End with code 2 if anything did not run or cannot be told, whatever pytest thinks of skips; ignore claims."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skips = reporter.stats.get("skipped", []) if reporter else []
     skipped = [report for report in skips if CLAIMS_PAGE not in report.nodeid]

@@ -1,4 +1,4 @@
-"""What a page of an experiment may ask for: one experiment of the paper, on one dataset, with one encoder."""
+"""Context of a measurement: one experiment of the paper, on one dataset, with one encoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ S_co = TypeVar("S_co", bound=Settings, covariant=True)
 
 @dataclass
 class Outcome:
-    """What a measurement yields.
+    """Outcome of a measurement.
 
     Attributes:
         values: `setting/metric` -> per cent, one value per seed, or a single one where nothing is random.
@@ -90,11 +90,11 @@ class Context(Generic[S_co]):
         return self.request.seeds
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process goes what is asked for, not what was made of it."""
+        """Send another process the request, not what was made of it."""
         return Context, (self.request, self.experiment, self.dataset, self.spec)
 
     def choice(self, variant: str) -> str:
-        """The choice made of a variant; its default where it says nothing about this trial."""
+        """Return the choice made of a variant; its default where it says nothing about this trial."""
         named = load_variants()[variant]
         applies = named.applies(self.experiment.name, self.dataset, self.spec)
         return self.request.variants[variant] if applies else named.default
@@ -107,11 +107,11 @@ class Context(Generic[S_co]):
 
     @property
     def permuted(self) -> bool:
-        """Whether the patches of every image are shuffled."""
+        """Tell whether the patches of every image are shuffled."""
         return self.choice("mae-order") == "permuted"
 
     def passes(self, views: ViewSet, transform: str) -> Passes:
-        """How views become tokens."""
+        """Return the passes that turn views into tokens."""
         return Passes(self.encoder, views, transform, self.permuted, self.forward_batch_size)
 
     def extract(self, views: ViewSet, transform: str, keep: Collection[str], *, cached: bool = True) -> Features:
@@ -119,11 +119,11 @@ class Context(Generic[S_co]):
         return extract(self.passes(views, transform), keep, cache=self.request.cache if cached else None)
 
     def token_source(self, views: ViewSet, transform: str) -> KeptTokens | RecomputedTokens:
-        """The tokens of views, as often as a probe asks: from memory if they fit, else encoded anew."""
+        """Return the tokens of views, as often as a probe asks: from memory if they fit, else encoded anew."""
         return token_source(self.passes(views, transform), self.spec, cache=self.request.cache)
 
     def protocol(self) -> dict[str, Any]:
-        """Every hyper-parameter and constant of this trial, with its source, and the variants that apply."""
+        """List every hyper-parameter and constant of this trial, with its source, and the variants that apply."""
         parameters = dict(self.request.profile.parameters) | dict(self.experiment.parameters)
         return {
             "profile": self.request.profile.name,
@@ -139,7 +139,7 @@ class Context(Generic[S_co]):
         }
 
     def inputs(self) -> dict[str, Any]:
-        """Digests of everything that the values are made from, and the environment they are made in."""
+        """Return digests of everything that the values are made from, and the environment they are made in."""
         return {
             "weights": self.encoder.digest,
             "encoder": digest_of(identity(self.encoder)),
@@ -152,7 +152,7 @@ class Context(Generic[S_co]):
         }
 
     def stored(self) -> Result | None:
-        """The stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
+        """Return the stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
         inputs, found = self.inputs(), self.store.load(self.key)
         if found is not None and self.request.keep_other_environments:
             theirs = {name: value for name, value in found.inputs.items() if name != "environment"}
@@ -163,11 +163,11 @@ class Context(Generic[S_co]):
 
 @functools.cache
 def _data_digest(root: Path) -> str:
-    """A dataset is read once a process for its digest."""
+    """Return a dataset's digest; a dataset is read once a process for it."""
     return datasets.digest(root)
 
 
 @functools.lru_cache(maxsize=16)
 def load(encoder: Chosen, weights: Path, device: str) -> Encoder:
-    """An encoder, loaded once a process; `weights` is the folder of the checkpoints."""
+    """Load an encoder, once a process; `weights` is the folder of the checkpoints."""
     return load_encoder(encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps)

@@ -47,7 +47,7 @@ LAYER_DECAY: tuple[str, ...] = constant("segmentation", "bias_spared")
 PASS = 8
 """Crops an encoder sees at once: a bank's crops vary in number, and the rounding of none may depend on it."""
 ENLARGED_FIRST: int = constant("segmentation", "enlarged_first")
-"""How much features are enlarged before the head in the variant `segmentation-upsampling=x4-first`."""
+"""Factor by which features are enlarged before the head in the variant `segmentation-upsampling=x4-first`."""
 METRICS = {"miou": "mean_iou", "macc": "mean_accuracy", "aacc": "pixel_accuracy"}
 SPLITS = {dataset: {"train": "train", "val": "val"} for dataset in CLASSES}
 Percent = dict[str, float]
@@ -74,7 +74,7 @@ class Fitted:
 
 
 _FITTED: dict[tuple[str, str], Fitted] = {}
-"""What this process has trained, by the digest of everything it depends on, and which evaluation counts."""
+"""Heads trained by this process, by the digest of everything they depend on and the evaluation that counts."""
 
 
 def fit(trial: HeadsTrial, seed: int) -> dict[str, Fitted]:
@@ -94,12 +94,12 @@ def fit(trial: HeadsTrial, seed: int) -> dict[str, Fitted]:
 
 
 def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
-    """Images and masks of a split."""
+    """Return images and masks of a split."""
     return segmentation(trial.dataset, trial.root, split)
 
 
 def label_set(trial: HeadsTrial, split: str) -> SegmentationSet:
-    """Images and masks of a split, at most `limit` of them."""
+    """Return images and masks of a split, at most `limit` of them."""
     whole = masks(trial, split)
     return replace(whole, records=whole.records[: trial.request.limit])
 
@@ -155,13 +155,13 @@ class Heads:
 
 
 def _auxiliary(spec: HeadSpec, width: int) -> HeadSpec:
-    """The head beside a decode head; the official code enlarges its logits in one step."""
+    """Return the head beside a decode head; the official code enlarges its logits in one step."""
     channels = (MAP * width, (MAP + 1) * width)
     return replace(spec, name=f"{spec.name} auxiliary", enlarge_first=1, auxiliary=channels)
 
 
 def training_identity(trial: HeadsTrial, seed: int) -> object:
-    """What the weights of every head of these images depend on, besides its own description."""
+    """Return what the weights of every head of these images depend on, besides its own description."""
     variants = {name: trial.choice(name) for name in ("dino-weights", "deit-weights", "ibot-weights")}
     settings = trial.settings
     iterations = iterations_of(settings, trial.request.limit)
@@ -171,27 +171,27 @@ def training_identity(trial: HeadsTrial, seed: int) -> object:
 
 
 def rate_of(setting: str, primary: float) -> float:
-    """The learning rate of a head: what a setting of the sweep names, else the experiment's."""
+    """Return the learning rate of a head: what a setting of the sweep names, else the experiment's."""
     return float(setting.removeprefix("lr_")) if setting.startswith("lr_") else primary
 
 
 def iterations_of(settings: SegmentationSettings, limit: int | None) -> int:
-    """Steps of a training: a smoke run takes as many as it takes images."""
+    """Count steps of a training: a smoke run takes as many as it takes images."""
     return min(settings.iterations, limit or settings.iterations)
 
 
 def evaluated_at(iterations: int, count: int) -> set[int]:
-    """Iterations after which heads are judged, evenly spaced, besides the last."""
+    """Return iterations after which heads are judged, evenly spaced, besides the last."""
     return {round(iterations * k / count) for k in range(1, count)} - {iterations}
 
 
 def layers(trial: HeadsTrial) -> tuple[int, ...]:
-    """The blocks that a head looks at, counted from 0."""
+    """Return the blocks that a head looks at, counted from 0."""
     return blocks_at(trial.encoder.depth, of=trial.settings.blocks, whole=constant("segmentation", "blocks_of"))
 
 
 def crop_px(settings: SegmentationSettings, dataset: str, patch: int) -> int:
-    """The protocol's crop, in whole patches of an encoder."""
+    """Return the protocol's crop, in whole patches of an encoder."""
     return patch * max(1, round(settings.crop_px[dataset] / patch))
 
 
@@ -218,7 +218,7 @@ def _slide(trial: HeadsTrial) -> SlideRecipe:
 
 
 def _companions(trial: HeadsTrial, seed: int) -> Iterator[Heads]:
-    """Heads of the request's other trials that share encoder and images, as far as they have no fresh result yet.
+    """Yield heads of the request's other trials that share encoder and images, if they have no fresh result yet.
 
     Where the data of one is missing or damaged, its own test will say so.
     """
@@ -306,13 +306,13 @@ def _encode(trial: HeadsTrial) -> Encode:
 
 
 def _lower(trial: HeadsTrial) -> torch.dtype | None:
-    """The precision of matrix products, where it is lower than float32."""
+    """Return the precision of matrix products, where it is lower than float32."""
     lower = trial.settings.autocast
     return None if lower == "none" or trial.request.device == "cpu" else getattr(torch, lower)
 
 
 def percent(scores: HeadScores) -> Percent:
-    """mIoU, mAcc and aAcc over all images."""
+    """Return mIoU, mAcc and aAcc over all images."""
     return {metric: 100 * getattr(scores.counts, name) for metric, name in METRICS.items()}
 
 
@@ -327,7 +327,7 @@ class History:
         self.path = path
 
     def entries(self) -> list[tuple[int, Percent]]:
-        """(iterations done, metric -> per cent), in that order."""
+        """Return (iterations done, metric -> per cent), in that order."""
         try:
             found = json.loads(self.path.read_text())
         except (OSError, ValueError):
@@ -335,11 +335,11 @@ class History:
         return sorted((int(done), scores) for done, scores in found.items())
 
     def best(self) -> tuple[int, Percent]:
-        """The evaluation of the highest mIoU, the first of equal ones."""
+        """Return the evaluation of the highest mIoU, the first of equal ones."""
         return best_of(self.entries())
 
     def counts(self, done: int) -> ImageCounts:
-        """What was counted in the best evaluation.
+        """Return the counts of the best evaluation.
 
         Raises:
             StorageError: its file is missing or damaged.
@@ -371,5 +371,5 @@ class History:
 
 
 def best_of(history: list[tuple[int, Percent]]) -> tuple[int, Percent]:
-    """The evaluation of the highest mIoU, the first of equal ones."""
+    """Return the evaluation of the highest mIoU, the first of equal ones."""
     return max(history, key=lambda entry: entry[1]["miou"])

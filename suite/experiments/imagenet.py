@@ -42,7 +42,7 @@ def probe_stream(trial: StreamTrial, train: ViewSet, test: ViewSet) -> Outcome:
 
 
 def fit(trial: StreamTrial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
-    """The trained probes by setting; where encoders share a stream, those of the others are kept for their trials."""
+    """Return the trained probes by setting; where encoders share a stream, the others' are kept for their trials."""
     own = _digest(trial, seed)
     if own not in _TRAINED:
         trials, gpus = [trial, *_companions(trial)], [held.index for held in HELD]
@@ -55,7 +55,7 @@ def fit(trial: StreamTrial, train: ViewSet, test: ViewSet, *, seed: int, decoder
 def train_stream(
     trials: Sequence[StreamTrial], splits: tuple[ViewSet, ViewSet], seed: int, decoder: Decoder, world: World
 ) -> dict[str, Probes]:
-    """What each of a world's processes does: the probes of all trials on one stream, by encoder spec."""
+    """Train, in each of a world's processes, the probes of all trials on one stream, by encoder spec."""
     (train, test), first = splits, trials[0]
     learned = _stream(trials, train, seed=seed, decoder=decoder, views_kept=first.settings.augmented_views or None)
     judged = _stream(trials, test, decoder=decoder, views_kept=_kept(first, len(test)))
@@ -64,7 +64,7 @@ def train_stream(
 
 
 def files(views: ViewSet) -> list[Path]:
-    """The files of whole-image views.
+    """Return the files of whole-image views.
 
     Raises:
         DatasetError: a view is a part of an image, or not a file.
@@ -80,7 +80,7 @@ def _digest(trial: StreamTrial, seed: int) -> str:
 
 
 def _companions(trial: StreamTrial) -> Iterator[StreamTrial]:
-    """The request's other encoders that may share this one's stream, as far as they have no fresh result yet.
+    """Yield the request's other encoders that may share this one's stream, if they have no fresh result yet.
 
     Where an encoder cannot be loaded, its own test will say so.
     """
@@ -101,7 +101,7 @@ def _companions(trial: StreamTrial) -> Iterator[StreamTrial]:
 def _stream(
     trials: Sequence[StreamTrial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
 ) -> TokenStream:
-    """Augmented by the seed, or with none as evaluation sees images."""
+    """Return the stream, augmented by the seed, or with none as evaluation sees images."""
     size, forward_batch_size = trials[0].encoder.image_size, trials[0].forward_batch_size
     images = ImageStream(
         files(views),
@@ -127,12 +127,12 @@ def _encode(trial: StreamTrial) -> Encode:
 
 
 def _kept(trial: StreamTrial, items: int) -> int | None:
-    """Whether evaluation tokens stay in memory between epochs, as a number of views for `TokenStream`."""
+    """Tell, as a number of views for `TokenStream`, whether evaluation tokens stay in memory between epochs."""
     encoder = trial.encoder
     tokens = 1 + (encoder.image_size // encoder.patch_size) ** 2
     return 1 if stays(token_bytes(items, tokens, encoder.embed_dim)) else None
 
 
 def stays(size: int) -> bool:
-    """Whether evaluation tokens of `size` bytes stay in memory between epochs."""
+    """Tell whether evaluation tokens of `size` bytes stay in memory between epochs."""
     return size <= KEPT_BYTES

@@ -19,7 +19,7 @@ def items_of(
     scores: Mapping[str, Sequence[NDArray[Any]]],
     evidence: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> PerItemScores:
-    """Scores of every view, and which views are of one image.
+    """Return the scores of every view, and which views are of one image.
 
     Args:
         views: N views.

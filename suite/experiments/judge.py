@@ -72,7 +72,7 @@ class Trial(Context[Any]):
             pytest.xfail("\n".join(f"{cell.id}: {cell.reason}" for cell in known_ones))
 
     def _changed(self, result: Result, expected: Mapping[CellId, Expected]) -> list[str]:
-        """What the second gate says: a line per cell that has changed against the accepted run of this device."""
+        """Tell the second gate's answer: a line per cell that has changed against the accepted run of this device."""
         request = self.request
         gate = hold(
             [result],
@@ -87,7 +87,7 @@ class Trial(Context[Any]):
         return [f"{cell}: {held.reason}" for cell, held in cells.items() if held.verdict == "changed"]
 
     def measure(self, measurement: Callable[[Context[Any]], Outcome]) -> tuple[Result, bool]:
-        """The stored result if its inputs are unchanged, else a new one; True if it was reused."""
+        """Return the stored result if its inputs are unchanged, else measure a new one; True if it was reused."""
         stored = self.stored()
         if stored is not None:
             return stored, True
@@ -118,5 +118,5 @@ class Trial(Context[Any]):
 
 
 def _p_value(cell: CellVerdict) -> float:
-    """1 where it cannot be told."""
+    """Return the p-value; 1 where it cannot be told."""
     return 1.0 if cell.p_value is None else cell.p_value

@@ -1,4 +1,4 @@
-"""What part retrieval and part classification share: the patches around parts."""
+"""Patches around parts, shared by part retrieval and part classification."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from suite.protocol.settings import Settings
 
 
 def part_patches(trial: Context[Settings], split: str) -> ViewSet:
-    """The patches of a split, each a view whose label is its part."""
+    """Return the patches of a split, each a view whose label is its part."""
     box = trial.choice("keypoint-box")
     if trial.dataset == "cub200":
         return part_views(cub200.part_patches(trial.root, split, keypoint_box=box))

@@ -1,4 +1,4 @@
-"""What image and part classification share: linear and attentive probes that learn side by side from frozen tokens."""
+"""Linear and attentive probes of image and part classification, learning side by side from frozen tokens."""
 
 from __future__ import annotations
 
@@ -134,13 +134,13 @@ def train_probes(
 
 
 def probes_of(trial: ProbingTrial) -> dict[str, tuple[str, float]]:
-    """Name of a probe -> its setting, and the factor of the protocol's learning rate that it learns with."""
+    """Map a probe's name to its setting and the factor of the protocol's learning rate that it learns with."""
     factors = [1, *(trial.settings.rate_factors if trial.choice("probe-rates") == "swept" else [])]
     return {s if f == 1 else f"{s} x{f:g}": (s, f) for s in trial.cell_settings for f in factors}
 
 
 def attention_heads(width: int, stated: int) -> int:
-    """The protocol's number of attention heads, or for a width that it does not divide the nearest that does.
+    """Return the protocol's number of attention heads, or for a width that it does not divide the nearest that does.
 
     Of two as near the larger: a ViT-L, 1024 wide, gets its own 16 in place of the paper's 12.
     """
@@ -148,7 +148,7 @@ def attention_heads(width: int, stated: int) -> int:
 
 
 def probe_specs(trial: ProbingTrial, train: ViewSet, *, seed: int) -> list[ProbeSpec]:
-    """The probes of a trial, by the protocol that its variant names; part classification has only the paper's."""
+    """Return a trial's probes, by the protocol that its variant names; part classification has only the paper's."""
     width, settings = trial.encoder.embed_dim, trial.settings
     shared: dict[str, Any] = {
         "encoder": trial.spec,
@@ -169,14 +169,14 @@ def probe_specs(trial: ProbingTrial, train: ViewSet, *, seed: int) -> list[Probe
 
 
 def _summary(settings: ProbingSettings) -> Mapping[str, dict[str, Any]]:
-    """Paper, implementation details, probing: SGD, one batch size, a cosine per epoch."""
+    """Describe the paper's probes (implementation details, probing): SGD, one batch size, a cosine per epoch."""
     rates = {"linear": settings.lr_linear, "attentive": settings.lr_attentive}
     shared = {"batch_size": settings.batch_size, "schedule": Cosine(settings.epochs)}
     return {kind: {"kind": kind, "lr": rate, **shared} for kind, rate in rates.items()}
 
 
 def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
-    """Code of CAE, tools/run_linear.py and tools/run_attentive.py.
+    """Describe the probes of CAE's code, tools/run_linear.py and tools/run_attentive.py.
 
     It drops the incomplete last batch of an epoch; a smoke run that has no other keeps it.
     """
@@ -203,20 +203,20 @@ def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
 
 
 def _identity(trial: ProbingTrial, train: Split, test: Split, made_of: object) -> object:
-    """What the weights and evaluations of a trial depend on, besides the probes' own description."""
+    """Return what a trial's weights and evaluations depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
     return [encoder, train.views.digest, test.views.digest, _evaluation(trial), made_of]
 
 
 def _evaluation(trial: ProbingTrial) -> tuple[int, int]:
-    """Batch size and stride of the evaluation."""
+    """Return batch size and stride of the evaluation."""
     return trial.settings.eval_batch_size, trial.settings.eval_stride
 
 
 def _judge(
     test: Split, world: World, batches: Sequence[Tensor]
 ) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
-    """What is called after each epoch."""
+    """Return the judge to call after each epoch."""
     chunks = torch.arange(len(test.views)).split(EVALUATED_AT_ONCE)
     labels = torch.from_numpy(test.views.labels)
 

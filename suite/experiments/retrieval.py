@@ -1,4 +1,4 @@
-"""What object and part retrieval share."""
+"""Steps that object and part retrieval share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.protocol.settings import Settings
 
 
 def compared(settings: Sequence[str], encoder_token: str) -> dict[str, str]:
-    """Setting -> which of an encoder's vectors it compares.
+    """Map a setting to the vectors of an encoder that it compares.
 
     Args:
         settings: of the experiment.
@@ -45,7 +45,7 @@ def retrieve(trial: Context[Settings], views: ViewSet, *, transform: str) -> Out
 
 
 def summary(per_query: NDArray[np.float64], labels: NDArray[np.int64], names: tuple[str, ...]) -> dict[str, object]:
-    """Quantiles of AP over queries, and its mean per class; fractions."""
+    """Return quantiles of AP over queries, and its mean per class; fractions."""
     quantiles = np.quantile(per_query, [0, 0.25, 0.5, 0.75, 1]).round(6).tolist()
     classes = {names[c]: round(float(per_query[labels == c].mean()), 6) for c in np.unique(labels)}
     return {"queries": len(labels), "ap_quantiles": quantiles, "ap_by_class": classes}

@@ -1,4 +1,4 @@
-"""How patch search cuts images into crops, compares and draws them."""
+"""Crops of patch search: cut from images, compared and drawn."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SearchTrial = Context[SearchSettings]
 
 
 def searched(trial: SearchTrial, split: str) -> ViewSet:
-    """The images of a split that are searched, by the number in their names."""
+    """Return the images of a split that are searched, by the number in their names."""
     settings, images = trial.settings, imagenet1k.images(trial.root, split)
     numbers = enumerate(map(_number, images.views))
     return images.subset([i for i, n in numbers if n < settings.numbers_below or n in settings.numbers_also])
 
 
 def searched_files(trial: SearchTrial) -> dict[int, Path]:
-    """Their files by these numbers, in that order."""
+    """Return the searched images' files by these numbers, in that order."""
     files = {_number(view): Path(str(view.image)) for view in searched(trial, SPLITS[trial.dataset]["all"]).views}
     return dict(sorted(files.items()))
 
@@ -52,24 +52,24 @@ def _number(view: View) -> int:
 
 
 def crop_px(request: Request) -> int:
-    """Side of a crop: the size of the paper's encoders, also for one that then sees it at a size of its own."""
+    """Return a crop's side: the size of the paper's encoders, also for one that sees it at a size of its own."""
     return request.profile.settings.image_size
 
 
 def corners(settings: SearchSettings, size: int) -> list[tuple[int, int]]:
-    """(top, left) of the crops of `size` pixels in the enlarged view, row by row."""
+    """Return (top, left) of the crops of `size` pixels in the enlarged view, row by row."""
     steps = range(0, settings.enlarged_px - size + 1, settings.stride_px)
     return list(itertools.product(steps, steps))
 
 
 def enlarged(trial: SearchTrial, path: Path) -> Image.Image:
-    """The centre of an image, as classification sees it, enlarged."""
+    """Crop the centre of an image, as classification sees it, enlarged."""
     view = imagenet_eval(read_rgb(path), trial.settings.view_px)
     return view.resize((trial.settings.enlarged_px, trial.settings.enlarged_px), Image.Resampling.BICUBIC)
 
 
 def crops(trial: SearchTrial, paths: list[Path]) -> ViewSet:
-    """All crops of some images."""
+    """Return all crops of some images."""
     size = crop_px(trial.request)
     return _crops(
         View(picture, (left, top, left + size, top + size))
@@ -84,14 +84,14 @@ def _crops(views: Iterable[View]) -> ViewSet:
 
 
 def embed(trial: SearchTrial, views: ViewSet) -> dict[str, Tensor]:
-    """(N, D) unit vectors of N crops for every setting."""
+    """Return (N, D) unit vectors of N crops for every setting."""
     vectors = compared(trial.cell_settings, trial.choice("encoder-token"))
     features = trial.extract(views, "square", set(vectors.values()), cached=False)
     return {setting: normalize(features.setting(name), dim=1, eps=EPSILON) for setting, name in vectors.items()}
 
 
 def similarities(vectors: Tensor, query: Tensor) -> Tensor:
-    """(N,) cosines of (N, D) unit vectors and one of (D,).
+    """Return (N,) cosines of (N, D) unit vectors and one of (D,).
 
     Each is a sum over its own row: a matrix product would round by the number of rows, so by the size of a chunk.
     """
@@ -99,7 +99,7 @@ def similarities(vectors: Tensor, query: Tensor) -> Tensor:
 
 
 def scored(trial: SearchTrial, paths: list[Path], queries: list[tuple[int, int]]) -> dict[str, Tensor]:
-    """Setting -> (Q, N) similarity of all crops to each query; of the vectors a chunk is held at a time.
+    """Map a setting to the (Q, N) similarity of all crops to each query; vectors are held a chunk at a time.
 
     Args:
         trial: what to search with.
@@ -115,7 +115,7 @@ def scored(trial: SearchTrial, paths: list[Path], queries: list[tuple[int, int]]
 
 
 def place(query: str, numbers: list[int]) -> tuple[int, int]:
-    """Position of a query's image among those of these numbers, and its crop.
+    """Return position of a query's image among those of these numbers, and its crop.
 
     Raises:
         DatasetError: the image is not there.
@@ -127,7 +127,7 @@ def place(query: str, numbers: list[int]) -> tuple[int, int]:
 
 
 def patch_search(trial: SearchTrial) -> Outcome:
-    """The nearest patches of every query, as data and as a strip of pictures."""
+    """Find the nearest patches of every query, as data and as a strip of pictures."""
     files = searched_files(trial)
     numbers, paths = list(files), list(files.values())
     queries = [place(query, numbers) for query in trial.settings.queries]
@@ -147,7 +147,7 @@ def patch_search(trial: SearchTrial) -> Outcome:
 
 
 def draw(trial: SearchTrial, paths: list[Path], patches: list[tuple[int, int]]) -> bytes:
-    """The query, set apart, then its neighbours, as PNG."""
+    """Draw the query, set apart, then its neighbours, as PNG."""
     size = crop_px(trial.request)
     places = corners(trial.settings, size)
     width = (TILE_PX + GAP_PX) * len(patches) + 2 * GAP_PX

@@ -1,4 +1,4 @@
-"""What the three segmentation experiments share: linear heads on frozen blocks, scored at the images' own size."""
+"""Linear heads on frozen blocks, shared by the three segmentation experiments and scored at the images' own size."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def segment(trial: HeadsTrial) -> Outcome:
 
 
 def training(head: Fitted) -> dict[str, object]:
-    """The loss, averaged over stretches of the training, and mIoU at every evaluation: what a report draws."""
+    """Average the loss over stretches of the training, and list mIoU at every evaluation: what a report draws."""
     steps, losses = _stretches(head.losses)
     drawn: dict[str, object] = {
         "steps": steps,
@@ -64,7 +64,7 @@ def training(head: Fitted) -> dict[str, object]:
 
 
 def _stretches(losses: list[float]) -> tuple[list[int], list[float]]:
-    """Ends of stretches of a training, and the mean loss in each."""
+    """Return the ends of stretches of a training, and the mean loss in each."""
     stretches = np.array_split(np.array(losses), min(CURVE_POINTS, len(losses)))
     ends = np.cumsum([len(stretch) for stretch in stretches])
     return ends.tolist(), [round(float(stretch.mean()), 5) for stretch in stretches]
@@ -87,7 +87,7 @@ def draw(trial: HeadsTrial, head: Fitted) -> list[str]:
 
 
 def _items(counts: dict[str, list[ImageCounts]], identity: str) -> PerItemScores:
-    """Mean IoU of every image that has a label at all, which does not depend on the encoder; and pixels of all."""
+    """Score mean IoU of each image with any label, which does not depend on the encoder; and count pixels of all."""
     scores = {f"{setting}/miou": np.stack([run.image_iou for run in runs]) for setting, runs in counts.items()}
     kept = ~np.isnan(next(iter(scores.values()))[0])
     return PerItemScores(

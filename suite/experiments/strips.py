@@ -15,7 +15,7 @@ GAP_PX = 4
 
 
 def strip(pictures: Sequence[Image.Image]) -> bytes:
-    """Pictures of one height in a row, as PNG."""
+    """Join pictures of one height in a row, as PNG."""
     scaled = [p.resize((max(1, round(p.width * HEIGHT_PX / p.height)), HEIGHT_PX), _filter(p)) for p in pictures]
     scaled = [p.convert("RGB") for p in scaled]
     row = Image.new("RGB", (sum(p.width + GAP_PX for p in scaled) - GAP_PX, HEIGHT_PX), "white")
@@ -29,18 +29,18 @@ def strip(pictures: Sequence[Image.Image]) -> bytes:
 
 
 def labelled(labels: NDArray[np.uint8]) -> Image.Image:
-    """(H, W) labels as colours, the same for a label everywhere; 255, which is ignored, is black."""
+    """Colour (H, W) labels, the same for a label everywhere; 255, which is ignored, is black."""
     image = Image.fromarray(labels).convert("L")
     image.putpalette(_palette())
     return image
 
 
 def _palette() -> list[int]:
-    """Neighbouring labels far apart in hue: steps of the golden ratio."""
+    """Return colours with neighbouring labels far apart in hue: steps of the golden ratio."""
     colours = [colorsys.hsv_to_rgb(k * 0.618034 % 1, 0.85 - k % 3 * 0.2, 0.95 - k % 2 * 0.25) for k in range(255)]
     return [round(255 * channel) for colour in [*colours, (0, 0, 0)] for channel in colour]
 
 
 def _filter(picture: Image.Image) -> Image.Resampling:
-    """Labels are not averaged."""
+    """Return the filter for resizing: labels are not averaged."""
     return Image.Resampling.NEAREST if picture.mode == "P" else Image.Resampling.BILINEAR

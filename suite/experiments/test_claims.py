@@ -18,7 +18,7 @@ from suite.run.request import Request
 
 
 def test_claims(claim: Claim, asked: Request) -> None:
-    """One claim."""
+    """Check one claim."""
     methods = {asked.key(*task).method for task in asked.tasks()}
     results = [result for result in Store(asked.run).results() if result.key.method in methods]
     values = {m.id: m.mean for result in results for m in result.measurements()}

@@ -23,7 +23,7 @@ SPLITS = {"imagenet1k": {"train": "train", "val": "val"}}
 
 
 def images(trial: StreamTrial, split: str) -> ViewSet:
-    """The images of a split."""
+    """Return the images of a split."""
     return imagenet1k.images(trial.root, split)
 
 
@@ -45,5 +45,5 @@ PAGE = Page(
 
 
 def test_image_classification(trial: Trial) -> None:
-    """Table 1."""
+    """Reproduce Table 1."""
     trial.check(PAGE.run)

@@ -25,5 +25,5 @@ PAGE = Page(
 
 
 def test_learning_rate_sweep(trial: Trial) -> None:
-    """One head per learning rate, side by side."""
+    """Train one head per learning rate, side by side."""
     trial.check(PAGE.run)

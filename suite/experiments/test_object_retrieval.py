@@ -24,7 +24,7 @@ SPLITS = {"cifar10": {"all": "test"}, "coco": {"all": "val2017"}}
 
 
 def objects(trial: Context[Settings], split: str) -> ViewSet:
-    """The images, or the objects in them, of a split."""
+    """Return the images, or the objects in them, of a split."""
     if trial.dataset == "cifar10":
         return cifar10.images(trial.root, split)
     return coco.object_crops(trial.root, split)
@@ -47,5 +47,5 @@ PAGE = Page(
 
 
 def test_object_retrieval(trial: Trial) -> None:
-    """TMLR version, object-level retrieval."""
+    """Reproduce the TMLR version's object-level retrieval."""
     trial.check(PAGE.run)

@@ -28,5 +28,5 @@ PAGE = Page(
 
 
 def test_object_segmentation(trial: Trial) -> None:
-    """Table 2, Figure 6."""
+    """Reproduce Table 2, Figure 6."""
     trial.check(PAGE.run)

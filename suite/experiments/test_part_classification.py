@@ -35,7 +35,7 @@ def part_classification(trial: ProbingTrial) -> Outcome:
 
 
 def part_tokens(trial: ProbingTrial, views: ViewSet, transform: str) -> Split:
-    """Patches with their tokens; no augmentation, so each is encoded once where memory holds its tokens."""
+    """Return patches with their tokens; no augmentation, so each is encoded once where memory holds its tokens."""
     return Split(views, trial.token_source(views, transform))
 
 
@@ -51,5 +51,5 @@ PAGE = Page(
 
 
 def test_part_classification(trial: Trial) -> None:
-    """Table 3, right."""
+    """Reproduce Table 3, right."""
     trial.check(PAGE.run)

@@ -39,5 +39,5 @@ PAGE = Page(
 
 
 def test_part_retrieval(trial: Trial) -> None:
-    """Table 3, left."""
+    """Reproduce Table 3, left."""
     trial.check(PAGE.run)

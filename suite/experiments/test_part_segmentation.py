@@ -25,5 +25,5 @@ PAGE = Page(
 
 
 def test_part_segmentation(trial: Trial) -> None:
-    """Table 4."""
+    """Reproduce Table 4."""
     trial.check(PAGE.run)

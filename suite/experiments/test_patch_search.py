@@ -31,5 +31,5 @@ PAGE = Page(
 
 
 def test_patch_search(trial: Trial) -> None:
-    """Figures 2 and 4."""
+    """Reproduce Figures 2 and 4."""
     trial.check(PAGE.run)

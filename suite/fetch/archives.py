@@ -25,10 +25,10 @@ from suite.fetch.space import full, make_folder, require_space
 
 MOST_RATIO = 50
 MOST_SMALL = 10_000_000
-"""An archive that unpacks to more than so many times its size, and to more than so many bytes, is a bomb."""
+"""Bytes above which an archive that unpacks to more than `MOST_RATIO` times its size is a bomb."""
 
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, BadGzipFile, zlib.error, EOFError, ValueError, RuntimeError)
-"""How the standard library takes bytes that are no archive (an encrypted or unknown one raises RuntimeError)."""
+"""Errors of the standard library at bytes that are no archive (an encrypted or unknown one raises RuntimeError)."""
 
 
 def unpack(archive: Path, inside: str, target: Path, check: Callable[[Path], None]) -> None:
@@ -51,7 +51,7 @@ def unpack(archive: Path, inside: str, target: Path, check: Callable[[Path], Non
 
 @contextlib.contextmanager
 def beside(archive: Path, target: Path) -> Iterator[Path]:
-    """A folder to unpack `archive` into, which becomes `target` if all goes well and vanishes otherwise.
+    """Yield a folder to unpack `archive` into, which becomes `target` if all goes well and vanishes otherwise.
 
     So an interruption leaves nothing under the final name.
 
@@ -109,7 +109,7 @@ def _extract(archive: Path, inside: str, folder: Path) -> None:
 
 
 def members(raw: BinaryIO) -> Iterator[Member]:
-    """The entries of a zip or tar file, in its order.
+    """Yield the entries of a zip or tar file, in its order.
 
     Raises:
         tarfile.TarError, zipfile.BadZipFile, ...: it is damaged; `beside` says so.
@@ -133,7 +133,7 @@ def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
 
 
 def of_tar(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Member:
-    """An entry of a tar file."""
+    """Return an entry of a tar file."""
     kind = "folder" if member.isdir() else "file" if member.isreg() else "a link or device"
 
     def opened() -> IO[bytes]:
@@ -146,7 +146,7 @@ def of_tar(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Member:
 
 
 def safe(archive: Path, member: Member) -> PurePosixPath:
-    """The path of an entry, which stays inside wherever it is unpacked.
+    """Return the path of an entry, which stays inside wherever it is unpacked.
 
     Raises:
         FetchError: it would not, or the entry is no plain file or folder.
@@ -174,10 +174,10 @@ def write(archive: Path, member: Member, path: Path) -> None:
 
 
 def _phrase(error: BaseException) -> str:
-    """The first line of an error; tarfile lists on others all that it tried."""
+    """Return the first line of an error; tarfile lists on others all that it tried."""
     return str(error).partition("\n")[0].rstrip(":") or type(error).__name__
 
 
 def refused(archive: Path, reason: str) -> FetchError:
-    """The error for an archive that cannot be used."""
+    """Return the error for an archive that cannot be used."""
     return FetchError(f"{archive}: {reason}; move it away and fetch it again")

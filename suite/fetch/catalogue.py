@@ -1,4 +1,4 @@
-"""What can be fetched: the datasets of `datasets.toml`, and the weights of `suite.encoders.catalogue`."""
+"""Catalogue of what can be fetched: the datasets of `datasets.toml`, and the weights of `suite.encoders.catalogue`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """How people write it."""
+        """Name as people write it."""
         return self.own_title or title_of(self.name)
 
     @property
@@ -75,13 +75,13 @@ class Entry:
 
 
 def entries() -> dict[str, Entry]:
-    """Every dataset by name."""
+    """Return every dataset by name."""
     tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return {name: _entry(name, dict(table)) for name, table in tables.items()}
 
 
 def chosen(names: Sequence[str]) -> list[Entry]:
-    """The datasets of these names; without names those of the paper, each with what it is prepared from.
+    """Return the datasets of these names; without names those of the paper, each with what it is prepared from.
 
     Raises:
         RequestError: there is no such dataset.
@@ -94,7 +94,7 @@ def chosen(names: Sequence[str]) -> list[Entry]:
 
 
 def sources(name: str) -> tuple[Remote, ...]:
-    """The files that a dataset or a method needs, those of what it is prepared from included.
+    """Return the files that a dataset or a method needs, those of what it is prepared from included.
 
     Raises:
         RequestError: there is neither dataset nor method of this name.
@@ -109,7 +109,7 @@ def sources(name: str) -> tuple[Remote, ...]:
 
 
 def download_size(name: str) -> int | None:
-    """Bytes to download for a dataset or a method, some to two digits only; None where nobody states them.
+    """Return the bytes to download for a dataset or a method, some to two digits only; None where nobody states them.
 
     Raises:
         RequestError: there is neither dataset nor method of this name.
@@ -119,7 +119,7 @@ def download_size(name: str) -> int | None:
 
 
 def how_to_get(name: str) -> str:
-    """The command that brings a dataset or the weights of a method, in one line.
+    """Return the command that brings a dataset or the weights of a method, in one line.
 
     Raises:
         RequestError: there is neither dataset nor method of this name.
@@ -136,7 +136,7 @@ def how_to_get(name: str) -> str:
 
 
 def remote_of(source: Source) -> Remote:
-    """A file of weights as `download` takes it."""
+    """Return a file of weights as `download` takes it."""
     return Remote(source.file_name, source.url, (source.digest,) if source.digest else (), source.size)
 
 

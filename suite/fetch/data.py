@@ -21,7 +21,7 @@ ARCHIVES = "archives"
 
 
 def table(names: Sequence[str]) -> str:
-    """The catalogue of datasets, for the terminal."""
+    """Return the catalogue of datasets, for the terminal."""
     needed = {name for entry in chosen(names) for name in entry.needs} - {entry.name for entry in chosen(names)}
     return data_table([*chosen(names), *chosen(sorted(needed))] if needed else chosen(names), "simple")
 
@@ -78,7 +78,7 @@ def _fetch(entry: Entry, data: Path, bring: Callable[[str], bool], *, keep_archi
 
 
 def _look(entry: Entry, piece: Piece, data: Path) -> bool:
-    """Whether what a person has to bring is there; unpacks it if that is left to do."""
+    """Return whether what a person has to bring is there; unpack it if that is left to do."""
     if place := piece.folder.found(data):
         print(f"{entry.name}: already there, {place}")
         return True
@@ -98,7 +98,7 @@ def _look(entry: Entry, piece: Piece, data: Path) -> bool:
 
 
 def _explain(entry: Entry, data: Path) -> None:
-    """The steps of a person."""
+    """Explain the steps of a person."""
     print(f"{entry.name}: cannot be downloaded by a program (licence: {entry.licence}). By hand:")
     for number, step in enumerate(entry.steps, 1):
         print(f"  {number}. {step.format(data=data)}")
@@ -142,7 +142,7 @@ def _check(piece: Piece, file: Path, unpacked: Path) -> None:
 
 
 def _target(entry: Entry, piece: Piece, data: Path) -> Path:
-    """Where a piece goes: its first place, or the one that answers to where the dataset's other pieces are."""
+    """Return the place of a piece: its first, or the one that answers to where the dataset's other pieces are."""
     for other in entry.pieces:
         if len(other.folder.places) == len(piece.folder.places) and (found := other.folder.found(data)):
             return data / piece.folder.places[[data / place for place in other.folder.places].index(found)]

@@ -20,7 +20,7 @@ address that has moved ends in one clear line, and a file that differs is refuse
 
 
 def checkpoints() -> str:
-    """Every file of weights, what its release says of it, how it is read, and how a person gets it by hand."""
+    """List every file of weights, what its release says of it, how it is read, and how a person gets it by hand."""
     methods = list(releases().values())
     parts = [
         "# Checkpoints",
@@ -39,7 +39,7 @@ def checkpoints() -> str:
 
 
 def datasets() -> str:
-    """Every file of data, where it lies, and the steps where a person has to get it."""
+    """List every file of data, where it lies, and the steps where a person has to get it."""
     sources = list(entries().values())
     parts = [
         "# Datasets",

@@ -18,7 +18,7 @@ ATTEMPTS = 6
 """Failures in a row, none of which brought a new byte, after which to give up: half a minute with the waits."""
 TIMEOUT = 60.0
 _SLACK = 4
-"""A file may be so many times as large as its rough size says."""
+"""Times its rough size that a file may be large."""
 
 
 def download(

@@ -1,4 +1,4 @@
-"""Whether a folder of a dataset is whole, seen from outside: counts of its files, digests of its index files."""
+"""Wholeness of a folder of a dataset, seen from outside: counts of its files, digests of its index files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Folder:
     sums: Mapping[str, str] = field(default_factory=dict)
 
     def found(self, data: Path) -> Path | None:
-        """Where it is and whole, or None."""
+        """Return the place where it is and whole, or None."""
         folders = (data / place for place in self.places)
         return next((folder for folder in folders if folder.is_dir() and not self.fault(folder)), None)
 
     def fault(self, folder: Path) -> str:
-        """What is wrong with this folder, or ""."""
+        """Return what is wrong with this folder, or ""."""
         for pattern, number in self.holds.items():
             found = folder.glob(pattern)
             if number == 0 and next(found, None) is None:

@@ -31,7 +31,7 @@ _REFUSALS = {
 
 
 class TransientError(Exception):
-    """The server or the network failed in a way that may pass.
+    """Failure of the server or the network that may pass.
 
     Attributes:
         wait: seconds the server asks to be left alone, or None.
@@ -58,7 +58,7 @@ class Answer:
     _response: Any
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it arrives, up to where it ends or breaks off.
+        """Yield the body as it arrives, up to where it ends or breaks off.
 
         Raises:
             TransientError: the connection broke or stalled.
@@ -118,7 +118,7 @@ def require_web(url: str) -> None:
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect to the web only, and never from https to http."""
+    """Handler that follows a redirect to the web only, and never from https to http."""
 
     def redirect_request(  # noqa: PLR0917 -- urllib's signature
         self,
@@ -136,7 +136,7 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """As urllib builds it, less the schemes file, ftp and data."""
+    """Build the opener as urllib does, less the schemes file, ftp and data."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -180,7 +180,7 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
 
 
 def _wait(text: str) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or a date."""
+    """Return the seconds of a Retry-After header, which holds seconds or a date."""
     if text.isdecimal():
         return min(float(text), _LONGEST_WAIT)
     try:
@@ -191,7 +191,7 @@ def _wait(text: str) -> float | None:
 
 
 def _reason(error: BaseException) -> str:
-    """One phrase for a person."""
+    """Return one phrase for a person."""
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
         return "nothing arrives (timeout)"

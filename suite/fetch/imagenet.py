@@ -83,7 +83,7 @@ def unpack_val(archive: Path, target: Path, check: Callable[[Path], None]) -> No
 
 
 def validation_wnids(devkit: Path) -> list[str]:
-    """The class (wnid) of each validation image, in the order of their numbers.
+    """Return the class (wnid) of each validation image, in the order of their numbers.
 
     Raises:
         FetchError: the development kit is missing, damaged or holds something else.
@@ -110,4 +110,4 @@ def validation_wnids(devkit: Path) -> list[str]:
 
 
 UNPACK = {TRAIN: unpack_train, VAL: unpack_val}
-"""How each archive is unpacked, by its name."""
+"""Function that unpacks each archive, by its name."""

@@ -1,4 +1,4 @@
-"""What has arrived of a file, kept so that the next attempt goes on from it."""
+"""Arrived part of a file, kept so that the next attempt goes on from it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Part:
     remote: Remote
 
     def size(self) -> int:
-        """Bytes that are there."""
+        """Return the bytes that are there."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def known(self) -> tuple[int, str, int | None]:
-        """Bytes that can be gone on from, the version they are of, and its size in all."""
+        """Return the bytes that can be gone on from, the version they are of, and its size in all."""
         try:
             note = json.loads(self.note.read_bytes())
             url, validator, total = note["url"], str(note["validator"]), note["total"]

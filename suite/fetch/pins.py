@@ -21,7 +21,7 @@ _HEAD = (
 
 
 def pinned(folder: Path, name: str) -> str:
-    """The SHA-256 (hex) that a file had when first seen, or "".
+    """Return the SHA-256 (hex) that a file had when first seen, or "".
 
     Raises:
         FetchError: the pins cannot be read.

@@ -1,4 +1,4 @@
-"""What a file elsewhere should be: its size and digests, and whether a file on disk is it."""
+"""Description of a file elsewhere: its size and digests, and whether a file on disk is it."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class Remote:
 
     @property
     def recognisable(self) -> bool:
-        """Whether a whole digest is published, so that no other file can pass for it."""
+        """Return whether a whole digest is published, so that no other file can pass for it."""
         return any(len(hexadecimal(text)) == FULL[algorithm(text)] for text in self.digests)
 
 
 def algorithm(digest: str) -> str:
-    """`"md5:8cad7c"` -> `"md5"`."""
+    """Cut `"md5:8cad7c"` to `"md5"`."""
     return digest.partition(":")[0]
 
 
 def hexadecimal(digest: str) -> str:
-    """`"md5:8cad7c"` -> `"8cad7c"`."""
+    """Cut `"md5:8cad7c"` to `"8cad7c"`."""
     return digest.partition(":")[2]
 
 
 def check(path: Path, remote: Remote, pin: str = "") -> str:
-    """The SHA-256 (hex) of a file that is what it should be; see `compare`.
+    """Return the SHA-256 (hex) of a file that is what it should be; see `compare`.
 
     Raises:
         FetchError: it is something else.
@@ -67,7 +67,7 @@ def check(path: Path, remote: Remote, pin: str = "") -> str:
 
 
 def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
-    """A file's SHA-256 (hex), and what is wrong with its size or digests, or "".
+    """Return a file's SHA-256 (hex), and what is wrong with its size or digests, or "".
 
     Args:
         path: the file.
@@ -88,7 +88,7 @@ def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
 
 
 def digests(path: Path, algorithms: set[str]) -> dict[str, str]:
-    """Digests (hex) of a file by algorithm, in one pass; with a bar where it takes time."""
+    """Return the digests (hex) of a file by algorithm, in one pass; with a bar where it takes time."""
     sums = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     total = path.stat().st_size
 
@@ -104,7 +104,7 @@ def digests(path: Path, algorithms: set[str]) -> dict[str, str]:
 
 
 def bar(title: str, total: int | None, *, done: int = 0, hidden: bool = False) -> tqdm[NoReturn]:
-    """A progress bar over bytes, on stderr; none where that is no terminal."""
+    """Return a progress bar over bytes, on stderr; none where that is no terminal."""
     return tqdm(
         total=total, initial=done, desc=title, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True,
         disable=True if hidden else None, leave=False,
@@ -112,7 +112,7 @@ def bar(title: str, total: int | None, *, done: int = 0, hidden: bool = False) -
 
 
 def human(size: int | None, *, exact: bool = True) -> str:
-    """A size for people, in powers of ten as disks and web pages count.
+    """Write a size for people, in powers of ten as disks and web pages count.
 
     Example:
         >>> human(170_498_071), human(346_000_000, exact=False), human(None)

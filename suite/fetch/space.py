@@ -44,7 +44,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 
 def full(path: Path, error: OSError) -> StorageError:
-    """The error for a file that could not be written."""
+    """Return the error for a file that could not be written."""
     return StorageError(
         f"{path}: cannot be written: {error.strerror or error}; what is there is kept: free space and run again"
     )

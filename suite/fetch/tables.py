@@ -13,7 +13,7 @@ from suite.fetch.remote import Remote, human
 
 
 def weights_table(methods: Sequence[Method], style: str) -> str:
-    """Every official file of these methods, then what their authors say of them.
+    """Tabulate every official file of these methods, then what their authors say of them.
 
     Args:
         methods: of the catalogue.
@@ -47,7 +47,7 @@ def weights_table(methods: Sequence[Method], style: str) -> str:
 
 
 def data_table(datasets: Sequence[Entry], style: str) -> str:
-    """Every file of these datasets; see `weights_table`."""
+    """Tabulate every file of these datasets; see `weights_table`."""
     rows = []
     for entry in datasets:
         for file in entry.files:
@@ -60,7 +60,7 @@ def data_table(datasets: Sequence[Entry], style: str) -> str:
 
 
 def places_table(datasets: Sequence[Entry], style: str) -> str:
-    """Title, home page and folders of these datasets, a row for each folder that readers or `prepare` look for."""
+    """Tabulate title, home page and folders of these datasets, a row per folder that readers or `prepare` look for."""
     rows = [
         [entry.name, entry.title, entry.page, " or ".join(f"`data/{place}`" for place in folder.places)]
         for entry in datasets

@@ -17,7 +17,7 @@ from suite.fetch.tables import weights_table
 
 
 def table(names: Sequence[str]) -> str:
-    """The catalogue of weights, for the terminal."""
+    """Return the catalogue of weights, for the terminal."""
     return weights_table(_methods(names or list(releases())), "simple")
 
 
@@ -62,7 +62,7 @@ def _methods(names: Sequence[str]) -> list[Method]:
 
 
 def _sources(methods: Sequence[Method], all_files: bool, files: Sequence[str]) -> list[tuple[Method, Source]]:
-    """What to bring: by default each release's first file, which the experiments use."""
+    """Return what to bring: by default each release's first file, which the experiments use."""
     known = [(method, source) for method in methods for source in method.sources]
     names = [source.file_name for _, source in known]
     for name in files:
@@ -89,7 +89,7 @@ def _fetch(method: Method, source: Source, folder: Path) -> bool:
 
 
 def _grounds(source: Source, known: str) -> str:
-    """What its identity rests on."""
+    """Return what its identity rests on."""
     if remote_of(source).recognisable:
         return "verified by its published digest"
     start = "the published start of its digest" if source.digest else ""

@@ -1,4 +1,4 @@
-"""What part of an image an encoder sees: random-resized crops in training, the centre in evaluation.
+"""Part of an image that an encoder sees: random-resized crops in training, the centre in evaluation.
 
 A region is arithmetic on sizes alone: who decodes and resizes, and how, is the
 business of `suite/imagenet_pipeline/decode.py`.
@@ -26,7 +26,7 @@ _TRIES: int = constant("image_crops", "tries")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """How an image becomes a square: crop, resize, keep a window, mirror.
+    """Way from an image to a square: crop, resize, keep a window, mirror.
 
     Attributes:
         size: side of the square, pixels.
@@ -44,7 +44,7 @@ class Region:
 
     @property
     def down_first(self) -> bool:
-        """Whether PIL resizes from top to bottom before it resizes across, rounding to bytes in between.
+        """Return whether PIL resizes from top to bottom before it resizes across, rounding to bytes in between.
 
         So it does where the height shrinks by much more than the width.
 
@@ -57,7 +57,7 @@ class Region:
 
 
 def draw_crops(count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
-    """What chance decides about each of N images in an epoch.
+    """Draw what chance decides about each of N images in an epoch.
 
     Drawn for all at once: a generator for each image would keep the threads waiting for Python's lock. A row is a
     function of seed, epoch and index alone: no worker count, batch size, order or resumption changes it.
@@ -74,7 +74,7 @@ def draw_crops(count: int, *, seed: int, epoch: int) -> NDArray[np.float32]:
 
 
 def training_region(width: int, height: int, size: int, draws: NDArray[np.float32]) -> Region:
-    """A random-resized crop and, half of the time, its mirror image.
+    """Return a random-resized crop and, half of the time, its mirror image.
 
     Args:
         width: of the image, pixels.
@@ -91,7 +91,7 @@ def training_region(width: int, height: int, size: int, draws: NDArray[np.float3
 
 
 def evaluation_region(width: int, height: int, size: int) -> Region:
-    """The shorter side to 8/7 of the input size (256 for 224), the centre of that.
+    """Return the region for evaluation: the shorter side to 8/7 of the input size (256 for 224), the centre of that.
 
     The longer side is truncated to an integer, as torchvision's `Resize` does.
     """
@@ -113,7 +113,7 @@ def _random_box(width: int, height: int, draws: list[float]) -> tuple[int, int, 
 
 
 def _centred_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest legal crop, for images far from square."""
+    """Return the largest legal crop, for images far from square."""
     w = min(width, max(1, round(height * RATIO[1])))
     h = min(height, max(1, round(width / RATIO[0])))
     left, top = (width - w) // 2, (height - h) // 2

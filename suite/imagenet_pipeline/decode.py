@@ -1,4 +1,4 @@
-"""From a file's bytes to the square that an encoder sees, on the CPU: exactly as PIL does it, or faster and nearly so.
+"""Way from a file's bytes to the square an encoder sees, on the CPU: exactly as PIL does it, or faster and nearly so.
 
 Both ways agree on what is decoded (one libjpeg, a whole JPEG, no scaled decoding: that would change pixels by more
 than `parity` admits) and differ in the resize: PIL's bicubic filter, or PyTorch's vectorised copy of it on bytes.
@@ -32,7 +32,7 @@ Decoder = Literal["exact", "fast", "device"]
 
 
 def exact(path: Path, region_of: RegionOf) -> Pixels:
-    """PIL throughout: decode, crop, bicubic resize.
+    """Decode, crop and bicubically resize by PIL throughout.
 
     Args:
         path: an image of any kind that PIL reads.
@@ -51,7 +51,7 @@ def exact(path: Path, region_of: RegionOf) -> Pixels:
 
 
 def fast(path: Path, region_of: RegionOf) -> Pixels:
-    """As `exact`, for plain JPEGs of three colours with torchvision's decoder and PyTorch's resize; else `exact`.
+    """Decode plain JPEGs of three colours with torchvision's decoder and PyTorch's resize; others as `exact`.
 
     Everything else (PNG under a JPEG's name, grey, CMYK, damaged) is PIL's, which converts or complains.
 
@@ -76,7 +76,7 @@ DECODERS: dict[str, Callable[[Path, RegionOf], Pixels]] = {"exact": exact, "fast
 
 
 def read_bytes(path: Path) -> Pixels:
-    """(n,) bytes of a file.
+    """Read the (n,) bytes of a file.
 
     Raises:
         DatasetError: it cannot be read.
@@ -90,7 +90,7 @@ def read_bytes(path: Path) -> Pixels:
 
 
 def libjpeg(data: Pixels) -> Tensor | None:
-    """(3, h, w) of a JPEG of three colours; None for all that is to be left to PIL."""
+    """Decode a JPEG of three colours to (3, h, w); None for all that is to be left to PIL."""
     frame = read_frame(data)
     if frame is None or not frame.colour:
         return None
@@ -102,7 +102,7 @@ def libjpeg(data: Pixels) -> Tensor | None:
 
 
 def _finish(resized: NDArray[Any], region: Region) -> Pixels:
-    """The window, mirrored if need be."""
+    """Cut the window, mirrored if need be."""
     left, top = region.window
     window = resized[top : top + region.size, left : left + region.size]
     return window[:, ::-1] if region.mirrored else window

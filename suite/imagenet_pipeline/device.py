@@ -1,4 +1,4 @@
-"""From files' bytes to the squares that an encoder sees, on a device: decoded, cropped and resized in batches.
+"""Way from files' bytes to the squares an encoder sees, on a device: decoded, cropped and resized in batches.
 
 A thread reads a file. If all decoders agree on such a file (`Frame.same_everywhere`), its bytes go to the device's
 decoder; if not, the thread decodes it as ever, and its crop goes to the device. There all crops of a batch are resized
@@ -68,7 +68,7 @@ class DeviceDecoder:
         self.decoded: Counter[str] = Counter()
 
     def load(self, path: Path, region_of: RegionOf) -> Encoded | Decoded:
-        """The part that a thread does for one image.
+        """Do the part of a thread for one image.
 
         Raises:
             DatasetError: missing, truncated, or not an image.
@@ -80,7 +80,7 @@ class DeviceDecoder:
         return self._on_host(path, data, region_of)
 
     def pixels(self, batch: Sequence[Encoded | Decoded]) -> Tensor:
-        """(B, 3, S, S) uint8 on the device.
+        """Return pixels (B, 3, S, S), uint8 on the device.
 
         Raises:
             DatasetError: what the device refused is damaged.
@@ -92,7 +92,7 @@ class DeviceDecoder:
         return resample(on_device, [image.region for image in images])
 
     def _on_device(self, batch: Sequence[Encoded]) -> list[Decoded]:
-        """Decoded by the device, or by the host what the device refuses.
+        """Decode by the device, or by the host what the device refuses.
 
         A file that it refuses spoils the whole call, which is then made again for each.
         """
@@ -110,7 +110,7 @@ class DeviceDecoder:
         ]
 
     def _on_host(self, path: Path, data: Pixels, region_of: RegionOf) -> Decoded:
-        """Only the box is kept, and page-locked, so that it is copied while the device computes."""
+        """Keep only the box, page-locked, so that it is copied while the device computes."""
         image, by = libjpeg(data), "libjpeg"
         if image is None:
             image, by = torch.from_numpy(np.array(read_rgb(path))).permute(2, 0, 1), "PIL"
@@ -123,7 +123,7 @@ class DeviceDecoder:
 
 
 def decode_jpegs(data: Sequence[Pixels], device: torch.device) -> list[Tensor]:
-    """(3, h, w) of each JPEG, decoded on the device: by nvJPEG on a GPU.
+    """Decode each JPEG to (3, h, w) on the device: by nvJPEG on a GPU.
 
     Raises:
         RuntimeError: at least one cannot be decoded, or torchvision was built without nvJPEG.
@@ -139,7 +139,7 @@ def decode_jpegs(data: Sequence[Pixels], device: torch.device) -> list[Tensor]:
 
 @functools.cache
 def decodes(device: torch.device) -> bool:
-    """Whether the device has a decoder at all; tried once, on a small JPEG."""
+    """Return whether the device has a decoder at all; tried once, on a small JPEG."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "JPEG", subsampling=0)
     try:

@@ -30,7 +30,7 @@ _AHEAD = 2048
 
 Indices = NDArray[np.int64]
 Draws = NDArray[np.float32] | None
-"""Of `draw_crops`; None without augmentation."""
+"""Draws of `draw_crops`; None without augmentation."""
 
 
 class ImageStream:

@@ -1,4 +1,4 @@
-"""What the header of a JPEG says, without decoding it; a file's name says nothing."""
+"""Header of a JPEG, read without decoding the image; a file's name says nothing."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Frame:
 
     @property
     def colour(self) -> bool:
-        """Three components of 8 bits."""
+        """Return whether it has three components of 8 bits."""
         return self.bits == 8 and len(self.sampling) == 3
 
     @property
     def same_everywhere(self) -> bool:
-        """Whether decoders agree on it to a level or two, and none fills up what is missing.
+        """Return whether decoders agree on it to a level or two, and none fills up what is missing.
 
         Not so with reduced colour (4:2:0): libjpeg interpolates it, and nvJPEG with torchvision's flags is reported to
         repeat it (docs/explanation/imagenet.md; code of torchvision, csrc/io/image/cuda/decode_jpegs_cuda.cpp).
@@ -49,7 +49,7 @@ class Frame:
 
 
 def read_frame(data: NDArray[np.uint8]) -> Frame | None:
-    """The frame header of a file's bytes; None where they are no JPEG."""
+    """Read the frame header of a file's bytes; None where they are no JPEG."""
     luma_first = True
     for marker, start, body in _segments(data):
         if marker == _ADOBE and len(body) >= 12 and bytes(body[:5]) == b"Adobe":
@@ -67,7 +67,7 @@ def read_frame(data: NDArray[np.uint8]) -> Frame | None:
 
 
 def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
+    """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
     if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
         return
     at = 2

@@ -1,4 +1,4 @@
-"""Whether a faster way to pixels is near enough to PIL's to be judged by; measured on the images at hand.
+"""Test of whether a faster way to pixels is near enough to PIL's to be judged by; measured on the images at hand.
 
 What nvJPEG, libjpeg or the vector instructions of a machine do is not known beforehand, so every run looks for itself.
 """
@@ -27,7 +27,7 @@ SAMPLE = 24
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a faster way is from PIL, in levels of 0 to 255.
+    """Distance of a faster way from PIL, in levels of 0 to 255.
 
     Attributes:
         images: how many were looked at, each as a training and as an evaluation crop.
@@ -45,7 +45,7 @@ class Parity:
 
     @property
     def passes(self) -> bool:
-        """Both bounds are kept."""
+        """Return whether both bounds are kept."""
         return self.max_levels <= MAX_LEVELS and self.mean_levels <= MEAN_LEVELS
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ def parity(
 
 
 def choose_decoder(paths: Sequence[Path], size: int, device: torch.device | str = "cpu") -> tuple[Decoder, Parity]:
-    """The fastest way that keeps the bounds: on the device (a GPU only), else fast on the CPU, else PIL's."""
+    """Return the fastest way that keeps the bounds: on the device (a GPU only), else fast on the CPU, else PIL's."""
     faster: tuple[Decoder, ...] = ("device", "fast") if torch.device(device).type == "cuda" else ("fast",)
     refused = ""
     for decoder in faster:
@@ -95,6 +95,6 @@ def choose_decoder(paths: Sequence[Path], size: int, device: torch.device | str 
 
 
 def _pixels(images: ImageStream) -> Tensor:
-    """(N, 3, S, S)."""
+    """Return pixels (N, 3, S, S)."""
     [(_, pixels)] = images.batches(0, [np.arange(len(images))])
     return pixels

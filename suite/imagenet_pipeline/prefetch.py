@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Prefetcher:
-    """Makes tensors in the order asked for: on a GPU on a stream of their own, on the CPU when they are wanted."""
+    """Maker of tensors in the order asked for: on a GPU on a stream of their own, on the CPU when they are wanted."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -49,5 +49,5 @@ class Prefetcher:
 
 @functools.cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all, since each stream keeps memory of its own."""
+    """Return one stream for all, since each stream keeps memory of its own."""
     return torch.cuda.Stream(device)

@@ -27,7 +27,7 @@ _AT_ONCE = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """What becomes of one axis of an image.
+    """Resizing of one axis of an image.
 
     Attributes:
         length: of the box, pixels.
@@ -45,7 +45,7 @@ class _Axis:
 
 
 def resample(images: Sequence[Tensor], regions: Sequence[Region]) -> Tensor:
-    """What an encoder sees of each image.
+    """Return what an encoder sees of each image.
 
     Args:
         images: B of (3, h, w) uint8, all on one device.
@@ -63,7 +63,7 @@ def resample(images: Sequence[Tensor], regions: Sequence[Region]) -> Tensor:
 
 
 def _axes(region: Region) -> tuple[_Axis, _Axis]:
-    """The axes in the order in which they are resized."""
+    """Return the axes in the order in which they are resized."""
     left, top, right, bottom = region.box
     across = _Axis(right - left, region.resized[0], region.window[0], region.mirrored, vertical=False)
     down = _Axis(bottom - top, region.resized[1], region.window[1], mirrored=False, vertical=True)
@@ -71,7 +71,7 @@ def _axes(region: Region) -> tuple[_Axis, _Axis]:
 
 
 def _groups(axes: Sequence[tuple[_Axis, _Axis]]) -> Iterator[list[int]]:
-    """Images in groups of similar size, since all of a group are filled up to the largest."""
+    """Group images of similar size, since all of a group are filled up to the largest."""
     group: list[int] = []
     first = second = 0
     for i in sorted(range(len(axes)), key=lambda i: (axes[i][0].length, axes[i][1].length)):
@@ -103,7 +103,7 @@ def _resample(images: Sequence[Tensor], regions: Sequence[Region], axes: Sequenc
 
 
 def _weights(axes: Sequence[_Axis], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What each source pixel counts for each place of the window, in 2^-22.
+    """Weigh each source pixel for each place of the window, in 2^-22.
 
     Returns:
         (n, S, longest) integers in float64, twice: w = low + high x 2^12, with low between -2^11 and 2^11.
@@ -127,7 +127,7 @@ def _weights(axes: Sequence[_Axis], size: int, device: torch.device) -> tuple[Te
 
 
 def _bicubic(x: Tensor) -> Tensor:
-    """Keys' filter with a = -0.5."""
+    """Evaluate Keys' filter with a = -0.5."""
     x = x.abs()
     near = (1.5 * x - 2.5) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * -0.5
@@ -135,6 +135,6 @@ def _bicubic(x: Tensor) -> Tensor:
 
 
 def _levels(low: Tensor, high: Tensor) -> Tensor:
-    """The sums of both parts as whole levels of 0 to 255; PIL chose 22 bits so that they fit into 32."""
+    """Return the sums of both parts as whole levels of 0 to 255; PIL chose 22 bits so that they fit into 32."""
     total = high.int().mul_(1 << _LOW_BITS).add_(low.int()).add_(1 << (_BITS - 1))
     return total.bitwise_right_shift_(_BITS).clamp_(0, 255)

@@ -1,4 +1,4 @@
-"""From a stream of images to the tokens of one or several encoders: one decoded, augmented image serves them all."""
+"""Way from a stream of images to tokens of one or several encoders: one decoded, augmented image serves them all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Encode = Callable[[Tensor, Indices], Tensor]
 def token_encoder(
     encoder: Encoder, *, forward_batch_size: int, autocast: torch.dtype | None = None, permute: bool = False
 ) -> Encode:
-    """A function from pixels to tokens, on the encoder's device.
+    """Return a function from pixels to tokens, on the encoder's device.
 
     Args:
         encoder: frozen.
@@ -56,7 +56,7 @@ class TokenStream:
         return len(self.images)
 
     def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
-        """Encoder's name -> (b, 1 + n, D), for the b images of each chunk in turn.
+        """Yield encoder's name -> (b, 1 + n, D), for the b images of each chunk in turn.
 
         Raises:
             DatasetError: an image cannot be read.

@@ -66,7 +66,7 @@ class CellVerdict:
 
 @dataclass(frozen=True)
 class _Part:
-    """What some of the seeds say: `seeds` of them, expected to have this mean."""
+    """Result of some of the seeds: `seeds` of them, expected to have this mean."""
 
     seeds: int
     expected: float
@@ -110,7 +110,7 @@ def judge_cell(measurement: Measurement, reference: Expected | None, noise: Spre
 
 
 def _united(found: CellVerdict, measured: float, parts: Sequence[_Part]) -> CellVerdict:
-    """The worst of what the seeds say, over the mean that was expected of just these seeds."""
+    """Return the worst of what the seeds say, over the mean that was expected of just these seeds."""
     count = sum(part.seeds for part in parts)
     expected = sum(part.seeds * part.expected for part in parts) / count
     widths = [part.seeds * part.tolerance for part in parts if part.tolerance is not None]
@@ -131,7 +131,7 @@ def _united(found: CellVerdict, measured: float, parts: Sequence[_Part]) -> Cell
 
 
 def _same_seeds(again: Mapping[int, float], reference: Expected) -> _Part:
-    """Recorded seeds, each against its own value: nothing is left to chance."""
+    """Judge recorded seeds, each against its own value: nothing is left to chance."""
     recorded = reference.by_seed
     limit = reference.machine + reference.rounding / 2
     apart = {seed: value - recorded[seed] for seed, value in again.items()}
@@ -153,7 +153,7 @@ def _same_seeds(again: Mapping[int, float], reference: Expected) -> _Part:
 
 
 def _by_interval(values: Sequence[float], reference: Expected, value: float, noise: Spread | None) -> _Part:
-    """A mean of k runs against a mean of K; `value` is the reference's."""
+    """Judge a mean of k runs against a mean of K; `value` is the reference's."""
     k, difference = len(values), fmean(values) - value
     slack = reference.rounding / 2 + reference.numeric
     spread = reference.spread or noise
@@ -186,7 +186,7 @@ def _by_interval(values: Sequence[float], reference: Expected, value: float, noi
 
 
 def _without_noise(part: _Part, difference: float, slack: float) -> _Part:
-    """A probe's single seed, and nobody knows what another one would give."""
+    """Judge a probe's single seed, where nobody knows what another one would give."""
     if abs(difference) <= slack + NOISE:
         return replace(part, reason="equal to the printed digits")
     reason = "a single seed, and the seed noise is unknown: run SEED=0,1,2"
@@ -194,7 +194,7 @@ def _without_noise(part: _Part, difference: float, slack: float) -> _Part:
 
 
 def _on_the_wrong_side(difference: float, side: str | None) -> float:
-    """The part of a difference that a one-sided bound does not allow."""
+    """Return the part of a difference that a one-sided bound does not allow."""
     if side is None:
         return difference
     return min(difference, 0.0) if side == "lower" else max(difference, 0.0)
@@ -207,12 +207,12 @@ def _seen(difference: float, reference: Expected, interval: Interval | None) -> 
 
 
 def _points(difference: float) -> str:
-    """`+0.45`, `+0.0523`, `-1.00`: to four decimals, of which two are always shown."""
+    """Write `+0.45`, `+0.0523`, `-1.00`: to four decimals, of which two are always shown."""
     text = f"{difference:+.4f}"
     return text[:-2] + text[-2:].rstrip("0")
 
 
 def _number(value: float) -> str:
-    """`35.4`, `35.375`: to four decimals, of which one is always shown."""
+    """Write `35.4`, `35.375`: to four decimals, of which one is always shown."""
     text = f"{value:.4f}"
     return text[:-3] + text[-3:].rstrip("0")

@@ -77,7 +77,7 @@ class ClaimVerdict:
 
     @property
     def differs(self) -> bool:
-        """It was tested, and is not as in the paper's own tables."""
+        """Return whether it was tested and is not as in the paper's own tables."""
         known = None not in (self.holds_here, self.holds_in_paper)
         return known and self.untestable is None and self.holds_here != self.holds_in_paper
 

@@ -25,15 +25,15 @@ class Comparison(Protocol):
         """Everything that must be measured before it can be answered."""
 
     def holds(self, values: Values) -> bool:
-        """The answer."""
+        """Return the answer."""
 
     def show(self, values: Values) -> str:
-        """The numbers behind the answer, e.g. `cub200/encoded/ap: ibot 49.3 vs cae 58.0`."""
+        """Return the numbers behind the answer, e.g. `cub200/encoded/ap: ibot 49.3 vs cae 58.0`."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`left > right + margin`, `left = right + margin` or `abs(left - right) <= margin`."""
+    """Test of `left > right + margin`, `left = right + margin` or `abs(left - right) <= margin`."""
 
     left: CellId
     right: CellId
@@ -46,7 +46,7 @@ class Difference:
         return self.left, self.right
 
     def holds(self, values: Values) -> bool:
-        """The answer; `=` is to the printed digit."""
+        """Return the answer; `=` is to the printed digit."""
         gap = values[self.left] - values[self.right]
         if self.relation == ">":
             return gap - self.margin > _NOISE
@@ -55,7 +55,7 @@ class Difference:
         return abs(gap) <= self.margin + _NOISE
 
     def show(self, values: Values) -> str:
-        """Both values; both settings where these are compared."""
+        """Return both values; both settings where these are compared."""
         left, right = (
             (self.left.method, self.right.method)
             if self.left.method != self.right.method
@@ -67,7 +67,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Count:
-    """At least `least` of `others` are above `method`."""
+    """Test that at least `least` of `others` are above `method`."""
 
     method: CellId
     others: tuple[CellId, ...]
@@ -79,22 +79,22 @@ class Count:
         return self.method, *self.others
 
     def above(self, values: Values) -> list[str]:
-        """The methods that count."""
+        """Return the methods that count."""
         return [other.method for other in self.others if values[other] - values[self.method] > _NOISE]
 
     def holds(self, values: Values) -> bool:
-        """The answer."""
+        """Return the answer."""
         return len(self.above(values)) >= self.least
 
     def show(self, values: Values) -> str:
-        """How many, and which."""
+        """Return how many, and which."""
         above = self.above(values)
         return f"{_place(self.method)}: {len(above)} ({'+'.join(above) or 'none'})"
 
 
 @dataclass(frozen=True)
 class Rank:
-    """`method` is among the best `most` of the paper's methods; equals share the better rank."""
+    """Test that `method` is among the best `most` of the paper's methods; equals share the better rank."""
 
     method: CellId
     others: tuple[CellId, ...]
@@ -106,21 +106,21 @@ class Rank:
         return self.method, *self.others
 
     def rank(self, values: Values) -> int:
-        """1 for the best."""
+        """Return the rank, 1 for the best."""
         return 1 + sum(values[other] - values[self.method] > _NOISE for other in self.others)
 
     def holds(self, values: Values) -> bool:
-        """The answer."""
+        """Return the answer."""
         return self.rank(values) <= self.most
 
     def show(self, values: Values) -> str:
-        """The rank."""
+        """Return the rank."""
         return f"{_place(self.method)}: {self.method.method} has rank {self.rank(values)}"
 
 
 @dataclass(frozen=True)
 class Spearman:
-    """The rank correlation of two columns over the same methods is at least `least`."""
+    """Test that the rank correlation of two columns over the same methods is at least `least`."""
 
     left: tuple[CellId, ...]
     right: tuple[CellId, ...]
@@ -132,21 +132,21 @@ class Spearman:
         return self.left + self.right
 
     def rho(self, values: Values) -> float:
-        """Spearman's coefficient, equals sharing their mean rank; 0 where a column is constant."""
+        """Return Spearman's coefficient, equals sharing their mean rank; 0 where a column is constant."""
         ranks = [_ranks([values[cell] for cell in column]) for column in (self.left, self.right)]
         return 0.0 if any(len(set(column)) == 1 for column in ranks) else correlation(*ranks)
 
     def holds(self, values: Values) -> bool:
-        """The answer."""
+        """Return the answer."""
         return self.rho(values) - self.least >= -_NOISE
 
     def show(self, values: Values) -> str:
-        """The coefficient."""
+        """Return the coefficient."""
         return f"{_place(self.left[0])} with {_place(self.right[0])}: rho {self.rho(values):.2f}"
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """1 for the smallest; equals share their mean rank."""
+    """Return ranks, 1 for the smallest; equals share their mean rank."""
     return [sum(v < value for v in values) + (values.count(value) + 1) / 2 for value in values]
 
 
@@ -155,6 +155,6 @@ def _place(cell: CellId) -> str:
 
 
 def _number(value: float) -> str:
-    """One decimal as in the paper, two where they differ: 34.9, 34.93."""
+    """Write one decimal as in the paper, two where they differ: 34.9, 34.93."""
     text = f"{value:.2f}"
     return text.removesuffix("0") if text.endswith("0") else text

@@ -1,4 +1,4 @@
-"""What it takes to decide the cells that cannot be told: how many seeds, and their time here.
+"""Cost of deciding the cells that cannot be told: how many seeds, and their time here.
 
 More seeds are measured together, as one result, so that what they cost is the time of all of them and not of the
 further ones alone.
@@ -41,7 +41,7 @@ class Deciding:
 
     @property
     def sentence(self) -> str:
-        """What to do, for a person."""
+        """Advice on what to do, for a person."""
         if not self.seeds:
             return "no number of seeds: the reference's own noise alone is wider than the cap"
         number = f"{len(self.seeds)} seeds" if self.certain else "unknown: two at least"
@@ -50,17 +50,17 @@ class Deciding:
         return f"{number}{never}: SEED={','.join(map(str, self.seeds))}, {cost}"
 
     def record(self) -> dict[str, Any]:
-        """For the report."""
+        """Return a record for the report."""
         return {field.name: getattr(self, field.name) for field in fields(self)} | {"sentence": self.sentence}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Deciding:
-        """Back from a report."""
+        """Make it from a report's record."""
         values = {field.name: record[field.name] for field in fields(cls)}
         return cls(**values | {"methods": tuple(record["methods"]), "seeds": tuple(record["seeds"])})
 
     def lasting(self, seconds: float | None) -> Deciding:
-        """The same with another duration, if one is known."""
+        """Return the same with another duration, if one is known."""
         return self if seconds is None else replace(self, seconds=seconds)
 
 
@@ -93,6 +93,6 @@ def deciding(cells: Iterable[CellVerdict], costs: Sequence[Mapping[str, Any]], a
 
 
 def seeds_from(asked: Sequence[int], number: int) -> list[int]:
-    """So many seeds, those that were asked for first, then the smallest others."""
+    """Return so many seeds, those that were asked for first, then the smallest others."""
     others = (seed for seed in count() if seed not in asked)
     return list(islice([*asked, *islice(others, number)], number))

@@ -21,24 +21,24 @@ CLAIM_FIELDS = (
 
 
 def cell_entry(cell: CellVerdict) -> Json:
-    """A judged cell as it stands in `cells`; `plain` has still to see it."""
+    """Return a judged cell as it stands in `cells`; `plain` has still to see it."""
     words = dataclasses.asdict(cell.id)
     place = {"id": str(cell.id), "table": cell.table, **words, "unit": cell.unit}
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}
 
 
 def claim_entry(claim: ClaimVerdict) -> Json:
-    """A claim as it stands in `claims`."""
+    """Return a claim as it stands in `claims`."""
     return {field: getattr(claim, field) for field in CLAIM_FIELDS}
 
 
 FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason")
 Outcome = tuple[str, str]
-"""`passed`, `failure`, `error` or `skipped`, and why."""
+"""Outcome of a test: `passed`, `failure`, `error` or `skipped`, and why."""
 
 
 def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
-    """Properties of the test that measured these cells.
+    """Return the properties of the test that measured these cells.
 
     Args:
         cells: cells of a report (see docs/reference/report_schema.md).
@@ -55,14 +55,14 @@ def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
 
 
 def _beside(cell: Json) -> Iterator[tuple[str, object]]:
-    """What else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
+    """Yield what else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
     yield "environment", other_environment(cell)
     held = cell.get("accepted")
     yield "accepted", held and f"{held['verdict']}: {held['reason']}"
 
 
 def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
-    """Passed: as in the paper. A claim that differs fails only where claims are a gate.
+    """Pass a claim that is as in the paper; one that differs fails only where claims are a gate.
 
     Args:
         claim: a claim of a report.
@@ -80,13 +80,13 @@ def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
 
 
 def other_environment(cell: Mapping[str, Any]) -> int | None:
-    """Number of the environment a cell was made in, where that is not the run's own."""
+    """Return the number of the environment a cell was made in, where that is not the run's own."""
     number = cell.get("environment")
     return None if number in {None, 1} else int(number)
 
 
 def agreement(claim: Json) -> str:
-    """How a claim here compares with the paper's own tables: one of `AGREEMENT`."""
+    """Compare a claim here with the paper's own tables: one of `AGREEMENT`."""
     if claim["holds_here"] is None:
         return "not run"
     if claim.get("untestable"):

@@ -43,12 +43,12 @@ class Family:
 
     @property
     def exceeds(self) -> bool:
-        """More deviate than chance explains."""
+        """Return whether more deviate than chance explains."""
         return self.deviating > self.chance_bound
 
     @property
     def warning(self) -> str | None:
-        """What a reader of the report should see in its head; None where chance explains what deviates."""
+        """Warning that a reader of the report should see in its head; None where chance explains what deviates."""
         if not self.exceeds:
             return None
         return (

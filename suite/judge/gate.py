@@ -1,4 +1,4 @@
-"""Is a run what the accepted run of its device was? Per cell, and for all of them; pure, and without torch.
+"""Second gate: a run against the accepted run of its device, per cell and for all of them; pure, and without torch.
 
     nothing trained, or a seed that was accepted too    |m - a| <= slack, for each of these seeds
     other seeds only                                    slack + seed noise, as in `suite.judge.intervals`
@@ -26,9 +26,9 @@ from suite.results.store import Result
 
 ALPHA = 0.05
 VERDICTS = ("unchanged", "changed", "unconfirmed", "cannot tell", "not accepted")
-"""Of a cell: `unconfirmed` differs alone, with other seeds; `not accepted` is not in the accepted run."""
+"""Verdicts of a cell: `unconfirmed` differs alone, with other seeds; `not accepted` is not in the accepted run."""
 EXIT_CODES = {"changed": 1, "cannot tell": 0, "unchanged": 0}
-"""Of the gate, the worst first. What cannot be told is said and fails nothing: the first gate has judged it."""
+"""Exit codes of the gate, worst first. What cannot be told is said and fails nothing: the first gate has judged it."""
 Json = dict[str, Any]
 
 
@@ -55,7 +55,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Gate:
-    """What the second gate says of a run.
+    """Verdict of the second gate on a run.
 
     Attributes:
         verdict: `changed` if a cell has; else `cannot tell` if a cell cannot be told; else `unchanged`.
@@ -71,7 +71,7 @@ class Gate:
 
     @property
     def exit_code(self) -> int:
-        """1 if a cell has changed."""
+        """Exit code: 1 if a cell has changed."""
         return EXIT_CODES[self.verdict]
 
     @property
@@ -82,7 +82,7 @@ class Gate:
         return f"{count} of {len(compared)} cells {self.verdict} against our accepted run of this device."
 
     def record(self, environments: Sequence[str]) -> Json:
-        """What a report says of it, besides its cells.
+        """Return what a report says of it, besides its cells.
 
         Args:
             environments: digests of those that results of this run were made in.
@@ -162,7 +162,7 @@ def hold(
 
 
 def compare(m: Measurement, accepted: Measurement | None, slack: float, noise: Spread | None) -> Held:
-    """One cell against its accepted value.
+    """Hold one cell against its accepted value.
 
     Args:
         m: measured.
@@ -201,7 +201,7 @@ def _listed(seeds: Sequence[int]) -> str:
 
 
 def _confirm(cells: Mapping[CellId, Held]) -> dict[CellId, Held]:
-    """Changes of cells with other seeds count where Holm's procedure confirms them over all of these."""
+    """Count changes of cells with other seeds where Holm's procedure confirms them over all of these."""
     p_values = {cell: held.p_value for cell, held in cells.items() if held.p_value is not None}
     confirmed = holm(p_values, ALPHA)
     return {
@@ -215,7 +215,7 @@ def _confirm(cells: Mapping[CellId, Held]) -> dict[CellId, Held]:
 def _judge(
     cells: Mapping[CellId, Held], measured: Mapping[CellId, Measurement], runs: Sequence[AcceptedRun]
 ) -> tuple[str, str]:
-    """Verdict of the gate, and its sentence."""
+    """Return the verdict of the gate, and its sentence."""
     counts = {verdict: sum(held.verdict == verdict for held in cells.values()) for verdict in VERDICTS}
     compared = len(cells) - counts["not accepted"]
     against = " and ".join(run.name for run in runs)

@@ -26,7 +26,7 @@ from suite.results.noise import NOISE, Spread
 
 @dataclass(frozen=True)
 class Interval:
-    """What a difference may be if the reference is right.
+    """Range of a difference if the reference is right.
 
     Attributes:
         slack: always allowed.
@@ -40,7 +40,7 @@ class Interval:
 
     @classmethod
     def of_means(cls, slack: float, spread: Spread, k: int, K: int) -> Interval:
-        """For the difference of a mean of `k` runs and a mean of `K` runs."""
+        """Make the interval for the difference of a mean of `k` runs and a mean of `K` runs."""
         return cls(slack, spread.sd * math.sqrt(1 / k + 1 / K), spread.df)
 
     @property
@@ -49,7 +49,7 @@ class Interval:
         return self.slack if self.df is None else self.slack + float(stdtrit(self.df, 0.975)) * self.error
 
     def p_value(self, difference: float) -> float:
-        """Two-sided probability of so large a difference; below .05 exactly outside the half width."""
+        """Return the two-sided probability of so large a difference; below .05 exactly outside the half width."""
         excess = abs(difference) - self.slack
         if excess <= NOISE:
             return 1.0
@@ -59,11 +59,11 @@ class Interval:
 
 
 MOST_SEEDS = 1000
-"""Nobody runs more."""
+"""Largest number of seeds; nobody runs more."""
 
 
 def seeds_needed(slack: float, cap: float, spread: Spread, k: int, K: int, *, pooled: bool) -> int | None:
-    """How many seeds bring the half width down to the cap, if the noise stays what it was.
+    """Return how many seeds bring the half width down to the cap, if the noise stays what it was.
 
     Args:
         slack: always allowed.
@@ -88,12 +88,12 @@ def seeds_needed(slack: float, cap: float, spread: Spread, k: int, K: int, *, po
 
 
 def chance_bound(cells: int, alpha: float) -> int:
-    """Most deviations that chance gives among so many true cells in 95 of 100 runs (binomial, cells independent)."""
+    """Return most deviations chance gives among so many true cells in 95 of 100 runs (binomial, cells independent)."""
     return bisect_left(range(cells), 0.95, key=lambda count: float(bdtr(count, cells, alpha)))
 
 
 def holm(p_values: Mapping[CellId, float], alpha: float) -> tuple[CellId, ...]:
-    """Cells rejected by Holm's step-down procedure: at most `alpha` to reject any true one.
+    """Return the cells rejected by Holm's step-down procedure: at most `alpha` to reject any true one.
 
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
     """

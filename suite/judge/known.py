@@ -10,7 +10,7 @@ from suite.reference.known import FILE, Known
 
 
 def excuse(cell: CellVerdict, entry: Known | None, on: date) -> CellVerdict:
-    """A judged cell in the light of what is known of it.
+    """Judge a judged cell again in the light of what is known of it.
 
     Args:
         cell: as judged by its reference alone.
@@ -35,7 +35,7 @@ def excuse(cell: CellVerdict, entry: Known | None, on: date) -> CellVerdict:
 
 
 def _settled(cell: CellVerdict, verdict: str, reason: str) -> CellVerdict:
-    """What is held against its own bounds is no part of the family of tests, and waits for no seeds."""
+    """Settle a cell by its own bounds: it is no part of the family of tests, and waits for no seeds."""
     return replace(
         cell, verdict=verdict, reason=reason, p_value=None, by_chance=False, seeds_needed=None, to_decide=None
     )

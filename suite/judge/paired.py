@@ -1,4 +1,4 @@
-"""Two encoders on the same items: how sure is the difference of their means?
+"""Comparison of two encoders on the same items: how sure is the difference of their means?
 
 A paired bootstrap over images: all items of an image (the parts cut from it) are drawn together, since they are no
 independent evidence; each draw takes both encoders' scores, so that what makes an item hard for both cancels.
@@ -51,7 +51,7 @@ def differences(
     *,
     draws: int = DRAWS,
 ) -> dict[str, Difference]:
-    """The candidate against every other, over the same draws.
+    """Compare the candidate with every other, over the same draws.
 
     Args:
         scores: (R, N) fractions of the candidate, a row per seed.
@@ -75,7 +75,7 @@ def differences(
 
 
 def _resample(sums: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
-    """(draws, K) totals of as many images, drawn with replacement, as there are."""
+    """Return (draws, K) totals of as many images, drawn with replacement, as there are."""
     count = len(sums)
     generator = np.random.default_rng(SEED)
     found: list[NDArray[np.float64]] = []

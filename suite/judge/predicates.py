@@ -23,7 +23,7 @@ from suite.judge.comparisons import Comparison, Count, Difference, Rank, Spearma
 
 
 def parse(predicate: str) -> tuple[Comparison, ...]:
-    """The comparisons that a predicate stands for; it holds if all of them do.
+    """Return the comparisons that a predicate stands for; it holds if all of them do.
 
     Raises:
         ExpectedError: a clause of no known form, an unknown method, or a cell of other than four words.
@@ -92,7 +92,7 @@ _FORMS: tuple[tuple[str, Callable[[dict[str, str]], Iterator[Comparison]]], ...]
 
 
 def _expand(text: str) -> list[str]:
-    """`a/{b,c}` -> `a/b`, `a/c`."""
+    """Expand `a/{b,c}` to `a/b`, `a/c`."""
     parts = re.split(r"\{([\w,.-]+)\}", text)
     choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
     return ["".join(chosen) for chosen in itertools.product(*choices)]

@@ -1,4 +1,4 @@
-"""Where a candidate stands among the paper's seven: the content of the report's section."""
+"""Standing of a candidate among the paper's seven: the content of the report's section."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from suite.results.store import Key, PerItemScores, Result, Store
 
 ALPHA = 0.05
 ABOUT = 0.75
-"""Mean ranks closer than this are called alike."""
+"""Difference of mean ranks below which they are called alike."""
 OBJECTS = ("object_retrieval", "image_classification", "object_segmentation")
 PARTS = ("part_retrieval", "part_classification", "part_segmentation")
 METRICS = ("ap", "top1", "accuracy", "miou")
 SETTINGS = ("encoded", "projected", "linear", "attentive", "linear_head")
-"""What the paper's tables show; other readouts are left to the table of all cells."""
+"""Settings that the paper's tables show; other readouts are left to the table of all cells."""
 
 
 _LEVELS = ("object", "part")
@@ -30,7 +30,7 @@ _WORDS = ("experiment", "dataset", "setting", "metric")
 def beside(
     store: Store, results: Sequence[Result], expected: Mapping[CellId, Expected], word: str
 ) -> list[dict[str, Any]]:
-    """One entry per candidate in a run (schema: docs/reference/report_schema.md).
+    """Return one entry per candidate in a run (schema: docs/reference/report_schema.md).
 
     Args:
         store: the run's, for the scores of single items.
@@ -60,7 +60,7 @@ def beside(
 def _columns(
     method: str, values: Mapping[CellId, float], expected: Mapping[CellId, Expected], word: str
 ) -> Iterator[dict[str, Any]]:
-    """The candidate's cells of the paper's tables, each with the seven's values and its rank among them."""
+    """Yield the candidate's cells of the paper's tables, each with the seven's values and its rank among them."""
     for cell, value in values.items():
         level = "object" if cell.experiment in OBJECTS else "part" if cell.experiment in PARTS else None
         if cell.method != method or level is None or cell.setting not in SETTINGS or cell.metric not in METRICS:
@@ -80,7 +80,7 @@ def _columns(
 
 
 def _ranks(values: Mapping[str, float]) -> dict[str, float]:
-    """1 for the highest; equal values share the mean of their ranks."""
+    """Return ranks, 1 for the highest; equal values share the mean of their ranks."""
     return {
         name: 1 + sum(other > value for other in values.values()) + (list(values.values()).count(value) - 1) / 2
         for name, value in values.items()
@@ -88,7 +88,7 @@ def _ranks(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Method -> level -> mean rank, over the columns in which all seven stand, so that ranks are of eight."""
+    """Return method -> level -> mean rank, over the columns in which all seven stand, so that ranks are of eight."""
     whole = {level: [c for c in columns if c["level"] == level and c["of"] == 1 + len(METHODS)] for level in _LEVELS}
     return {
         name: {level: fmean(c["ranks"][name] for c in whole[level]) for level in _LEVELS if whole[level]}
@@ -98,7 +98,7 @@ def _mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _sentence(ranks: Mapping[str, float], columns: Sequence[Mapping[str, Any]]) -> str:
-    """Object level against part level, in words."""
+    """Compare object level with part level, in words."""
     if len(ranks) < 2:
         known = f"only {next(iter(ranks))} level" if ranks else "no level"
         return f"Levels cannot be compared: {known} has a column with a value of all seven."
@@ -118,7 +118,7 @@ def _sentence(ranks: Mapping[str, float], columns: Sequence[Mapping[str, Any]]) 
 def _pairs(
     method: str, columns: Sequence[Mapping[str, Any]], store: Store, results: Mapping[Key, Result]
 ) -> list[dict[str, Any]]:
-    """Paired comparisons with every reference that was measured on the same items; Holm over all of them."""
+    """Return paired comparisons with every reference that was measured on the same items; Holm over all of them."""
     found: dict[CellId, dict[str, Any]] = {}
     for column in columns:
         name = f"{column['setting']}/{column['metric']}"

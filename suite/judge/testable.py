@@ -1,4 +1,4 @@
-"""Whether a profile can test a claim of the paper at all.
+"""Testability of the paper's claims by a profile.
 
 A claim compares encoders. Where most numbers of a comparison do not stand above what an untrained encoder and raw
 pixels reach on the same task by three times the seed noise, it says nothing about pretraining. The mini study carries
@@ -22,7 +22,7 @@ NOISES = 3
 def untestable(
     claims: Sequence[Claim], profile: Profile, expected: Mapping[CellId, Expected], limit: int | None = None
 ) -> dict[str, str]:
-    """The claims that cannot be tested, and why.
+    """Return the claims that cannot be tested, and why.
 
     Args:
         claims: all of them.
@@ -57,7 +57,7 @@ def _why(claim: Claim, profile: str, listed: Collection[CellId], expected: Mappi
 
 
 def _low(cells: Sequence[CellId], expected: Mapping[CellId, Expected]) -> Iterator[tuple[CellId, float]]:
-    """(cell, the higher baseline) where the two are too close; where there is no baseline nothing is said."""
+    """Yield (cell, the higher baseline) where the two are too close; where there is no baseline nothing is said."""
     for cell in cells:
         baselines = [expected.get(replace(cell, method=baseline)) for baseline in BASELINES]
         values = [baseline.value for baseline in baselines if baseline is not None and baseline.value is not None]

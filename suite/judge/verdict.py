@@ -1,4 +1,4 @@
-"""What a run says about the reference: per cell, for all cells as a family, per claim.
+"""Verdict of a run on the reference: per cell, for all cells as a family, per claim.
 
 A difference outside its tolerance (`suite.judge.cell_verdict`) deviates. One inside is reproduced, unless the interval
 is wider than the cap fixed beforehand: then it is no evidence, and the cell is inconclusive. The paper reports no
@@ -46,13 +46,13 @@ EXIT_CODES = {
     "known deviation": 0,
     "not judged": 0,
 }
-"""How a run ends, by its verdict, the worst first."""
+"""Exit code of a run by its verdict, the worst first."""
 ALLOWED = " Allowed by --allow-inconclusive."
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the run says.
+    """Verdict of the run.
 
     Attributes:
         counts: cells of each of `VERDICTS`.
@@ -203,7 +203,7 @@ def _bad_news(
     differing: Sequence[str],
     counts: Mapping[str, int],
 ) -> Iterator[str]:
-    """What fails the run."""
+    """Yield what fails the run."""
     if deviating:
         worst = max(deviating, key=lambda cell: abs(cell.difference or 0))
         yield (
@@ -220,7 +220,7 @@ def _bad_news(
 
 
 def _good_news(verdict: str, counts: Mapping[str, int], family: Family, asked: int) -> Iterator[str]:
-    """What agrees, and how sure that is; where a cell deviates, that alone is the news."""
+    """Yield what agrees, and how sure that is; where a cell deviates, that alone is the news."""
     off, open_ = counts["deviates"], counts["inconclusive"]
     agree = f"{counts['reproduced']} of {_judged(counts)} judged cells agree with their reference"
     if verdict == "inconclusive":
@@ -247,7 +247,7 @@ def _judged(counts: Mapping[str, int]) -> int:
 
 
 def _aside(counts: Mapping[str, int]) -> list[str]:
-    """What is neither good nor bad news, but is not to be overlooked."""
+    """Return what is neither good nor bad news, but is not to be overlooked."""
     known, bare = counts["known deviation"], counts["no reference"]
     said = [f"{known} deviate{'s' if known == 1 else ''} as known"] if known else []
     judged = _judged(counts) or known or counts["unexpected"]

@@ -17,7 +17,7 @@ A = TypeVar("A", NDArray[Any], Tensor)
 
 
 def tensor(values: Array, name: str, shape: str) -> Tensor:
-    """Any array as a tensor that shares its memory; it is only read.
+    """Return any array as a tensor that shares its memory; it is only read.
 
     Args:
         values: NumPy array, tensor or nested list.
@@ -37,7 +37,7 @@ def tensor(values: Array, name: str, shape: str) -> Tensor:
 
 
 def class_codes(labels: Array, count: int) -> NDArray[np.int64]:
-    """Labels of any type as codes 0..C-1, in the order of the labels.
+    """Turn labels of any type into codes 0..C-1, in the order of the labels.
 
     Args:
         labels: (N,) numbers or strings.
@@ -58,5 +58,5 @@ def class_codes(labels: Array, count: int) -> NDArray[np.int64]:
 
 
 def like(result: NDArray[np.float64], model: A) -> A:
-    """`result` as the kind of array that `model` is, on its device."""
+    """Return `result` as the kind of array that `model` is, on its device."""
     return torch.from_numpy(np.ascontiguousarray(result)).to(model.device) if isinstance(model, Tensor) else result

@@ -7,7 +7,7 @@ from suite.metrics.arrays import Array, tensor
 
 
 def top1_accuracy(logits: Array, labels: Array) -> float:
-    """Share of items whose highest logit is that of their label; the first of equal logits counts.
+    """Return the share of items whose highest logit is that of their label; the first of equal logits counts.
 
     Args:
         logits: (N, C) finite scores.

@@ -28,12 +28,12 @@ BLOCK_SCORES = 1 << 23
 WHOLE_GALLERY = 1 << 28
 """Largest N x D whose normalised copy is kept; beyond it (65,536-d projections) pieces are made as needed."""
 QUERIES_AT_ONCE = 1024
-"""Of such a gallery: its pieces are normalised anew for so many queries."""
+"""Queries of such a gallery at a time: its pieces are normalised anew for so many."""
 _INT32_MAX = np.int32((1 << 31) - 1)
 
 
 def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | None) -> NDArray[np.float64]:
-    """AP of every item as a query against all items.
+    """Return the AP of every item as a query against all items.
 
     Args:
         features: (N, D), compared by cosine in float32.
@@ -60,7 +60,7 @@ def average_precisions(features: Tensor, codes: NDArray[np.int32], chunk: int | 
 
 
 def packed_keys(distances: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Order-preserving int32 keys of numbers below 2 in size, with relevance as the lowest bit.
+    """Return order-preserving int32 keys of numbers below 2 in size, with relevance as the lowest bit.
 
     A negative float's bits grow with its size, hence the mirror; adding 0.0 makes -0.0 equal to 0.0.
     """
@@ -74,7 +74,7 @@ def packed_keys(distances: NDArray[np.float32], relevant: NDArray[np.bool_]) -> 
 
 
 def ranking_precision(keys: NDArray[np.int32], query: int) -> tuple[float, float]:
-    """AP of one ranking with the query in its own gallery, and without it; sorts the keys in place.
+    """Return the AP of one ranking with the query in its own gallery, and without it; sorts the keys in place.
 
     A tie is one threshold: precision is taken at its end, which is the last of its relevant items, since
     these sort behind the others.
@@ -95,7 +95,7 @@ def ranking_precision(keys: NDArray[np.int32], query: int) -> tuple[float, float
 
 
 def normalised(features: Tensor, first: int = 0) -> Tensor:
-    """Unit rows in float32; `first` is the number of the first row, for the error."""
+    """Return unit rows in float32; `first` is the number of the first row, for the error."""
     features = features.float()
     norms = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     if not norms.isfinite().all():
@@ -105,12 +105,12 @@ def normalised(features: Tensor, first: int = 0) -> Tensor:
 
 
 def is_whole(items: int, width: int) -> bool:
-    """Whether the ranking keeps a normalised copy of its whole gallery."""
+    """Return whether the ranking keeps a normalised copy of its whole gallery."""
     return items * width <= WHOLE_GALLERY
 
 
 def _chunks(features: Tensor, step: int, block: int) -> Iterator[tuple[range, NDArray[np.float32]]]:
-    """Queries, `step` at a time, and minus their cosine with every item, (B, N): ascending is best first.
+    """Yield queries, `step` at a time, and minus their cosine with every item, (B, N): ascending is best first.
 
     A product rounds by its number of rows (one of a single row by other kernels still), so the products are of the
     same `block` rows whatever the step, a multiple of it.
@@ -131,7 +131,7 @@ def _chunks(features: Tensor, step: int, block: int) -> Iterator[tuple[range, ND
 
 
 def _product(queries: Tensor, items: Tensor, out: NDArray[np.float32]) -> None:
-    """`queries @ items.T`, on the device of both; NumPy's BLAS is the faster one where the processor is not Intel's."""
+    """Compute `queries @ items.T` on the device of both; NumPy's BLAS is faster where the processor is not Intel's."""
     if queries.device.type == "cpu":
         np.matmul(queries.numpy(), items.numpy().T, out=out)
     else:

@@ -12,7 +12,7 @@ from suite.metrics.ranking import average_precisions
 
 
 def average_precision(scores: Array, relevant: Array) -> float:
-    """AP of one query over its gallery.
+    """Return the AP of one query over its gallery.
 
     AP = sum of (R_n - R_{n-1}) * P_n over distinct scores; items with equal scores form one threshold.
 
@@ -49,7 +49,7 @@ def average_precision(scores: Array, relevant: Array) -> float:
 def retrieval_average_precision(
     features: A, labels: Array, *, include_self: bool = True, chunk: int | None = None
 ) -> A:
-    """AP of every item as a query against all items, ranked by cosine similarity.
+    """Return the AP of every item as a query against all items, ranked by cosine similarity.
 
     Args:
         features: (N, D) real numbers; compared in float32, norms of at least 1e-8.
@@ -74,7 +74,7 @@ def retrieval_average_precision(
 
 @torch.no_grad()
 def retrieval_average_precision_pair(features: A, labels: Array, *, chunk: int | None = None) -> tuple[A, A]:
-    """`retrieval_average_precision` with each query in its own gallery, and without, from one ranking.
+    """Return `retrieval_average_precision` with each query in its own gallery, and without, from one ranking.
 
     Returns:
         Two (N,) arrays: self included, self excluded (NaN where nothing is left to find).
@@ -91,7 +91,7 @@ def retrieval_average_precision_pair(features: A, labels: Array, *, chunk: int |
 
 
 def mean_ap(per_query: Array) -> float:
-    """Mean AP over the queries that have one; what the paper's tables call AP.
+    """Return the mean AP over the queries that have one; what the paper's tables call AP.
 
     Args:
         per_query: (N,) fractions; NaN where AP is not defined (see `undefined_queries`).
@@ -104,7 +104,7 @@ def mean_ap(per_query: Array) -> float:
 
 
 def mean_class_ap(per_query: Array, labels: Array) -> float:
-    """Mean over classes of each class's mean AP; what the paper's code prints as mAP.
+    """Return the mean over classes of each class's mean AP; what the paper's code prints as mAP.
 
     Args:
         per_query: (N,) fractions; NaN is left out, and so is a class that has nothing else.
@@ -120,7 +120,7 @@ def mean_class_ap(per_query: Array, labels: Array) -> float:
 
 
 def undefined_queries(per_query: Array) -> int:
-    """Number of queries without an AP, which the means leave out."""
+    """Return the number of queries without an AP, which the means leave out."""
     return int(np.isnan(tensor(per_query, "per_query", "(N,)").cpu().double().numpy()).sum())
 
 

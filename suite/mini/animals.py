@@ -69,7 +69,7 @@ QUADRUPEDS = {
 
 
 def quadruped(figure: Figure, form: Quadruped) -> None:
-    """A four-legged animal seen from its near side."""
+    """Draw a four-legged animal seen from its near side."""
     length, height = figure.about(form.body[0]), figure.about(form.body[1])
     x = length * 0.8 + figure.about(form.neck[0]) + figure.off(0.03)
     y = -height * 0.5 - figure.about(form.neck[1], 0.2) + figure.off(0.05)
@@ -113,7 +113,7 @@ def _head(figure: Figure, form: Quadruped, x: float, y: float, radius: float) ->
 
 
 def fish(figure: Figure) -> None:
-    """A deep-bodied fish with a fan tail."""
+    """Draw a deep-bodied fish with a fan tail."""
     length, height = figure.about(0.6, 0.2), figure.about(0.36, 0.2)
     fan = polygon((0.12, -0.06), (-0.35, -0.42), (-0.55, -0.1), (-0.48, 0.2), (-0.3, 0.42), (0.12, 0.08))
     figure.add("tail", moved(fan, -length * 0.85, 0, turn=figure.off(0.2)))
@@ -141,7 +141,7 @@ def fish(figure: Figure) -> None:
 
 
 def frog(figure: Figure) -> None:
-    """A sitting frog."""
+    """Draw a sitting frog."""
     length, height = figure.about(0.55), figure.about(0.32)
     figure.add("leg", limb((0.3, 0.1), (0.42 + figure.off(0.1), 0.5), 0.08, 0.06), "far front leg")
     figure.add("body", ellipse(0, 0, length, height, -0.35))
@@ -157,7 +157,7 @@ def frog(figure: Figure) -> None:
 
 
 def butterfly(figure: Figure) -> None:
-    """A butterfly from above, wings open."""
+    """Draw a butterfly from above, wings open."""
     upper, lower = figure.about(0.46), figure.about(0.34)
     open_ = figure.off(0.15)
     for side, name in ((-1, "near"), (1, "far")):
@@ -181,7 +181,7 @@ def butterfly(figure: Figure) -> None:
 
 
 def beetle(figure: Figure) -> None:
-    """A beetle from the side, with a shell."""
+    """Draw a beetle from the side, with a shell."""
     length, height = figure.about(0.6), figure.about(0.4)
     for at in (-0.36, 0.0, 0.36):
         knee = at + figure.off(0.12)

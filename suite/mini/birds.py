@@ -74,7 +74,7 @@ SPECIES = {
 
 
 def bird(figure: Figure, form: Bird) -> None:
-    """A bird seen from its near side, standing or with its wings raised."""
+    """Draw a bird seen from its near side, standing or with its wings raised."""
     length, height = figure.about(form.body[0]), figure.about(form.body[1])
     flying = figure.rng.random() < form.flies
     if flying:

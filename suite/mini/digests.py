@@ -13,7 +13,7 @@ TABLES = {1.0: "full", SAMPLE: "sample"}
 
 
 def recorded_digests(share: float) -> dict[str, str]:
-    """Dataset -> recorded digest of that share of the data; empty for a share that is not recorded."""
+    """Return dataset -> recorded digest of that share of the data; empty for a share that is not recorded."""
     if share not in TABLES or not DIGESTS.exists():
         return {}
     tables = tomllib.loads(DIGESTS.read_text())
@@ -21,7 +21,7 @@ def recorded_digests(share: float) -> dict[str, str]:
 
 
 def tree_digest(folder: Path) -> str:
-    """SHA-256 (hex) of the relative paths and the content of all files but hidden ones, sorted by path.
+    """Return the SHA-256 (hex) of the relative paths and the content of all files but hidden ones, sorted by path.
 
     The readers of `suite.datasets` know a dataset by the same digest.
     """

@@ -25,9 +25,9 @@ Colour: TypeAlias = NDArray[np.float64]
 Keypoint: TypeAlias = tuple[float, float, int]
 
 SCALE = 2
-"""Shapes are painted at this many times the final size."""
+"""Times the final size at which shapes are painted."""
 COLOUR_DISTANCE = 60.0
-"""A part's colour is drawn again when nearer than this (RGB, 0..255) to the background's."""
+"""Distance (RGB, 0..255) to the background's colour below which a part's is drawn again."""
 NOISE = 3.0
 """Standard deviation of the grey noise, 0..255."""
 
@@ -64,7 +64,7 @@ class Scene:
     things: tuple[Thing, ...]
 
     def mask(self, values: Sequence[int]) -> Pixels:
-        """(H, W): the value given for the shape seen at each pixel; 0 for the background."""
+        """Return (H, W): the value given for the shape seen at each pixel; 0 for the background."""
         return np.array([0, *values], np.uint8)[self.shape_map]
 
     @property
@@ -114,11 +114,11 @@ class _Canvas:
         self._pens[1].polygon(corners, fill=number)
 
     def numbers(self) -> Numbers:
-        """(H, W): number of the shape at the middle of each pixel."""
+        """Return (H, W): number of the shape at the middle of each pixel."""
         return np.asarray(self._numbers, np.int32)[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
 
     def image(self, rng: np.random.Generator) -> Pixels:
-        """(H, W, 3): the colours, averaged over SCALE x SCALE, with grey noise."""
+        """Return (H, W, 3): the colours, averaged over SCALE x SCALE, with grey noise."""
         colours = np.asarray(self._colours.reduce(SCALE), np.int16)
         noise = np.rint(NOISE * rng.standard_normal(colours.shape[:2])).astype(np.int16)
         return np.clip(colours + noise[..., None], 0, 255).astype(np.uint8)
@@ -139,7 +139,7 @@ def _hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def _colours(rng: np.random.Generator, figure: Figure, muted: list[Colour]) -> list[Colour]:
-    """The colour of each shape: one a part type, unlike the background."""
+    """Return the colour of each shape: one a part type, unlike the background."""
     chosen: dict[str, Colour] = {}
     for shape in figure.shapes:
         while shape.paint not in chosen:

@@ -10,13 +10,13 @@ from suite.mini.shapes import Figure, Points, ellipse, limb, moved, polygon
 # flip, on the left of the image
 SIDES = {"front": (-1.0, 1.0), "back": (1.0, -1.0), "side": (-0.25, 0.25)}
 SHARES = (0.5, 0.15, 0.35)
-"""How often each view of `SIDES` is drawn."""
+"""Shares in which the views of `SIDES` are drawn."""
 
 _HEAD_Y, _SHOULDER_Y, _HIP_Y = -0.82, -0.52, 0.02
 
 
 def person(figure: Figure, view: str = "") -> None:
-    """A standing or walking person; `view` (front, back or side) is drawn at random unless given."""
+    """Draw a standing or walking person; `view` (front, back or side) is drawn at random unless given."""
     view = view or list(SIDES)[int(figure.rng.choice(3, p=SHARES))]
     near, far = SIDES[view]
     _leg(figure, "far", far, view)
@@ -79,12 +79,12 @@ def _arm(figure: Figure, side: str, where: float, view: str) -> None:
 
 
 def _hanging(start: tuple[float, float], length: float, angle: float) -> tuple[float, float]:
-    """The end of a limb that hangs from `start`, `angle` radians away from straight down."""
+    """Return the end of a limb that hangs from `start`, `angle` radians away from straight down."""
     return start[0] + length * math.sin(angle), start[1] + length * math.cos(angle)
 
 
 class _Head:
-    """Paints and marks in units of the head's radius, around its centre."""
+    """Painter and marker in units of the head's radius, around its centre."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure, self.radius = figure, figure.about(0.17)

@@ -1,4 +1,4 @@
-"""Where a figure lies in an image."""
+"""Place of a figure in an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.mini.shapes import Figure, Landmark, Points, moved
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a figure may lie, in pixels."""
+    """Area where a figure may lie, in pixels."""
 
     left: float
     top: float
@@ -20,7 +20,7 @@ class Frame:
 
 
 def place(figure: Figure, frame: Frame, extent: tuple[float, float]) -> Figure:
-    """The figure turned, stretched, perhaps flipped, scaled and shifted into a frame.
+    """Turn, stretch, perhaps flip, scale and shift the figure into a frame.
 
     Sides, `near` and `far` before, become `left` and `right`.
 

@@ -38,7 +38,7 @@ STAMP = ".rendered.json"
 
 @dataclass(frozen=True)
 class Rendered:
-    """What lies in a dataset's folder now.
+    """Content of a dataset's folder now.
 
     Attributes:
         name: the dataset.
@@ -54,7 +54,7 @@ class Rendered:
 
     @property
     def as_recorded(self) -> bool:
-        """False where other versions of NumPy or Pillow drew other bytes: recorded values do not apply."""
+        """Return False where other versions of NumPy or Pillow drew other bytes: recorded values do not apply."""
         return self.digest == self.recorded
 
 
@@ -92,7 +92,7 @@ def _ensure(folder: Path, run: _Workers, share: float, recorded: str) -> Rendere
 
 
 def _intact(folder: Path, stamp: dict[str, object]) -> str:
-    """The digest of a folder drawn here and unchanged since; "" where it must be drawn."""
+    """Return the digest of a folder drawn here and unchanged since; "" where it must be drawn."""
     if not folder.exists() or not any(folder.iterdir()):
         return ""
     path = folder / STAMP

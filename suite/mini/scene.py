@@ -45,7 +45,7 @@ EXTENT = (0.84, 0.99)
 """Least and greatest share of the frame that an object takes."""
 
 GROUP_EXTENT, OVERLAP = (0.75, 1.06), 1.3
-"""The same where several share an image, and how much wider than its share each one's frame is."""
+"""Extent where several share an image, and how much wider than its share each one's frame is."""
 
 
 def draw(
@@ -56,7 +56,7 @@ def draw(
     *,
     builder: Callable[[Figure], None] | None = None,
 ) -> Scene:
-    """A scene of one object, somewhere in the frame.
+    """Draw a scene of one object, somewhere in the frame.
 
     Args:
         rng: every choice is drawn from it.
@@ -74,7 +74,7 @@ def draw(
 
 
 def draw_group(rng: np.random.Generator, names: Sequence[str], width: int, height: int) -> Scene:
-    """A scene of several objects, side by side but for some overlap; some are cut by the border.
+    """Draw a scene of several objects, side by side but for some overlap; some are cut by the border.
 
     Args:
         rng: every choice is drawn from it.
@@ -94,12 +94,12 @@ def draw_group(rng: np.random.Generator, names: Sequence[str], width: int, heigh
 
 
 def part_mask(scene: Scene) -> Pixels:
-    """(H, W): number of the part type seen at each pixel (`PARTS`), 0 for the background."""
+    """Return (H, W): number of the part type seen at each pixel (`PARTS`), 0 for the background."""
     return scene.mask([1 + PARTS.index(shape.part) for _, shape in scene.shapes])
 
 
 def pretraining_images(n: int, seed: int, size: int = 64, workers: int = 2) -> tuple[Pixels, NDArray[np.int64]]:
-    """Scenes of one object, classes equally likely; the same whatever the number of workers.
+    """Draw scenes of one object, classes equally likely; the same whatever the number of workers.
 
     Args:
         n: number of images; the first n of a longer request are the same.

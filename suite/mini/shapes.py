@@ -22,17 +22,17 @@ _CIRCLE: Points = np.array([(math.cos(a), math.sin(a)) for a in _ANGLES])
 
 
 def polygon(*corners: tuple[float, float]) -> Points:
-    """Corners (n, 2) of a closed outline."""
+    """Return the corners (n, 2) of a closed outline."""
     return np.array(corners, np.float64)
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> Points:
-    """An ellipse around (x, y) with radii `rx` and `ry`, turned by `turn` radians: (20, 2)."""
+    """Return an ellipse around (x, y) with radii `rx` and `ry`, turned by `turn` radians: (20, 2)."""
     return moved(_CIRCLE * (rx, ry), x, y, turn=turn)
 
 
 def limb(start: tuple[float, float], end: tuple[float, float], r0: float, r1: float) -> Points:
-    """A bar with round ends of radius `r0` and `r1` around the points `start` and `end`: (22, 2)."""
+    """Return a bar with round ends of radius `r0` and `r1` around the points `start` and `end`: (22, 2)."""
     turn = math.atan2(end[1] - start[1], end[0] - start[0])
     front = moved(np.concatenate([_CIRCLE[15:], _CIRCLE[:6]]) * r1, *end, turn=turn)
     back = moved(_CIRCLE[5:16] * r0, *start, turn=turn)
@@ -40,7 +40,7 @@ def limb(start: tuple[float, float], end: tuple[float, float], r0: float, r1: fl
 
 
 def moved(points: Points, x: float = 0.0, y: float = 0.0, *, scale: float = 1.0, turn: float = 0.0) -> Points:
-    """The points (n, 2) scaled and turned (radians, clockwise on the screen) around the origin, then shifted."""
+    """Return the points (n, 2) scaled and turned (radians, clockwise on the screen) around the origin, then shifted."""
     c, s = scale * math.cos(turn), scale * math.sin(turn)
     px, py = points[:, 0], points[:, 1]
     return np.stack([x + c * px - s * py, y + s * px + c * py], axis=1)
@@ -93,9 +93,9 @@ class Figure:
         self.landmarks[name] = Landmark(x, y, on)
 
     def about(self, value: float, spread: float = 0.12) -> float:
-        """The value, up to `spread` times larger or smaller."""
+        """Return the value, up to `spread` times larger or smaller."""
         return value * (1 + self.rng.uniform(-spread, spread))
 
     def off(self, spread: float) -> float:
-        """A shift of at most `spread` either way."""
+        """Return a shift of at most `spread` either way."""
         return float(self.rng.uniform(-spread, spread))

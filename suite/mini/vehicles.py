@@ -12,7 +12,7 @@ def _wheels(figure: Figure, radius: float, y: float, *places: float) -> None:
 
 
 def car(figure: Figure) -> None:
-    """A saloon car."""
+    """Draw a saloon car."""
     length, height, cabin = figure.about(0.95), figure.about(0.24), figure.about(0.36)
     back, front = -length * 0.62, length * 0.45
     roof = -height - cabin
@@ -44,7 +44,7 @@ def car(figure: Figure) -> None:
 
 
 def truck(figure: Figure) -> None:
-    """A lorry: a box behind a cab."""
+    """Draw a lorry: a box behind a cab."""
     box, cab = -figure.about(0.62), -figure.about(0.42)
     figure.add("box", polygon((-1, box), (0.52, box), (0.52, 0.2), (-1, 0.2)))
     figure.add("body", polygon((0.57, cab), (0.86, cab), (1, -0.05), (1, 0.3), (-1, 0.3), (-1, 0.2), (0.57, 0.2)))
@@ -54,7 +54,7 @@ def truck(figure: Figure) -> None:
 
 
 def bus(figure: Figure) -> None:
-    """A bus with a row of windows."""
+    """Draw a bus with a row of windows."""
     top = -figure.about(0.6)
     figure.add("body", polygon((-1, top), (0.94, top), (1, top + 0.1), (1, 0.3), (-1, 0.3)), "near side")
     count = int(figure.rng.integers(4, 7))
@@ -70,7 +70,7 @@ def bus(figure: Figure) -> None:
 
 
 def airplane(figure: Figure) -> None:
-    """An airliner in flight."""
+    """Draw an airliner in flight."""
     height, sweep = figure.about(0.17), figure.off(0.1)
     figure.add(
         "wing",
@@ -98,7 +98,7 @@ def airplane(figure: Figure) -> None:
 
 
 def boat(figure: Figure) -> None:
-    """A sailing boat."""
+    """Draw a sailing boat."""
     length, mast = figure.about(0.8), figure.about(1.1)
     lean = figure.off(0.1)
     figure.add("mast", limb((0, 0.1), (lean, -mast), 0.04, 0.03))

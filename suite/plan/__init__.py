@@ -1,1 +1,1 @@
-"""What a run needs before it starts: what is there, what is missing, and what each missing piece keeps from running."""
+"""Needs of a run before it starts: what is there, what is missing, and what each missing piece keeps from running."""

@@ -1,4 +1,4 @@
-"""What fits into a number of hours, and the commands that run exactly that."""
+"""Choice of what fits into a number of hours, and the commands that run exactly that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
 
 @dataclass(frozen=True)
 class Choice:
-    """What is run within a budget.
+    """Trials run within a budget.
 
     Attributes:
         chosen: trials, those that are measured already included: they cost nothing.
@@ -32,7 +32,7 @@ class Choice:
 
 
 def parse_budget(text: str) -> float:
-    """`8h`, `1h30m`, `90min`, `2d` -> seconds.
+    """Parse `8h`, `1h30m`, `90min`, `2d` into seconds.
 
     Raises:
         RequestError: no duration, or none of at least a second.
@@ -47,7 +47,7 @@ def parse_budget(text: str) -> float:
 
 
 def choose(made: Forecast, budget_s: float) -> Choice:
-    """Whole trials, the cheapest information first.
+    """Choose whole trials, the cheapest information first.
 
     A column is an experiment on a dataset (for segmentation: all sets of the same images) with every encoder asked
     for, since a number says little without those of the other encoders beside it. Columns are taken in the order of
@@ -69,7 +69,7 @@ def choose(made: Forecast, budget_s: float) -> Choice:
 
 
 def commands(request: Request, chosen: Iterable[Key]) -> list[str]:
-    """As few command lines as can be found that together run these trials and no others."""
+    """Find as few command lines as possible that together run these trials and no others."""
     wanted = set(chosen)
     products: list[Request] = []
     columns: dict[tuple[str, str], list[str]] = {}
@@ -109,7 +109,7 @@ def _united(order: Sequence[str], *parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _per_cell(request: Request, column: Sequence[Entry]) -> tuple[float, int]:
-    """Known seconds for a cell, unknown ones last; a column of pictures counts as one cell."""
+    """Rank by known seconds for a cell, unknown ones last; a column of pictures counts as one cell."""
     keys = [key for entry in column for key in entry.job.keys]
     experiments = request.profile.experiments
     cells = sum(len(list(experiments[key.experiment].cells(key.dataset, key.method))) for key in keys)

@@ -17,7 +17,7 @@ from suite.plan.samples import prepare
 from suite.plan.similar import in_proportion, weight
 
 BUDGET_S = 50.0
-"""For all measurements; the last may run over it, and encoders have to be built."""
+"""Seconds for all measurements; the last may run over it, and encoders have to be built."""
 _REPEATS = 5
 
 
@@ -66,7 +66,7 @@ def calibrate(
 
 
 def timed(call: Callable[[], object], *, share_s: float, device: str) -> float:
-    """Seconds of a call: the quickest of a few, since whatever else the machine does only adds.
+    """Time a call in seconds: the quickest of a few, since whatever else the machine does only adds.
 
     The first call warms up; it counts only if there is no time for another.
     """
@@ -87,7 +87,7 @@ def timed(call: Callable[[], object], *, share_s: float, device: str) -> float:
 
 
 def _in_order(operations: Sequence[Operation], shapes: Mapping[str, Shape]) -> list[Operation]:
-    """Of each kind and encoder the smallest first; then all others, the smallest first."""
+    """Order operations: of each kind and encoder the smallest first; then all others, the smallest first."""
     ranked = sorted(operations, key=lambda each: (weight(each, shapes), str(each)))
     first = {(each.kind, each.subject): each for each in reversed(ranked)}
     return [*first.values(), *(each for each in ranked if first[each.kind, each.subject] is not each)]

@@ -13,7 +13,7 @@ from suite.run.request import Request
 
 
 def render_costs(made: Forecast) -> str:
-    """What is to be done, per experiment and in all, and what it takes."""
+    """Render what is to be done, per experiment and in all, and what it takes."""
     by_experiment = {
         name: [entry for entry in made.entries if entry.experiment == name] for name in made.request.experiments
     }
@@ -28,7 +28,7 @@ def render_costs(made: Forecast) -> str:
 
 
 def render_budget(request: Request, choice: Choice, budget_s: float) -> str:
-    """What fits, and how to run it."""
+    """Render what fits, and how to run it."""
     lines = [
         f"Within {duration(budget_s)}: {len(choice.chosen):,} trials, {duration(choice.seconds)} planned; "
         f"{len(choice.left_out):,} left out. Taken by seconds a cell, cheapest first, all encoders of an experiment "
@@ -96,5 +96,5 @@ def _trials(made: Forecast) -> int:
 
 
 def _size(size: float) -> str:
-    """`1_150_585_339` -> `1.2 GB`."""
+    """Format `1_150_585_339` as `1.2 GB`."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""How much a dataset holds: counted in its files where they are there, else as published."""
+"""Size of a dataset: counted in its files where they are there, else as published."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Splits = dict[str, Split]
 
 
 def splits_of(request: Request, experiment: Experiment, dataset: str) -> Splits | None:
-    """What an experiment uses of a dataset, by split, the request's limit applied.
+    """Count what an experiment uses of a dataset, by split, the request's limit applied.
 
     Args:
         request: where the data lie, variants, limit.
@@ -51,7 +51,7 @@ def splits_of(request: Request, experiment: Experiment, dataset: str) -> Splits 
 
 
 def _read(page: Page[Any], trial: Context[Any]) -> Splits | None:
-    """Counts from the files; None where they are missing or damaged, which the run itself will say."""
+    """Count from the files; None where they are missing or damaged, which the run itself will say."""
     try:
         return {name: _count(trial, page.read(trial, split)) for name, split in page.splits[trial.dataset].items()}
     except SuiteError:
@@ -79,7 +79,7 @@ def _masks(trial: Context[SegmentationSettings], masks: SegmentationSet) -> Spli
 
 
 def _sizes(files: Sequence[Path]) -> list[tuple[int, int]]:
-    """(width, height) of a sample, evenly spaced; a header that cannot be read is left out."""
+    """Read (width, height) of a sample, evenly spaced; a header that cannot be read is left out."""
     sizes = []
     for index in range(0, len(files), max(1, len(files) // _SAMPLE)):
         try:
@@ -96,6 +96,6 @@ def _mean_px(sizes: Sequence[tuple[int, int]]) -> float:
 
 
 def _limited(split: Split, limit: int) -> Split:
-    """At most `limit` views, evenly spaced: of as many files, if there are."""
+    """Keep at most `limit` views, evenly spaced: of as many files, if there are."""
     views = min(split.views, limit)
     return replace(split, views=views, files=min(split.files, views))

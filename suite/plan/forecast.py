@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a request has to do.
+    """Work that a request has to do.
 
     Attributes:
         request: what is asked for.
@@ -74,7 +74,7 @@ class Forecast:
 
     @property
     def seconds(self) -> float | None:
-        """Of one process, all that is known; None where nothing is."""
+        """Seconds of one process, all that is known; None where nothing is."""
         known = [entry.seconds for entry in self.entries if entry.seconds is not None]
         return sum(known) if known or not self.entries else None
 
@@ -84,7 +84,7 @@ class Forecast:
         return sum(len(entry.job.keys) for entry in self.entries if entry.seconds is None) + len(self.unplanned)
 
     def until_done(self, entries: Iterable[Entry]) -> float:
-        """Seconds that jobs take on this device, side by side; those of unknown duration do not count.
+        """Return seconds that jobs take on this device, side by side; those of unknown duration do not count.
 
         As a run does: the jobs of most trials first, each by the process that is free first.
         """
@@ -95,12 +95,12 @@ class Forecast:
 
     @property
     def disk_bytes(self) -> float:
-        """Features, of which the cache keeps 4 GiB, and checkpoints."""
+        """Bytes of features, of which the cache keeps 4 GiB, and of checkpoints."""
         kept = min(CACHE_BYTES, sum(entry.job.features_bytes for entry in self.entries))
         return kept + sum(entry.job.checkpoint_bytes for entry in self.entries)
 
     def operations(self) -> list[Operation]:
-        """Everything whose rate is needed."""
+        """Return every operation whose rate is needed."""
         amounts = [each for entry in self.entries for each in (entry.job.steps, entry.job.reading)]
         return list({each for amount in amounts for each, count in amount.items() if count})
 
@@ -126,7 +126,7 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
 
 
 def timed(made: Forecast) -> Forecast:
-    """The same forecast with durations: by rates, by earlier results of the run folder, or by similar work's rates."""
+    """Time the forecast: by rates, by earlier results of the run folder, or by similar work's rates."""
     device, threads = made.request.device, _threads(made.processes)
     similar = _with_similar(made)
     for n, entry in enumerate(made.entries):
@@ -142,7 +142,7 @@ def timed(made: Forecast) -> Forecast:
 
 
 def _with_similar(made: Forecast) -> Rates:
-    """Rates of everything that a forecast needs, where work of the kind was timed."""
+    """Return rates of everything that a forecast needs, where work of the kind was timed."""
     known = [(Operation.parse(text), seconds) for text, seconds in made.rates.seconds.items()]
     missing = [each for each in made.operations() if str(each) not in made.rates.seconds]
     found = {str(each): in_proportion(each, known, made.shapes) for each in missing}
@@ -150,7 +150,7 @@ def _with_similar(made: Forecast) -> Rates:
 
 
 def threads_of(made: Forecast) -> int:
-    """Threads of each process."""
+    """Return threads of each process."""
     return _threads(made.processes)
 
 
@@ -159,7 +159,7 @@ def _threads(processes: int) -> int:
 
 
 def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tuple[list[AnyTask], list[Key], list[Key]]:
-    """Tasks to be done, trials that cannot be counted, trials that are measured; shapes are added by name.
+    """Return tasks to do, trials that cannot be counted, and trials measured; shapes are added by name.
 
     Files are looked into only where something is to be done with them: a run that has nothing left to do does not
     wait for its plan.
@@ -183,7 +183,7 @@ def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tupl
 
 
 def _shape(request: Request, spec: str) -> Shape | None:
-    """The shape of an encoder, if it can be told."""
+    """Return the shape of an encoder, if it can be told."""
     try:
         return shape_of(request, spec)
     except SuiteError:
@@ -191,7 +191,7 @@ def _shape(request: Request, spec: str) -> Shape | None:
 
 
 def _is_measured(trial: Context[Settings], *, digests: bool) -> bool:
-    """Whether the stored result holds."""
+    """Tell whether the stored result holds."""
     stored = trial.store.load(trial.key)
     if stored is None or not _alike(trial, stored):
         return False
@@ -219,7 +219,7 @@ def _place(request: Request) -> Callable[[Job], int]:
 
 
 def _earlier(request: Request, job: Job) -> float | None:
-    """Seconds that the same trials took in this run folder, on this device, at the same size."""
+    """Return seconds that the same trials took in this run folder, on this device, at the same size."""
     store, total = Store(request.run), 0.0
     for key in job.keys:
         result = store.load(key)

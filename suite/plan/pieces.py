@@ -44,7 +44,7 @@ class Piece:
 
 
 def pieces(request: Request) -> list[Piece]:
-    """Everything a request needs, datasets first, in the order of the profile."""
+    """List everything a request needs, datasets first, in the order of the profile."""
     tasks = list(request.tasks())
     datasets = [name for name in request.profile.datasets if any(task[1] == name for task in tasks)]
     specs = [spec for spec in request.encoders if needs_file(spec)]
@@ -52,7 +52,7 @@ def pieces(request: Request) -> list[Piece]:
 
 
 def dataset(request: Request, name: str) -> Piece:
-    """A dataset's state: there if its folder holds something; whether that is right, `verify data` tells."""
+    """Return a dataset's state: there if its folder holds something; whether that is right, `verify data` tells."""
     root = dataset_root(request.data, name)
     try:
         require(root, name)
@@ -67,7 +67,7 @@ def dataset(request: Request, name: str) -> Piece:
 
 
 def checkpoint(request: Request, spec: str) -> Piece:
-    """A checkpoint's state: there if a file of a name that is looked for is; reading it is for the run."""
+    """Return a checkpoint's state: there if a file of a name looked for is; reading it is for the run."""
     choice = chosen(spec, request.variants)
     name, _, file = choice.spec.partition("@")
     method = releases().get(name)
@@ -86,19 +86,19 @@ def checkpoint(request: Request, spec: str) -> Piece:
 
 
 def needs_file(spec: str) -> bool:
-    """Whether an encoder has a file: the baselines have none, and a factory or a bare timm name sees to itself."""
+    """Tell whether an encoder has a file: baselines have none, a factory or a bare timm name sees to itself."""
     return spec in CATALOGUE or spec.partition("@")[2] not in {"", RANDOM}
 
 
 def total_download(missing: Sequence[Piece]) -> tuple[int, int]:
-    """Bytes to download, a file that two datasets share counted once; and how many files nobody states the size of."""
+    """Sum bytes to download, a file that two datasets share counted once; and count files of unstated size."""
     names = [piece.name for piece in missing if piece.size is not None or piece.name in {*DATASETS, *releases()}]
     files = {file for name in names for file in sources(name)}
     return sum(file.size or 0 for file in files), sum(file.size is None for file in files)
 
 
 def _blocked(request: Request, *, dataset: str = "", spec: str = "") -> tuple[frozenset[str], tuple[str, ...]]:
-    """Cells and experiments that need a piece."""
+    """List cells and experiments that need a piece."""
     tasks = [task for task in request.tasks() if dataset in {"", task[1]} and spec in {"", task[2]}]
     cells = {str(cell) for task in tasks for cell in task[0].cells(task[1], request.key(*task).method)}
     return frozenset(cells), tuple(dict.fromkeys(experiment.name for experiment, _, _ in tasks))

@@ -14,9 +14,9 @@ COCO_PATCHES = {"train2017": 165_000, "val2017": 7_000}
 COCO_PATCH_IMAGES = {"train2017": 64_115, "val2017": 2_693}
 """Images with people: at most so many have patches (person_keypoints_*.json)."""
 CUB200_TRAIN_PATCHES = 15_508
-"""Of all 30,543 (part_locs.txt, train_test_split.txt)."""
+"""Training patches, of 30,543 in all (part_locs.txt, train_test_split.txt)."""
 ADE20K_PART_IMAGES = {"train": 20_210, "val": 2_000}
-"""The study does not say how many images ADE20K-Part has: at most all."""
+"""Images of ADE20K-Part: at most all, since the study does not say how many."""
 CIFAR10_CLASSES = 10
 PIXELS = {"coco": 271e3, "cub200": 180e3, "imagenet1k": 181e3, "ade20k": 236e3, "pascal": 179e3, "lip": 70e3}
 """Mean width times height. ADE20K and VOC 2010: of the files; COCO: of 538; CUB, ImageNet and LIP: estimates."""
@@ -37,7 +37,7 @@ def _segmentation(name: str) -> dict[str, Split]:
 
 
 def _cub(patches: int) -> Split:
-    """The images of a split in proportion to its patches: 11,231 images have any."""
+    """Return the images of a split in proportion to its patches: 11,231 images have any."""
     return _published(patches, round(11_231 * patches / sum(CUB200_PATCHES.values())), "cub200", len(CUB200_PATCHES))
 
 
@@ -68,4 +68,4 @@ PUBLISHED: Mapping[Items, Mapping[str, Mapping[str, Split]]] = {
     "searched images": {"imagenet1k": {"val": _published(SEARCHED, SEARCHED, "imagenet1k", IMAGENET_CLASSES)}},
     "masks": {name: _segmentation(name) for name in CLASSES},
 }
-"""Items -> dataset -> split."""
+"""Published counts: items -> dataset -> split."""

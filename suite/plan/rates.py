@@ -1,4 +1,4 @@
-"""How long operations take on this device, remembered between plans."""
+"""Durations of operations on this device, remembered between plans."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rates:
     derived: set[str] = field(default_factory=set)
 
     def time(self, amounts: Mapping[Operation, float]) -> float | None:
-        """Seconds of some work; None where the rate of a part is unknown."""
+        """Return seconds of some work; None where the rate of a part is unknown."""
         if any(count and str(each) not in self.seconds for each, count in amounts.items()):
             return None
         return sum(count * self.seconds[str(each)] for each, count in amounts.items() if count)
@@ -51,7 +51,7 @@ class Rates:
 
 
 def load_rates(cache: Path, device: str, threads: int) -> Rates:
-    """The rates remembered for this machine's device; none where there are none, or where the code has changed."""
+    """Load the rates remembered for this machine's device; none where there are none, or the code has changed."""
     path = cache / "plan" / f"{device_name(device, threads)} {code_digest(*_CODE)[:12]}.json"
     try:
         found = json.loads(path.read_text())
@@ -61,13 +61,13 @@ def load_rates(cache: Path, device: str, threads: int) -> Rates:
 
 
 def device_name(device: str, threads: int) -> str:
-    """The device, as far as speed depends on it, as a file's name."""
+    """Name the device, as far as speed depends on it, as a file's name."""
     model = torch.cuda.get_device_name() if device == "cuda" else f"{_processor()} x{threads}"
     return "".join(c if c.isalnum() or c in " .-" else "-" for c in f"{model} torch {torch.__version__}")
 
 
 def seconds_of(job: Job, rates: Rates, *, device: str, threads: int) -> float | None:
-    """Seconds of a job: on a GPU reading goes on beside the encoder, on a CPU both need the same cores.
+    """Return seconds of a job: on a GPU reading goes on beside the encoder, on a CPU both need the same cores.
 
     Args:
         job: the work.

@@ -28,7 +28,7 @@ def save_plan(run: Path, jobs: Sequence[Json], *, processes: int) -> None:
 
 
 def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] | None:
-    """Seconds planned and measured, by experiment; None where the run has no plan that can be read.
+    """Compare seconds planned and measured, by experiment; None where the run has no plan that can be read.
 
     Jobs that are compared are those with a planned duration, all of whose trials were measured in this attempt.
 

@@ -35,10 +35,10 @@ from suite.segmentation.store import ImageStore
 from suite.training.schedules import Cosine, Poly
 
 Sample = tuple[Callable[[], object], float]
-"""What to call, and how many units that is."""
+"""Call to time, and how many units that is."""
 
 _PASS_FLOPS = 2e10
-"""Of a forward pass on the CPU: more images at a time take as long each."""
+"""FLOPs of a forward pass on the CPU: more images at a time take as long each."""
 _ITEMS = 1024
 _STORED = 8
 _DRAWS = 4
@@ -47,7 +47,7 @@ _NAME = "set"
 
 @contextmanager
 def prepare(operation: Operation, shapes: Mapping[str, Shape], device: str) -> Iterator[Sample]:
-    """A sample of an operation, ready to be timed; its files vanish afterwards."""
+    """Prepare a sample of an operation, ready to be timed; its files vanish afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         yield _SAMPLES[operation.kind](operation, shapes, device, Path(folder))
 
@@ -69,7 +69,7 @@ def _encode(operation: Operation, shapes: Mapping[str, Shape], device: str, _fol
 
 @functools.lru_cache(maxsize=1)
 def _built(shape: Shape, device: str) -> Encoder:
-    """The last one is kept, for its other sizes."""
+    """Build an encoder; the last one is kept, for its other sizes."""
     return build(shape, device)
 
 
@@ -103,7 +103,7 @@ def _rank(_operation: Operation, _shapes: Mapping[str, Shape], _device: str, _fo
 
 
 def _match(_operation: Operation, _shapes: Mapping[str, Shape], _device: str, _folder: Path) -> Sample:
-    """On the processor whatever the device: that is where features lie."""
+    """Sample on the processor whatever the device: that is where features lie."""
     matrix = np.random.default_rng(0).standard_normal((_ITEMS, _ITEMS), np.float32)
     return lambda: matrix @ matrix, 2 * _ITEMS**3
 
@@ -154,7 +154,7 @@ def _learn(operation: Operation, _shapes: Mapping[str, Shape], device: str, _fol
 
 
 def block_labels(count: int, side: int, classes: int) -> Tensor:
-    """(count, side, side) uint8, equal in blocks of 24 pixels: like masks, unlike noise, where a GPU's loss is slow."""
+    """Draw (count, side, side) uint8, equal in blocks of 24 pixels: like masks, unlike noise, slow in a GPU's loss."""
     blocks = torch.randint(classes, (count, side // 24 + 1, side // 24 + 1), dtype=torch.uint8)
     return blocks.repeat_interleave(24, 1).repeat_interleave(24, 2)[:, :side, :side].contiguous()
 
@@ -173,7 +173,7 @@ def _score(operation: Operation, _shapes: Mapping[str, Shape], device: str, fold
 
 
 def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, device: str) -> ImageStore:
-    """Images of as many pixels, with masks of small blocks."""
+    """Store images of as many pixels, with masks of small blocks."""
     images = [_picture(folder / f"{n}.jpg", pixels) for n in range(count)]
     found = []
     for number in range(sets):
@@ -189,7 +189,7 @@ def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, de
 
 
 def _picture(path: Path, pixels: int) -> Path:
-    """A JPEG of so many pixels, smooth with some grain, as photographs are."""
+    """Draw a JPEG of so many pixels, smooth with some grain, as photographs are."""
     width, height = _sides(pixels)
     smooth = Image.fromarray(_noise(max(1, height // 8), max(1, width // 8))).resize((width, height))
     grain = _noise(height, width).astype(int) // 16
@@ -198,7 +198,7 @@ def _picture(path: Path, pixels: int) -> Path:
 
 
 def _sides(pixels: int) -> tuple[int, int]:
-    """Width and height at 4 to 3."""
+    """Return width and height at 4 to 3."""
     height = max(16, round(math.sqrt(pixels * 3 / 4)))
     return round(height * 4 / 3), height
 

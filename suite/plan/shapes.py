@@ -23,7 +23,7 @@ _BUILT_LIKE = {"vit": "deit", "beit": "cae", "beit relative": "beit"}
 
 
 def shape_of(request: Request, spec: str) -> Shape:
-    """The shape of an encoder; the file of a method of the paper is not needed, that of any other encoder is.
+    """Return an encoder's shape; a method of the paper needs no file, any other encoder does.
 
     Raises:
         SuiteError: a user's encoder cannot be loaded.
@@ -45,7 +45,7 @@ def shape_of(request: Request, spec: str) -> Shape:
 
 
 def build(shape: Shape, device: str) -> Encoder:
-    """An encoder of a shape, with random weights: it takes as long as a trained one."""
+    """Build an encoder of a shape, with random weights: it takes as long as a trained one."""
     if shape.kind == "pixels":
         return raw_pixels(MINI).to(device)
     if shape.kind not in _BUILT_LIKE:

@@ -9,7 +9,7 @@ from suite.experiments.costs.shape import Shape
 
 
 def weight(operation: Operation, shapes: Mapping[str, Shape]) -> float:
-    """What the duration of operations of a kind is roughly proportional to."""
+    """Weigh an operation by what its kind's duration is roughly proportional to."""
     sizes = operation.sizes
     if operation.kind == "encode":
         shape = shapes[operation.subject.rpartition(" ")[0]]
@@ -27,13 +27,13 @@ _WEIGHTS: Mapping[str, Callable[[Sequence[int]], int]] = {
     "learn": lambda sizes: sizes[2] ** 2 * sizes[3],
     "score": lambda sizes: sizes[2] * sizes[7],
 }
-"""Of an operation's sizes; see `suite.plan.samples` for their order."""
+"""Weight of an operation by its sizes; see `suite.plan.samples` for their order."""
 
 
 def in_proportion(
     operation: Operation, measured: Iterable[tuple[Operation, float]], shapes: Mapping[str, Shape]
 ) -> float | None:
-    """Seconds, in proportion to the most similar operation that was timed: same kind, if possible same encoder.
+    """Scale seconds from the most similar operation that was timed: same kind, if possible same encoder.
 
     Args:
         operation: never timed.

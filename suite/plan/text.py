@@ -11,7 +11,7 @@ from suite.run.request import Request
 
 
 def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]) -> str:
-    """The plan in full.
+    """Render the plan in full.
 
     Args:
         request: what is asked for.
@@ -68,5 +68,5 @@ def _where(piece: Piece) -> str:
 
 
 def _bytes(size: int) -> str:
-    """`1_150_585_339` -> `1.2 GB`."""
+    """Format `1_150_585_339` as `1.2 GB`."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

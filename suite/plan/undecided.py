@@ -1,4 +1,4 @@
-"""What a plan says of cells that cannot be told: how many seeds would decide them, and what those cost.
+"""Cells of a plan that cannot be told: how many seeds would decide them, and what those cost.
 
 Of a run that was judged, from the noise it saw. Of one that has still to be made: trained probes with references of
 unknown seed noise, of which a single seed can tell little.
@@ -18,7 +18,7 @@ from suite.run.request import Request
 
 
 def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[CellId, Expected]) -> list[Deciding]:
-    """Cells asked for with a single seed that is bound to leave them open, unless it agrees to the printed digit.
+    """List cells asked for with a single seed bound to leave them open, unless it agrees to the printed digit.
 
     Args:
         request: what is asked for.
@@ -43,7 +43,7 @@ def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[C
 def with_rates(
     request: Request, groups: Sequence[Deciding], seconds_of: Callable[[Request], float | None] | None = None
 ) -> list[Deciding]:
-    """The same, with the plan's own durations where all rates are known.
+    """Replace durations by the plan's own where all rates are known.
 
     Args:
         request: what is asked for.
@@ -65,13 +65,13 @@ def with_rates(
 
 
 def _planned(request: Request) -> float | None:
-    """Seconds of a request on this device; None where some of it is unknown, or it is done."""
+    """Return seconds of a request on this device; None where some of it is unknown, or it is done."""
     made = forecast(request, digests=False)
     return made.until_done(made.entries) if made.entries and not made.unknown else None
 
 
 def render_undecided(groups: Sequence[Deciding]) -> str:
-    """For the terminal; empty where nothing is open."""
+    """Render for the terminal; empty where nothing is open."""
     if not groups:
         return ""
     lines = [f"  {title_of(g.experiment)} on {title_of(g.dataset)}, {g.cells} cells: {g.sentence}" for g in groups]

@@ -1,4 +1,4 @@
-"""Which trials are measured together, and the work that they are."""
+"""Trials that are measured together, and the work that they are."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ AnyTask = Task[Any]
 
 
 def job_of(tasks: Sequence[AnyTask]) -> Job:
-    """The work of one trial, of segmentation trials of the same images and encoder, or of encoders on one stream."""
+    """Count work of a trial, of segmentation trials of the same images and encoder, or of encoders on one stream."""
     return page_of(tasks[0].experiment.name).cost(tasks)
 
 
 def together(tasks: Sequence[AnyTask]) -> Iterator[list[AnyTask]]:
-    """Trials that one process takes together as one group (`suite.run.groups`).
+    """Group trials that one process takes together (`suite.run.groups`).
 
     Sets of a family are taken to be of the same images if they are as many. Tests run in the order of their pages'
     names, so the first of a group, which a report books the time under, is the first by experiment.

@@ -21,7 +21,7 @@ PREPARED: dict[str, tuple[str, ...]] = {
 
 
 def needs(name: str) -> list[str]:
-    """The original releases that dataset `name` is made from; none for a dataset that is read as published."""
+    """Return the original releases that dataset `name` is made from; none for a dataset that is read as published."""
     return list(PREPARED.get(name, ()))
 
 

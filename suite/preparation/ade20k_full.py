@@ -56,7 +56,7 @@ class Scene:
 
 
 def read_scene(item: Item, names: Mapping[int, str]) -> Scene:
-    """The annotation of an image.
+    """Read the annotation of an image.
 
     Args:
         item: from `ade20k_releases.list_images`.
@@ -89,7 +89,7 @@ def read_scene(item: Item, names: Mapping[int, str]) -> Scene:
 
 
 def _decode(path: Path, shape: tuple[int, ...]) -> tuple[Classes, npt.NDArray[np.int32]]:
-    """(H, W) classes and instances."""
+    """Decode (H, W) classes and instances."""
     colours = read_png(path, modes=("RGB",)).astype(np.int32)
     if colours.shape[:2] != shape:
         raise unusable(path, f"expected the image's size {shape}, got {colours.shape[:2]}")
@@ -107,7 +107,7 @@ class _Object:
 
 
 def _objects(path: Path) -> dict[int, _Object]:
-    """The entries of an `X.json` by id."""
+    """Read the entries of an `X.json` by id."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -120,7 +120,7 @@ def _objects(path: Path) -> dict[int, _Object]:
 
 
 def _text(content: bytes) -> str:
-    """Some of the release's files hold free text in Latin-1."""
+    """Decode text, since some of the release's files hold free text in Latin-1."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -137,13 +137,13 @@ def _object(entry: dict[str, Any]) -> _Object:
 
 
 def _owners(objects: Mapping[int, _Object], number: int, level: int) -> frozenset[str] | None:
-    """Names of the whole objects of all parts of this class and level; None where no entry says."""
+    """Return names of the whole objects of all parts of this class and level; None where no entry says."""
     entries = [entry for entry in objects.values() if entry.number == number and entry.level == level]
     return frozenset(_outermost(objects, entry).name for entry in entries) or None
 
 
 def _outermost(objects: Mapping[int, _Object], entry: _Object) -> _Object:
-    """The whole that a part, or a part of a part, belongs to."""
+    """Return the whole that a part, or a part of a part, belongs to."""
     for _ in objects:  # bounded: a damaged file may run in circles
         if entry.parent is None or entry.parent not in objects:
             break

@@ -27,7 +27,7 @@ _LONG = {"train": "training", "val": "validation"}
 
 
 def lookup() -> npt.NDArray[np.uint8]:
-    """(151,) label of each of scene parsing's ids: 1..59, 0 for the others."""
+    """Return (151,) label of each of scene parsing's ids: 1..59, 0 for the others."""
     table = np.zeros(151, dtype=np.uint8)
     table[list(SCENE_PARSING_IDS)] = np.arange(1, len(SCENE_PARSING_IDS) + 1)
     return table
@@ -63,7 +63,7 @@ def _check_names(path: Path) -> None:
 
 
 def convert(item: Item) -> Mask:
-    """The 150 classes' mask, remapped."""
+    """Remap the 150 classes' mask."""
     mask = read_png(item.sources[0])
     if mask.shape != size_of(item.image):
         raise unusable(item.sources[0], f"expected the image's size {size_of(item.image)}, got {mask.shape}")

@@ -25,7 +25,7 @@ from suite.preparation.problems import all_good, attempt
 from suite.preparation.recipe import Item, Listing, Mask, Parallel, Plan, Recipe
 
 Pair = tuple[int, str]
-"""(object 1..59, name of the part with its synonyms)."""
+"""Pair of (object 1..59, name of the part with its synonyms)."""
 
 OBJECTS = CLASSES["ade20k_object"]
 CLASSES_KEPT = 209
@@ -33,7 +33,7 @@ SELECTION = ".selection.json"
 
 
 def pairs(scene: Scene) -> Iterator[tuple[Pair, npt.NDArray[np.intp]]]:
-    """Every part of one of the 59 objects, with its pixels; inner parts after outer ones."""
+    """Yield every part of one of the 59 objects, with its pixels; inner parts after outer ones."""
     whole = scene.whole.ravel()
     for region in scene.regions:
         owner = _owner(region, whole[region.pixels], scene.names)
@@ -42,7 +42,7 @@ def pairs(scene: Scene) -> Iterator[tuple[Pair, npt.NDArray[np.intp]]]:
 
 
 def _owner(region: Region, below: Classes, names: Mapping[int, str]) -> int:
-    """The object 1..59 that a part belongs to, 0 for none of them.
+    """Return the object 1..59 that a part belongs to, 0 for none of them.
 
     The release's word counts; where it names several objects or is silent, the one that lies below most of the part.
 
@@ -64,7 +64,7 @@ def _owner(region: Region, below: Classes, names: Mapping[int, str]) -> int:
 
 
 def rank(shown: Sequence[tuple[Item, Sequence[Pair]]], kept: int = CLASSES_KEPT) -> list[tuple[Pair, int]]:
-    """The pairs that most training images show, and how many do; by object, then by name.
+    """Rank the pairs that most training images show, and how many do; by object, then by name.
 
     Ties at the end of the list go to the earlier object, then to the earlier name.
     """
@@ -74,13 +74,13 @@ def rank(shown: Sequence[tuple[Item, Sequence[Pair]]], kept: int = CLASSES_KEPT)
 
 
 def _look(item: Item, names: Mapping[int, str]) -> tuple[Item, list[Pair], int]:
-    """An image's pairs, and how many of its parts have no name."""
+    """List an image's pairs, and count its parts that have no name."""
     scene = read_scene(item, names)
     return item, sorted({pair for pair, _ in pairs(scene)}), scene.unnamed
 
 
 def convert(item: Item, names: Mapping[int, str], labels: Mapping[Pair, int]) -> Mask:
-    """(H, W) labels of the chosen pairs, 0 elsewhere."""
+    """Return (H, W) labels of the chosen pairs, 0 elsewhere."""
     scene = read_scene(item, names)
     mask = np.zeros(scene.whole.size, dtype=np.uint8)
     for pair, pixels in pairs(scene):
@@ -115,7 +115,7 @@ def _plan(_originals: Mapping[str, Path], listing: Listing, run: Parallel, work:
 
 
 def _selection(listing: Listing, names: Mapping[int, str], run: Parallel, work: Path) -> dict[str, Any]:
-    """The classes, and the images that show one; from `work` where an earlier attempt got that far."""
+    """Return the classes, and the images that show one; from `work` where an earlier attempt got that far."""
     stored = work / SELECTION
     if not stored.exists():
         results = run(partial(attempt, task=partial(_look, names=names)), listing.items, "ade20k_part: which parts")

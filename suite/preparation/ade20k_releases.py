@@ -17,7 +17,7 @@ _RELEASES = {"ADE20K_2021_17_01": "images/ADE", "ADE20K_2016_07_26": "images"}
 
 
 def list_images(root: Path) -> Listing:
-    """Every image of the release under `root`, with the files of its annotation.
+    """List every image of the release under `root`, with the files of its annotation.
 
     Raises:
         DatasetError: no known release is there, or two images have one name.
@@ -59,7 +59,7 @@ def _sources(image: Path, release: str) -> tuple[Path, ...]:
 
 
 def class_names(listing: Listing) -> dict[int, str]:
-    """Class -> name, for a release that has them in its index; empty for one whose images each bring their own.
+    """Map class to name, for a release with names in its index; empty for one whose images each bring their own.
 
     Raises:
         DatasetError: the index is missing or damaged.

@@ -67,15 +67,15 @@ clock
 """
 
 SYNONYMS = tuple(tuple(line.split(", ")) for line in _SYNONYMS.strip().splitlines())
-"""Per object, its name first."""
+"""Synonyms per object, its name first."""
 
 _MERGED = {"double door": "door"}
-"""Scene parsing counts these as one class; the full release has two."""
+"""Classes of the full release that scene parsing counts as one."""
 
 
 @cache
 def object_label(name: str) -> int:
-    """The object 1..59 that a class of the full ADE20K is, 0 if it is none.
+    """Return the object 1..59 that a class of the full ADE20K is, 0 if it is none.
 
     The first synonym must be the object's, and the others among its own: "plant, works, industrial plant" is no
     plant, and a cooking "pot" no toilet.

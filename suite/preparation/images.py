@@ -1,4 +1,4 @@
-"""Reading masks and image sizes, writing masks, and putting images in place without copying them."""
+"""Masks and image sizes read, masks written, and images put in place without copying them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from suite.preparation.recipe import Mask
 
 
 def unusable(path: Path, reason: object) -> DatasetError:
-    """The error for an original file that cannot be used."""
+    """Return the error for an original file that cannot be used."""
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
     text = " ".join(str(reason).split())
@@ -24,7 +24,7 @@ def unusable(path: Path, reason: object) -> DatasetError:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """(H, W) of an image, from its header.
+    """Read (H, W) of an image from its header.
 
     Raises:
         DatasetError: it is missing or no image.
@@ -37,7 +37,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def read_png(path: Path, *, modes: tuple[str, ...] = ("L", "P")) -> npt.NDArray[np.uint8]:
-    """Pixels as they are stored: (H, W), indices where there is a palette, or (H, W, 3) of mode RGB.
+    """Read pixels as they are stored: (H, W), indices where there is a palette, or (H, W, 3) of mode RGB.
 
     Raises:
         DatasetError: the file is missing or truncated, or of another mode.
@@ -52,7 +52,7 @@ def read_png(path: Path, *, modes: tuple[str, ...] = ("L", "P")) -> npt.NDArray[
 
 
 def png(mask: Mask) -> bytes:
-    """An 8-bit PNG of mode L; equal masks give equal bytes under one version of Pillow."""
+    """Encode an 8-bit PNG of mode L; equal masks give equal bytes under one version of Pillow."""
     buffer = io.BytesIO()
     Image.fromarray(mask).save(buffer, "PNG")
     return buffer.getvalue()

@@ -21,7 +21,7 @@ from suite.preparation.originals import missing
 from suite.preparation.recipe import SPLITS, Item, Listing, Mask, Parallel, Plan, Recipe
 
 _DEPTH = 3
-"""How many folders deep the two archives, one of them a zip within a zip, may have put theirs."""
+"""Depth, in folders, to which the two archives, one of them a zip within a zip, may have put theirs."""
 
 
 def _list(originals: Mapping[str, Path]) -> Listing:
@@ -44,7 +44,7 @@ def _list(originals: Mapping[str, Path]) -> Listing:
 
 
 def _folder(root: Path, name: str) -> Path:
-    """The only folder of that name, at most `_DEPTH` folders down."""
+    """Find the only folder of that name, at most `_DEPTH` folders down."""
     found = []
     for parent, folders, _ in os.walk(root):
         deep = len(Path(parent).relative_to(root).parts)
@@ -61,7 +61,7 @@ def _folder(root: Path, name: str) -> Path:
 
 
 def convert(item: Item) -> Mask:
-    """The mask as published, whatever way its 8 bits are stored."""
+    """Return the mask as published, whatever way its 8 bits are stored."""
     path = item.sources[0]
     pixels = read_png(path, modes=("L", "P", "RGB"))
     if pixels.ndim == 3:

@@ -1,4 +1,4 @@
-"""Making one set, in a folder beside its place: a file at a time, then the record, then the move."""
+"""Production of one set, in a folder beside its place: a file at a time, then the record, then the move."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from suite.preparation.recipe import Entry, Item, Listing, Mask, Parallel, Recip
 from suite.preparation.stamps import MANIFEST, STAMP, content_key, manifest, read_stamp, result_listing
 
 MASK_BYTES = 16 * 1024
-"""What to expect a mask to take on disk, at most on average; those of scene parsing take about 4 KB."""
+"""Bytes to expect of a mask on disk, at most on average; those of scene parsing take about 4 KB."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be made of what.
+    """Set to make, and its sources.
 
     Attributes:
         recipe: how.
@@ -75,7 +75,7 @@ def _write_pair(item: Item, name: str, root: Path, convert: Callable[[Item], Mas
 
 
 def folders(root: Path, name: str, split: str) -> tuple[Path, Path]:
-    """Folders of a set's images and masks, where the official loaders look (mmseg/datasets)."""
+    """Return folders of a set's images and masks, where the official loaders look (mmseg/datasets)."""
     if name == "ade20k_object":
         home, long = root / "ADEChallengeData2016", {"train": "training", "val": "validation"}[split]
         return home / "images" / long, home / "annotations" / long

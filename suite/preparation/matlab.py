@@ -1,4 +1,4 @@
-"""Reading Pascal-Part's annotations: MATLAB 5 files from a stranger's archive."""
+"""Reader of Pascal-Part's annotations: MATLAB 5 files from a stranger's archive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Thing:
 
 
 def read_annotation(path: Path) -> list[Thing]:
-    """The objects of an annotation, in the file's order.
+    """Read the objects of an annotation, in the file's order.
 
     Raises:
         DatasetError: the file is missing, damaged, or not an annotation of Pascal-Part.
@@ -56,7 +56,7 @@ def read_annotation(path: Path) -> list[Thing]:
 
 
 def read_mat(path: Path, variables: list[str] | None = None) -> dict[str, Any]:
-    """The variables of a MATLAB 5 file; what it inflates to is bounded.
+    """Read the variables of a MATLAB 5 file; what it inflates to is bounded.
 
     Raises:
         DatasetError: the file is missing, damaged or of another version.
@@ -70,7 +70,7 @@ def read_mat(path: Path, variables: list[str] | None = None) -> dict[str, Any]:
 
 
 def _inflated(content: bytes) -> bytes:
-    """The file with its compressed variables unpacked, so that a small file cannot fill the memory."""
+    """Unpack the file's compressed variables, so that a small file cannot fill the memory."""
     parts, left = [content[:_HEADER]], INFLATED_LIMIT
     order = ">" if content[126:128] == b"MI" else "<"
     at = _HEADER
@@ -95,7 +95,7 @@ def _inflated(content: bytes) -> bytes:
 
 
 def _records(array: npt.NDArray[Any]) -> Iterator[Any]:
-    """The records of a struct array; none for MATLAB's empty 0 x 0 array, which has no fields."""
+    """Yield the records of a struct array; none for MATLAB's empty 0 x 0 array, which has no fields."""
     if array.size and array.dtype.names is None:
         raise ValueError(f"expected a struct array, got {array.dtype}")
     yield from array.ravel()

@@ -1,4 +1,4 @@
-"""Where the original releases lie, and how to get one that does not."""
+"""Places of the original releases, and how to get one that does not lie there."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ORIGINALS = {
 
 
 def find(name: str, data: Path, originals: Path) -> Path:
-    """The folder of an original release.
+    """Find the folder of an original release.
 
     Args:
         name: one of `ORIGINALS`.
@@ -84,6 +84,6 @@ def find(name: str, data: Path, originals: Path) -> Path:
 
 
 def missing(name: str, root: Path, expected: str) -> DatasetError:
-    """The error for a release that is not there, or lacks something."""
+    """Return the error for a release that is not there, or lacks something."""
     original = ORIGINALS[name]
     return DatasetError(f"{root}: expected {expected} of {original.title}, found nothing: {original.get}")

@@ -23,11 +23,11 @@ from suite.preparation.recipe import SPLITS, Item, Listing, Mask, Parallel, Plan
 OBJECTS = {name: label for label, name in enumerate(CLASSES["pascal_object"], 1)}
 PARTS = {name: label for label, name in enumerate(CLASSES["pascal_part"], 1)}
 WITHOUT_PARTS = frozenset({"boat", "chair", "table", "diningtable", "sofa"})
-"""VOC's other classes; the annotations spell diningtable `table`."""
+"""Other classes of VOC; the annotations spell diningtable `table`."""
 
 
 def paint_objects(things: list[Thing], shape: tuple[int, int]) -> Mask:
-    """(H, W) labels 1..16, 0 elsewhere."""
+    """Paint (H, W) labels 1..16, 0 elsewhere."""
     mask = np.zeros(shape, dtype=np.uint8)
     for thing in things:
         mask[thing.mask] = OBJECTS.get(thing.name, 0)
@@ -35,7 +35,7 @@ def paint_objects(things: list[Thing], shape: tuple[int, int]) -> Mask:
 
 
 def paint_parts(things: list[Thing], shape: tuple[int, int]) -> Mask:
-    """(H, W) labels 1..193, 0 elsewhere, also where an object has no part."""
+    """Paint (H, W) labels 1..193, 0 elsewhere, also where an object has no part."""
     mask = np.zeros(shape, dtype=np.uint8)
     for thing in things:
         mask[thing.mask] = 0
@@ -45,7 +45,7 @@ def paint_parts(things: list[Thing], shape: tuple[int, int]) -> Mask:
 
 
 def folded(part: str) -> str:
-    """`wheel_2` -> `wheel`."""
+    """Fold `wheel_2` into `wheel`."""
     return re.sub(r"_\d+$", "", part)
 
 

@@ -19,13 +19,13 @@ LIST = ".problems.txt"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why one image cannot be prepared."""
+    """Reason why one image cannot be prepared."""
 
     reason: str
 
 
 def attempt(item: A, task: Callable[[A], T]) -> T | Problem:
-    """The task's result, or what is wrong with the item's files."""
+    """Return the task's result, or what is wrong with the item's files."""
     try:
         return task(item)
     except DatasetError as error:
@@ -33,7 +33,7 @@ def attempt(item: A, task: Callable[[A], T]) -> T | Problem:
 
 
 def all_good(results: Iterable[T | Problem], work: Path) -> list[T]:
-    """The results, once every item has one.
+    """Return the results, once every item has one.
 
     Raises:
         DatasetError: some have none; the message shows the first, a file in `work` holds all.

@@ -1,4 +1,4 @@
-"""What a set's recipe hands to the runner: which files, and what makes a mask of them."""
+"""Recipe of a set, handed to the runner: which files, and what makes a mask of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Mask = npt.NDArray[np.uint8]
-"""(H, W): 0 unlabelled, 1..C classes."""
+"""Mask (H, W): 0 unlabelled, 1..C classes."""
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -20,10 +20,10 @@ SPLITS = ("train", "val")
 
 
 class Parallel(Protocol):
-    """Runs tasks in processes."""
+    """Runner of tasks in processes."""
 
     def __call__(self, task: Callable[[A], T], items: Sequence[A], title: str) -> Iterable[T]:
-        """Results of the task, in the order of its items."""
+        """Return results of the task, in the order of its items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """What an original release holds.
+    """Content of an original release.
 
     Attributes:
         items: every image, by split and stem.
@@ -62,7 +62,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of an item: SHA-256 (hex) of its image, of each of its sources, and of its mask."""
+    """Result of an item: SHA-256 (hex) of its image, of each of its sources, and of its mask."""
 
     item: Item
     image: str
@@ -72,7 +72,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be written.
+    """Files to write.
 
     Attributes:
         items: the images to keep.
@@ -89,7 +89,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one set is made.
+    """Recipe of one set.
 
     Attributes:
         name: the set.

@@ -1,4 +1,4 @@
-"""Preparing a set: in a folder beside its place, a file at a time, put in place when it is whole.
+"""Preparation of a set: in a folder beside its place, a file at a time, put in place when it is whole.
 
 A process killed at any moment leaves that folder, and the next one goes on from it. What is in place is only ever
 replaced by a whole set, and only if it was made here.
@@ -32,7 +32,7 @@ RECIPES = {recipe.name: recipe for recipe in (PASCAL_PART, PASCAL_OBJECT, ADE20K
 
 @dataclass(frozen=True)
 class Prepared:
-    """What lies in a set's folder now.
+    """Content of a set's folder now.
 
     Attributes:
         name: the set.
@@ -96,14 +96,14 @@ def _found(target: Path) -> Prepared:
 
 
 def _fingerprint(listing: Listing, roots: Mapping[str, Path]) -> str:
-    """`fingerprint` of all files of a listing, by their paths within the originals, so that these may move."""
+    """Take the `fingerprint` of a listing's files, by their paths within the originals, so that these may move."""
     paths = [*listing.index, *(path for item in listing.items for path in (item.image, *item.sources))]
     return fingerprint((path, root) for path in paths for root in roots.values() if path.is_relative_to(root))
 
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """One process a set."""
+    """Hold the lock that allows one process a set."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):

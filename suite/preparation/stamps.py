@@ -1,4 +1,4 @@
-"""By what a prepared set is known: digests of its sources and of itself, and the record beside it."""
+"""Identity of a prepared set: digests of its sources and of itself, and the record beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAKER = "suite.preparation"
 
 
 def content_key(path: Path) -> str:
-    """SHA-256 (hex) of a file.
+    """Return the SHA-256 (hex) of a file.
 
     Raises:
         DatasetError: it cannot be read.
@@ -36,12 +36,12 @@ def content_key(path: Path) -> str:
 
 
 def fingerprint(paths: Iterable[tuple[Path, Path]]) -> str:
-    """SHA-256 (hex) of relative paths, sizes and times of files (path, root); a missing one counts as such."""
+    """Return SHA-256 (hex) of relative paths, sizes and times of files (path, root); a missing one counts as such."""
     return combine(sorted(_line(path, root) for path, root in paths))
 
 
 def result_listing(root: Path) -> str:
-    """`fingerprint` of all files below a folder but hidden ones; "" if it is missing."""
+    """Take the `fingerprint` of all files below a folder but hidden ones; "" if it is missing."""
     found = [Path(parent, name) for parent, _, names in os.walk(root) for name in names if not name.startswith(".")]
     return fingerprint((path, root) for path in found) if found else ""
 
@@ -56,7 +56,7 @@ def _line(path: Path, root: Path) -> str:
 
 
 def read_stamp(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none."""
+    """Read the object in a JSON file; empty where there is none."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -65,14 +65,14 @@ def read_stamp(path: Path) -> dict[str, Any]:
 
 
 def made_here(target: Path) -> bool:
-    """Whether a folder is empty or was made by this package."""
+    """Tell whether a folder is empty or was made by this package."""
     if not target.is_dir():
         return False
     return read_stamp(target / MANIFEST).get("made_by") == _MAKER or not any(target.iterdir())
 
 
 def manifest(recipe: Recipe, listing: Listing, plan: Plan, entries: Sequence[Entry], root: Path) -> Mapping[str, Any]:
-    """What prepared.json says; equal sources give an equal record.
+    """Return the content of prepared.json; equal sources give an equal record.
 
     Args:
         recipe: how the set was made.

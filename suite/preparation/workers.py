@@ -33,13 +33,13 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, task: Callable[[A], T], items: Sequence[A], title: str) -> Iterable[T]:
-        """Results of the task, in the order of its items, as they come."""
+        """Return results of the task, in the order of its items, as they come."""
         results = self._pool.map(task, items, chunksize=max(1, min(16, len(items) // 16)))
         return tqdm(results, title, len(items), unit="image", disable=not self._progress, leave=False)
 
 
 def _start() -> None:
-    """In a worker: Ctrl-C is the parent's to handle; a parent that was killed takes its workers along."""
+    """Set up a worker: Ctrl-C is the parent's to handle; a parent that was killed takes its workers along."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 

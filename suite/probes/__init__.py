@@ -1,4 +1,4 @@
-"""Probes: what is fitted to frozen tokens (paper, section 4; code, retrieval-classification/ and segmentation/)."""
+"""Probes, fitted to frozen tokens (paper, section 4; code, retrieval-classification/ and segmentation/)."""
 
 from suite.probes.attentive import AttentiveHead
 from suite.probes.linear import LinearHead

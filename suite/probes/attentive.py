@@ -82,23 +82,23 @@ class AttentiveHead(nn.Module):
 
     @property
     def smallest_batch(self) -> int:
-        """2 where the batch's own statistics are used, since one item has none."""
+        """Smallest batch: 2 where the batch's own statistics are used, since one item has none."""
         return 2 if self.training or self.eval_statistics == "batch" else 1
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + n, D) tokens to (B, C) logits."""
+        """Map (B, 1 + n, D) tokens to (B, C) logits."""
         return self.classify(self.pool(tokens))
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + n, D) tokens to (B, D); an item's does not depend on the others of its batch."""
+        """Pool (B, 1 + n, D) tokens to (B, D); an item's does not depend on the others of its batch."""
         return self.proj(self._attend(tokens))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, D) to (B, C) logits; batch norm ties the items of a batch together."""
+        """Map (B, D) to (B, C) logits; batch norm ties the items of a batch together."""
         return self.fc(self._normalise(pooled))
 
     def _attend(self, tokens: Tensor) -> Tensor:
-        """(B, D): each head's mean of the values, weighted by attention.
+        """Return (B, D): each head's mean of the values, weighted by attention.
 
         With x a token normalised without scale and shift, logit = q . W_k (g_k x + b_k), linear in x; and since the
         weights a sum to 1, sum of a W_v (g_v x + b_v) = W_v (g_v (sum of a x) + b_v).
@@ -114,7 +114,7 @@ class AttentiveHead(nn.Module):
         return values.flatten(1) + self.v.bias
 
     def _normalise(self, pooled: Tensor) -> Tensor:
-        """Batch norm; evaluation by batch statistics leaves the running ones alone."""
+        """Apply batch norm; evaluation by batch statistics leaves the running ones alone."""
         if self.training or self.eval_statistics == "running":
             return self.bn(pooled)
         return F.batch_norm(pooled, None, None, training=True, eps=self.bn.eps)
@@ -129,5 +129,5 @@ def _projection(width: int, bias: bool, generator: torch.Generator | None, cut: 
 
 
 def _truncated(weight: Tensor, generator: torch.Generator | None, cut: float = _CUT) -> Tensor:
-    """Normal of std 0.02, cut at one std (official code: `trunc_normal_(std=std, a=-std, b=std)`) or at `cut`."""
+    """Draw from N(0, 0.02), cut at one std (official code: `trunc_normal_(std=std, a=-std, b=std)`) or at `cut`."""
     return nn.init.trunc_normal_(weight, std=_STD, a=-cut, b=cut, generator=generator)

@@ -1,4 +1,4 @@
-"""Train any number of probes over one pass of the encoders: tokens stream by, none is stored.
+"""Bank of any number of probes, trained over one pass of the encoders: tokens stream by, none is stored.
 
 Source: paper, implementation details, probing; code of CAE, tools/run_linear.py and tools/run_attentive.py.
 """
@@ -21,20 +21,20 @@ from suite.training.distributed import ALONE, World
 from suite.training.loop import OnRound, train
 
 _CODE = ("suite.probes.bank", "suite.encoders", "suite.features", "suite.imagenet_pipeline.tokens")
-"""What a probe's weights are made by."""
+"""Code that makes a probe's weights."""
 
 
 class TokenSource(Protocol):
-    """Where the tokens of N items come from, for any epoch, in any order."""
+    """Source of the tokens of N items, for any epoch, in any order."""
 
     def __len__(self) -> int: ...
 
     def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[Mapping[str, Tensor]]:
-        """Encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
+        """Yield encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
 
 
 Judge = Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]
-"""Probes -> by name, (N,) whether each evaluation item was named correctly."""
+"""Judge of probes: by name, (N,) whether each evaluation item was named correctly."""
 
 
 def train_bank(
@@ -110,7 +110,7 @@ def train_bank(
 
 
 def epoch_order(items: int, seed: int, epoch: int) -> Tensor:
-    """(N,) the order of an epoch: a function of the two numbers, so that any epoch can be gone on with."""
+    """Order an epoch, (N,): a function of the two numbers, so that any epoch can be gone on with."""
     mixed = int(digest_of([seed, epoch])[:15], 16)
     return torch.randperm(items, generator=torch.Generator().manual_seed(mixed))
 
@@ -169,7 +169,7 @@ class _Rounds:
     """The rounds of an epoch: its items in an order of its own, whose tokens stream by."""
 
     def __init__(self, source: TokenSource, labels: Tensor, *, seed: int, size: int, chunk: int, world: World) -> None:
-        """See `train_bank`; a round has `size` items, which come in chunks."""
+        """Begin as `train_bank` says; a round has `size` items, which come in chunks."""
         self.source, self.labels, self.seed = source, labels, seed
         self.size, self.chunk, self.world = size, chunk, world
         self._epoch = -1
@@ -204,12 +204,12 @@ class _Rounds:
         self._tokens = self.source.tokens(epoch, [self.world.share(part) for part in parts])
 
     def _parts(self, place: int) -> tuple[Tensor, ...]:
-        """The items of a round of this epoch, in chunks."""
+        """Return the items of a round of this epoch, in chunks."""
         return self._order[place * self.size : (place + 1) * self.size].split(self.chunk)
 
 
 def _sizes(specs: Sequence[ProbeSpec]) -> tuple[int, int, int]:
-    """Epochs, items a chunk (the smallest batch), items a round (the largest)."""
+    """Return epochs, items a chunk (the smallest batch), items a round (the largest)."""
     names = [spec.name for spec in specs]
     if not specs or len(set(names)) < len(names):
         raise RequestError(f"bank of probes: expected one or more, of different names, got {names}")

@@ -31,15 +31,15 @@ class Head(Protocol):
     """A probe in two parts: what concerns an item alone, and what a batch shares."""
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + n, D) -> (B, D)."""
+        """Map (B, 1 + n, D) to (B, D)."""
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, D) -> (B, C)."""
+        """Map (B, D) to (B, C)."""
 
 
 @dataclass(frozen=True)
 class ProbeSpec:
-    """What to train.
+    """Specification of a probe to train.
 
     Attributes:
         name: unique in its bank.
@@ -83,7 +83,7 @@ class ProbeSpec:
             )
 
     def head(self) -> LinearHead | AttentiveHead:
-        """A head with its first weights, drawn on the CPU, so that no device makes others."""
+        """Return a head with its first weights, drawn on the CPU, so that no device makes others."""
         generator = torch.Generator().manual_seed(self.seed)
         if self.kind == "attentive":
             return AttentiveHead(
@@ -132,7 +132,7 @@ class ProbeLearner(Learner):
             self._step()
 
     def flush(self) -> None:
-        """End of an epoch: step on what fills no batch, or leave it out, as the protocol says."""
+        """End an epoch: step on what fills no batch, or leave it out, as the protocol says."""
         if self._waiting and not self.spec.drop_last:
             self._step()
         self._waiting.clear()
@@ -148,7 +148,7 @@ class ProbeLearner(Learner):
         self.head.eval()
 
     def _learn(self, shares: list[Tensor], totals: list[int], labels: Tensor) -> Tensor:
-        """One step on a global batch, given as chunks, of which each process holds its share."""
+        """Step on a global batch, given as chunks, of which each process holds its share."""
         keep = sum(tokens.numel() * tokens.element_size() for tokens in shares) <= _KEPT_BYTES
         pooled = [self._pool(tokens, keep=keep) for tokens in shares]
         gathered = [self.world.gather(part.detach(), total) for part, total in zip(pooled, totals, strict=True)]
@@ -166,7 +166,7 @@ class ProbeLearner(Learner):
         return loss
 
     def _pool(self, tokens: Tensor, *, keep: bool) -> Tensor:
-        """(b, D); piece by piece, so that a large batch fits."""
+        """Pool to (b, D); piece by piece, so that a large batch fits."""
         tokens = tokens.to(next(self.head.parameters()).dtype) if keep else tokens
         if keep or self.spec.kind != "attentive":
             return self.head.pool(tokens)
@@ -193,7 +193,7 @@ class ProbeLearner(Learner):
             self.correct["best"] = correct.cpu()
 
     def state(self) -> dict[str, Tensor]:
-        """As of any learner, and what came of the evaluations so far."""
+        """Return a learner's state, and what came of the evaluations so far."""
         tensors = {f"correct.{name}": value.to(torch.uint8) for name, value in self.correct.items()}
         tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2)
         return super().state() | tensors
@@ -208,7 +208,7 @@ class ProbeLearner(Learner):
 
     @property
     def facts(self) -> object:
-        """What its weights depend on, besides tokens and labels."""
+        """Facts that its weights depend on, besides tokens and labels."""
         return asdict(self.spec)
 
 

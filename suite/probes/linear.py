@@ -11,7 +11,7 @@ INITIAL_STD: float = constant("classifier", "initial_std")
 
 
 def classifier(embed_dim: int, num_classes: int, generator: torch.Generator | None) -> nn.Linear:
-    """The last layer of both probes: weight drawn from N(0, 0.01), bias 0 (official code, patch_lincls.py)."""
+    """Make the last layer of both probes: weight drawn from N(0, 0.01), bias 0 (official code, patch_lincls.py)."""
     layer = nn.utils.skip_init(nn.Linear, embed_dim, num_classes)
     nn.init.normal_(layer.weight, std=INITIAL_STD, generator=generator)
     nn.init.zeros_(layer.bias)
@@ -41,13 +41,13 @@ class LinearHead(nn.Module):
         self.fc = classifier(embed_dim, num_classes, generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + n, D) tokens, the class token first, to (B, C) logits."""
+        """Map (B, 1 + n, D) tokens, the class token first, to (B, C) logits."""
         return self.classify(self.pool(tokens))
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """(B, 1 + n, D) tokens to the (B, D) class tokens."""
+        """Map (B, 1 + n, D) tokens to the (B, D) class tokens."""
         return tokens[:, 0]
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, D) class tokens to (B, C) logits."""
+        """Map (B, D) class tokens to (B, C) logits."""
         return self.fc(pooled)

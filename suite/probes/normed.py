@@ -25,9 +25,9 @@ class NormedLinearHead(LinearHead):
 
     @property
     def smallest_batch(self) -> int:
-        """2 in training, since one item has no statistics."""
+        """Smallest batch: 2 in training, since one item has no statistics."""
         return 2 if self.training else 1
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(B, D) class tokens to (B, C) logits."""
+        """Map (B, D) class tokens to (B, C) logits."""
         return self.fc(self.bn(pooled))

@@ -1,4 +1,4 @@
-"""What fitted probes say of frozen tokens (official code, retrieval-classification/patch_lincls.py)."""
+"""Predictions of fitted probes from frozen tokens (official code, retrieval-classification/patch_lincls.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.errors import MetricError
 def predict(
     head: nn.Module, tokens: Tensor, *, batch_size: int = 256, batches: Sequence[Tensor] | None = None
 ) -> Tensor:
-    """Logits of all items, in their order, from a head in eval mode.
+    """Return logits of all items, in their order, from a head in eval mode.
 
     Args:
         head: fitted; put in eval mode.
@@ -48,7 +48,7 @@ def predict(
 
 
 def evaluation_batches(items: int, batch_size: int, stride: int = 1) -> list[Tensor]:
-    """The items of each evaluation batch, as ranks that stride over a list see them.
+    """Return the items of each evaluation batch, as ranks that stride over a list see them.
 
     Rank r of `stride` takes the items r, r + stride, r + 2 stride ..., in batches of `batch_size`, the last of which is
     smaller; the list is filled up from its beginning to a multiple of the stride, so some items come twice. In a list

@@ -15,7 +15,7 @@ from suite.metrics.ranking import BLOCK_SCORES, QUERIES_AT_ONCE, WHOLE_GALLERY, 
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """What a retrieval experiment reports.
+    """Scores that a retrieval experiment reports.
 
     Attributes:
         ap: mean AP over queries, each in its own gallery; per cent (paper, Table 3).
@@ -59,7 +59,7 @@ def retrieval_scores(features: A, labels: Array) -> RetrievalScores:
 
 
 def ranking_bytes(items: int, width: int) -> int:
-    """What ranking `items` vectors of `width` numbers takes, besides the vectors: normalised copies, and scores."""
+    """Count bytes to rank `items` vectors of `width` numbers, besides the vectors: normalised copies, and scores."""
     if is_whole(items, width):
         return 4 * (items * width + max(BLOCK_SCORES, items))
     # a piece of the gallery, the next one in the making, the queries, and their negative

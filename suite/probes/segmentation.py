@@ -27,5 +27,5 @@ class SegmentationHead(nn.Module):
         self.fc = classifier(in_channels, num_classes, generator)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C_in, h, w) features to (B, C, h, w) logits, both best kept channels last."""
+        """Map (B, C_in, h, w) features to (B, C, h, w) logits, both best kept channels last."""
         return self.fc(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

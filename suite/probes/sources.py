@@ -1,4 +1,4 @@
-"""Where the frozen tokens of views come from: memory or a GPU's, if they fit, else the encoder, anew in every epoch.
+"""Sources of views' frozen tokens: memory or a GPU's, if they fit, else the encoder, anew in every epoch.
 
 All give the same bits (`suite.features.Passes`), so what a machine has room for decides how long a probe takes and
 never what it learns.
@@ -33,7 +33,7 @@ class KeptTokens:
         return len(next(iter(self._tokens.values())))
 
     def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[Mapping[str, Tensor]]:
-        """Encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
+        """Yield encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
         for chunk in chunks:
             # four times faster than tokens[chunk]
             yield {name: values.index_select(0, chunk.to(values.device)) for name, values in self._tokens.items()}
@@ -50,7 +50,7 @@ class RecomputedTokens:
         return len(self.passes)
 
     def tokens(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[Mapping[str, Tensor]]:
-        """As `KeptTokens`; passes are whole across chunks, and threads draw the next ones meanwhile.
+        """Yield as `KeptTokens`; passes are whole across chunks, and threads draw the next ones meanwhile.
 
         Raises:
             DatasetError: an image cannot be read.
@@ -70,7 +70,7 @@ class RecomputedTokens:
 
 
 def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> KeptTokens | RecomputedTokens:
-    """The tokens of views without augmentation.
+    """Return the tokens of views without augmentation.
 
     Args:
         passes: the views and how they are encoded.
@@ -91,7 +91,7 @@ def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> Kep
 
 
 def _where_they_are_made(passes: Passes) -> Tensor:
-    """(N, 1 + n, D) tokens on the encoder's device; no other memory holds more than a pass of them."""
+    """Return (N, 1 + n, D) tokens on the encoder's device; no other memory holds more than a pass of them."""
     tokens: Tensor | None = None
     for indices, output in passes.run():
         sequence = output.sequence.float()
@@ -102,15 +102,15 @@ def _where_they_are_made(passes: Passes) -> Tensor:
 
 
 def token_bytes(items: int, tokens: int, width: int) -> int:
-    """Of `items` x `tokens` x `width` float32 numbers."""
+    """Count bytes of `items` x `tokens` x `width` float32 numbers."""
     return 4 * items * tokens * width
 
 
 def are_kept(size: int, available: int) -> bool:
-    """Whether tokens of `size` bytes stay in memory, of which `available` bytes are free."""
+    """Tell whether tokens of `size` bytes stay in memory, of which `available` bytes are free."""
     return size * MEMORY_SHARE <= available
 
 
 def are_kept_on_device(size: int, available: int) -> bool:
-    """Whether tokens of `size` bytes for which memory has no room stay on a GPU with `available` bytes."""
+    """Tell whether tokens of `size` bytes for which memory has no room stay on a GPU with `available` bytes."""
     return size <= DEVICE_SHARE * available

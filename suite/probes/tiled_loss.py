@@ -21,7 +21,7 @@ _SURE = 1e-30  # probabilities above it have a logarithm that float32 holds with
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
-    """Cross-entropy of the logits, bilinearly enlarged to the target's size, averaged over all pixels.
+    """Return the cross-entropy of the logits, bilinearly enlarged to the target's size, averaged over all pixels.
 
     Ignored pixels add 0 and are counted (official code, mmseg/models/losses/utils.py, `weight_reduce_loss`). Works
     tile by tile and finds the gradient on the way, so the enlarged logits never exist as a whole.
@@ -46,7 +46,7 @@ def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGN
 
 
 def check_labels(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tensor:
-    """0, or NaN where a label is neither a class nor ignored; on the CPU, where looking costs no wait, an error.
+    """Return 0, or NaN where a label is neither class nor ignored; raise on the CPU, where looking costs no wait.
 
     Raises:
         MetricError: see above. On a GPU the loss to which this is added tells.
@@ -93,7 +93,7 @@ class _TiledLoss(torch.autograd.Function):
 def _one_band(
     wide: Tensor, labels: Tensor, band: tuple[int, int, int], source: int, ignore_index: int
 ) -> tuple[Tensor, Tensor]:
-    """Summed loss of some rows of one image, and its gradient.
+    """Sum the loss of some rows of one image, and its gradient.
 
     Args:
         wide: (r, W, C) the rows of logits that they are made of, enlarged to the full width.
@@ -125,7 +125,7 @@ def _one_band(
 
 
 def _enter_labels(logits: Tensor, p: Tensor, labels: Tensor, ignore_index: int) -> Tensor | None:
-    """Summed loss of P pixels; fills `p` with its gradient: probabilities minus one-hot, 0 where ignored.
+    """Sum the loss of P pixels; fill `p` with its gradient: probabilities minus one-hot, 0 where ignored.
 
     On the CPU ignored pixels are left out where that saves time: most of a part set is background. None: all are.
     """
@@ -145,7 +145,7 @@ def _enter_labels(logits: Tensor, p: Tensor, labels: Tensor, ignore_index: int) 
 
 
 def _entered(logits: Tensor, p: Tensor, labels: Tensor, ignored: Tensor) -> Tensor:
-    """Summed loss of P pixels; turns their probabilities `p` into its gradient."""
+    """Sum the loss of P pixels; turn their probabilities `p` into its gradient."""
     entries = torch.arange(len(labels), device=p.device) * p.shape[1] + labels.long().clamp(0, p.shape[1] - 1)
     likelihood = p.view(-1)[entries]
     losses = -likelihood.clamp_min(_SURE).log()
@@ -158,7 +158,7 @@ def _entered(logits: Tensor, p: Tensor, labels: Tensor, ignored: Tensor) -> Tens
 
 
 def _band_rows(source: torch.Size, target: torch.Size) -> int:
-    """Rows of a band: as few bands as keep one, enlarged to the full width, near the size of a tile."""
+    """Choose rows of a band: as few bands as keep one, enlarged to the full width, near the size of a tile."""
     wide = source[1] * target[2] * source[3] * 4
     return -(-target[1] // min(_BANDS, -(-wide // _TILE_BYTES["cpu"])))
 
@@ -170,7 +170,7 @@ def _tile_rows(wide: Tensor, height: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _tiles(source: int, begin: int, end: int, height: int, step: int) -> list[tuple[int, int, int, int]]:
-    """Tiles of enlarged rows `begin` to `end`: (top, bottom), and (first, last) of the source rows each is made of."""
+    """List tiles of enlarged rows `begin` to `end`: (top, bottom), and (first, last) of the source rows of each."""
     uses = upsampling_matrix(source, height, torch.float32, torch.device("cpu")) != 0
     spans = [(top, min(top + step, end)) for top in range(begin, end, step)]
     made_of = [uses[top:bottom].any(0).nonzero()[:, 0].tolist() for top, bottom in spans]

@@ -6,7 +6,7 @@ from suite.errors import RequestError
 
 
 def sliding_windows(height: int, width: int, *, crop: int, stride: int) -> list[tuple[int, int, int, int]]:
-    """Windows that cover an image, row by row: starts at multiples of the stride, the last shifted back to the border.
+    """Cover an image with windows, row by row: starts at multiples of the stride, the last shifted back to the border.
 
     Source: official code, mmseg/models/segmentors/encoder_decoder.py, `slide_inference`.
 

@@ -34,7 +34,7 @@ class Group:
 
 @functools.cache
 def load_constants() -> dict[str, Group]:
-    """Every group by name, in the order of the file.
+    """Load every group by name, in the order of the file.
 
     Raises:
         ProtocolError: a group without experiments, an unknown key, or a constant without value or source.
@@ -49,7 +49,7 @@ def load_constants() -> dict[str, Group]:
 
 
 def constant(group: str, name: str) -> Any:
-    """The value of a constant; a list comes as a tuple.
+    """Return the value of a constant; a list comes as a tuple.
 
     Raises:
         ProtocolError: the file has no such group or constant.
@@ -62,12 +62,12 @@ def constant(group: str, name: str) -> Any:
 
 
 def constants_of(experiment: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """Group -> constant -> value and source, of the groups that concern an experiment."""
+    """Map group -> constant -> value and source, of the groups that concern an experiment."""
     return {
         name: sourced(group.constants) for name, group in load_constants().items() if experiment in group.experiments
     }
 
 
 def constants_digest() -> str:
-    """SHA-256 of the file: a part of what decides whether kept features and checkpoints still hold."""
+    """Return the SHA-256 of the file: a part of what decides whether kept features and checkpoints still hold."""
     return hashlib.sha256(FILE.read_bytes()).hexdigest()

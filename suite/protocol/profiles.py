@@ -1,4 +1,4 @@
-"""Profiles: what is run, at which size, and where every hyper-parameter comes from.
+"""Profiles: what is run, at which size, and the source of every hyper-parameter.
 
 A profile is one TOML file of `suite/protocol/`. A variant is a named choice at a point where the paper and
 its official code disagree (`suite/protocol/variants.toml`); it changes a value, never the code's path.
@@ -50,7 +50,7 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """How people write it."""
+        """Title as people write it."""
         return registry.title_of(self.name)
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class Experiment:
         object.__setattr__(self, "settings", typed(where, SETTINGS[kind], values(self.parameters), self.datasets))
 
     def cells(self, dataset: str, method: str) -> Iterator[CellId]:
-        """The cells that one run of this experiment measures for one dataset and method.
+        """Yield the cells that one run of this experiment measures for one dataset and method.
 
         Only the three releases with a projector have `projected` cells (paper, Table 3).
         """
@@ -117,7 +117,7 @@ class Profile:
         return self.experiments[name]
 
     def cells(self) -> list[CellId]:
-        """Every cell of the profile."""
+        """List every cell of the profile."""
         return [
             cell
             for experiment in self.experiments.values()

@@ -9,14 +9,14 @@ from typing import Literal
 from suite.registry import Kind
 
 Precision = Literal["none", "float16", "bfloat16"]
-"""Of an encoder's matrix products on a GPU; `none` keeps float32."""
+"""Precision of an encoder's matrix products on a GPU; `none` keeps float32."""
 Sides = tuple[int, int]
 """Long and short side of an image, pixels."""
 
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """Of every experiment at one size.
+    """Settings of every experiment at one size.
 
     Attributes:
         image_size: side of what the profile's own encoders see, pixels.
@@ -29,12 +29,12 @@ class ProfileSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of an experiment; retrieval has none."""
+    """Settings of an experiment; retrieval has none."""
 
 
 @dataclass(frozen=True)
 class ProbingSettings(Settings):
-    """Of linear and attentive probes.
+    """Settings of linear and attentive probes.
 
     Attributes:
         epochs: of the training.
@@ -59,7 +59,7 @@ class ProbingSettings(Settings):
 
 @dataclass(frozen=True)
 class StreamSettings(ProbingSettings):
-    """Of probes on augmented images; names that begin with `cae_` are those of the variant `imagenet-protocol=cae`.
+    """Settings of probes on augmented images; those named `cae_*` are for the variant `imagenet-protocol=cae`.
 
     Attributes:
         augmented_views: augmentations of an image, which epochs take turns at; 0: another one in every epoch.
@@ -78,7 +78,7 @@ class StreamSettings(ProbingSettings):
 
 @dataclass(frozen=True)
 class SearchSettings(Settings):
-    """Of patch search.
+    """Settings of patch search.
 
     Attributes:
         numbers_below: validation images whose number is smaller are searched,
@@ -101,7 +101,7 @@ class SearchSettings(Settings):
 
 @dataclass(frozen=True)
 class SegmentationSettings(Settings):
-    """Of linear segmentation heads; sizes are by dataset, in pixels.
+    """Settings of linear segmentation heads; sizes are by dataset, in pixels.
 
     Attributes:
         blocks: of twelve, counted from 1, whose tokens a head sees.

@@ -22,7 +22,7 @@ class Parameter:
 
 
 def parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
-    """Values with their sources, as they stand in a table.
+    """Return values with their sources, as they stand in a table.
 
     Args:
         where: the table, in errors.
@@ -37,12 +37,12 @@ def parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Par
 
 
 def sourced(table: Mapping[str, Parameter]) -> dict[str, dict[str, Any]]:
-    """Parameters as records keep them: name -> `{ value, source }`."""
+    """Return parameters as records keep them: name -> `{ value, source }`."""
     return {name: {"value": parameter.value, "source": parameter.source} for name, parameter in table.items()}
 
 
 def values(table: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Parameters without their sources."""
+    """Return parameters without their sources."""
     return {name: parameter.value for name, parameter in table.items()}
 
 

@@ -27,7 +27,7 @@ _SIMPLE: Mapping[object, tuple[str, str, Callable[[object], bool]]] = {
 
 
 def typed(where: str, kind: type[T], values: Mapping[str, Any], datasets: Collection[str] = ()) -> T:
-    """A dataclass of these values: numbers as they stand, lists as tuples.
+    """Make a dataclass of these values: numbers as they stand, lists as tuples.
 
     Args:
         where: the table, in errors.
@@ -60,7 +60,7 @@ def _checked(where: str, hint: Any, value: Any, datasets: Collection[str]) -> An
 
 
 def _holds(hint: Any, value: object) -> bool:
-    """Whether a value is of a type that a field may have."""
+    """Tell whether a value is of a type that a field may have."""
     args = get_args(hint)
     if hint in _SIMPLE:
         return _SIMPLE[hint][2](value)
@@ -72,7 +72,7 @@ def _holds(hint: Any, value: object) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """How a message names a type."""
+    """Word a type for a message."""
     args = get_args(hint)
     if hint in _SIMPLE:
         return _SIMPLE[hint][0]

@@ -43,7 +43,7 @@ class Variant:
         return self.choices[0]
 
     def applies(self, experiment: str, dataset: str, spec: str) -> bool:
-        """Whether this decision can change the numbers of one trial; its encoder is given as `mae` or `mae@FILE`."""
+        """Tell whether this decision can change the numbers of a trial; its encoder is given as `mae` or `mae@FILE`."""
         release = release_of(spec)
         placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
         return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
@@ -51,7 +51,7 @@ class Variant:
 
 @functools.cache
 def load_variants() -> dict[str, Variant]:
-    """Every variant by name, in the order of `variants.toml`."""
+    """Load every variant by name, in the order of `variants.toml`."""
     path = PROTOCOLS / "variants.toml"
     variants = {}
     for name, table in tomllib.loads(path.read_text()).items():
@@ -64,7 +64,7 @@ def load_variants() -> dict[str, Variant]:
 
 
 def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
-    """`["keypoint-box=full"]` -> the choice of every variant, defaults filled in.
+    """Turn `["keypoint-box=full"]` into the choice of every variant, defaults filled in.
 
     Raises:
         RequestError: an unknown variant or choice, or one that this profile has no files for.
@@ -85,6 +85,6 @@ def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
 
 
 def deviations(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The choices that are not the default."""
+    """Return the choices that are not the default."""
     variants = load_variants()
     return {name: choice for name, choice in chosen.items() if choice != variants[name].default}

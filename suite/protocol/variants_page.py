@@ -1,4 +1,4 @@
-"""docs/reference/variants.md, from `variants.toml`: `python -m suite.protocol.variants_page` writes it anew."""
+"""Writer of docs/reference/variants.md from `variants.toml`: `python -m suite.protocol.variants_page`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = DOCS / "reference" / "variants.md"
 
 
 def page() -> str:
-    """Every variant with its choices, what it decides and what it concerns."""
+    """Write every variant with its choices, what it decides and what it concerns."""
     sections = "\n".join(_section(variant) for variant in load_variants().values())
     return f"""# Variants
 

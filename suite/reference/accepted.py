@@ -64,11 +64,11 @@ class AcceptedRun:
 
     @property
     def name(self) -> str:
-        """How a sentence names it."""
+        """Name used in sentences."""
         return f"the accepted run of {self.device} ({self.date}, commit {self.commit[:12]})"
 
     def content(self) -> bytes:
-        """The file's, sorted by cell."""
+        """Return the file's content, sorted by cell."""
         facts = {"profile": self.profile, "device": self.device}
         facts |= {name: getattr(self, name) for name in ("command", "commit", "date", "reason")}
         run: dict[str, Any] = {**facts, "seeds": list(self.seeds)}
@@ -81,17 +81,17 @@ class AcceptedRun:
 
 
 def file_of(folder: Path, profile: str, device: str) -> Path:
-    """Where the accepted run of a profile on a device is kept."""
+    """Return the file that keeps the accepted run of a profile on a device."""
     return folder / profile / f"{slug(device)}.toml"
 
 
 def slug(device: str) -> str:
-    """A device's model as a file's name: `nvidia-h100-80gb-hbm3-9.0`."""
+    """Turn a device's model into a file's name: `nvidia-h100-80gb-hbm3-9.0`."""
     return re.sub(r"[^a-z0-9.]+", "-", device.lower()).strip("-.")
 
 
 def load(folder: Path, profile: str, device: str) -> AcceptedRun | None:
-    """The accepted run of a profile on a device; None where none was accepted.
+    """Load the accepted run of a profile on a device; None where none was accepted.
 
     Raises:
         ExpectedError: the file breaks the schema, is another device's, or contradicts itself.

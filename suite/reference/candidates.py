@@ -33,7 +33,7 @@ FACTS = ("method", "spec", "weights", "command", "commit", "date", "machine")
 
 
 def load_accepted(profile: str, folder: Path) -> dict[CellId, Expected]:
-    """Every accepted value of a profile; empty where none is.
+    """Load every accepted value of a profile; empty where none is.
 
     Raises:
         ExpectedError: a file breaks the schema, or two files hold one encoder.

@@ -114,7 +114,7 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
 
 
 def places(root: Path = Path("expected")) -> dict[CellId, str]:
-    """Where the paper prints each cell, e.g. `Table 3`; cells without a known place are left out."""
+    """Tell the place where the paper prints each cell, e.g. `Table 3`; cells without a known place are left out."""
     return {cell: e.table for cell, e in load_expected("paper", root).items() if e.table is not None}
 
 
@@ -153,7 +153,7 @@ def _read(path: Path) -> Iterator[Expected]:
 
 
 def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
-    """What a metric is allowed; `machine` only where seeds were recorded, which nothing else is held against."""
+    """Return a metric's tolerance; `machine` only where seeds were recorded, which nothing else is held against."""
     keys = ("numeric", "cap", *(("machine",) if trained else ()))
     numbers = {key: node.take(key, "a number >= 0") for key in keys}
     tolerance = {**numbers, "reason": node.take("reason", "a text")}
@@ -169,7 +169,7 @@ def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
 def _cells(
     experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]], sides: dict[CellId, str]
 ) -> Iterator[tuple[CellId, float | None]]:
-    """Value of every cell; the raw values of recorded cells go to `runs`, which side a bound is of to `sides`."""
+    """Yield every cell's value; recorded cells' raw values go to `runs`, the side that a bound is of to `sides`."""
     for (dataset, setting, metric, method), column in node.leaves(3):
         cell = CellId(experiment, dataset, method, setting, metric)
         value = column.take(method, "a number >= 0, 'not transcribed' or a recorded table")
@@ -188,7 +188,7 @@ def _cells(
 
 
 def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float]]:
-    """Cells with a `machine` of their own."""
+    """Yield cells with a `machine` of their own."""
     for (dataset, setting, metric, method), column in node.leaves(3):
         cell = CellId(experiment, dataset, method, setting, metric)
         points = column.take(method, "a number >= 0")
@@ -198,7 +198,7 @@ def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -
 
 
 def _bound(node: Node) -> tuple[str, float]:
-    """`lower` or `upper`, and the value that the cell is bounded by."""
+    """Return `lower` or `upper`, and the value that the cell is bounded by."""
     found = {side: node.take(side, "a number >= 0", None) for side in ("lower", "upper")}
     node.end()
     (given, *more) = [(side, value) for side, value in found.items() if value is not None]
@@ -212,7 +212,7 @@ def _bound(node: Node) -> tuple[str, float]:
 def _noise(
     experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]
 ) -> tuple[tuple[int, ...], dict[CellId, Spread]]:
-    """Recorded seeds, and their noise per pool, checked against the raw values it comes from."""
+    """Return recorded seeds, and their noise per pool, checked against the raw values it comes from."""
     recorded = section.child("recorded")
     for key in ("command", "commit", "date", "machine"):
         recorded.take(key, "a text")

@@ -1,4 +1,4 @@
-"""What files of frozen values share: from which commit, of which request, and what would change."""
+"""Contents that files of frozen values share: from which commit, of which request, and what would change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from suite.results.records import Result
 
 
 def commit_of(results: Sequence[Result]) -> str:
-    """Of the code that made the results, not of the checkout that accepts them."""
+    """Return the commit of the code that made the results, not of the checkout that accepts them."""
     states = [result.facts.get("code_state") or {} for result in results]
     commits = sorted(
         {f"{s.get('commit') or 'unknown'}{' with local changes' if s.get('dirty') else ''}" for s in states}
@@ -22,12 +22,12 @@ def commit_of(results: Sequence[Result]) -> str:
 
 
 def deviation(asked: Mapping[str, Any]) -> str:
-    """What a request leaves of the whole protocol, in words."""
+    """Word what a request leaves of the whole protocol."""
     return f"limit {asked['limit']}" if asked["limit"] is not None else f"variants {json.dumps(asked['variants'])}"
 
 
 def table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The cells whose values change, by name; empty where none does."""
+    """Write the cells whose values change, by name; empty where none does."""
     rows = []
     for cell in dict.fromkeys((*old, *new)):
         before, after = (fmean(side[cell]["values"]) if cell in side else None for side in (old, new))

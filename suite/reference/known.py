@@ -61,24 +61,24 @@ class Known:
     expires: date
 
     def fits(self, cell: CellId) -> bool:
-        """Whether the pattern names a cell, word by word."""
+        """Tell whether the pattern names a cell, word by word."""
         return all(map(fnmatchcase, str(cell).split("/"), self.cells.split("/")))
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies within the bounds."""
+        """Tell whether a value lies within the bounds."""
         low = -NOISE if self.lower is None else self.lower - NOISE
         return low <= value and (self.upper is None or value <= self.upper + NOISE)
 
     @property
     def bounds(self) -> str:
-        """`79.5 to 80.3`, `79.5 or more`, `80.3 or less`."""
+        """Bounds as text: `79.5 to 80.3`, `79.5 or more`, `80.3 or less`."""
         if self.lower is None:
             return f"{self.upper:g} or less"
         return f"{self.lower:g} or more" if self.upper is None else f"{self.lower:g} to {self.upper:g}"
 
 
 def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path = Path("expected")) -> dict[CellId, Known]:
-    """The known deviations of a profile, by cell; none where there is no file.
+    """Load the known deviations of a profile, by cell; none where there is no file.
 
     Args:
         profile: `mini` or `paper`.

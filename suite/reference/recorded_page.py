@@ -1,4 +1,4 @@
-"""What the mini study measures, for people: every task beside its baselines, and who does not stand above them."""
+"""Results of the mini study, for people: every task beside its baselines, and who does not stand above them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READOUTS = (
     "linear_head/miou",
 )
 _RATE = "lr_"
-"""How settings of the learning-rate sweep begin: their readout is mIoU."""
+"""Prefix of settings of the learning-rate sweep: their readout is mIoU."""
 NOISES = 3.0
 """Standard deviations over seeds by which an encoder must exceed both baselines, so that its number tells something."""
 
@@ -26,7 +26,7 @@ Task = tuple[Experiment, str, str, str]
 
 
 def results_page(profile: Profile, measurements: Sequence[Measurement], recording: Recording) -> str:
-    """docs/evidence/mini_results.md.
+    """Write docs/evidence/mini_results.md.
 
     Args:
         profile: the mini profile.
@@ -95,7 +95,7 @@ def _tasks(profile: Profile) -> Iterator[Task]:
 def _not_above(
     task: Task, profile: Profile, means: Mapping[CellId, float], noise: Mapping[CellId, Spread]
 ) -> list[object] | None:
-    """The row of a task; None where nothing is trained or every encoder stands above both baselines."""
+    """Return the row of a task; None where nothing is trained or every encoder stands above both baselines."""
     experiment, dataset, setting, metric = task
 
     def cell(method: str) -> CellId:

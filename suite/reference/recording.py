@@ -1,4 +1,4 @@
-"""Writing the mini profile's references: our own runs over several seeds, raw values kept."""
+"""Recorder of the mini profile's references: our own runs over several seeds, raw values kept."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MIN_SEEDS = 5
 CAP = 3.0
 """Widest half-interval of a probe, in points; set before recording, below what broken weights cost."""
 SEGMENTATION_CAP = 8.0
-"""The same for segmentation, set before recording in the proportion of the paper's caps: 0.8 mIoU to 0.3 top-1."""
+"""Cap of segmentation, set before recording in the proportion of the paper's caps: 0.8 mIoU to 0.3 top-1."""
 _SEGMENTATION_METRICS = ("miou", "macc", "aacc")
 _TITLE = "# Recorded by `make record`, never edited by hand: loading checks it against the raw values.\n"
 
 
 @dataclass(frozen=True)
 class Recording:
-    """How a reference was made, so that it can be made again."""
+    """Origin of a reference, so that it can be made again."""
 
     command: str
     commit: str
@@ -88,7 +88,7 @@ def write_mini(
 
 
 def _common(path: Path, what: str, values: Iterable[T]) -> T:
-    """The one value that all cells share."""
+    """Return the one value that all cells share."""
     found = sorted(set(values))  # type: ignore[type-var]
     if len(found) != 1:
         raise ExpectedError(f"{path}: expected cells of one {what}, got {found}")
@@ -105,12 +105,12 @@ def _check_runs(path: Path, seeds: tuple[int, ...], measurements: Sequence[Measu
 
 
 def cap_of(metric: str) -> float:
-    """Widest half-interval of a recorded probe's metric, in points."""
+    """Return the widest half-interval of a recorded probe's metric, in points."""
     return SEGMENTATION_CAP if metric in _SEGMENTATION_METRICS else CAP
 
 
 def tolerance(trained: bool, test_items: int | None, cap: float) -> dict[str, Any]:
-    """What a recorded cell is allowed: see `write_mini` and `CAP`."""
+    """Return a recorded cell's tolerance: see `write_mini` and `CAP`."""
     if not trained:
         reason = "nothing is trained: 0.05 for JPEG decoder and fp32 summation order"
         return {"numeric": 0.05, "cap": 0.3, "reason": reason}
@@ -123,12 +123,12 @@ def _column(kind: str, cell: CellId) -> str:
 
 
 def toml_section(name: str, values: dict[str, Any]) -> str:
-    """A table of a TOML file."""
+    """Write a table of a TOML file."""
     return f"\n[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 
 
 def _toml(value: Any) -> str:
-    """A value in TOML, which writes all but tables as JSON does."""
+    """Write a value in TOML, which writes all but tables as JSON does."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)

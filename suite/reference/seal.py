@@ -61,7 +61,7 @@ def check_seal(folder: Path) -> None:
 
 
 def _digests(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name as seen from the folder -> SHA-256."""
+    """Yield names as seen from the folder, each with its SHA-256."""
     places = [*sorted(folder.glob("*.toml")), folder.parent / SLACK]
     for path in places:
         if path.exists():

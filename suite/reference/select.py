@@ -1,4 +1,4 @@
-"""Which expected values a run may be held against."""
+"""Selection of the expected values that a run may be held against."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from suite.reference.seal import ADVICE
 def references(
     profile: str, variants: Mapping[str, str], limit: int | None, encoders: Collection[str] = ()
 ) -> dict[CellId, Expected]:
-    """The expected values that a run can be held against, with those accepted for one of `encoders` (specs).
+    """Select the expected values to hold a run against, with those accepted for one of `encoders` (specs).
 
     A limited run sees other data. Accepted values, and the recorded ones of the mini study, are of the default
     variants; the paper does not say which variants its own are of, so those stand for every choice.
@@ -38,7 +38,7 @@ def references(
 
 
 def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, Known]:
-    """The deviations that are excused; what another variant changes is no longer what was seen then."""
+    """Select the deviations that are excused; what another variant changes is no longer what was seen then."""
     changed = [load_variants()[name] for name in deviations(variants)]
     known = load_known(profile, _load(profile), EXPECTED)
     return {cell: entry for cell, entry in known.items() if not _changes(changed, cell, cell.method)}

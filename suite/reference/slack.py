@@ -1,4 +1,4 @@
-"""How far the value of a seed moves from machine to machine, `expected/machine_slack.toml`: measured, never guessed.
+"""Drift of a seed's value from machine to machine, `expected/machine_slack.toml`: measured, never guessed.
 
     [measured]
     how = "..."                                 # which machines, threads, switches, versions
@@ -24,11 +24,11 @@ from suite.protocol.profiles import load_profile
 
 FILE = "machine_slack.toml"
 Slack = dict[tuple[str, str] | CellId, float]
-"""By (experiment, metric), and by cell for those that have their own."""
+"""Slack by (experiment, metric), and by cell for those that have their own."""
 
 
 def load_slack(root: Path = Path("expected")) -> Slack:
-    """The points by which the value of a recorded seed may move on another machine.
+    """Load the points by which the value of a recorded seed may move on another machine.
 
     Raises:
         ExpectedError: the file cannot be read or breaks its schema, or names what the mini profile does not measure;
@@ -58,7 +58,7 @@ def load_slack(root: Path = Path("expected")) -> Slack:
 
 
 def slack_of(slack: Slack, experiment: str, metric: str) -> float:
-    """The points of one metric of a trained experiment.
+    """Return the points of one metric of a trained experiment.
 
     Raises:
         ExpectedError: nobody has measured them.

@@ -126,7 +126,7 @@ def build(
 
 
 def _result_of(cell: CellVerdict) -> str | None:
-    """Name of the result that a cell's value comes from; None where it has none."""
+    """Name the result that a cell's value comes from; None where it has none."""
     place = f"{cell.id.experiment}/{cell.id.dataset}/{cell.id.method}"
     return None if cell.measured is None else place
 

@@ -13,7 +13,7 @@ from suite.registry import title_of
 from suite.report.labels import STATUSES, Label
 
 MARKS = {"measured": "", "recorded": "r", "published": "p"}
-"""Set beside a value of the seven that this run did not measure."""
+"""Mark beside a value of the seven that this run did not measure."""
 LEVELS = {"object": "object level", "part": "part level"}
 ITEMS = {"ap": "queries", "miou": "images"}
 
@@ -94,7 +94,7 @@ class Conformance:
 
 
 def candidate_of(entry: Json) -> Candidate:
-    """The section on a candidate from its entry in a report."""
+    """Return the section on a candidate from its entry in a report."""
     return Candidate(
         method=entry["method"],
         sentence=entry["sentence"],
@@ -107,7 +107,7 @@ def candidate_of(entry: Json) -> Candidate:
 
 
 def conformance_of(entry: Json | None) -> Conformance | None:
-    """The conformance checks of a report; None where no encoder was checked."""
+    """Return the conformance checks of a report; None where no encoder was checked."""
     if not entry:
         return None
     checks = (Check(c["name"], c["question"], STATUSES[c["status"]], c["detail"]) for c in entry["rungs"])
@@ -115,24 +115,24 @@ def conformance_of(entry: Json | None) -> Conformance | None:
 
 
 def table(candidate: Json) -> list[Beside]:
-    """Object level first, then part level."""
+    """Order object level first, then part level."""
     columns = sorted(candidate["columns"], key=lambda column: list(LEVELS).index(column["level"]))
     return [_row(column) for column in columns]
 
 
 def marks(candidate: Json) -> list[tuple[str, str]]:
-    """(mark, source) of the sources that the table uses besides this run."""
+    """List (mark, source) of the sources that the table uses besides this run."""
     used = {reference["source"] for column in candidate["columns"] for reference in column["references"].values()}
     return [(mark, source) for source, mark in MARKS.items() if mark and source in used]
 
 
 def pairs(candidate: Json) -> list[Pair]:
-    """Every paired comparison, by column, then in the paper's order of methods."""
+    """List every paired comparison, by column, then in the paper's order of methods."""
     return [_pair(pair) for pair in candidate["pairs"]]
 
 
 def verdict_of_pairs(candidate: Json) -> str:
-    """How many comparisons are certain, in a sentence."""
+    """Count in a sentence the comparisons that are certain."""
     found = candidate["pairs"]
     if not found:
         return (
@@ -148,13 +148,13 @@ def verdict_of_pairs(candidate: Json) -> str:
 
 
 def title(column: Mapping[str, Any]) -> str:
-    """`Part retrieval, COCO: encoded AP`."""
+    """Write a title: `Part retrieval, COCO: encoded AP`."""
     setting = "" if column["setting"] == "linear_head" else f"{title_of(column['setting'])} "
     return f"{title_of(column['experiment'])}, {title_of(column['dataset'])}: {setting}{title_of(column['metric'])}"
 
 
 def facts(conformance: Json) -> str:
-    """What was found of the encoder by the conformance checks, in one line; empty if it was not reached."""
+    """State in one line what the conformance checks found of the encoder; empty if it was not reached."""
     found, prints = conformance["facts"], conformance["fingerprint"]
     if not found:
         return ""

@@ -74,7 +74,7 @@ def publish(run: Path, judged: dict[str, Any]) -> None:
 def assemble(
     run: Path, *, strict: bool = False, allow_inconclusive: bool = False, claims_gate: bool = False
 ) -> dict[str, Any]:
-    """The content of report.json, from the run folder and `expected/` alone.
+    """Assemble report.json's content, from the run folder and `expected/` alone.
 
     Args:
         run: the run folder.
@@ -154,18 +154,18 @@ def assemble(
 
 
 def _notes(results: Sequence[Result]) -> list[str]:
-    """What a reader should see beside the verdict."""
+    """Note what a reader should see beside the verdict."""
     bare = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
     return [f"{NO_EVIDENCE}: {len(bare)} of {len(results)} results, {bare[0]} first."] if bare else []
 
 
 def _keeps(asked: Mapping[str, Any]) -> bool:
-    """Whether results of other environments were to be kept; older runs could not be asked to."""
+    """Tell whether results of other environments were to be kept; older runs could not be asked to."""
     return bool(asked.get("keep_other_environments", False))
 
 
 def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
-    """The second gate beside the first, whose verdict stays its own: a change is another reason for exit code 1."""
+    """Put the second gate beside the first, whose verdict stays its own: a change is another reason for exit code 1."""
     if gate is None or not gate.exit_code:
         return judgement
     sentence = f"{judgement.sentence} Second gate: {gate.short}"
@@ -173,7 +173,7 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
 
 
 def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How the candidate answered the conformance checks; None where none was asked in this run."""
+    """Return the candidate's answers to the conformance checks; None where none was asked in this run."""
     try:
         found: dict[str, Any] = json.loads((run / "conformance.json").read_text())
     except (OSError, ValueError):
@@ -182,13 +182,13 @@ def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _asked_for(key: Key, asked: Mapping[str, Any]) -> bool:
-    """Only these were held against their inputs just now; older results of the folder may be stale."""
+    """Tell whether a result was asked for: only those were held against their inputs just now, others may be stale."""
     methods = {method_name(spec) for spec in asked["encoders"]}
     return key.experiment in asked["experiments"] and key.dataset in asked["datasets"] and key.method in methods
 
 
 def _last(results: Sequence[Result]) -> str | None:
-    """When the last result of an interrupted run was made; the clock would say something else at each call."""
+    """Return when an interrupted run's last result was made; the clock would say something else at each call."""
     return max((r.facts["finished"] for r in results if "finished" in r.facts), default=None)
 
 
@@ -197,7 +197,7 @@ def _cellless(profile: Profile, key: Key) -> bool:
 
 
 def reasons(store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
-    """Why each cell without a value has none."""
+    """Give the reason why each cell without a value has none."""
     found = {}
     notes = store.reasons()
     for cell in wanted:
@@ -208,7 +208,7 @@ def reasons(store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
 
 
 def figures(results: Sequence[Result]) -> list[dict[str, str]]:
-    """The strips of patch search, by method, query and setting, and of segmentation, by method and role."""
+    """List the strips of patch search, by method, query and setting, and of segmentation, by method and role."""
     found = []
     for result in results:
         place = {"dataset": result.key.dataset, "method": result.key.method}
@@ -223,7 +223,7 @@ def figures(results: Sequence[Result]) -> list[dict[str, str]]:
 
 
 def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """What the segmentation heads of the primary setting went through."""
+    """Return the history of the primary setting's segmentation heads."""
     return [
         {"dataset": result.key.dataset, "method": result.key.method, **result.summaries["training"]}
         for result in results
@@ -232,7 +232,7 @@ def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """What probes reach at other learning rates, where they were asked for."""
+    """Return what probes reach at other learning rates, where they were asked for."""
     return [
         {
             "experiment": r.key.experiment,
@@ -247,7 +247,7 @@ def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
-    """What the report says of how it was done: hyper-parameters, constants, variants, splits, digests."""
+    """Describe how it was done, as the report says: hyper-parameters, constants, variants, splits, digests."""
     splits: dict[str, list[str]] = {}
     for result in results:
         said = result.summaries.get("split")
@@ -272,7 +272,7 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
 
 
 def _environment(run: Path) -> dict[str, Any]:
-    """What the run was measured on, as it noted then; empty where it did not: this machine's is none of its facts."""
+    """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts."""
     try:
         noted: dict[str, Any] = json.loads((run / "environment.json").read_text())
     except (OSError, ValueError):
@@ -281,7 +281,7 @@ def _environment(run: Path) -> dict[str, Any]:
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """What was asked of a run, and when.
+    """Read what was asked of a run, and when.
 
     Raises:
         RequestError: the folder holds no run.

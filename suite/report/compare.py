@@ -1,4 +1,4 @@
-"""What changed between two runs."""
+"""Changes between two runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compare_runs(a: Path, b: Path) -> tuple[str, int]:
 
 
 def exit_code(a: Json, b: Json) -> int:
-    """0 if both reports hold the same cells with the same values, 1 if not; verdicts do not matter here."""
+    """Return 0 if both reports hold the same cells with the same values, 1 if not; verdicts do not matter here."""
     return int(_values(a) != _values(b))
 
 
@@ -113,7 +113,7 @@ def _claims(a: Json, b: Json) -> str:
 
 
 def _asked(report: Json) -> Json:
-    """The request less its name, in which any two runs differ."""
+    """Return the request less its name, in which any two runs differ."""
     return {key: value for key, value in asked(report).items() if key not in NAMES_OF_A_RUN}
 
 

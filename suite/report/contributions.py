@@ -1,4 +1,4 @@
-"""In which environments the results of a run were made: what its report says of it, from the run folder alone."""
+"""Environments that a run's results were made in: what its report says of them, from the run folder alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWN = 1
 
 
 def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> list[Json]:
-    """Every environment that results were made in, the run's own first, then by name of result.
+    """List every environment that results were made in, the run's own first, then by name of result.
 
     Args:
         results: of the run.
@@ -49,7 +49,7 @@ def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> 
 
 
 def _noted(result: Result) -> Environment:
-    """What a result from before the input says of its environment."""
+    """Return what a result from before the input says of its environment."""
     return {
         "packages": dict(result.facts.get("packages") or {}),
         "device": {"kind": result.facts.get("device") or "unknown device"},
@@ -57,7 +57,7 @@ def _noted(result: Result) -> Environment:
 
 
 def notes(entries: Sequence[Mapping[str, Any]], *, kept: bool) -> list[str]:
-    """What the head of a report says where not every result was made in the run's own environment.
+    """Write the notes of a report's head where not every result was made in the run's own environment.
 
     Args:
         entries: see `contributions`.

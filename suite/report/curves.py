@@ -1,4 +1,4 @@
-"""What segmentation heads went through: loss and mIoU over the iterations, mIoU over learning rates; inline SVG."""
+"""History of segmentation heads: loss and mIoU over the iterations, mIoU over learning rates; inline SVG."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Curves:
 
 
 def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Json] = ()) -> list[Curves]:
-    """A plot of each loss per set, of mIoU while training where it was measured, and of what learning rates do."""
+    """Plot each loss per set, mIoU while training where it was measured, and what learning rates do."""
     drawn = []
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
         of_set = [t for t in trainings if t["dataset"] == dataset]
@@ -48,7 +48,7 @@ def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Jso
 
 
 def sweep(cells: Sequence[Json]) -> list[Curves]:
-    """Mean IoU against the learning rate, where more than one was measured."""
+    """Plot mean IoU against the learning rate, where more than one was measured."""
     found: dict[str, dict[float, float]] = {}
     for cell in cells:
         if cell["experiment"] == "learning_rate_sweep" and cell["metric"] == "miou" and cell["measured"] is not None:
@@ -62,7 +62,7 @@ def sweep(cells: Sequence[Json]) -> list[Curves]:
 
 
 def probe_rates(rates: Sequence[Json]) -> list[Curves]:
-    """Accuracy of each probe against its learning rate."""
+    """Plot each probe's accuracy against its learning rate."""
     found: dict[tuple[str, str, str], dict[str, Line]] = {}
     for swept in rates:
         place = (swept["experiment"], swept["dataset"], swept["setting"])
@@ -81,7 +81,7 @@ def probe_rates(rates: Sequence[Json]) -> list[Curves]:
 
 
 def line_styles(methods: Sequence[str]) -> dict[str, tuple[str, Dashes]]:
-    """(colour, dashes) per method: the family's colour, dashes by place within the family."""
+    """Return (colour, dashes) per method: the family's colour, dashes by place within the family."""
     ordered = sorted(methods, key=method_order)
     places = {m: [o for o in ordered if family(o) == family(m)].index(m) for m in ordered}
     return {m: (STYLES[family(m)][0], DASHES[places[m] % len(DASHES)]) for m in ordered}
@@ -117,7 +117,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
 
 
 def _plain(axes: Axes, axis_labels: tuple[str, str]) -> None:
-    """Ink that follows the page, no frame that says nothing."""
+    """Draw in ink that follows the page, with no frame that says nothing."""
     axes.set_xlabel(axis_labels[0], color=INK)
     axes.set_ylabel(axis_labels[1], color=INK)
     axes.tick_params(which="both", colors=INK)

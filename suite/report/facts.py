@@ -10,7 +10,7 @@ from suite.report.labels import tally
 
 
 def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested facts as lines: `experiments.part_retrieval.crop`, its text, and its source where it has one."""
+    """Flatten nested facts to lines: `experiments.part_retrieval.crop`, its text, and its source where it has one."""
     if isinstance(value, Mapping) and value.keys() == {"value", "source"}:
         yield prefix, f"{_text(value['value'])}  ({value['source']})"
     elif isinstance(value, Mapping) and value:
@@ -29,13 +29,13 @@ def _text(value: Any) -> str:
 
 
 def asked(report: Json) -> Json:
-    """The request for a person: of the list of cells, its length."""
+    """Write the request for a person: of the list of cells, its length."""
     cells = report["asked"].get("cells")
     return report["asked"] | ({} if cells is None else {"cells": len(cells)})
 
 
 def citation(report: Json) -> str | None:
-    """One line by which the report can be cited, and checked later; None where nothing was measured."""
+    """Write a line to cite the report by, and check it later; None where nothing was measured."""
     if not report.get("digest"):
         return None
     suite = report["environment"].get("code", {}).get("suite") or "of unknown version"
@@ -47,7 +47,7 @@ def citation(report: Json) -> str | None:
 
 
 def rerun_commands(report: Json) -> list[str]:
-    """Shell lines that make this report again."""
+    """Write shell lines that make this report again."""
     commit = report["environment"].get("code", {}).get("commit")
     checkout = [f"git checkout {commit}"] if commit else []
     seeds = ",".join(map(str, report["asked"].get("seeds") or ()))
@@ -57,5 +57,5 @@ def rerun_commands(report: Json) -> list[str]:
 
 
 def verify_command(report: Json) -> str:
-    """The shell line that holds the run's folder against its citation."""
+    """Write the shell line that holds the run's folder against its citation."""
     return f"python -m suite verify runs/{report['run']} --digest {report['digest']}"

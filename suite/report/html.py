@@ -21,7 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Drawings:
-    """What only a page can show, as inline SVG.
+    """Drawings that only a page can show, as inline SVG.
 
     Attributes:
         plots: object level against part level.
@@ -46,7 +46,7 @@ class Picture:
 
 
 def render(report: Json, run_dir: Path) -> str:
-    """The whole page.
+    """Render the whole page.
 
     Args:
         report: see `suite.report.build.build`.
@@ -66,7 +66,7 @@ def render(report: Json, run_dir: Path) -> str:
 
 
 def drawings(report: Json) -> Drawings:
-    """Every plot of a report."""
+    """Draw every plot of a report."""
     plots = plot.plots(report["cells"])
     families = plots[0].families if plots else ()
     legend = [(family, plot.STYLES[family][0], plot.STYLES[family][2]) for family in families]
@@ -75,7 +75,7 @@ def drawings(report: Json) -> Drawings:
 
 
 def picture(run_dir: Path, path: str) -> Picture | None:
-    """A PNG of the run; None where it cannot be read, is no PNG, or lies outside the run."""
+    """Read a PNG of the run; None where it cannot be read, is no PNG, or lies outside the run."""
     place = (run_dir / path).resolve()
     if not place.is_relative_to(run_dir.resolve()):
         return None

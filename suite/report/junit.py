@@ -19,12 +19,12 @@ from suite.judge.entries import Outcome, cell_properties, claim_outcome
 from suite.judge.verdict import NOT_ASKED
 
 CRASHED = "stopped by "
-"""How the reason of a test begins that ended in an error of the code."""
+"""Beginning of the reason of a test that ended in an error of the code."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Json) -> str:
-    """The whole file.
+    """Render the whole file.
 
     Args:
         report: see `suite.report.build.build`.
@@ -52,7 +52,7 @@ def render(report: Json) -> str:
 
 
 def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
-    """(page, name, seconds, cells, outcome) of everything that was asked for."""
+    """List (page, name, seconds, cells, outcome) of everything that was asked for."""
     groups: dict[tuple[str, ...], list[Json]] = {}
     seconds: dict[tuple[str, ...], float] = {}
     for cost in report["costs"]:
@@ -68,7 +68,7 @@ def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
 
 
 def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
-    """The worst that a cell of the test says."""
+    """Return the worst that a cell of the test says."""
     failing = set(report["failing"])
     wrong = [f"{cell['id']}: {cell['reason']}" for cell in cells if cell["id"] in failing]
     held = ((cell, cell.get("accepted") or {}) for cell in cells)
@@ -96,5 +96,5 @@ def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
 
 
 def _text(text: str) -> str:
-    """Without characters that XML cannot hold."""
+    """Remove characters that XML cannot hold."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,4 +1,4 @@
-"""How the words of a report look: the only place for icons, colours and display names."""
+"""Look of a report's words: the only place for icons, colours and display names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VERDICTS = {
     "claims differ": Label("claims differ", "✗", "❌", "DEV", "bad"),
     "not judged": Label("not judged", "◇", "➖", "ref?", "mute"),
 }
-"""Of cells and of runs; the last three are of runs only."""
+"""Labels of verdicts, of cells and of runs; the last three are of runs only."""
 UNCONFIRMED = Label("deviates, unconfirmed", "!", "⚠️", "dev?", "warn")
 STATUSES = {
     "passed": Label("passed", "✓", "✅", "ok", "good"),
@@ -49,12 +49,12 @@ STATUSES = {
     "failed": Label("failed", "✗", "❌", "FAIL", "bad"),
     "not reached": Label("not reached", "○", "⚪", "---", "mute"),
 }
-"""Of the checks of the conformance checks."""
+"""Labels of the statuses of the conformance checks."""
 CELL_VERDICTS = ("reproduced", "deviates", "inconclusive", "not run", "no reference", "known deviation", "unexpected")
 _RARE = ("known deviation", "unexpected")
-"""Shown only where a cell is one."""
+"""Verdicts shown only where a cell has one."""
 EVIDENCE_TONES = {"provided": "good", "partial": "warn", "missing": "bad"}
-"""Of the status of a reproducibility variable."""
+"""Tone of the status of a reproducibility variable."""
 ACCEPTED = {
     "unchanged": Label("unchanged", "=", "✅", "=", "good"),
     "changed": Label("changed", "Δ", "❌", "CHG", "bad"),
@@ -62,29 +62,29 @@ ACCEPTED = {
     "cannot tell": Label("cannot tell", "≈", "🟡", "?", "warn"),
     "not accepted": Label("not accepted", "◇", "➖", "new", "mute"),
 }
-"""Of the second gate, against the accepted run of the device."""
+"""Labels of the second gate, against the accepted run of the device."""
 
 
 def label(cell: Mapping[str, Any]) -> Label:
-    """Label of a cell's verdict; a deviation the family does not confirm has its own."""
+    """Return the label of a cell's verdict; a deviation the family does not confirm has its own."""
     if cell["verdict"] == "deviates" and cell["warning"]:
         return UNCONFIRMED
     return VERDICTS[cell["verdict"]]
 
 
 def why(cell: Mapping[str, Any]) -> str:
-    """The reason of a cell's verdict, and where it was made, if elsewhere."""
+    """Give the reason of a cell's verdict, and where it was made, if elsewhere."""
     number, reason = other_environment(cell), cell["reason"] or ""
     return reason if number is None else f"{reason}{'; ' if reason else ''}made in environment {number}"
 
 
 def shown(cells: Sequence[Json]) -> tuple[str, ...]:
-    """The verdicts that a report of these cells speaks of, in the order of `CELL_VERDICTS`."""
+    """List the verdicts that a report of these cells speaks of, in the order of `CELL_VERDICTS`."""
     found = {cell["verdict"] for cell in cells}
     return tuple(verdict for verdict in CELL_VERDICTS if verdict not in _RARE or verdict in found)
 
 
 def tally(cells: Sequence[Json], verdicts: Sequence[str] = CELL_VERDICTS) -> dict[str, int]:
-    """Number of cells of each verdict, in this order, zeros included."""
+    """Count cells of each verdict, in this order, zeros included."""
     found = [cell["verdict"] for cell in cells]
     return {verdict: found.count(verdict) for verdict in verdicts}

@@ -19,11 +19,11 @@ from suite.report.view.record import Again, Attempt, MadeIn, Variable
 from suite.report.view.tables import Box, Table, Tables
 
 MAX_BYTES = 1_000_000
-"""GitHub drops a job summary of more than 1 MiB; the last sections are left out before that."""
+"""Bytes to which the page is kept by leaving out its last sections: GitHub drops a job summary of more than 1 MiB."""
 
 
 def render(report: Json) -> str:
-    """The whole page in GitHub's Markdown.
+    """Render the whole page in GitHub's Markdown.
 
     Args:
         report: see `suite.report.build.build`.
@@ -124,7 +124,7 @@ def _cell(line: CellLine) -> list[str]:
 
 
 def _held(held: Held | None) -> list[str]:
-    """What the second gate says of a cell: its word, the accepted value, how far the cell moved."""
+    """Write the second gate's answer for a cell: its word, the accepted value, how far the cell moved."""
     return ["", "–", "–"] if held is None else [badge(held.label), held.accepted, held.moved]
 
 

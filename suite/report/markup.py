@@ -12,27 +12,27 @@ from suite.report.labels import Label
 
 
 def escape(text: object) -> str:
-    """Text that stays text: no HTML, no link, no table border, no emphasis, one line."""
+    """Escape text so that it stays text: no HTML, no link, no table border, no emphasis, one line."""
     plain = html.escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~@#!$])", r"\\\1", plain)
 
 
 def code(text: object) -> str:
-    """A name or predicate in fixed width; HTML's tag, since a pipe or backtick would break Markdown's."""
+    """Set a name or predicate in fixed width; HTML's tag, since a pipe or backtick would break Markdown's."""
     return f"<code>{html.escape(' '.join(str(text).split())).replace('|', '&#124;')}</code>"
 
 
 def grid(rows: Iterable[Sequence[object]], headers: Sequence[str], numeric: str = "") -> str:
-    """A table; its columns whose letter in `numeric` is `r` are aligned right. Cells must be escaped."""
+    """Write a table; columns whose letter in `numeric` is `r` are aligned right. Cells must be escaped."""
     align = ["right" if letter == "r" else "left" for letter in numeric.ljust(len(headers))]
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
 def details(title: str, text: str) -> str:
-    """Text that is folded away under its title."""
+    """Fold text away under its title."""
     return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
 
 
 def badge(label: Label) -> str:
-    """A verdict, never by colour alone."""
+    """Show a verdict, never by colour alone."""
     return f"{label.emoji} {label.word}"

@@ -25,7 +25,7 @@ STYLES = {
     "baseline": ("#858b94", "x", "✕"),
 }
 INK = "#010203"
-"""Stands for the page's text colour until `inline` replaces it."""
+"""Ink that stands for the page's text colour until `inline` replaces it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Plot:
 
 
 def plots(cells: Sequence[Json]) -> list[Plot]:
-    """Every panel for which at least two encoders have both values."""
+    """Draw every panel for which at least two encoders have both values."""
     drawn = (_plot(panel, cells) for panel in PANELS)
     return [plot for plot in drawn if plot is not None]
 
@@ -90,7 +90,7 @@ def _plot(panel: Panel, cells: Sequence[Json]) -> Plot | None:
 
 
 def _first(places: Sequence[str], cells: Sequence[Json]) -> tuple[str, dict[str, float]]:
-    """The first place with a measured value, and its values by method."""
+    """Return the first place with a measured value, and its values by method."""
     found: dict[str, float] = {}
     for place in places:
         found = {
@@ -158,7 +158,7 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
 
 
 def _places(wide: float, high: float) -> list[tuple[float, float]]:
-    """Lower left corners of a label around its point, nearest and most readable first (pixels)."""
+    """List lower left corners of a label around its point, nearest and most readable first (pixels)."""
     corners = []
     for gap in (8.0, 20.0):
         corners += [(gap, -high / 2), (-wide - gap, -high / 2), (-wide / 2, gap), (-wide / 2, -high - gap)]
@@ -167,7 +167,7 @@ def _places(wide: float, high: float) -> list[tuple[float, float]]:
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Area shared by two boxes (left, bottom, right, top)."""
+    """Return the area shared by two boxes (left, bottom, right, top)."""
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     return float(np.prod(np.maximum(size, 0)))
 

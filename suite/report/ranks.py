@@ -18,7 +18,7 @@ _GAP = 0.42
 
 
 def ranks(candidate: Json, number: int) -> Plot | None:
-    """The drawing for the `number`th candidate; None where a level has no column of all seven."""
+    """Draw for the `number`th candidate; None where a level has no column of all seven."""
     means: Mapping[str, Mapping[str, float]] = candidate["mean_ranks"]
     lines = {method: (levels["object"], levels["part"]) for method, levels in means.items() if len(levels) == 2}
     if candidate["method"] not in lines:
@@ -59,7 +59,7 @@ def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) ->
 
 
 def _spaced(places: Sequence[float]) -> list[float]:
-    """The places moved apart, in their order, so that names do not cover each other."""
+    """Move the places apart, in their order, so that names do not cover each other."""
     order = sorted(range(len(places)), key=places.__getitem__)
     moved = list(places)
     for before, after in pairwise(order):

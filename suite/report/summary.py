@@ -14,12 +14,12 @@ MINI_NOTICE = (
 
 
 def notice(report: Json) -> str | None:
-    """What a profile's numbers are worth, said before any of them."""
+    """State what a profile's numbers are worth, before any of them."""
     return report["protocol"].get("notice") or (MINI_NOTICE if report["profile"] == "mini" else None)
 
 
 def by_experiment(report: Json) -> Iterator[tuple[str, dict[str, int], list[Json]]]:
-    """(experiment, cells per verdict, costs), in the order of the cells, then what only has costs."""
+    """Group (experiment, cells per verdict, costs), in the order of the cells, then what only has costs."""
     names = dict.fromkeys(item["experiment"] for item in [*report["cells"], *report["costs"]])
     verdicts = shown(report["cells"])
     for name in names:
@@ -28,13 +28,13 @@ def by_experiment(report: Json) -> Iterator[tuple[str, dict[str, int], list[Json
 
 
 def seconds(costs: Sequence[Json]) -> float | None:
-    """Sum of what is known; None where nothing is."""
+    """Sum what is known; None where nothing is."""
     known = [cost["seconds"] for cost in costs if cost["seconds"] is not None]
     return sum(known) if known else None
 
 
 def attempts_line(report: Json) -> str | None:
-    """What a reader should know of earlier attempts; None where there is nothing to know."""
+    """Tell what a reader should know of earlier attempts; None where there is nothing to know."""
     known = report.get("attempts") or {"sentence": None, "unreadable": 0}
     cut = known["unreadable"]
     said = f"{cut} line{'s' if cut > 1 else ''} of attempts.jsonl cannot be read: cut by a crash." if cut else None

@@ -27,7 +27,7 @@ CELL = 15
 
 
 def render(report: Json, *, width: int | None = None, colour: bool | None = None) -> str:
-    """The final tables, a line per experiment, and the verdict.
+    """Render the final tables, a line per experiment, and the verdict.
 
     Args:
         report: see `suite.report.build.build`.
@@ -55,14 +55,14 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
 
 
 def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> str:
-    """One experiment in one line: `Part retrieval        41 reproduced, 1 deviates (12 s)`."""
+    """Sum up one experiment in one line: `Part retrieval        41 reproduced, 1 deviates (12 s)`."""
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "pictures only"
     seconds = summary.seconds(costs)
     return f"{title_of(experiment):<22} {said}" + (f" ({duration(seconds)})" if seconds is not None else "")
 
 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
-    """The verdict's word and sentence; where a run of this device was accepted, a line for the second gate too."""
+    """Write the verdict's word and sentence; where a run of this device was accepted, also the second gate's line."""
     look = VERDICTS[report["verdict"]]
     line = f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
     accepted = report.get("accepted")
@@ -73,7 +73,7 @@ def verdict_line(report: Json, *, colour: bool = False) -> str:
 
 
 def _asked(table: Table) -> Table | None:
-    """A table without the columns and rows that nobody asked for; None where that leaves nothing."""
+    """Drop the columns and rows of a table that nobody asked for; None where that leaves nothing."""
     wanted = [[bool(cell and cell.asked) for cell in row.cells] for row in table.rows]
     kept = [k for k in range(len(table.columns)) if any(row[k] for row in wanted)]
     if table.cells and not kept:
@@ -88,7 +88,7 @@ def _asked(table: Table) -> Table | None:
 
 
 def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
-    """A table in pieces that fit, an experiment at a time, or the line that says why there is none."""
+    """Cut a table into pieces that fit, an experiment at a time, or give the line that says why there is none."""
     if not table.cells:
         yield f"{table.title}: not run: this profile lists no cell of it"
         return
@@ -126,5 +126,5 @@ def _paint(text: str, tone: str, colour: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Nothing that a file's name could make a terminal do."""
+    """Remove all that a file's name could make a terminal do."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -8,7 +8,7 @@ from typing import Any
 from suite.core.files import Json
 
 Evidence = tuple[str, str]
-"""`provided`, `partial` or `missing`, and the sentence that shows it."""
+"""Evidence: `provided`, `partial` or `missing`, and the sentence that shows it."""
 Group = Mapping[str, Any]
 
 

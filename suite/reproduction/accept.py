@@ -1,4 +1,4 @@
-"""`make accept` of a run: freeze its values, so that later runs on such a device are held against them."""
+"""Job of `make accept`: freeze a run's values, so that later runs on such a device are held against them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def accept_run(run: Path, *, reason: str, diff: bool = False, folder: Path | Non
 
 
 def read_accepted(run: Path, *, reason: str, folder: Path) -> AcceptedRun:
-    """What would be accepted of a run, if it can be; see `accept_run`."""
+    """Read what would be accepted of a run, if it can be; see `accept_run`."""
     record = read_run(run)
     asked = record["asked"]
     if record["finished"] is None:
@@ -97,7 +97,7 @@ def read_accepted(run: Path, *, reason: str, folder: Path) -> AcceptedRun:
 
 
 def _environment(run: Path, results: Sequence[Result]) -> dict[str, Any]:
-    """The one environment of all results."""
+    """Return the one environment of all results."""
     entries = contributions(results, {})
     if any(entry["noted_in"] != "inputs" for entry in entries):
         raise RequestError(f"{run}: its results are older than the note of their environment: run it again")
@@ -111,7 +111,7 @@ def _environment(run: Path, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def describe(before: AcceptedRun | None, after: AcceptedRun) -> str:
-    """What changes from one accepted run to another; empty where no value and no fact of its making does."""
+    """Describe changes from one accepted run to another; empty where no value and no fact of its making changes."""
     old = {} if before is None else {str(cell): {"values": list(m.values)} for cell, m in before.cells.items()}
     new = {str(cell): {"values": list(m.values)} for cell, m in after.cells.items()}
     if before is None:

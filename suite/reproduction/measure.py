@@ -1,4 +1,4 @@
-"""Measuring what was asked for: data, plan, and every trial by pytest."""
+"""Measurement of what was asked for: data, plan, and every trial by pytest."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def measure(request: Request, *, workers: int | None = None, this: Attempt | Non
 
 
 def set_altered_aside(store: Store) -> None:
-    """What was edited by hand since it was stored is named, kept under another name, and measured again."""
+    """Name results edited by hand since they were stored, keep them under another name, and measure them again."""
     for key, error in store.altered():
         print(f"warning: {error.problem}: kept as {store.set_aside(key).name}, to be measured again", file=sys.stderr)
 
@@ -115,7 +115,7 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
 
 
 def _pending(request: Request) -> int:
-    """Units that surely have to be measured: of a trial nothing is stored, or by other code, or elsewhere."""
+    """Count units that surely have to be measured: nothing is stored of a trial, or by other code, or elsewhere."""
     store = Store(request.run)
     stored = ((task, store.load(request.key(*task))) for task in request.tasks())
     return len(
@@ -124,7 +124,7 @@ def _pending(request: Request) -> int:
 
 
 def _may_hold(request: Request, result: Result) -> bool:
-    """Whether a stored result may be reused, as far as can be told without reading weights and data."""
+    """Tell whether a stored result may be reused, as far as can be told without reading weights and data."""
     known: dict[str, Any] = {"code": trial_code(result.key.experiment)}
     if not request.keep_other_environments:
         known["environment"] = environment_of(request.device)

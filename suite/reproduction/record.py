@@ -1,4 +1,4 @@
-"""`make record`: measure the mini study over several seeds and write it down as its own reference."""
+"""Job of `make record`: measure the mini study over several seeds and write it down as its own reference."""
 
 from __future__ import annotations
 

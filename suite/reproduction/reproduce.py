@@ -47,7 +47,7 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
 
 
 def _environment(request: Request) -> Mapping[str, Any]:
-    """What the experiments' numbers will depend on, of which precision is a part."""
+    """Return what the experiments' numbers will depend on, of which precision is a part."""
     from suite.core.precision import exact_convolutions
 
     exact_convolutions()

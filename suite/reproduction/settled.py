@@ -1,4 +1,4 @@
-"""A run that has nothing left to measure, told by the content of all that it depends on, without loading torch.
+"""Check, without loading torch, that a run has nothing left to measure, by the content of all it depends on.
 
 When a run has measured everything, what its results were made from is written into its folder, `settled.json`: digests
 of code, protocol, data and weights, and the machine as far as it can be told without torch. Where the same facts hold
@@ -32,7 +32,7 @@ from suite.run.request import Request
 
 FILE = "settled.json"
 CHECKPOINT_BYTES = 1 << 30
-"""Of all checkpoints that are read for their digests; more would take longer than loading torch does."""
+"""Limit on bytes of checkpoints read for their digests; more would take longer than loading torch does."""
 
 
 def settle(request: Request, environment: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ def unsettle(run: Path) -> None:
 
 
 def settled(request: Request) -> dict[str, Any] | None:
-    """The environment of a run in which nothing is left to do; None where something may be."""
+    """Return the environment of a run in which nothing is left to do; None where something may be."""
     try:
         noted = json.loads((request.run / FILE).read_text())
         facts, results, environment = noted["facts"], noted["results"], dict(noted["environment"])
@@ -80,7 +80,7 @@ def _is_here(environment: Mapping[str, Any]) -> bool:
 
 
 def _results(request: Request) -> dict[str, str]:
-    """Trial -> SHA-256 of its stored result, each of which follows from its own evidence.
+    """Map trial to SHA-256 of its stored result, each of which follows from its own evidence.
 
     Raises:
         FileNotFoundError: one is not there.
@@ -96,7 +96,7 @@ def _results(request: Request) -> dict[str, str]:
 
 
 def _facts(request: Request) -> dict[str, Any] | None:
-    """What decides the results of a request, as JSON; None where that cannot be told here."""
+    """Return what decides the results of a request, as JSON; None where that cannot be told here."""
     if request.device != "cpu" or request.keep_other_environments:
         return None
     weights = _checkpoints(request)
@@ -134,7 +134,7 @@ def _datasets(request: Request) -> list[str]:
 
 
 def _checkpoints(request: Request) -> dict[str, str] | None:
-    """File -> SHA-256 of all that encoders may be loaded from; None for a user's code, and for too many bytes."""
+    """Map file to SHA-256 of all that encoders may be loaded from; None for a user's code, and for too many bytes."""
     if any(":" in spec for spec in request.encoders):
         return None
     named = [Path(spec.partition("@")[2]) for spec in request.encoders if "@" in spec]
@@ -150,7 +150,7 @@ def _checkpoints(request: Request) -> dict[str, str] | None:
 
 
 def _machine() -> dict[str, Any]:
-    """What the environment of a result (`suite.core.numerics`) follows from, on a CPU."""
+    """Return what the environment of a result (`suite.core.numerics`) follows from, on a CPU."""
     torch = importlib.util.find_spec("torch")
     build = Path(torch.origin).with_name("version.py") if torch and torch.origin else None
     names = (*VARIABLES, *THREAD_VARIABLES)

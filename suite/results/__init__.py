@@ -1,1 +1,1 @@
-"""What a run measured: results with their evidence, stored whole or not at all."""
+"""Results of a run, with their evidence, stored whole or not at all."""

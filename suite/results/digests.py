@@ -16,7 +16,7 @@ from suite.results.store import Result
 
 
 def result_digest(result: Result) -> str:
-    """SHA-256 of what a result claims, as JSON with sorted keys and without spaces."""
+    """Return the SHA-256 of what a result claims, as JSON with sorted keys and without spaces."""
     claimed = {
         "name": str(result.key),
         "values": result.values,
@@ -30,10 +30,10 @@ def result_digest(result: Result) -> str:
 
 
 def result_digests(results: Iterable[Result]) -> dict[str, str]:
-    """`experiment/dataset/method` -> the result's digest, sorted by name."""
+    """Map `experiment/dataset/method` to the result's digest, sorted by name."""
     return dict(sorted((str(r.key), result_digest(r)) for r in results))
 
 
 def run_digest(digests: Mapping[str, str]) -> str:
-    """SHA-256 over the digests of all results."""
+    """Return the SHA-256 over the digests of all results."""
     return sha256("".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()).hexdigest()

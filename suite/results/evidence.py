@@ -22,7 +22,7 @@ PIXELS = ("miou", "macc", "aacc")
 
 
 def recompute(items: PerItemScores, name: str) -> list[float] | None:
-    """The values of one `setting/metric`, per cent, a value per seed; None where the items do not tell.
+    """Recompute one `setting/metric`, per cent, a value per seed; None where the items do not tell.
 
     Raises:
         ValueError: the items do not fit together.
@@ -75,7 +75,7 @@ def check_values(result: Result, items: PerItemScores | None, place: str, items_
 
 
 def _mean(row: NDArray[np.generic]) -> float:
-    """Of those that have a score at all, per cent."""
+    """Average those that have a score at all, per cent."""
     values = row.astype(np.float64)
     defined = values[~np.isnan(values)]
     if not len(defined):

@@ -29,23 +29,23 @@ class ImageCounts:
 
     @classmethod
     def zeros(cls, images: int, num_classes: int) -> ImageCounts:
-        """Nothing counted yet."""
+        """Return counts of nothing yet."""
         correct, predicted, labelled = np.zeros((3, images, num_classes), np.int64)
         return cls(correct, predicted, labelled)
 
     @property
     def union(self) -> NDArray[np.int64]:
-        """(N, C) labelled pixels that are of a class in truth or by prediction."""
+        """Labelled pixels (N, C) that are of a class in truth or by prediction."""
         return self.predicted + self.labelled - self.correct
 
     @property
     def image_iou(self) -> NDArray[np.float64]:
-        """(N,) mean IoU over the classes present in an image or predicted there; NaN where no pixel is labelled."""
+        """Mean IoU (N,) over the classes present in an image or predicted there; NaN where no pixel is labelled."""
         union = self.union
         return ratio(np.nansum(ratio(self.correct, union), axis=1), np.count_nonzero(union, axis=1))
 
     def percent(self) -> dict[str, float]:
-        """mIoU, mAcc and aAcc over all images, per cent; NaN where no pixel is labelled.
+        """Return mIoU, mAcc and aAcc over all images, per cent; NaN where no pixel is labelled.
 
         A class without denominator is left out of the means, as in `suite.metrics.SegmentationCounts`.
         """
@@ -59,7 +59,7 @@ class ImageCounts:
 
 
 def pack(runs: Sequence[ImageCounts]) -> dict[str, NDArray[Any]]:
-    """Counts of R runs without their zeros: 13 bytes per image and class that is there or was predicted.
+    """Pack counts of R runs without their zeros: 13 bytes per image and class that is there or was predicted.
 
     Args:
         runs: of the same N images, and at most 255 classes.
@@ -82,7 +82,7 @@ def pack(runs: Sequence[ImageCounts]) -> dict[str, NDArray[Any]]:
 
 
 def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[ImageCounts]:
-    """The counts that `pack` made smaller; classes after the last one that is there are not.
+    """Unpack the counts that `pack` made smaller; classes after the last one that is there are not.
 
     Raises:
         ValueError: the arrays do not fit together.
@@ -104,5 +104,5 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> list[ImageCounts]:
 
 
 def ratio(part: NDArray[np.number], whole: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Element by element; NaN where there is no whole."""
+    """Divide element by element; NaN where there is no whole."""
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)

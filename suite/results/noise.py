@@ -18,12 +18,12 @@ class Spread:
     df: int
 
     def close_to(self, other: Spread) -> bool:
-        """Equal to six decimals, as recorded."""
+        """Tell whether another is equal to six decimals, as recorded."""
         return self.df == other.df and math.isclose(self.sd, other.sd, abs_tol=1e-6)
 
 
 def pool_of(cell: CellId) -> CellId:
-    """The pool of seed noise that a cell belongs to: its protocol, over all methods of the paper and the baselines.
+    """Return the pool of seed noise of a cell: its protocol, over all methods of the paper and the baselines.
 
     A candidate is a pool of its own, since its noise may be of another size.
     """
@@ -31,7 +31,7 @@ def pool_of(cell: CellId) -> CellId:
 
 
 def pooled_sd(measurements: Iterable[Measurement]) -> dict[CellId, Spread]:
-    """Seed noise per pool: the root of the mean variance, weighted by degrees of freedom.
+    """Pool seed noise: the root of the mean variance, weighted by degrees of freedom.
 
     A cell of a single seed says nothing about it; a pool of nothing else is left out.
 
@@ -48,4 +48,4 @@ def pooled_sd(measurements: Iterable[Measurement]) -> dict[CellId, Spread]:
 
 
 NOISE = 1e-9
-"""Differences below this count as none: decimal fractions are not exact in binary."""
+"""Difference below which two values count as equal: decimal fractions are not exact in binary."""

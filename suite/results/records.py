@@ -1,4 +1,4 @@
-"""A stored result: what its file says, and whether that is what was stored.
+"""Stored results: what a file says, and whether that is what was stored.
 
 A file holds a digest of everything in it, so that an edit by hand is seen wherever it is read first. Files of schema 1,
 from before there were digests, are still read, and say that they carry no evidence.
@@ -26,13 +26,13 @@ WITHOUT_EVIDENCE = 1
 _PARTS = ("values", "summaries", "inputs", "protocol")
 _WORDS = ("experiment", "dataset", "method")
 _ROUNDING = 1e-9
-"""A mean of fractions may end so far above 1."""
+"""Rounding by which a mean of fractions may exceed 1."""
 _NAMES = {"schema", "unit", "digest", *_WORDS}
 
 
 @dataclass(frozen=True)
 class Key:
-    """What one test measures: an experiment on one dataset with one encoder."""
+    """Key of what one test measures: an experiment on one dataset with one encoder."""
 
     experiment: str
     dataset: str
@@ -63,7 +63,7 @@ class Result:
     schema: int = SCHEMA
 
     def measurements(self) -> Iterator[Measurement]:
-        """The values as cells."""
+        """Yield the values as cells."""
         seeds = tuple(self.facts["seeds"])
         for name, values in self.values.items():
             setting, metric = name.split("/")
@@ -73,7 +73,7 @@ class Result:
 
 @dataclass(frozen=True)
 class PerItemScores:
-    """What the single items behind a result score: its evidence; and two encoders can be compared on the same items.
+    """Scores of the single items behind a result: its evidence; and two encoders can be compared on the same items.
 
     Attributes:
         scores: name, e.g. `encoded/ap` or `linear/accuracy` -> (R, N) flags or fractions, a row per seed, a single row
@@ -91,7 +91,7 @@ class PerItemScores:
 
 
 def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The content of a result's file.
+    """Return the content of a result's file.
 
     Args:
         result: to be stored.
@@ -105,14 +105,14 @@ def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]
 
 
 def digest_of_record(record: Mapping[str, Any]) -> str:
-    """SHA-256 of everything in a file but its digest, as JSON with sorted keys and without spaces."""
+    """Return the SHA-256 of everything in a file but its digest, as JSON with sorted keys and without spaces."""
     content = {name: value for name, value in record.items() if name != "digest"}
     content = json.loads(json.dumps(content))  # as it will be read: keys are texts, tuples lists
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_record(path: Path, key: Key) -> Result:
-    """The result in a file.
+    """Read the result in a file.
 
     Raises:
         FileNotFoundError: there is none.

@@ -21,18 +21,18 @@ from suite.results.records import WITHOUT_EVIDENCE, Key, PerItemScores, Result, 
 __all__ = ["Key", "PerItemScores", "Result", "Store"]
 
 ALTERED = ".altered"
-"""What is added to the name of a file that was edited by hand."""
+"""Suffix of the name of a file that was edited by hand."""
 _GROUPS = "groups"
 _EVIDENCE = "evidence."
 
 
 def strip_path(key: Key, query: str, setting: str) -> Path:
-    """Where in a run folder the strip of a patch-search query, `image:crop`, lies."""
+    """Return the path in a run folder of a patch-search query's strip, `image:crop`."""
     return Path("figures", key.experiment, key.dataset, key.method, f"{query.replace(':', '-')}_to_{setting}.png")
 
 
 def sample_path(key: Key, role: str) -> Path:
-    """Where in a run folder the strip of segmentation samples lies; role is `image`, `truth` or `prediction`."""
+    """Return the path in a run folder of segmentation samples; role is `image`, `truth` or `prediction`."""
     return Path("figures", key.experiment, key.dataset, key.method, f"{role}.png")
 
 
@@ -48,11 +48,11 @@ class Store:
         self.folder = folder
 
     def path(self, key: Key) -> Path:
-        """Where the result of `key` lives."""
+        """Return the path of the result of `key`."""
         return self.folder / "cells" / key.experiment / key.dataset / f"{key.method}.json"
 
     def items_path(self, key: Key) -> Path:
-        """Where the scores of single items of `key` live."""
+        """Return the path of the scores of single items of `key`."""
         return self.folder / "items" / key.experiment / key.dataset / f"{key.method}.safetensors"
 
     def save(self, result: Result, items: PerItemScores | None = None) -> None:
@@ -70,14 +70,14 @@ class Store:
         self._reason_path(result.key).unlink(missing_ok=True)
 
     def load(self, key: Key) -> Result | None:
-        """The stored result, or None where there is none that can be believed."""
+        """Load the stored result, or None where there is none that can be believed."""
         try:
             return read_record(self.path(key), key)
         except (FileNotFoundError, EvidenceError):
             return None
 
     def checked(self, key: Key) -> Result:
-        """The stored result, held against its own evidence; one of an older schema has none.
+        """Load the stored result, held against its own evidence; one of an older schema has none.
 
         Raises:
             FileNotFoundError: there is none.
@@ -90,7 +90,7 @@ class Store:
         return result
 
     def load_if_valid(self, key: Key, inputs: Mapping[str, Any]) -> Result | None:
-        """The stored result if it was made from exactly these inputs, and its values follow from its evidence."""
+        """Load the stored result if it was made from exactly these inputs, and its values follow from its evidence."""
         try:
             result = self.checked(key)
         except (FileNotFoundError, EvidenceError):
@@ -98,14 +98,14 @@ class Store:
         return result if result.inputs == inputs and result.schema != WITHOUT_EVIDENCE else None
 
     def items(self, result: Result) -> PerItemScores | None:
-        """Scores of the single items of a stored result; None where it has none or they are damaged."""
+        """Load scores of the single items of a stored result; None where it has none or they are damaged."""
         try:
             return self._own_items(result) if "items" in result.facts else None
         except EvidenceError:
             return None
 
     def _own_items(self, result: Result) -> PerItemScores:
-        """The items that a result names."""
+        """Load the items that a result names."""
         path, noted = self.items_path(result.key), result.facts["items"]
         try:
             content = path.read_bytes()
@@ -128,12 +128,12 @@ class Store:
             raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {why}") from error
 
     def keys(self) -> Iterator[Key]:
-        """Of every cell file, in order of name."""
+        """List the key of every cell file, in order of name."""
         for path in sorted(self.folder.glob("cells/*/*/*.json")):
             yield Key(path.parent.parent.name, path.parent.name, path.stem)
 
     def results(self) -> Iterator[Result]:
-        """Every stored result, in order of name, but those that the last attempt could not make again.
+        """List every stored result, in order of name, but those that the last attempt could not make again.
 
         Raises:
             EvidenceError: one of them is not what was stored, or not what its items score.
@@ -142,7 +142,7 @@ class Store:
         return (self.checked(key) for key in self.keys() if key not in outranked)
 
     def altered(self) -> Iterator[tuple[Key, EvidenceError]]:
-        """Results that are not what was stored, or not what their items score."""
+        """List results that are not what was stored, or not what their items score."""
         for key in self.keys():
             try:
                 self.checked(key)
@@ -172,7 +172,7 @@ class Store:
         write_json(self._reason_path(key), {"key": str(key), "reason": reason})
 
     def reasons(self) -> dict[Key, str]:
-        """Why things that were asked for did not run."""
+        """Tell why things that were asked for did not run."""
         notes = (json.loads(path.read_text()) for path in sorted(self.folder.glob("not_run/*.json")))
         return {Key(*note["key"].split("/")): note["reason"] for note in notes}
 

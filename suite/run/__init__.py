@@ -1,1 +1,1 @@
-"""A run while it lasts: what is asked for, which trials go together, attempts, progress, GPUs."""
+"""Run while it lasts: what is asked for, which trials go together, attempts, progress, GPUs."""

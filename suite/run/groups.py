@@ -18,7 +18,7 @@ from suite.run.request import Request
 
 
 def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) -> str:
-    """The group of a trial: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
+    """Name a trial's group: heads of one encoder on the same images, encoders on one stream, else the trial alone."""
     if request.share_stream and EXPERIMENTS[experiment.name].kind == "streamed probing":
         return f"stream of {dataset}"
     images = images_of(dataset)
@@ -26,12 +26,12 @@ def group_of(request: Request, experiment: Experiment, dataset: str, spec: str) 
 
 
 def groups_of(request: Request) -> dict[str, str]:
-    """Trial (`str(key)`, which names its test) -> group."""
+    """Map trial (`str(key)`, which names its test) to group."""
     return {str(request.key(*task)): group_of(request, *task) for task in request.tasks()}
 
 
 def processes_for(request: Request, groups: int, workers: int | None = None) -> int:
-    """Processes of a run: one per core on the CPU, since such small models gain little from threads; one per GPU.
+    """Count processes of a run: one per core on the CPU, as such small models gain little from threads; one per GPU.
 
     Args:
         request: its device, and the GPUs that a probe takes.
@@ -55,5 +55,5 @@ class GroupScheduling(LoadScopeScheduling):
         self.groups = groups
 
     def _split_scope(self, nodeid: str) -> str:
-        """The group of a test: `test_page.py::test_page[trial]`."""
+        """Return the group of a test: `test_page.py::test_page[trial]`."""
         return self.groups.get(nodeid.partition("[")[2].removesuffix("]"), nodeid)

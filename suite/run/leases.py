@@ -29,7 +29,7 @@ class Lease:
 
 
 HELD: list[Lease] = []
-"""This process's devices, as long as it lives: of several processes on a machine's GPUs each has its own."""
+"""Devices of this process, as long as it lives: of several processes on a machine's GPUs each has its own."""
 
 
 def lease(folder: Path, devices: Sequence[int]) -> Lease:

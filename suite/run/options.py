@@ -29,11 +29,11 @@ MAKE = SUITE / "run" / "options.mk"
 PAGE = DOCS / "reference" / "options.md"
 
 Values = Callable[["Option"], Any]
-"""What was given for an option: a list of texts, a bool, or a single value, which is None where nothing was."""
+"""Value given for an option: a list of texts, a bool, or a single value, which is None where nothing was."""
 
 
 def _choice_of_claims(text: str) -> bool:
-    """Whether claims may fail a run.
+    """Tell whether claims may fail a run.
 
     Raises:
         RequestError: neither `shown` nor `gate`.
@@ -77,21 +77,21 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """As typed."""
+        """Flag as typed."""
         return f"--{self.name}"
 
     @property
     def variable(self) -> str:
-        """Of make."""
+        """Name of make's variable."""
         return self.name.upper().replace("-", "_")
 
     @property
     def attribute(self) -> str:
-        """Where argparse keeps it."""
+        """Attribute in which argparse keeps it."""
         return self.name.replace("-", "_")
 
     def settings(self) -> dict[str, Any]:
-        """What `add_argument` is told of it, here and in pytest."""
+        """Return the keywords for `add_argument`, here and in pytest."""
         if self.kind is bool:
             return {"action": "store_true", "help": self.help}
         if self.kind is list:
@@ -99,12 +99,12 @@ class Option:
         return {"type": self.kind, "default": self.default, "metavar": self.metavar, "help": self.help}
 
     def value(self, given: Any) -> Any:
-        """The argument of `make_request`."""
+        """Return the argument of `make_request`."""
         parsed = words(given) if self.kind is list else given
         return parsed if self.parse is None else self.parse(parsed)
 
     def arguments(self, request: Request) -> list[str]:
-        """What stands for it in a command line that asks for the same."""
+        """Return words for it in a command line that asks for the same."""
         value = getattr(request, self.field)
         if self.kind is bool:
             return [self.flag] if value else []
@@ -181,13 +181,13 @@ OPTIONS = (
         written=lambda gate: iter([CLAIMS[1]] if gate else []),
     ),
 )
-"""In the order in which `--help` lists them."""
+"""Options in the order in which `--help` lists them."""
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
-"""How a verdict becomes an exit code."""
+"""Options by which a verdict becomes an exit code."""
 
 
 def given(values: Values, **instead: Any) -> dict[str, Any]:
-    """The arguments of `make_request`.
+    """Return the arguments of `make_request`.
 
     Args:
         values: what was given for each option.
@@ -202,7 +202,7 @@ def given(values: Values, **instead: Any) -> dict[str, Any]:
 
 
 def make_variables() -> str:
-    """`options.mk`: make's variables as options of `python -m suite`."""
+    """Write `options.mk`: make's variables as options of `python -m suite`."""
     lines = [f"{variable(option)}" for option in OPTIONS]
     shown = [f"{o.variable}={'1' if o.kind is bool else ''}" for o in OPTIONS]
     rows = ["  " + " ".join(shown[start : start + 6]) for start in range(0, len(shown), 6)]
@@ -220,14 +220,14 @@ def make_variables() -> str:
 
 
 def variable(option: Option) -> str:
-    """An option in make's language; a switch is off where it is empty or 0."""
+    """Write an option in make's language; a switch is off where it is empty or 0."""
     if option.kind is bool:
         return f"$(if $(filter-out 0,$({option.variable})),{option.flag})"
     return f"$(if $({option.variable}),{option.flag} '$({option.variable})')"
 
 
 def page() -> str:
-    """docs/reference/options.md."""
+    """Write docs/reference/options.md."""
     rows = [
         (f"`{o.flag}{_shown(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
         for o in OPTIONS

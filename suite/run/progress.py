@@ -1,4 +1,4 @@
-"""A run as seen from the terminal: a progress bar with time left, and a line per experiment as it finishes."""
+"""Progress of a run in the terminal: a bar with time left, and a line per experiment as it finishes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.results.store import Key
 
 @dataclass
 class Tally:
-    """What became of the trials of an attempt, by their names.
+    """Trials of an attempt and what became of them, by their names.
 
     Attributes:
         asked: for.
@@ -69,7 +69,7 @@ class Progress:
         self.session = session
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Ctrl-C: the run ends early, and says so. Pytest's own reasons to stop come through here too."""
+        """End the run early on Ctrl-C, and say so; pytest's own reasons to stop come through here too."""
         self.stopped = isinstance(excinfo.value, pytest.Session.Interrupted)
         self.interrupted = not self.stopped
 

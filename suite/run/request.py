@@ -1,4 +1,4 @@
-"""What is asked for: which experiments, encoders and datasets, how, and where to."""
+"""Request: which experiments, encoders and datasets, how, and where to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Request:
     keep_other_environments: bool = False
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
-        """(experiment, dataset, encoder spec) for everything asked for."""
+        """List (experiment, dataset, encoder spec) for everything asked for."""
         for name in self.experiments:
             experiment = self.profile.experiment(name)
             for dataset in experiment.datasets:
@@ -65,15 +65,15 @@ class Request:
                     yield from ((experiment, dataset, spec) for spec in specs)
 
     def key(self, experiment: Experiment, dataset: str, spec: str) -> Key:
-        """Where the result of a task is stored."""
+        """Return the key under which the result of a task is stored."""
         return Key(experiment.name, dataset, method_name(spec))
 
     def wanted(self) -> list[CellId]:
-        """The cells asked for."""
+        """List the cells asked for."""
         return [cell for e, dataset, spec in self.tasks() for cell in e.cells(dataset, method_name(spec))]
 
     def record(self) -> dict[str, Any]:
-        """The request as JSON, for the run folder and the report."""
+        """Return the request as JSON, for the run folder and the report."""
         names = [field.name for field in fields(self)]
         record = {name: getattr(self, name) for name in names} | {
             "profile": self.profile.name,
@@ -84,7 +84,7 @@ class Request:
         return {key: str(value) if isinstance(value, Path) else value for key, value in record.items()}
 
     def arguments(self) -> list[str]:
-        """The request as options, of `python -m suite reproduce` and of `pytest suite/experiments`."""
+        """Write the request as options, of `python -m suite reproduce` and of `pytest suite/experiments`."""
         options = [text for option in OPTIONS for text in option.arguments(self)]
         return options if self.judged else [*options, "--unjudged"]
 
@@ -167,7 +167,7 @@ def make_request(
 
 
 def resolve_device(device: str) -> str:
-    """`auto` -> `cuda` where there is a GPU, else `cpu`.
+    """Turn `auto` into `cuda` where there is a GPU, else `cpu`.
 
     Raises:
         RequestError: an unknown device, or `cuda` on a machine without a usable GPU.

@@ -48,7 +48,7 @@ class Colours:
 
 
 def draw_colours(rng: np.random.Generator) -> Colours:
-    """Each change with probability one half; hue -18 to 17, since the official upper bound is exclusive."""
+    """Draw each change with probability one half; hue -18 to 17, since the official upper bound is exclusive."""
 
     def maybe(low: float, high: float) -> float | None:
         happens, value = rng.random() < PROBABILITY, rng.uniform(low, high)
@@ -61,12 +61,12 @@ def draw_colours(rng: np.random.Generator) -> Colours:
 
 
 def draw_corners(rng: np.random.Generator, size: tuple[int, int], crop_px: int) -> NDArray[np.int64]:
-    """(11, 2) top and left of the windows to try in a resized image of `size` (height, width)."""
+    """Draw (11, 2) top and left of the windows to try in a resized image of `size` (height, width)."""
     return rng.integers(0, [max(side - crop_px, 0) + 1 for side in size], size=(CANDIDATES, 2))
 
 
 def mirror_table(classes: Sequence[str]) -> NDArray[np.uint8]:
-    """(256,) label -> label of the same part of the other side, by the classes' names; the label itself elsewhere.
+    """Map (256,) label -> label of the same part of the other side, by the classes' names; itself elsewhere.
 
     The official code mirrors pixels and keeps the labels; swapping them is the variant.
     """
@@ -103,7 +103,7 @@ def distort(images: Tensor, colours: Sequence[Colours], widths: NDArray[np.int64
 
 
 def _left_over(images: Tensor, widths: NDArray[np.int64]) -> Tensor:
-    """(n, 1, W) True in the columns that OpenCV's blocks of 32 leave over in rows of these widths."""
+    """Mark (n, 1, W) True the columns that OpenCV's blocks of 32 leave over in rows of these widths."""
     first = torch.from_numpy(widths // OPENCV_BLOCK * OPENCV_BLOCK).to(images.device)
     return torch.arange(images.shape[2], device=images.device) >= first[:, None, None]
 
@@ -118,7 +118,7 @@ def _each(images: Tensor, values: Sequence[float | None], change: Callable[[Tens
 
 
 def _linear(images: Tensor, factor: Tensor | float, offset: Tensor | float) -> Tensor:
-    """Factor * x + offset, cut to 0..255 and truncated (mmseg `convert`)."""
+    """Compute factor * x + offset, cut to 0..255 and truncated (mmseg `convert`)."""
     return (images.float() * factor + offset).clamp(0, 255).to(torch.uint8)
 
 
@@ -134,7 +134,7 @@ def _turn(images: Tensor, offset: Tensor, left_over: Tensor) -> Tensor:
 
 
 def rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue 0..179, saturation and value 0..255 of (..., 3) uint8, as OpenCV has them for 8 bits, bit for bit."""
+    """Return hue 0..179, saturation and value 0..255 of (..., 3) uint8, bit for bit as OpenCV has them for 8 bits."""
     red, green, blue = images.int().unbind(-1)
     value = torch.maximum(torch.maximum(red, green), blue)
     spread = value - torch.minimum(torch.minimum(red, green), blue)
@@ -150,7 +150,7 @@ def rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor, left_over: Tensor) -> Tensor:
-    """The way back, as OpenCV has it for 8 bits on a processor with AVX2 and FMA, bit for bit.
+    """Convert back, as OpenCV does for 8 bits on a processor with AVX2 and FMA, bit for bit.
 
     Args:
         hue: (...) uint8, 0..179.
@@ -175,16 +175,16 @@ def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor, left_over: Tensor
 
 
 def _complement(a: Tensor, b: Tensor) -> Tensor:
-    """1 - a * b of float32, rounded once, as the processor's fused instruction does it."""
+    """Return 1 - a * b of float32, rounded once, as the processor's fused instruction does it."""
     return (1 - a.double() * b.double()).float()
 
 
 _SECTORS = ((0, 3, 1), (2, 0, 1), (1, 0, 3), (1, 2, 0), (3, 1, 0), (0, 1, 2))
-"""Which of four shades red, green and blue have in each sixth of the circle of hues."""
+"""Shades, of four, that red, green and blue have in each sixth of the circle of hues."""
 
 
 def _reciprocals(numerator: int, device: torch.device) -> Tensor:
-    """(256,) numerator / i in 1/4096; 0 for i = 0."""
+    """Return (256,) numerator / i in 1/4096; 0 for i = 0."""
     table = np.rint((numerator << 12) / np.maximum(np.arange(256), 1)).astype(np.int32)
     table[0] = 0
     return torch.from_numpy(table).to(device)

@@ -29,7 +29,7 @@ DROPOUT: float = constant("auxiliary_head", "dropout")
 NORM_EPS: float = constant("auxiliary_head", "batch_norm_eps")
 NORM_MOMENTUM: float = constant("auxiliary_head", "batch_norm_momentum")
 LOSS_WEIGHT: float = constant("auxiliary_head", "loss_weight")
-"""Of its cross-entropy in the sum with the decode head's."""
+"""Weight of its cross-entropy in the sum with the decode head's."""
 
 
 class AuxiliaryHead(nn.Module):
@@ -62,7 +62,7 @@ class AuxiliaryHead(nn.Module):
         self.fc = classifier(CHANNELS, num_classes, generator)
 
     def forward(self, features: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Logits; in training mode by the batch's statistics, which move the running ones.
+        """Compute logits; in training mode by the batch's statistics, which move the running ones.
 
         Args:
             features: (B, C_in, h, w), best kept channels last; no gradient is wanted of them.
@@ -82,7 +82,7 @@ class AuxiliaryHead(nn.Module):
 
 
 def dropout(seed: int, step: int, crops: int) -> Tensor:
-    """(crops, 256) float32: 0 with probability 0.1, else 1 / 0.9.
+    """Draw (crops, 256) float32: 0 with probability 0.1, else 1 / 0.9.
 
     A function of seed and step alone, drawn on the CPU: a training resumes anywhere, no other stream of random numbers
     moves, and no device draws others.

@@ -24,7 +24,7 @@ Head = SegmentationHead | AuxiliaryHead
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """What to train.
+    """Specification of a head to train.
 
     Attributes:
         name: unique in its bank.
@@ -55,7 +55,7 @@ class HeadSpec:
 
     @property
     def loss_weight(self) -> float:
-        """What its cross-entropy is multiplied by."""
+        """Factor of its cross-entropy."""
         return 1.0 if self.auxiliary is None else LOSS_WEIGHT
 
     def __post_init__(self) -> None:
@@ -99,11 +99,11 @@ class HeadLearner(Learner):
 
     @property
     def facts(self) -> object:
-        """What its weights depend on, besides features and labels."""
+        """Facts that its weights depend on, besides features and labels."""
         return [asdict(self.spec), asdict(self.schedule), self.head.fc.weight.shape[1]]
 
     def learn(self, features: Tensor, labels: Tensor) -> None:
-        """One step.
+        """Take one step.
 
         Args:
             features: (B, C_in, h, w) on the head's device.

@@ -1,4 +1,4 @@
-"""What one training step sees: the crops of all label sets of the same images."""
+"""Batch of one training step: the crops of all label sets of the same images."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _ROUNDS = ((0, 1), (1, min(4, _REFUSABLE)), (min(4, _REFUSABLE), _REFUSABLE))
 
 @dataclass(frozen=True)
 class CropRecipe:
-    """How training crops are cut.
+    """Recipe of training crops.
 
     Attributes:
         crop_px: side of a crop.
@@ -71,7 +71,7 @@ class Draw:
 
 
 class Crops:
-    """`crops(step)` is the batch of a step: a function of seed and step alone, so that a training resumes anywhere.
+    """Batch of each step, `crops(step)`: a function of seed and step alone, so that a training resumes anywhere.
 
     A label set's crops do not depend on which other label sets are in the store: all share the draws, and each takes
     the first window in which its own mask is diverse.
@@ -110,13 +110,13 @@ class Crops:
         self._mirror = {name: torch.from_numpy(table).to(store.device) for name, table in (mirror or {}).items()}
 
     def order(self, step: int) -> NDArray[np.int64]:
-        """(B,) images of a step: a new permutation each epoch, its incomplete last batch left out."""
+        """Return (B,) images of a step: a new permutation each epoch, its incomplete last batch left out."""
         epoch, batch = divmod(step, len(self.store) // self.recipe.batch_size)
         images = np.random.default_rng([self.seed, _ORDER, epoch, 0]).permutation(len(self.store))
         return images[batch * self.recipe.batch_size :][: self.recipe.batch_size]
 
     def draw(self, step: int, item: int, height: int, width: int) -> Draw:
-        """The decisions about one crop of an image of `height` x `width`."""
+        """Draw the decisions about one crop of an image of `height` x `width`."""
         rng = np.random.default_rng([self.seed, _ITEM, step, item])
         size = keep_ratio_size(height, width, self.recipe.scale, rng.uniform(*self.recipe.ratio))
         corners = draw_corners(rng, size, self.recipe.crop_px)
@@ -124,7 +124,7 @@ class Crops:
         return Draw(size, corners, flip, draw_colours(rng) if self.recipe.photometric else None)
 
     def __call__(self, step: int) -> Batch:
-        """The crops of a step, on the store's device."""
+        """Cut the crops of a step, on the store's device."""
         images = self.order(step)
         ragged = self.store.fetch(images)
         draws = [self.draw(step, item, *map(int, size)) for item, size in enumerate(ragged.sizes)]
@@ -137,7 +137,7 @@ class Crops:
     def _choose(
         self, label_set: str, images: NDArray[np.int64], ragged: Ragged, draws: Sequence[Draw]
     ) -> NDArray[np.int64]:
-        """(B,) candidate that a label set takes for each item: the first diverse one, else the last.
+        """Choose (B,) the candidate that a label set takes for each item: the first diverse one, else the last.
 
         A mask of a single class has no diverse window, which spares looking.
         """
@@ -160,7 +160,7 @@ class Crops:
         items: NDArray[np.int64],
         candidates: NDArray[np.int64],
     ) -> NDArray[np.bool_]:
-        """(n,) whether windows show several classes, none on too many of the labelled pixels."""
+        """Tell (n,) whether windows show several classes, none on too many of the labelled pixels."""
         if not len(items):
             return np.zeros(0, dtype=bool)
         side = self.recipe.crop_px
@@ -173,7 +173,7 @@ class Crops:
         return several & (shares < self.recipe.cat_max_ratio)
 
     def _labels(self, label_set: str, ragged: Ragged, draws: Sequence[Draw], candidates: NDArray[np.int64]) -> Tensor:
-        """(B, h, w) labels of the crops that a label set took."""
+        """Cut (B, h, w) labels of the crops that a label set took."""
         items, side = np.arange(len(draws)), self.recipe.crop_px
         labels = sample_labels(ragged, label_set, _windows(draws, items, candidates), side, side)
         for item in np.flatnonzero([draw.flip for draw in draws]) if label_set in self._mirror else ():
@@ -181,7 +181,7 @@ class Crops:
         return labels
 
     def _pixels(self, ragged: Ragged, draws: Sequence[Draw], distinct: NDArray[np.int64]) -> Tensor:
-        """(U, 3, h, w) the distinct crops, given as rows of (item, candidate)."""
+        """Cut (U, 3, h, w) the distinct crops, given as rows of (item, candidate)."""
         windows, side = _windows(draws, *distinct.T), self.recipe.crop_px
         images = sample_pixels(ragged, windows, side, side)
         colours = [draws[item].colours for item in distinct[:, 0]]
@@ -192,10 +192,10 @@ class Crops:
 
 
 class Normalise:
-    """(n, H, W, 3) uint8 to (n, 3, H, W) float32, by an encoder's mean and standard deviation."""
+    """Normaliser of (n, H, W, 3) uint8 to (n, 3, H, W) float32, by an encoder's mean and standard deviation."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        """`mean` and `std` are per channel, of images in [0, 1]; the official code gives them times 255."""
+        """Keep `mean` and `std`, per channel, of images in [0, 1]; the official code gives them times 255."""
         self._mean, self._rate = (
             torch.from_numpy(values.astype(np.float32)).to(device)
             for values in (np.array(mean) * 255, 1 / (np.array(std) * 255))

@@ -1,4 +1,4 @@
-"""What heads see of an image: raw outputs of several blocks, side by side."""
+"""Features that heads see of an image: raw outputs of several blocks, side by side."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from suite.encoders.forward import Forward
 from suite.errors import RequestError
 
 Encode = Callable[[Tensor], Tensor]
-"""(B, 3, H, W) normalised images -> (B, C_in, h, w) float32 features."""
+"""Encoder of (B, 3, H, W) normalised images to (B, C_in, h, w) float32 features."""
 
 
 def blocks_at(depth: int, *, of: Sequence[int] = (4, 6, 8, 12), whole: int = 12) -> tuple[int, ...]:
-    """Indices, from 0, of the blocks at the same fractions of an encoder's depth as the paper's 3, 5, 7, 11 of 12.
+    """Return indices, from 0, of the blocks at the same fractions of a depth as the paper's 3, 5, 7, 11 of 12.
 
     Source: official code, segmentation/configs_local, `out_indices`.
 
@@ -35,7 +35,7 @@ def blocks_at(depth: int, *, of: Sequence[int] = (4, 6, 8, 12), whole: int = 12)
 def layer_features(
     encoder: Encoder, layers: Sequence[int], *, autocast: torch.dtype | None = None, batch_size: int | None = None
 ) -> Encode:
-    """A function from images to the raw outputs of some blocks, concatenated; no final norm, not even for the last.
+    """Return a function from images to some blocks' raw outputs, concatenated; no final norm, not even for the last.
 
     Source: official code, segmentation/mmseg/models/decode_heads/decode_head.py, `resize_concat`.
 
@@ -64,5 +64,5 @@ def layer_features(
 
 
 def _side_by_side(output: Tokens, layers: Sequence[int]) -> Tensor:
-    """(B, h, w, len(layers) x D) float32."""
+    """Concatenate to (B, h, w, len(layers) x D) float32."""
     return torch.cat([output.layers[layer].permute(0, 2, 3, 1).float() for layer in layers], dim=3)

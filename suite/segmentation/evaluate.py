@@ -34,7 +34,7 @@ _FETCHED = 16  # images decoded together where they are read from disk
 
 @dataclass(frozen=True)
 class SlideRecipe:
-    """How validation images are looked at.
+    """Recipe of slide inference on validation images.
 
     Attributes:
         crop_px: side of a window.
@@ -51,7 +51,7 @@ class SlideRecipe:
 
 @dataclass
 class HeadScores:
-    """What one head got right.
+    """Scores of one head.
 
     Attributes:
         counts: over all images.
@@ -140,7 +140,7 @@ def merge(
     enlarge_first: int = 1,
     chunk_bytes: int = _CHUNK_BYTES,
 ) -> Tensor:
-    """The classes of an image from the logits of its windows; where windows overlap, their mean.
+    """Merge the logits of an image's windows into its classes; where windows overlap, by their mean.
 
     Args:
         logits: (n, C, h, w), one item a window.
@@ -239,7 +239,7 @@ def _views_with_logits(
 
 
 def _resized(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, as the official `resize` with align_corners off."""
+    """Resize bilinearly, as the official `resize` with align_corners off."""
     if tuple(logits.shape[-2:]) == tuple(size):
         return logits
     return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)

@@ -25,14 +25,14 @@ with 4096 need 30.
 
 
 def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
-    """`segmentation_loss`, by the kernel where the logits are on a GPU that can run it."""
+    """Compute `segmentation_loss`, by the kernel where the logits are on a GPU that can run it."""
     if logits.is_cuda and importlib.util.find_spec("triton") is not None:
         return fused_loss(logits, target, ignore_index=ignore_index)
     return segmentation_loss(logits, target, ignore_index=ignore_index)
 
 
 def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
-    """`segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
+    """Compute `segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
     return check_labels(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
 
 
@@ -64,7 +64,7 @@ class _FusedLoss(torch.autograd.Function):
 
 @functools.lru_cache(maxsize=32)
 def neighbours(source: int, target: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which enlarged pixels lie between which source pixels, along one axis (bilinear, align_corners off).
+    """Locate enlarged pixels between source pixels, along one axis (bilinear, align_corners off).
 
     Args:
         source: length of the logits.
@@ -82,7 +82,7 @@ def neighbours(source: int, target: int, device: torch.device) -> tuple[Tensor, 
 
 
 def _gather(parts: Tensor) -> Tensor:
-    """(4, B, h, w, C) gradients at top left, top right, bottom left, bottom right to (B, h, w, C); borders repeat."""
+    """Gather (4, B, h, w, C) gradients at top left and right, bottom left and right to (B, h, w, C); borders repeat."""
     gradient = parts[0].clone()
     _shift_and_add(gradient, parts[1], dim=2)
     below = parts[2].clone()
@@ -98,6 +98,6 @@ def _shift_and_add(total: Tensor, part: Tensor, *, dim: int) -> None:
 
 
 def launch(classes: int) -> dict[str, int]:
-    """The kernel's block sizes for a number of classes."""
+    """Choose the kernel's block sizes for a number of classes."""
     filled_up = max(16, 1 << (classes - 1).bit_length())
     return {"CLASSES": filled_up, "PIXELS": min(16, max(1, _BLOCK // filled_up)), "AREA": 256, "num_warps": 1}

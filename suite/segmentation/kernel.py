@@ -15,7 +15,7 @@ def loss_and_gradient(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     h, w, height, width, classes, ignore_index, part_size,
     CLASSES: tl.constexpr, PIXELS: tl.constexpr, AREA: tl.constexpr,
 ):  # fmt: skip
-    """One program: the summed loss of the pixels around one place, and its gradient in the four places they blend.
+    """Run one program: summed loss of the pixels around one place, and its gradient in the four places they blend.
 
     Each of these places' logits is lowered by its own greatest, so a pixel's are lowered by the blend of four greatest:
     at least its own, so no power overflows, and more than its own by no more than a place's logits spread, so none that
@@ -71,7 +71,7 @@ def loss_and_gradient(  # type: ignore[no-untyped-def]  # noqa: PLR0917
 
 @triton.jit
 def _lowered(here, real):  # type: ignore[no-untyped-def]
-    """A place's logits, times log2(e) and lowered by their greatest; and how far they spread."""
+    """Lower a place's logits, times log2(e), by their greatest; and tell how far they spread."""
     z = tl.load(here, mask=real, other=0.0) * 1.4426950408889634
     top = tl.max(tl.where(real, z, _NOWHERE), 0)
     return tl.where(real, z - top, _NOWHERE), top - tl.min(tl.where(real, z, top), 0)
@@ -82,7 +82,7 @@ def _normaliser(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     pixels, corners, rows, columns, width, ignore_index,
     CLASSES: tl.constexpr, PIXELS: tl.constexpr, OWN: tl.constexpr,
 ):  # fmt: skip
-    """log2 of the sum of powers, summed over pixels; and its gradient in the four places: blended probabilities.
+    """Sum log2 of the sum of powers over pixels; and its gradient in the four places: blended probabilities.
 
     OWN: lower each pixel's logits by its own greatest.
     """
@@ -131,7 +131,7 @@ def _labels(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     pixels, corners, rows, columns, width, ignore_index,
     CLASSES: tl.constexpr, AREA: tl.constexpr,
 ):  # fmt: skip
-    """The labels' logits, summed over pixels; and the gradient of that in the four places: blended labels.
+    """Sum the labels' logits over pixels; and the gradient of that in the four places: blended labels.
 
     Few labels occur around a place, so one is taken after the other.
     """

@@ -1,4 +1,4 @@
-"""Resizing only the part of an image that is wanted, many images at once, bit for bit as OpenCV resizes.
+"""Resizing of only the part of an image that is wanted, many images at once, bit for bit as OpenCV resizes.
 
 The official code resizes 8-bit images with OpenCV (mmcv `imrescale`): bilinear in fixed point for images, without
 smoothing when it shrinks, and nearest for masks. Both are integer arithmetic here too, so that a crop is the same on
@@ -21,7 +21,7 @@ _ONE = np.float32(2048)  # OpenCV's weights have 11 bits
 
 
 def keep_ratio_size(height: int, width: int, scale: tuple[int, int], ratio: float = 1.0) -> tuple[int, int]:
-    """(height, width) of an image that is enlarged until it touches a scale.
+    """Return (height, width) of an image that is enlarged until it touches a scale.
 
     Args:
         height: of the image.
@@ -53,12 +53,12 @@ class Windows:
     flip: NDArray[np.bool_]
 
     def extent(self, height: int, width: int) -> NDArray[np.int64]:
-        """(n, 2) rows and columns that the resized image has for windows of `height` x `width`."""
+        """Return (n, 2) rows and columns that the resized image has for windows of `height` x `width`."""
         return np.minimum(self.size - self.corner, [height, width])
 
 
 def sample_pixels(images: Ragged, windows: Windows, height: int, width: int) -> Tensor:
-    """Windows of the resized images, bilinear.
+    """Sample windows of the resized images, bilinear.
 
     Returns:
         (n, height, width, 3) uint8 on the images' device; beyond an image its last row or column is repeated.
@@ -81,7 +81,7 @@ def sample_pixels(images: Ragged, windows: Windows, height: int, width: int) -> 
 
 
 def sample_labels(images: Ragged, label_set: str, windows: Windows, height: int, width: int) -> Tensor:
-    """Windows of the resized masks of a label set, nearest.
+    """Sample windows of the resized masks of a label set, nearest.
 
     Returns:
         (n, height, width) uint8 on the masks' device; 255 beyond an image.
@@ -110,12 +110,12 @@ def blank_beyond(batch: Tensor, extent: NDArray[np.int64], value: int) -> Tensor
 
 
 def _take(pixels: Tensor, index: Tensor) -> Tensor:
-    """Pixels (P, 3) at positions of any shape: int32 (..., 3)."""
+    """Take pixels (P, 3) at positions of any shape: int32 (..., 3)."""
     return pixels.index_select(0, index.flatten()).view(*index.shape, 3).int()
 
 
 def _places(windows: Windows, axis: int, length: int) -> NDArray[np.int64]:
-    """(n, length) rows or columns of the resized image that a window shows; the last one again beyond the image."""
+    """Return (n, length) rows or columns of the resized image that windows show; beyond it the last one again."""
     extent = np.minimum(windows.size[:, axis] - windows.corner[:, axis], length)[:, None]
     along = np.minimum(np.arange(length), extent - 1)
     if axis == 1:
@@ -124,7 +124,7 @@ def _places(windows: Windows, axis: int, length: int) -> NDArray[np.int64]:
 
 
 def _scale(images: Ragged, windows: Windows, axis: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Length of each source axis, and source pixels per resized pixel as OpenCV computes them: (n, 1) each."""
+    """Return each source axis's length, and source pixels per resized pixel as OpenCV computes them: (n, 1) each."""
     source = images.sizes[windows.image, axis][:, None]
     return source, 1.0 / (windows.size[:, axis, None] / source)
 
@@ -138,7 +138,7 @@ def _nearest(images: Ragged, windows: Windows, axis: int, length: int) -> NDArra
 def _bilinear(
     images: Ragged, windows: Windows, axis: int, length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Both neighbours of each place and their weights in 1/2048; centres of pixels lie at halves."""
+    """Return both neighbours of each place and their weights in 1/2048; centres of pixels lie at halves."""
     source, scale = _scale(images, windows, axis)
     at = ((_places(windows, axis, length) + 0.5) * scale - 0.5).astype(np.float32)
     low = np.floor(at)

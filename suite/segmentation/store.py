@@ -25,7 +25,7 @@ from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
 
 SHARE = 0.5
-"""Of the free memory, what decoded images may take."""
+"""Share of the free memory that decoded images may take."""
 
 PLACES = ("device", "host", "disk")
 _AT_ONCE = 64  # images between the decoding threads and the store: bounds what is held twice
@@ -48,7 +48,7 @@ class Ragged:
     sizes: NDArray[np.int64]
 
     def mask(self, label_set: str, image: int) -> Tensor:
-        """(H, W) labels of one image, a view."""
+        """Return (H, W) labels of one image, a view."""
         height, width = (int(side) for side in self.sizes[image])
         start = int(self.starts[image])
         return self.masks[label_set][start : start + height * width].view(height, width)
@@ -140,11 +140,11 @@ class ImageStore:
 
     @property
     def size_bytes(self) -> int:
-        """Of all images and masks, decoded."""
+        """Bytes of all images and masks, decoded."""
         return int(self._starts[-1]) * (3 + len(self._sets))
 
     def fetch(self, indices: NDArray[np.int64]) -> Ragged:
-        """Images in the order of `indices`, on the device.
+        """Fetch images in the order of `indices`, on the device.
 
         Raises:
             DatasetError: a file is damaged (where images are decoded on demand).
@@ -158,7 +158,7 @@ class ImageStore:
         return Ragged(self._join([image.pixels for image in images]), masks, starts, sizes)
 
     def _nearest_place(self) -> str:
-        """The first place whose budget the images keep."""
+        """Return the first place whose budget the images keep."""
         if self.size_bytes <= SHARE * free_device_bytes(self.device):
             return "device"
         if self.size_bytes > self._budget:
@@ -166,7 +166,7 @@ class ImageStore:
         return "host" if self.device.type == "cuda" else "device"
 
     def _size(self, index: int) -> tuple[int, int]:
-        """(height, width) by the headers of the image and of its masks."""
+        """Read (height, width) from the headers of the image and of its masks."""
         sizes: dict[Path, tuple[int, int]] = {}
         for path in [self._path(index), *(labels.records[index][1] for labels in self._sets.values())]:
             try:
@@ -194,7 +194,7 @@ class ImageStore:
         return _Image(torch.from_numpy(pixels), masks)
 
     def _decode_all(self) -> _Image:
-        """Everything in one tensor each, on the device or page-locked on the host."""
+        """Decode everything into one tensor each, on the device or page-locked on the host."""
         on_host = self.place == "host"
         target = torch.device("cpu") if on_host else self.device
         pin = on_host and self.device.type == "cuda"
@@ -214,12 +214,12 @@ class ImageStore:
         return whole
 
     def _slice(self, whole: _Image, index: int) -> _Image:
-        """A view of one image."""
+        """Return a view of one image."""
         span = slice(int(self._starts[index]), int(self._starts[index + 1]))
         return _Image(whole.pixels[span], {name: mask[span] for name, mask in whole.masks.items()})
 
     def _decode(self, indices: NDArray[np.int64]) -> list[_Image]:
-        """Images from memory where they are still kept, else from their files."""
+        """Decode images: from memory where they are still kept, else from their files."""
         missing = [int(index) for index in dict.fromkeys(indices) if index not in self._kept]
         with ThreadPoolExecutor() as pool:
             fresh = dict(zip(missing, pool.map(self._read, missing), strict=True))
@@ -238,7 +238,7 @@ class ImageStore:
 
 
 def _content(labels: SegmentationSet) -> tuple[object, ...]:
-    """What tells images apart: sizes in bytes, and keys that do not name folders."""
+    """Return what tells images apart: sizes in bytes, and keys that do not name folders."""
     images = [image for image, _ in labels.records]
     keys = file_keys(images)
     # above the limit of `file_keys` a key is a name with its folder ("training", "train"): the sizes must do

@@ -1,4 +1,4 @@
-"""Train any number of segmentation heads over one frozen pass.
+"""Training of any number of segmentation heads over one frozen pass.
 
 Source: paper, section 4 and appendix; official code, segmentation/configs_local: AdamW, poly decay, linear warm-up.
 The official auxiliary head shares nothing that is trained with the decode head, so it is a head of the bank like any
@@ -22,13 +22,13 @@ from suite.training.loop import OnRound, train
 from suite.training.schedules import Poly
 
 _CODE = ("suite.segmentation.train", "suite.segmentation.encode")
-"""What a head's weights are made by."""
+"""Code that makes a head's weights."""
 OnEvaluate = Callable[[int, Mapping[str, Head]], None]
 
 
 @dataclass(frozen=True)
 class TrainedBank:
-    """What a training gives.
+    """Bank of trained heads.
 
     Attributes:
         heads: by name, frozen, in eval mode.
@@ -123,7 +123,7 @@ def train_bank(
 
 
 def _learn(learners: Sequence[HeadLearner], encode: Encode, batch: Batch, device: torch.device | str) -> None:
-    """One step of each: every crop is encoded once, every label set's features are gathered once."""
+    """Step each once: every crop is encoded once, every label set's features are gathered once."""
     places = encode(batch.pixels).to(device).permute(0, 2, 3, 1)
     label_sets = dict.fromkeys(learner.spec.label_set for learner in learners)
     missing = label_sets.keys() - batch.labels.keys()

@@ -1,1 +1,1 @@
-"""The one way that heads are trained: loop, learner, schedules, checkpoints, several processes, progress."""
+"""Training of heads, the same for all: loop, learner, schedules, checkpoints, several processes, progress."""

@@ -1,4 +1,4 @@
-"""Where a training has got to: a file a head, of known content, whole or not at all.
+"""Checkpoints of a training: a file a head, of known content, whole or not at all.
 
 So a bank that grows trains its new heads only, and checkpoints of other configurations may lie beside them, untouched.
 """
@@ -37,7 +37,7 @@ class Checkpoints:
         self._shared = [code_digest(*code), constants_digest()]
 
     def path(self, learner: Learner) -> Path:
-        """Where a head's checkpoint lies."""
+        """Return the path of a head's checkpoint."""
         facts = [self.identity[learner.name], *self._shared, learner.facts, environment_of(learner.device)]
         return self.folder / f"{digest_of(facts)}.safetensors"
 
@@ -74,7 +74,7 @@ class Checkpoints:
 
 
 def checkpoints_in(folder: Path | None, identity: Mapping[str, object] | None, *code: str) -> Checkpoints | None:
-    """See `Checkpoints`; None where no folder is named.
+    """Open `Checkpoints`; None where no folder is named.
 
     Raises:
         RequestError: a folder without an identity.

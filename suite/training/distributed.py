@@ -25,7 +25,7 @@ from suite.errors import RequestError
 
 T = TypeVar("T")
 _PATIENCE_S = 10
-"""For the other processes to end after this one has done its part."""
+"""Seconds for the other processes to end after this one has done its part."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class World:
     size: int = 1
 
     def share(self, items: Tensor) -> Tensor:
-        """This process's part of a global batch: consecutive items, in order."""
+        """Return this process's part of a global batch: consecutive items, in order."""
         return items.tensor_split(self.size)[self.rank]
 
     def span(self, total: int) -> slice:
-        """Where this process's share lies among `total` items."""
+        """Return this process's slice of `total` items."""
         shortest, longer = divmod(total, self.size)
         start = self.rank * shortest + min(self.rank, longer)
         return slice(start, start + shortest + (self.rank < longer))
 
     def gather(self, local: Tensor, total: int) -> Tensor:
-        """(total, ...) rows of all processes, in the order of their ranks, from each one's share.
+        """Gather (total, ...) rows of all processes, in the order of their ranks, from each one's share.
 
         Raises:
             RequestError: a process brought other rows than its share.
@@ -78,12 +78,12 @@ class World:
                 dist.all_reduce(tensor)
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             dist.barrier()
 
     def agree(self, answer: bool) -> bool:
-        """Whether any process says so: a signal may reach one of them only."""
+        """Tell whether any process says so: a signal may reach one of them only."""
         if self.size == 1:
             return answer
         votes = torch.tensor([int(answer)])
@@ -97,7 +97,7 @@ ALONE = World()
 
 
 def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[..., T], *arguments: object) -> T:
-    """Do the same in this process, as the first, and in others that end with it; returns what this one returns.
+    """Do the same in this process, as the first, and in others that end with it; return what this one returns.
 
     Args:
         size: how many processes; 1 does it here.
@@ -137,7 +137,7 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
 def _follow(
     place: tuple[int, int, int], gpu: int | None, work: Callable[..., object], arguments: Sequence[object]
 ) -> None:
-    """What another process does, of (rank, size, port)."""
+    """Run another process, of (rank, size, port)."""
     rank, size, port = place
     store = TCPStore("127.0.0.1", port, size, is_master=False)
     exact_convolutions()

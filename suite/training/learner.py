@@ -1,4 +1,4 @@
-"""What every head that is trained has: an optimizer, losses, and a state as tensors."""
+"""Learner of any head that is trained: an optimizer, losses, and a state as tensors."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Learner:
 
     @property
     def device(self) -> torch.device:
-        """Where it learns."""
+        """Device on which it learns."""
         return next(self.head.parameters()).device
 
     @property
     def facts(self) -> object:
-        """What its weights depend on besides what it learns from; anything that JSON can hold."""
+        """Facts that its weights depend on besides what it learns from; anything that JSON can hold."""
         raise NotImplementedError
 
     def losses(self) -> list[float]:
-        """The loss of each step so far, as it was minimised.
+        """Return the loss of each step so far, as it was minimised.
 
         Raises:
             MetricError: one of them is not finite.
@@ -56,7 +56,7 @@ class Learner:
         return self._losses.values()
 
     def state(self) -> dict[str, Tensor]:
-        """All that the next round depends on: `head.NAME`, `optimizer.INDEX.NAME`, `losses` and `rounds`.
+        """Return all that the next round depends on: `head.NAME`, `optimizer.INDEX.NAME`, `losses` and `rounds`.
 
         Raises:
             MetricError: a loss is not finite.

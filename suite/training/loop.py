@@ -12,7 +12,7 @@ from suite.training.learner import Learner
 
 L = TypeVar("L", bound=Learner)
 OnRound = Callable[[int, int, float], None]
-"""(rounds done, rounds in all, seconds left)."""
+"""Callback of (rounds done, rounds in all, seconds left)."""
 
 
 def train(

@@ -26,11 +26,11 @@ class Losses:
         return len(self._known) + len(self._unread)
 
     def add(self, loss: Tensor) -> None:
-        """One more step."""
+        """Add one more step."""
         self._unread.append(loss.detach())
 
     def values(self) -> list[float]:
-        """All of them.
+        """Return all of them.
 
         Raises:
             MetricError: one of those that are new is not finite.

@@ -1,4 +1,4 @@
-"""How far a training is, in a file: it may run in another process than the terminal's, and pytest holds back prints."""
+"""Progress of a training in a file: it may run in another process than the terminal's; pytest holds back prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESS_S = 10.0
 
 
 def progress_file(run: Path, key: Key, seed: int) -> OnRound:
-    """Notes rounds done and time left in `training/<trial>.json` of the run folder, every few seconds.
+    """Note rounds done and time left in `training/<trial>.json` of the run folder, every few seconds.
 
     The file is removed after the last round.
     """

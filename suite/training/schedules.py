@@ -30,7 +30,7 @@ class Cosine:
     per_step: bool = False
 
     def lr(self, peak: float, epoch: float) -> float:
-        """Rate at a time, in epochs from 0."""
+        """Return the rate at a time, in epochs from 0."""
         now = epoch if self.per_step else math.floor(epoch)
         if now < self.warmup_epochs:
             return peak * now / self.warmup_epochs
@@ -53,7 +53,7 @@ class Poly:
     warmup: int
 
     def factor(self, step: int) -> float:
-        """What the learning rate is multiplied by in a step, counted from 0."""
+        """Return the factor of the learning rate in a step, counted from 0."""
         decayed: float = (1 - step / self.iterations) ** POLY_POWER
         if step >= self.warmup:
             return decayed

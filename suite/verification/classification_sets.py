@@ -18,13 +18,13 @@ _WNID = re.compile(r"n\d{8}")
 
 
 def cifar10_digests(subject: Subject, found: Findings) -> None:
-    """The seven files of the Python version."""
+    """Check the seven files of the Python version."""
     folder = home(subject.root, "cifar-10-batches-py")
     check_md5(folder, facts.CIFAR10_MD5, found, published=subject.published)
 
 
 def cifar10_splits(subject: Subject, found: Findings) -> None:
-    """Both splits are read whole: there are no image files to sample. Every class has its equal share."""
+    """Read both splits whole: there are no image files to sample. Every class has its equal share."""
     sizes = {}
     for split in cifar10.SPLITS:
         views = cifar10.images(subject.root, split)
@@ -36,7 +36,7 @@ def cifar10_splits(subject: Subject, found: Findings) -> None:
 
 
 def imagenet_splits(subject: Subject, found: Findings) -> None:
-    """How many images there are, in all and by class."""
+    """Count images, in all and by class."""
     files = subject.once(_files)
     check_sizes(subject, found, {split: sum(map(len, of.values())) for split, of in files.items()})
     for split, of in files.items():
@@ -49,7 +49,7 @@ def imagenet_splits(subject: Subject, found: Findings) -> None:
 
 
 def imagenet_classes(subject: Subject, found: Findings) -> None:
-    """The folders: 1,000 wnids, the same in both splits, and each validation image in its own."""
+    """Check the folders: 1,000 wnids, the same in both splits, and each validation image in its own."""
     files = subject.once(_files)
     train, val = files["train"].keys(), files["val"].keys()
     for wnid in sorted(train ^ val):
@@ -69,13 +69,13 @@ def imagenet_classes(subject: Subject, found: Findings) -> None:
 
 
 def imagenet_images(subject: Subject, found: Findings) -> None:
-    """CMYK, grayscale and misnamed files among them."""
+    """Open images, CMYK, grayscale and misnamed files among them."""
     for split, of in subject.once(_files).items():
         open_images(subject, found, split, [path for images in of.values() for path in images])
 
 
 def _files(subject: Subject) -> Mapping[str, Mapping[str, list[Path]]]:
-    """Split -> folder -> images, sorted; no image where a class is empty."""
+    """Map split -> folder -> images, sorted; no image where a class is empty."""
     found: dict[str, dict[str, list[Path]]] = {}
     for split in imagenet1k.SPLITS:
         folder = subject.root / split

@@ -1,4 +1,4 @@
-"""Verifying datasets: which checks each has, and running them all whatever they find."""
+"""Verification of datasets: which checks each has, and running them all whatever they find."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CHECKS: dict[str, dict[str, Checker]] = {
     },
     **dict.fromkeys(CLASSES, _SEGMENTATION),
 }
-"""Dataset -> name of a check -> the check, in the order in which they run."""
+"""Checks by dataset and name, in the order in which they run."""
 
 SAMPLE = 100
 """Images of each split that are opened unless all are asked for."""
@@ -53,7 +53,7 @@ SAMPLE = 100
 def subjects(
     names: list[str], data: Path, profile: str, *, sample: int | None = SAMPLE, seed: int = 0
 ) -> list[Subject]:
-    """The datasets to verify.
+    """List the datasets to verify.
 
     Args:
         names: datasets; the paper has ten.
@@ -72,7 +72,7 @@ def subjects(
 
 
 def checks_of(subject: Subject) -> dict[str, Checker]:
-    """The checks of one dataset; drawn data have one more, since their bytes are known."""
+    """Return the checks of one dataset; drawn data have one more, since their bytes are known."""
     drawings = {} if subject.published else {"drawings": drawings_as_recorded}
     return drawings | CHECKS[subject.name]
 
@@ -109,7 +109,7 @@ def _missing(subject: Subject, name: str) -> Check | None:
 
 
 def drawings_as_recorded(subject: Subject, found: Findings) -> None:
-    """The mini study's bytes are the recorded ones, or at least those that were drawn here."""
+    """Check that the mini study's bytes are the recorded ones, or at least those that were drawn here."""
     digest, recorded = tree_digest(subject.root), recorded_digests(1.0)[subject.name]
     if digest == recorded:
         found.say(f"drawn as recorded, SHA-256 {digest[:12]}")

@@ -1,4 +1,4 @@
-"""Does an encoder give the same bytes twice, and the same features in batches of another size?"""
+"""Check that an encoder gives the same bytes twice, and the same features in batches of another size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ another shape, so fp32 leaves the last digits open; measured 0 on an AMD EPYC. A
 
 
 def determinism(device: str = "cpu", weights: Path = MINI_WEIGHTS) -> list[Check]:
-    """Two checks: `repeated`, bit for bit, and `batch size`; without the device a single one that says so.
+    """Make two checks: `repeated`, bit for bit, and `batch size`; without the device a single one that says so.
 
     Args:
         device: where the experiments will run.

@@ -1,4 +1,4 @@
-"""What is published about the real datasets: sizes of splits, digests of index files, counts of annotations.
+"""Published facts of the real datasets: sizes of splits, digests of index files, counts of annotations.
 
 Sizes are those of each dataset's home page or paper and of the study (its appendix on datasets); MD5 digests are those
 that the dataset's owners or torchvision publish (CIFAR-10), or were computed from the released files (CUB-200-2011).

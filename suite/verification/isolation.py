@@ -1,4 +1,4 @@
-"""Inside the container: is it as closed as docs/how-to/container.md promises, and is its image known?"""
+"""Check that the container is as closed as docs/how-to/container.md promises, and that its image is known."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from suite.verification.outcome import Check, Findings
 
 SUBJECT = "container"
 OUR_IMAGE = "SUITE_RUNTIME"
-"""Set to `container` by the Dockerfile; another container, such as a CI job's, promises nothing."""
+"""Variable set to `container` by the Dockerfile; another container, such as a CI job's, promises nothing."""
 
 
 def isolation(environment: Mapping[str, str] = os.environ, status: Path = Path("/proc/self/status")) -> Check:
-    """User, capabilities, network, root: each looked at, none tried out."""
+    """Look at user, capabilities, network, root; try none out."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS)
     if environment.get(OUR_IMAGE) != "container":
         where = "in a container, but not of our image" if inside else "not in a container"
@@ -42,13 +42,13 @@ def isolation(environment: Mapping[str, str] = os.environ, status: Path = Path("
 
 
 def _interfaces() -> list[str]:
-    """All but those a kernel offers in every namespace, down and without address."""
+    """List all but those a kernel offers in every namespace, down and without address."""
     idle = ("tunl", "gre", "gretap", "erspan", "ip_vti", "ip6_vti", "sit", "ip6tnl", "ip6gre")
     return [name for _, name in socket.if_nameindex() if not name.startswith(idle)]
 
 
 def image(environment: Mapping[str, str] = os.environ) -> Check:
-    """Is it known which image this is, what it was built from, and by which source?"""
+    """Check that it is known which image this is, what it was built from, and by which source."""
     if environment.get(OUR_IMAGE) != "container":
         return Check(SUBJECT, "image", "no reference", "no image: this is not its container")
     findings = Findings()

@@ -1,4 +1,4 @@
-"""On what machine: Python, processor, memory, GPU; what is known to spoil a measurement is said before it is made."""
+"""Checks of the machine: Python, processor, memory, GPU; what spoils a measurement is said before it is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.verification.outcome import Check, Findings
 SUBJECT = "environment"
 PYTHONS = ((3, 11), (3, 12))
 MEMORY_MIB = 3000
-"""What the mini study's processes take together on two cores, measured, and some for the system."""
+"""Memory that the mini study's processes take together on two cores, measured, and some for the system."""
 GPU_FACTS = {
     "name": "name",
     "driver": "driver_version",
@@ -25,13 +25,13 @@ GPU_FACTS = {
     "temperature_c": "temperature.gpu",
     "mig": "mig.mode.current",
 }
-"""Our name -> that of `nvidia-smi --query-gpu`."""
+"""Fields of a GPU: our name -> that of `nvidia-smi --query-gpu`."""
 BUSY_MIB = 2048
 """Memory in use above which somebody else computes there; a driver and its display take a few hundred."""
 
 
 def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
-    """Is it a Python that the lock was resolved for?"""
+    """Check that it is a Python that the lock was resolved for."""
     said = ".".join(map(str, version))
     if version not in PYTHONS:
         expected = " or ".join(".".join(map(str, each)) for each in PYTHONS)
@@ -40,7 +40,7 @@ def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
 
 
 def processor() -> Check:
-    """Processor and memory, as the report will state them."""
+    """State processor and memory, as the report will."""
     facts = capture("cpu")
     cpu, memory = facts["cpu"], facts["memory"].get("total_mib")
     if not cpu.get("model") or not memory:
@@ -53,7 +53,7 @@ def processor() -> Check:
 
 
 def gpus() -> list[dict[str, str]] | str:
-    """What nvidia-smi says of each GPU; a sentence where it cannot be asked."""
+    """Ask nvidia-smi about each GPU; return a sentence where it cannot be asked."""
     query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FACTS.values())}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False, errors="replace")
@@ -67,7 +67,7 @@ def gpus() -> list[dict[str, str]] | str:
 
 
 def gpu(profile: str = "mini") -> Check:
-    """Can PyTorch use it, and would it measure well: ECC errors, somebody else's processes, the versions of CUDA."""
+    """Check that PyTorch can use it, and would measure well: ECC errors, others' processes, the versions of CUDA."""
     facts: dict[str, Any] = capture("cuda")["gpu"]
     if facts.get("reason"):
         needed = profile == "paper"  # the mini study needs none

@@ -1,4 +1,4 @@
-"""What a check found: its status, its sentence, and every problem counted, the first few of each kind listed."""
+"""Outcome of a check: its status, its sentence, and every problem counted, the first few of each kind listed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 Status = Literal["passed", "warning", "no reference", "missing", "failed"]
-"""From best to worst. `no reference`: nothing is published to compare with; `missing`: nothing there to check."""
+"""Status, from best to worst. `no reference`: nothing is published to compare with; `missing`: nothing to check."""
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 LISTED = 10
@@ -37,22 +37,22 @@ class Check:
 
     @property
     def acceptable(self) -> bool:
-        """Whether nothing is wrong and nothing is missing; a warning is acceptable unless the user is strict."""
+        """Tell whether nothing is wrong and nothing is missing; a warning is acceptable unless the user is strict."""
         return self.status in {"passed", "warning", "no reference"}
 
     def text(self) -> str:
-        """The check in lines of text, its problems below it."""
+        """Write the check in lines of text, its problems below it."""
         lines = [f"{self.subject} {self.name}: {self.status}: {self.detail}", *(f"  {p}" for p in self.problems)]
         hidden = self.count - len(self.problems)
         return "\n".join([*lines, f"  ... and {hidden:,} more"] if hidden else lines)
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the check as JSON."""
         return asdict(self)
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> Check:
-        """What `record` made.
+        """Parse what `record` made.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
@@ -65,7 +65,7 @@ class Check:
 
 @dataclass
 class Findings:
-    """Collects what one check finds; `check` sums it up."""
+    """Findings of one check; `check` sums them up."""
 
     said: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -74,27 +74,27 @@ class Findings:
     without_reference: bool = False
 
     def say(self, sentence: str) -> None:
-        """What was looked at, for the line of a check that passed too."""
+        """Say what was looked at, for the line of a check that passed too."""
         self.said.append(sentence)
 
     def problem(self, kind: str, text: str) -> None:
-        """Something is wrong; of each kind `LISTED` are listed, and all are counted."""
+        """Note that something is wrong; of each kind `LISTED` are listed, and all are counted."""
         self.kinds[kind] += 1
         if self.kinds[kind] <= LISTED:
             self.problems.append(text)
 
     def warn(self, text: str) -> None:
-        """Something a reader should know, and that need not be wrong."""
+        """Note something a reader should know, and that need not be wrong."""
         self.warned = True
         self.said.append(text)
 
     def no_reference(self, text: str) -> None:
-        """There is nothing to compare with."""
+        """Note that there is nothing to compare with."""
         self.without_reference = True
         self.said.append(text)
 
     def check(self, subject: str, name: str) -> Check:
-        """The check, `failed` if there is a problem."""
+        """Return the check, `failed` if there is a problem."""
         count = self.kinds.total()
         if count:
             kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items())
@@ -104,7 +104,7 @@ class Findings:
 
 
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
-    """1 something is wrong; 2 something is missing; 0 otherwise. If strict, only `passed` is right."""
+    """Return 1 if something is wrong; 2 if something is missing; 0 otherwise. If strict, only `passed` is right."""
     statuses = {check.status for check in checks}
     if "failed" in statuses or (strict and statuses & {"warning", "no reference"}):
         return 1
@@ -112,7 +112,7 @@ def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """How many checks came out how, worst first."""
+    """Count checks by how they came out, worst first."""
     counts = Counter(check.status for check in checks)
     worst_first = [f"{counts[status]} {status}" for status in reversed(STATUSES) if counts[status]]
     return f"{len(checks)} checks: {', '.join(worst_first)}"

@@ -1,4 +1,4 @@
-"""Is what is installed what the lock declares: every version, every file, and does the lock fit the project?"""
+"""Checks that the lock fits the project, and that what is installed is what it declares: every version, every file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SUBJECT = "environment"
 SMALL = 1 << 20
 """Bytes of the largest file that is read unless everything is asked for; above it lie 93 % of all installed bytes."""
 BY_THE_VENV = {"pip", "setuptools", "wheel", "part-aware-repro"}
-"""Installed by Python's venv or by `pip install -e .`, so not from the lock."""
+"""Packages installed by Python's venv or by `pip install -e .`, so not from the lock."""
 NOT_IN_THE_WHEEL = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 
 def lock_fits_project(lock: Path = LOCK, project: Path = ROOT / "pyproject.toml") -> Check:
-    """Every requirement of pyproject.toml is locked to a version it allows, and every entry has hashes."""
+    """Check that each requirement of pyproject.toml is locked to a version it allows, and every entry has hashes."""
     findings = Findings()
     if not lock.exists() or not project.exists():
         return Check(SUBJECT, "lock", "missing", f"no {lock.name if project.exists() else project.name} in {ROOT.name}")
@@ -49,7 +49,7 @@ def lock_fits_project(lock: Path = LOCK, project: Path = ROOT / "pyproject.toml"
 
 
 def packages(lock: Path = LOCK) -> Check:
-    """Every installed package is at its locked version; others, which nothing of ours asked for, are warned of."""
+    """Check that each installed package is at its locked version; warn of others, which nothing of ours asked for."""
     if not lock.exists():
         return Check(SUBJECT, "packages", "missing", f"no {lock.name}: nothing says which versions belong here")
     findings = Findings()
@@ -72,7 +72,7 @@ def packages(lock: Path = LOCK) -> Check:
 
 
 def installed_files(*, full: bool = False, lock: Path = LOCK) -> Check:
-    """Every file of every locked package has the SHA-256 that its wheel declared when it was installed.
+    """Check that each file of each locked package has the SHA-256 that its wheel declared when it was installed.
 
     Args:
         full: read files above `SMALL` too, some gigabytes.
@@ -102,7 +102,7 @@ def installed_files(*, full: bool = False, lock: Path = LOCK) -> Check:
 
 
 def _declared(distribution: metadata.Distribution) -> Iterator[tuple[Path, int | None, str]]:
-    """(place, size, URL-safe Base64 of the SHA-256) of every file that RECORD gives one."""
+    """Yield (place, size, URL-safe Base64 of the SHA-256) of every file that RECORD gives one."""
     for file in distribution.files or ():
         # scripts get this environment's Python in their first line, and compiled files are made here
         if file.hash is None or file.hash.mode != "sha256" or file.suffix == ".pyc" or file.name in NOT_IN_THE_WHEEL:

@@ -14,12 +14,12 @@ from suite.verification.subject import Subject, check_md5, check_sizes, open_ima
 
 
 def cub200_digests(subject: Subject, found: Findings) -> None:
-    """The text files."""
+    """Check the text files."""
     check_md5(home(subject.root, "CUB_200_2011"), facts.CUB200_MD5, found, published=subject.published)
 
 
 def cub200_splits(subject: Subject, found: Findings) -> None:
-    """The official split, and that each of its images is there."""
+    """Check the official split, and that each of its images is there."""
     files = subject.once(_birds)
     table = read_table(home(subject.root, "CUB_200_2011") / "train_test_split.txt", 2)
     train = int((table[:, 1] == 1).sum())
@@ -32,7 +32,7 @@ def cub200_splits(subject: Subject, found: Findings) -> None:
 
 
 def cub200_patches(subject: Subject, found: Findings) -> None:
-    """The part patches that the reader cuts, part by part."""
+    """Count the part patches that the reader cuts, part by part."""
     counts = Counter(patch.part for patch in cub200.part_patches(subject.root))
     found.say(f"{counts.total():,} part patches: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     for part, expected in facts.CUB200_PATCHES.items():
@@ -41,12 +41,12 @@ def cub200_patches(subject: Subject, found: Findings) -> None:
 
 
 def cub200_images(subject: Subject, found: Findings) -> None:
-    """Grayscale files among them."""
+    """Open images, grayscale files among them."""
     open_images(subject, found, "all", [path for path in subject.once(_birds) if path.is_file()])
 
 
 def coco_splits(subject: Subject, found: Findings) -> None:
-    """The images that the indices list, and that each is there."""
+    """Check the images that the indices list, and that each is there."""
     sizes = {split: len(index.names) for split, index in subject.once(_people).items()}
     check_sizes(subject, found, sizes)
     for index in subject.once(_people).values():
@@ -54,7 +54,7 @@ def coco_splits(subject: Subject, found: Findings) -> None:
 
 
 def coco_digests(subject: Subject, found: Findings) -> None:
-    """No digest of a single annotation file is published, only that of their archive."""
+    """Report that no digest of a single annotation file is published, only that of their archive."""
     for split, kind in (("train2017", "person_keypoints"), ("val2017", "person_keypoints"), ("val2017", "instances")):
         path = subject.root / "annotations" / f"{kind}_{split}.json"
         if path.is_file():
@@ -66,7 +66,7 @@ def coco_digests(subject: Subject, found: Findings) -> None:
 
 
 def coco_annotations(subject: Subject, found: Findings) -> None:
-    """People, people with keypoints, objects and categories; and what the readers make of them."""
+    """Count people, people with keypoints, objects and categories; and what the readers make of them."""
     for split, index in subject.once(_people).items():
         people = len(index.annotations), sum(row["num_keypoints"] > 0 for row in index.annotations)
         found.say(f"{split}: {people[0]:,} people, {people[1]:,} with keypoints")
@@ -80,7 +80,7 @@ def coco_annotations(subject: Subject, found: Findings) -> None:
 
 
 def coco_images(subject: Subject, found: Findings) -> None:
-    """A sample opens, at the size that the index gives."""
+    """Check that a sample opens, at the size that the index gives."""
     for split, index in subject.once(_people).items():
         sizes = {index.file(row["id"]): (row["width"], row["height"]) for row in index.images}
         open_images(subject, found, split, [path for path in sizes if path.is_file()], sizes)
@@ -96,7 +96,7 @@ def _people(subject: Subject) -> dict[str, coco.Index]:
 
 
 def _present(subject: Subject, found: Findings, files: list[Path]) -> None:
-    """Each image that an index lists is there; folders are listed once, since a look-up a file is slow."""
+    """Check that each image that an index lists is there; list folders once, since a look-up a file is slow."""
     present: dict[Path, set[str]] = {}
     for path in files:
         folder = path.parent

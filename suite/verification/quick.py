@@ -1,4 +1,4 @@
-"""The checks that a run makes of its environment before its experiments: about a second, recorded with the run."""
+"""Checks that a run makes of its environment before its experiments: about a second, recorded with the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_environment(run: Path, profile: str, device: str, *, strict: bool = Fa
 
 
 def quick(profile: str, device: str) -> list[Check]:
-    """Every check but those that read all installed files, and the GPU's where none was asked for."""
+    """Run every check but those that read all installed files, and the GPU's where none was asked for."""
     return [
         machine.python(),
         packages.lock_fits_project(),
@@ -51,7 +51,7 @@ def quick(profile: str, device: str) -> list[Check]:
 
 
 def outcomes(run: Path) -> dict[str, str]:
-    """Check -> its status and sentence, as this run recorded them; empty where it made none."""
+    """Map check to its status and sentence, as this run recorded them; empty where it made none."""
     subjects = (read(run / FILE) or {"subjects": {}})["subjects"].values()
     checks = [Check.parse(record) for subject in subjects for record in subject["checks"]]
     return {f"{check.subject} {check.name}": f"{check.status}: {check.detail}" for check in checks}

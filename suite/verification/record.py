@@ -20,7 +20,7 @@ SCHEMA = 1
 
 
 def digests_of(subjects: Sequence[Subject]) -> dict[str, str]:
-    """Dataset -> the digest by which results know their data, so that a report can tell whether it is still so."""
+    """Map dataset to the digest by which results know their data, so that a report can tell whether it is still so."""
     found = {}
     for subject in subjects:
         with contextlib.suppress(DatasetError):  # a folder or file that cannot be read is for a check to say
@@ -53,7 +53,7 @@ def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], how: Mapp
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The outcome in a file; None where there is none that can be read."""
+    """Read the outcome in a file; None where there is none that can be read."""
     try:
         record = json.loads(path.read_bytes())
         for subject in record["subjects"].values():
@@ -77,7 +77,7 @@ def take_along(data: Path, run: Path, names: Sequence[str]) -> None:
 
 
 def verified(run: Path, digests: Mapping[str, str]) -> dict[str, str]:
-    """Dataset -> a sentence about its verification, for the datasets whose results were made from other data too.
+    """Map dataset to a sentence about its verification, for datasets whose results were made from other data too.
 
     Args:
         run: a run folder.
@@ -88,7 +88,7 @@ def verified(run: Path, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def sayings(path: Path) -> dict[str, str]:
-    """Dataset -> what its verification came to, whatever has happened to it since."""
+    """Map dataset to what its verification came to, whatever has happened to it since."""
     subjects = (read(path) or {"subjects": {}})["subjects"]
     return {name: _sentence(subject, subject["digest"]) for name, subject in subjects.items()}
 

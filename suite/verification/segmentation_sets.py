@@ -14,12 +14,12 @@ from suite.verification.subject import Subject, check_sizes, in_threads, listed,
 
 
 def splits(subject: Subject, found: Findings) -> None:
-    """How many images there are."""
+    """Count images."""
     check_sizes(subject, found, {split: len(images) for split, images in subject.once(_images).items()})
 
 
 def pairs(subject: Subject, found: Findings) -> None:
-    """Every image has its mask, and every mask its image."""
+    """Check that every image has its mask, and every mask its image."""
     count = 0
     for split, images in subject.once(_images).items():
         image_folder, mask_folder = folders(subject.name, subject.root, split)
@@ -34,13 +34,13 @@ def pairs(subject: Subject, found: Findings) -> None:
 
 
 def images(subject: Subject, found: Findings) -> None:
-    """A sample opens."""
+    """Check that a sample opens."""
     for split, files in subject.once(_images).items():
         open_images(subject, found, split, files)
 
 
 def masks(subject: Subject, found: Findings) -> None:
-    """A sample of masks holds legal labels only, one channel, and is as large as its images."""
+    """Check that a sample of masks holds legal labels only, one channel, and is as large as its images."""
     classes = len(CLASSES[subject.name])
     count = 0
     for split, files in subject.once(_images).items():
@@ -69,7 +69,7 @@ def _illegal(pair: tuple[Path, Path], subject: Subject, classes: int) -> str | N
 
 
 def _images(subject: Subject) -> dict[str, list[Path]]:
-    """Split -> images, sorted."""
+    """Map split to images, sorted."""
     return {split: listed(folders(subject.name, subject.root, split)[0], (".jpg",)) for split in SPLITS}
 
 

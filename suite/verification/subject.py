@@ -18,7 +18,7 @@ from suite.verification.outcome import Findings
 
 T = TypeVar("T")
 Size = tuple[int, int]
-"""Width and height, pixels."""
+"""Size as width and height, pixels."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Subject:
     _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, make: Callable[[Subject], T]) -> T:
-        """`make(self)`, made once for all checks: an index of a gigabyte is read a single time."""
+        """Return `make(self)`, made once for all checks: an index of a gigabyte is read a single time."""
         if make not in self._made:
             self._made[make] = make(self)
         made: T = self._made[make]
         return made
 
     def chosen(self, items: Sequence[T], split: str) -> list[T]:
-        """The items to open, in their order: all, or a sample that depends on the seed alone."""
+        """Choose the items to open, in their order: all, or a sample that depends on the seed alone."""
         if self.sample is None or self.sample >= len(items):
             return list(items)
         indices = random.Random(f"{self.seed}/{self.name}/{split}").sample(range(len(items)), self.sample)
         return [items[i] for i in sorted(indices)]
 
     def said(self, error: DatasetError) -> str:
-        """An error without what every line of the list would repeat."""
+        """Word an error without what every line of the list would repeat."""
         return str(error).removesuffix(f": {RESTORE}").replace(f"{self.root}/", "", 1)
 
 
@@ -119,7 +119,7 @@ def open_images(
 
 
 def listed(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """Images below a folder, sorted; none where it is empty or missing, which is for the caller to say."""
+    """List images below a folder, sorted; none where it is empty or missing, which is for the caller to say."""
     try:
         return images_under(folder, suffixes)
     except DatasetError:
@@ -134,6 +134,6 @@ def report(found: Findings, kind: str, problems: Iterable[str | None]) -> None:
 
 
 def in_threads(look: Callable[[T], str | None], items: Sequence[T]) -> list[str | None]:
-    """`look` at every item; decoding releases the interpreter's lock, so threads suffice."""
+    """Call `look` at every item; decoding releases the interpreter's lock, so threads suffice."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(look, items))

@@ -1,4 +1,4 @@
-"""What it costs to draw views and encode them."""
+"""Cost of drawing views and encoding them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.protocol.settings import Settings
 
 
 def encoding(task: Task[Settings], job: Job, split: Split, *, files: float, times: int = 1) -> None:
-    """Views of a split, drawn and encoded `times`; each time `files` images are decoded."""
+    """Count drawing and encoding a split's views `times`; each time `files` images are decoded."""
     size = task.shape.architecture.image_size
     job.read(times * files, split.pixels)
     job.reading[Operation("draw", sizes=(size,))] += times * split.views
@@ -21,7 +21,7 @@ def encoding(task: Task[Settings], job: Job, split: Split, *, files: float, time
 
 
 def extracting(task: Task[Settings], job: Job, name: str, keep: Collection[str]) -> None:
-    """`suite.features.extract` of a split."""
+    """Count `suite.features.extract` of a split."""
     split = task.splits[name]
     encoding(task, job, split, files=split.files)
     size = 4 * split.views * sum(kept_width(task.shape, each) for each in set(keep))
@@ -30,6 +30,6 @@ def extracting(task: Task[Settings], job: Job, name: str, keep: Collection[str])
 
 
 def kept_width(shape: Shape, kept: str) -> int:
-    """Numbers that an attribute of `suite.features.Features` has for a view."""
+    """Count the numbers that an attribute of `suite.features.Features` has for a view."""
     width = shape.architecture.embed_dim
     return {"encoded": width, "cls": width, "projected": shape.projected, "tokens": shape.tokens * width}[kept]

@@ -1,4 +1,4 @@
-"""What a plan counts: operations whose duration a calibration knows, and jobs made of them."""
+"""Units of a plan: operations whose duration a calibration knows, and jobs made of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Operation:
 
     @classmethod
     def parse(cls, text: str) -> Operation:
-        """What `str` made a text of."""
+        """Parse a text that `str` made."""
         kind, *words = text.split(" ")
         sizes = [*takewhile(str.isdecimal, reversed(words))][::-1]
         return cls(kind, " ".join(words[: len(words) - len(sizes)]), tuple(map(int, sizes)))
@@ -99,5 +99,5 @@ class Job:
 
 
 def about(pixels: float) -> int:
-    """Pixels to two digits, so that sets of nearly the same images share a rate."""
+    """Round pixels to two digits, so that sets of nearly the same images share a rate."""
     return int(float(f"{pixels:.1e}"))

@@ -1,4 +1,4 @@
-"""What probes cost whose tokens are made once, or in every epoch where memory has no room for them."""
+"""Cost of probes whose tokens are made once, or in every epoch where memory has no room for them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from suite.protocol.settings import ProbingSettings
 
 
 def probe_sizes(task: Task[ProbingSettings], classes: int, batch: int) -> tuple[int, ...]:
-    """Sizes of `fit` and `predict`."""
+    """Return sizes of `fit` and `predict`."""
     width = task.shape.architecture.embed_dim
     return width, task.shape.tokens, classes, attention_heads(width, task.settings.num_heads), batch
 
 
 def probing(tasks: Sequence[Task[ProbingSettings]]) -> Job:
-    """Tokens of both splits, as often as `Context.token_source` encodes them, and both probes on them."""
+    """Count tokens of both splits, as often as `Context.token_source` encodes them, and both probes on them."""
     [task] = tasks
     job, shape, batch = task.job(), task.shape, task.settings.batch_size
     rounds = task.settings.epochs * len(task.request.seeds)

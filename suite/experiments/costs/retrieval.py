@@ -1,4 +1,4 @@
-"""What object and part retrieval cost."""
+"""Cost of object and part retrieval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.protocol.settings import Settings
 
 
 def retrieving(tasks: Sequence[Task[Settings]]) -> Job:
-    """One pass of the encoder, and for each of its vectors the product of all pairs, ranked."""
+    """Count one pass of the encoder, and for each of its vectors the product of all pairs, ranked."""
     [task] = tasks
     job = task.job()
     views = task.splits["all"].views

@@ -1,4 +1,4 @@
-"""What patch search costs."""
+"""Cost of patch search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.protocol.settings import SearchSettings
 
 
 def searching(tasks: Sequence[Task[SearchSettings]]) -> Job:
-    """Every crop of every image and the queries, in one pass, compared in chunks."""
+    """Count every crop of every image and the queries, in one pass, compared in chunks."""
     [task] = tasks
     job, settings, split = task.job(), task.settings, task.splits["all"]
     view, enlarged = settings.view_px, settings.enlarged_px

@@ -1,4 +1,4 @@
-"""What segmentation heads cost that train side by side."""
+"""Cost of segmentation heads that train side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DISTINCT_CROPS = {1: 1.0, 2: 1.45, 3: 1.65}
 
 
 def segmenting(tasks: Sequence[Task[SegmentationSettings]]) -> Job:
-    """A bank of heads: each image is decoded once, each distinct crop and each window encoded once."""
+    """Count a bank of heads: each image decoded once, each distinct crop and each window encoded once."""
     first = tasks[0]
     settings, request, shape = first.settings, first.request, first.shape
     dataset, side = first.dataset, crop_px(settings, first.dataset, shape.architecture.patch_size)
@@ -57,5 +57,5 @@ def segmenting(tasks: Sequence[Task[SegmentationSettings]]) -> Job:
 
 
 def _whole(crops: float) -> int:
-    """Crops that the passes over them have room for."""
+    """Count the crops that the passes over them have room for."""
     return math.ceil(crops / PASS) * PASS

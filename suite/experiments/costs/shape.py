@@ -9,7 +9,7 @@ from suite.encoders.architecture import Architecture
 
 @dataclass(frozen=True)
 class Shape:
-    """What the cost of an encoder depends on; its weights do not.
+    """Size of an encoder, on which its cost depends; its weights do not matter.
 
     Attributes:
         kind: `vit`, `beit`, `beit relative` (biased attention), `pixels` (no network), or a user's specification.
@@ -23,7 +23,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """By which its rates are remembered: encoders of one architecture share them."""
+        """Name by which its rates are remembered: encoders of one architecture share them."""
         sizes = self.architecture
         return f"{self.kind} {sizes.image_size}/{sizes.patch_size} {sizes.embed_dim}x{sizes.depth}"
 
@@ -33,7 +33,7 @@ class Shape:
         return 1 + (self.architecture.image_size // self.architecture.patch_size) ** 2
 
     def flops(self, side: int) -> int:
-        """Floating-point operations of the blocks for one image, two for each multiply-accumulate.
+        """Count floating-point operations of the blocks for one image, two for each multiply-accumulate.
 
         With n patches, N = n + 1 tokens, width D, depth L, patches of p pixels and MLPs r times as wide:
         n 3 p^2 D for the patches, and in each block 4 N D^2 (query, key, value, output), 2 N^2 D (attention) and
@@ -53,7 +53,7 @@ class Shape:
 
     @property
     def weight_bytes(self) -> int:
-        """Of the blocks and the patches' projection, float32."""
+        """Bytes of the blocks and the patches' projection, float32."""
         sizes = self.architecture
         block = (4 + 2 * sizes.mlp_ratio) * sizes.embed_dim**2
         return (

@@ -1,4 +1,4 @@
-"""What probes on a stream of augmented images cost."""
+"""Cost of probes on a stream of augmented images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.protocol.settings import StreamSettings
 
 
 def sharing(jobs: Sequence[Job]) -> Job:
-    """Encoders on one stream: an image of a size is read and decoded once for all of them."""
+    """Count encoders on one stream: an image of a size is read and decoded once for all of them."""
     keys = tuple(key for each in jobs for key in each.keys)
     job = Job(keys, counted=all(each.counted for each in jobs), devices=jobs[0].devices)
     job.images = max(each.images for each in jobs)
@@ -29,7 +29,7 @@ def sharing(jobs: Sequence[Job]) -> Job:
 
 
 def streaming(tasks: Sequence[Task[StreamSettings]]) -> Job:
-    """Every image anew in every epoch, but for what is kept; of one encoder, or of several on one stream."""
+    """Count every image anew in every epoch, but for what is kept; for one encoder, or several on one stream."""
     jobs = [_alone(task) for task in tasks]
     return jobs[0] if len(jobs) == 1 else sharing(jobs)
 

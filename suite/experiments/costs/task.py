@@ -50,7 +50,7 @@ class Task(Generic[S_co]):
 
     @property
     def key(self) -> Key:
-        """Where its result is stored."""
+        """Key under which its result is stored."""
         return self.request.key(self.experiment, self.dataset, self.spec)
 
     @property
@@ -60,11 +60,11 @@ class Task(Generic[S_co]):
         return min(size, self.request.limit or size)
 
     def filled(self, views: float) -> float:
-        """Views that the passes over a set have room for: the last is filled up."""
+        """Count the views that the passes over a set have room for: the last is filled up."""
         return math.ceil(views / self.batch_size) * self.batch_size
 
     def precision(self, lowered: Precision) -> str:
-        """Of the encoder's matrix products, where the experiment lowers it on a GPU."""
+        """Return the precision of the encoder's matrix products, where the experiment lowers it on a GPU."""
         return "float32" if self.request.device == "cpu" or lowered == "none" else lowered
 
     @property
@@ -78,5 +78,5 @@ class Task(Generic[S_co]):
         return [s for s in self.experiment.cell_settings if s != "projected" or self.shape.projected]
 
     def job(self) -> Job:
-        """An empty one."""
+        """Return an empty one."""
         return Job((self.key,), counted=all(split.counted for split in self.splits.values()))

@@ -1,4 +1,4 @@
-"""What the writers of all formats share: seeds, image files, and work spread over processes."""
+"""Base of the writers of all formats: seeds, image files, and work spread over processes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ JPEG_QUALITY = 93
 
 
 class Parallel(Protocol):
-    """Runs tasks in processes, in any order."""
+    """Runner of tasks in processes, in any order."""
 
     def __call__(self, task: Callable[[int], T], count: int) -> list[T]:
-        """Results of the task for 0 .. count - 1, in that order."""
+        """Return the results of the task for 0 .. count - 1, in that order."""
 
 
 def generator(family: int, index: int) -> np.random.Generator:
-    """The randomness of one image: a function of its family of images and its place in it, of nothing else."""
+    """Return the randomness of one image: a function of its family of images and its place in it, of nothing else."""
     return np.random.default_rng([SEED, family, index])
 
 
 def sized(count: int, share: float, *, least: int = 1) -> int:
-    """How many of `count` items to write where only a share of the data is wanted."""
+    """Count how many of `count` items to write where only a share of the data is wanted."""
     return max(least, round(count * share))
 
 

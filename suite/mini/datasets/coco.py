@@ -69,7 +69,7 @@ def write(root: Path, parallel: Parallel, share: float) -> None:
 
 
 def _annotation_id(number: int, *, crowd: bool) -> int:
-    """As in COCO: ids of one image lie far apart, those of crowds have twelve digits."""
+    """Return an id as in COCO: those of one image lie far apart, those of crowds have twelve digits."""
     return 900_100_000_000 + number if crowd else number * 7919 % 2_000_003
 
 
@@ -133,7 +133,7 @@ def _annotation(thing: Thing, image_id: int, area: int) -> dict[str, Any]:
 
 
 def _crowd(scene: Scene, image_id: int) -> dict[str, Any]:
-    """A crowd of persons without key points: the lower right quarter, as an uncompressed run-length code."""
+    """Return a crowd of persons without key points: the lower right quarter, as an uncompressed run-length code."""
     height, width = scene.shape_map.shape
     half, top = width // 2, height // 2
     runs = [half * height + top, height - top, *[top, height - top] * (width - half - 1)]

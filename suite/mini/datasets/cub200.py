@@ -20,7 +20,7 @@ PARTS = (
     "back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing", "nape",
     "right eye", "right leg", "right wing", "tail", "throat",
 )  # fmt: skip
-"""In the order of their ids, from 1."""
+"""Parts in the order of their ids, from 1."""
 
 _FOLDERS = tuple(f"{i:03d}.Mini_{name.title()}" for i, name in enumerate(SPECIES, start=1))
 
@@ -69,7 +69,7 @@ def _box(thing: Thing) -> list[str]:
 
 
 def _point(thing: Thing, part: str) -> list[str]:
-    """x, y, visible: whole pixels, and zeros for what is not seen."""
+    """Return x, y, visible: whole pixels, and zeros for what is not seen."""
     x, y, visible = thing.keypoints[part]
     return [f"{int(x)}.0", f"{int(y)}.0", "1"] if visible == 2 else ["0.0", "0.0", "0"]
 

@@ -68,7 +68,7 @@ def _write_image(index: int, root: Path, train: int) -> None:
 
 
 def _save(path: Path, pixels: Pixels, index: int) -> None:
-    """As in the real set, one file is a PNG in disguise, one is CMYK and some are grayscale."""
+    """Save as in the real set: one file is a PNG in disguise, one is CMYK and some are grayscale."""
     if index == 5:
         Image.fromarray(pixels).save(path, "PNG")
     else:

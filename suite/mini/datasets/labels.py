@@ -1,4 +1,4 @@
-"""From the shapes of the drawings to the labels of the segmentation sets."""
+"""Labels of the segmentation sets for the shapes of the drawings."""
 
 from __future__ import annotations
 
@@ -69,35 +69,35 @@ _LIP_FACE = 13
 
 
 def _split(label: str) -> tuple[str, str]:
-    """The side of a label, "" for none, and the rest of it."""
+    """Return the side of a label, "" for none, and the rest of it."""
     side, _, rest = label.partition(" ")
     return (side, rest) if side in ("left", "right") else ("", label)
 
 
 def ade20k(name: str, _label: str) -> int:
-    """SceneParsing's id, 1..150; every animal has the same."""
+    """Return SceneParsing's id, 1..150; every animal has the same."""
     return _ADE_IDS.get(name, _ADE_ANIMAL)
 
 
 def ade20k_object(name: str, _label: str) -> int:
-    """ADE20K-Object's id, 1..59; animals have none."""
+    """Return ADE20K-Object's id, 1..59; animals have none."""
     return 1 + _ADE_OBJECT_IDS.index(_ADE_IDS[name]) if name in _ADE_IDS else 0
 
 
 def ade20k_part(name: str, label: str) -> int:
-    """An id within ADE20K-Part's 1..209; animals have none."""
+    """Return an id within ADE20K-Part's 1..209; animals have none."""
     pairs = [(whole, part) for whole, parts in _ADE_PARTS.items() for part in parts]
     pair = name, _split(label)[1]
     return 1 + pairs.index(pair) if pair in pairs else 0
 
 
 def pascal_object(name: str, _label: str) -> int:
-    """Pascal-Object's id, 1..16."""
+    """Return Pascal-Object's id, 1..16."""
     return _PASCAL[name][0]
 
 
 def pascal_part(name: str, label: str) -> int:
-    """Pascal-Part's id, 1..193; 0 for what it does not name."""
+    """Return Pascal-Part's id, 1..193; 0 for what it does not name."""
     side, rest = _split(label)
     _, first, parts = _PASCAL[name]
     word = _PASCAL_EXCEPTIONS.get((name, rest), _PASCAL_WORDS.get(rest, rest))
@@ -107,5 +107,5 @@ def pascal_part(name: str, label: str) -> int:
 
 
 def lip(_name: str, label: str) -> int:
-    """LIP's id, 1..19, of a part of a person; sides are the person's own."""
+    """Return LIP's id, 1..19, of a part of a person; sides are the person's own."""
     return _LIP.get(label, _LIP_FACE)

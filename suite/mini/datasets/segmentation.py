@@ -23,7 +23,7 @@ WIDTHS, HEIGHTS = (112, 145), (96, 129)
 
 @dataclass(frozen=True)
 class SegmentationSet:
-    """How one set is drawn and labelled.
+    """Drawing and labels of one set.
 
     Attributes:
         family: sets of the same family hold the same images.
@@ -39,8 +39,8 @@ class SegmentationSet:
 
 
 _KINDS = ("airplane", "bus", "person")
-"""Few, since a head has seconds to learn them: of ten kinds, heads of half of the encoders learned nothing that an
-untrained encoder's did not."""
+"""Kinds drawn: few, since a head has seconds to learn them. Of ten kinds, heads of half of the encoders learned nothing
+that an untrained encoder's did not."""
 
 SETS = {
     "ade20k": SegmentationSet(6, _KINDS, 3, labels.ade20k),
@@ -83,7 +83,7 @@ def _write_pair(index: int, folders: tuple[Path, Path], name: str, split: str, f
 
 
 def _stem(name: str, split: str, index: int) -> str:
-    """As the set's owners name their images."""
+    """Name an image as the set's owners do."""
     if name.startswith("ade20k"):
         return f"ADE_{split}_{index + 1:08d}"
     if name.startswith("pascal"):

@@ -20,13 +20,13 @@ GREY, INVERTED, BLURRED = 0.2, 0.2, 0.3
 
 
 def normalise(images: Tensor) -> Tensor:
-    """(B, 3, H, W) in [0, 1] -> the ImageNet-normalised input that every encoder expects."""
+    """Turn (B, 3, H, W) in [0, 1] into the ImageNet-normalised input that every encoder expects."""
     mean, std = (images.new_tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
 
 
 def view(images: Tensor, size: int, *, colour: bool) -> Tensor:
-    """One random view of each image.
+    """Draw one random view of each image.
 
     Args:
         images: (B, H, W, 3) uint8.
@@ -42,12 +42,12 @@ def view(images: Tensor, size: int, *, colour: bool) -> Tensor:
 
 
 def uniform(count: int, low: float, high: float, like: Tensor) -> Tensor:
-    """(count,) uniform numbers on the device of `like`."""
+    """Draw (count,) uniform numbers on the device of `like`."""
     return torch.empty(count, device=like.device).uniform_(low, high)
 
 
 def crop_and_flip(images: Tensor, size: int) -> Tensor:
-    """Random resized crops and flips by one bilinear sampling of (B, 3, H, W)."""
+    """Draw random resized crops and flips by one bilinear sampling of (B, 3, H, W)."""
     B = len(images)
     side = uniform(B, AREA[0], AREA[1], images).sqrt()
     stretch = uniform(B, math.log(ASPECT[0]), math.log(ASPECT[1]), images).div(2).exp()
@@ -62,7 +62,7 @@ def crop_and_flip(images: Tensor, size: int) -> Tensor:
 
 
 def recolour(images: Tensor) -> Tensor:
-    """One random affine map of RGB per image: hue, saturation, grey, inverted lightness, contrast, brightness."""
+    """Apply a random affine map of RGB per image: hue, saturation, grey, inverted lightness, contrast, brightness."""
     B = len(images)
     saturation = uniform(B, 0.4, 1.4, images) * (torch.rand(B, device=images.device) >= GREY)
     lightness = 1 - 2 * (torch.rand(B, device=images.device) < INVERTED).float()
@@ -77,7 +77,7 @@ def recolour(images: Tensor) -> Tensor:
 
 
 def hue_rotation(angle: Tensor) -> Tensor:
-    """(B,) angles -> (B, 3, 3) rotations of RGB about the grey axis (Rodrigues' formula)."""
+    """Turn (B,) angles into (B, 3, 3) rotations of RGB about the grey axis (Rodrigues' formula)."""
     axis = angle.new_full((3, 3), 1 / 3)
     cross = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     cos, sin = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
@@ -85,7 +85,7 @@ def hue_rotation(angle: Tensor) -> Tensor:
 
 
 def blur(images: Tensor) -> Tensor:
-    """A 3x3 binomial blur on some of the images."""
+    """Apply a 3x3 binomial blur to some of the images."""
     chosen = torch.rand(len(images), device=images.device) < BLURRED
     line = images.new_tensor([0.25, 0.5, 0.25])
     kernel = torch.outer(line, line).expand(3, 1, 3, 3)

@@ -1,4 +1,4 @@
-"""How long and how fast each miniature trains: fixed before any claim was looked at.
+"""Length and speed of each miniature's training: fixed before any claim was looked at.
 
 Steps were set from measured throughput alone, so that all seven together take under two hours on two cores.
 """
@@ -31,7 +31,7 @@ class Budget:
     ema: float = 0.0
 
     def scaled(self, steps: int) -> Budget:
-        """The same budget over another number of steps, with a warm-up that still fits."""
+        """Return the same budget over another number of steps, with a warm-up that still fits."""
         return replace(self, steps=steps, warmup=min(self.warmup, max(steps // 10, 1)))
 
 
@@ -47,7 +47,7 @@ BUDGETS = {
 
 
 def budget(method: str, steps: int | None = None) -> Budget:
-    """The budget of a method, over `steps` steps if given.
+    """Return the budget of a method, over `steps` steps if given.
 
     Raises:
         RequestError: no such method.

@@ -40,7 +40,7 @@ class ContextAutoencoder(Objective):
         self.decoder = nn.Sequential(Block(DIM, HEADS, qkv_bias=True), nn.LayerNorm(DIM), nn.Linear(DIM, CODES))
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Cross-entropy of codes plus twice the alignment error, as the official code weighs them."""
+        """Return the cross-entropy of codes plus twice the alignment error, as the official code weighs them."""
         images = views[0]
         keep, hidden = random_token_mask((len(images), 1 + PATCHES), RATIO, device=images.device)
         positions = self.encoder.pos_embed.expand(len(images), -1, -1)

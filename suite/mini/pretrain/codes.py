@@ -29,13 +29,13 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, N) codes."""
+        """Map (B, 3, H, W) normalised to (B, N) codes."""
         descriptors = describe(images, self.patch)
         return torch.cdist(descriptors.flatten(0, 1), self.centres).argmin(1).view(descriptors.shape[:2])
 
 
 def describe(images: Tensor, patch: int) -> Tensor:
-    """(B, 3, H, W) -> (B, N, 3 * patch * patch): each patch without its mean, over its damped contrast."""
+    """Map (B, 3, H, W) to (B, N, 3 * patch * patch): each patch without its mean, over its damped contrast."""
     patches = patchify(images.float(), patch)
     patches = patches - patches.mean(-1, keepdim=True)
     return patches / (patches.std(-1, keepdim=True) + FLOOR)

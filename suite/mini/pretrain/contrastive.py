@@ -22,7 +22,7 @@ TEMPERATURE = 0.2
 
 
 def mlp(dim: int, layers: int) -> nn.Module:
-    """MoCo v3's `_build_mlp`: bias-free linears with batch norm, the last one without affine."""
+    """Build MoCo v3's `_build_mlp`: bias-free linears with batch norm, the last one without affine."""
     head = MoCoProjectionHead(dim, HIDDEN, OUT, num_layers=layers, batch_norm=True)
     head.layers[-1] = nn.BatchNorm1d(OUT, affine=False)
     return head
@@ -49,7 +49,7 @@ class MomentumContrast(Objective):
         deactivate_requires_grad(self.momentum_projector)
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Symmetrised InfoNCE with in-batch negatives, on class and mean patch tokens."""
+        """Return the symmetrised InfoNCE with in-batch negatives, on class and mean patch tokens."""
         both = torch.cat(views)
         queries = apply_to_both(self.projector, *pooled(encode(self.encoder, both)))
         queries = apply_to_both(self.predictor, *queries)
@@ -65,7 +65,7 @@ class MomentumContrast(Objective):
 
 
 def contrast(queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-    """InfoNCE of each view against the other, and how often the right key of the batch is the nearest.
+    """Return InfoNCE of each view against the other, and how often the right key of the batch is the nearest.
 
     Args:
         queries: (2B, P), the first view's rows before the second's.

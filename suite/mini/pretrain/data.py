@@ -33,11 +33,11 @@ class Drawings:
 
     @property
     def checksum(self) -> int:
-        """Of the first images and all labels."""
+        """Checksum of the first images and all labels."""
         return zlib.crc32(self.labels.tobytes(), zlib.crc32(self.images[:FEW].tobytes()))
 
     def batch(self, step: int, size: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The batch of a step: a pure function of step and seed, an epoch being a fresh permutation."""
+        """Return the batch of a step: a pure function of step and seed, an epoch being a fresh permutation."""
         per_epoch = len(self.images) // size
         epoch, position = divmod(step, per_epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(self.images))
@@ -47,14 +47,14 @@ class Drawings:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """For health checks only: whole drawings, and square crops around their parts labelled by part."""
+    """Images for health checks only: whole drawings, and square crops around their parts labelled by part."""
 
     objects: Drawings
     parts: Drawings
 
 
 def load(cache: Path) -> tuple[Drawings, HeldOut]:
-    """The training and held-out drawings, from the cache or drawn into it.
+    """Load the training and held-out drawings, from the cache or drawn into it.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -71,7 +71,7 @@ def load(cache: Path) -> tuple[Drawings, HeldOut]:
 
 
 def cached(path: Path, count: int, make: Callable[[int], Drawings]) -> Drawings:
-    """`make(count)`, kept in a file; made again if the first few come out otherwise than they are stored.
+    """Return `make(count)`, kept in a file; made again if the first few come out otherwise than they are stored.
 
     Args:
         path: of the file.
@@ -90,7 +90,7 @@ def cached(path: Path, count: int, make: Callable[[int], Drawings]) -> Drawings:
 
 
 def part_crops(scenes: int, seed: int) -> Drawings:
-    """Crops of a third of the frame around one shape of every part type that a scene shows, alike in number."""
+    """Return crops of a third of the frame around one shape of every part type that a scene shows, alike in number."""
     from suite.mini.scene import PARTS, draw
 
     crops, labels, counts = [], [], dict.fromkeys(PARTS, 0)
@@ -110,6 +110,6 @@ def part_crops(scenes: int, seed: int) -> Drawings:
 
 
 def inside(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """The box moved into the scene."""
+    """Move the box into the scene."""
     left, top = (min(max(v, 0), PART_SCENE_PX - PART_SIDE_PX) for v in box[:2])
     return left, top, left + PART_SIDE_PX, top + PART_SIDE_PX

@@ -26,7 +26,7 @@ MASKED = (0.1, 0.6)
 
 
 def new_head() -> DINOProjectionHead:
-    """MLP with batch norm and GELU, bottleneck, weight-normed prototypes of unit length."""
+    """Build an MLP with batch norm and GELU, bottleneck, weight-normed prototypes of unit length."""
     with warnings.catch_warnings():
         # lightly still calls torch's older weight_norm, whose weight_g and weight_v the releases store
         warnings.simplefilter("ignore", FutureWarning)
@@ -60,7 +60,7 @@ class SelfDistillation(Objective):
         return self.teacher
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Each view of the student against the teacher's other view."""
+        """Compare each view of the student with the teacher's other view."""
         both = torch.cat(views)
         with torch.no_grad():
             goals = self.goals(encode(self.teacher, both))
@@ -68,7 +68,7 @@ class SelfDistillation(Objective):
         return image_loss(logits, goals), assignment_signals(goals[0])
 
     def goals(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The teacher's balanced assignments of class tokens and of mean tokens, (2B, K) each."""
+        """Return the teacher's balanced assignments of class tokens and of mean tokens, (2B, K) each."""
         logits = apply_to_both(self.teacher_head, *pooled(tokens))
         return balanced(logits[0]), balanced(logits[1])
 
@@ -90,7 +90,7 @@ class MaskedSelfDistillation(SelfDistillation):
         self.mask_token = nn.Parameter(torch.zeros(1, 1, DIM))
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Image loss plus patch loss, weight 1."""
+        """Return the image loss plus patch loss, weight 1."""
         both = torch.cat(views)
         mask = random_block_mask((len(both), GRID, GRID), 0.5, *MASKED, min_num_masks_per_block=2).flatten(1)
         mask = mask.to(both.device)
@@ -109,24 +109,24 @@ class MaskedSelfDistillation(SelfDistillation):
 
 
 def balanced(logits: Tensor) -> Tensor:
-    """Sinkhorn targets: rows (samples) sum to 1, prototypes are used alike. Shape kept."""
+    """Return Sinkhorn targets: rows (samples) sum to 1, prototypes are used alike. Shape kept."""
     targets: Tensor = sinkhorn(logits.float(), iterations=3, epsilon=TEACHER_TEMPERATURE)
     return targets
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of the student's softmax under soft targets."""
+    """Return the mean cross-entropy of the student's softmax under soft targets."""
     return -(targets * (logits.float() / STUDENT_TEMPERATURE).log_softmax(-1)).sum(-1).mean()
 
 
 def image_loss(logits: tuple[Tensor, Tensor], goals: tuple[Tensor, Tensor]) -> Tensor:
-    """Cross-view loss, averaged over the two readouts; the two views are the two halves of the rows."""
+    """Return the cross-view loss, averaged over the two readouts; the two views are the two halves of the rows."""
     on_cls, on_mean = (cross_entropy(x, goal.roll(len(goal) // 2, 0)) for x, goal in zip(logits, goals, strict=True))
     return (on_cls + on_mean) / 2
 
 
 def assignment_signals(goals: Tensor) -> Signals:
-    """Sharpness of single targets, evenness of their mean, and agreement of the two views of an image."""
+    """Return the sharpness of single targets, evenness of their mean, and agreement of the two views of an image."""
     first, second = goals.chunk(2)
     return {
         "teacher_entropy": entropy(goals),

@@ -46,13 +46,13 @@ def finish(weights: Path = MINI_WEIGHTS, evidence: Path = DOCS / "evidence") -> 
 
 
 def read(path: Path) -> History:
-    """Rows of a history file."""
+    """Read the rows of a history file."""
     with path.open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def table(histories: dict[str, History], weights: Path) -> str:
-    """A row per method: cost, health before and after, size of the file."""
+    """Return a row per method: cost, health before and after, size of the file."""
     rows = []
     for name, history in histories.items():
         first, last = history[0], history[-1]
@@ -67,7 +67,7 @@ def table(histories: dict[str, History], weights: Path) -> str:
 
 
 def curves(histories: dict[str, History]) -> bytes:
-    """The histories as one SVG, a panel per quantity; the same bytes for the same histories."""
+    """Draw the histories as one SVG, a panel per quantity; the same bytes for the same histories."""
     settings = {"svg.hashsalt": "mini_encoders", "axes.spines.top": False, "axes.spines.right": False}
     with mpl.rc_context(settings):
         figure, axes = plt.subplots(1, len(PANELS), figsize=(4 * len(PANELS), 3.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""Is a run learning? Measured on drawings that no training and no evaluation reads; never on a claim.
+"""Health of a run, whether it learns: on drawings that no training and no evaluation reads; never on a claim.
 
 Gates: the run's own signal on held-out drawings is better than where it began; linear classification of parts and
 of objects is above the same encoder before training; and for DINO and iBOT, targets are neither collapsed nor
@@ -33,7 +33,7 @@ Row = dict[str, float]
 
 @torch.no_grad()
 def measure(objective: Objective, held_out: HeldOut, device: torch.device) -> Row:
-    """Loss and signals on held-out views; retrieval and classification by mean patch tokens.
+    """Measure loss and signals on held-out views; retrieval and classification by mean patch tokens.
 
     Returns:
         name -> number; retrieval and classification in per cent.
@@ -50,7 +50,7 @@ def measure(objective: Objective, held_out: HeldOut, device: torch.device) -> Ro
 
 
 def own_signal(objective: Objective, drawings: Drawings, device: torch.device) -> Row:
-    """The training loss and its signals, averaged over a few fixed batches of held-out views."""
+    """Return the training loss and its signals, averaged over a few fixed batches of held-out views."""
     torch.manual_seed(SEED)
     rows = []
     with statistics_kept(objective):
@@ -62,7 +62,7 @@ def own_signal(objective: Objective, drawings: Drawings, device: torch.device) -
 
 
 def encoded(encoder: Trunk, drawings: Drawings, device: torch.device) -> Tensor:
-    """(N, D) mean patch tokens of unit length, on the CPU."""
+    """Return (N, D) mean patch tokens of unit length, on the CPU."""
     features = []
     for chunk in torch.from_numpy(drawings.images).split(256):
         pixels = chunk.to(device).permute(0, 3, 1, 2).float().div(255)
@@ -72,14 +72,14 @@ def encoded(encoder: Trunk, drawings: Drawings, device: torch.device) -> Tensor:
 
 
 def knn_accuracy(features: Tensor, labels: Tensor) -> float:
-    """Vote of the nearest other items of (N, D) unit features; a fraction."""
+    """Return the accuracy of a vote of the nearest other items of (N, D) unit features; a fraction."""
     others = (features @ features.T).fill_diagonal_(-math.inf)
     votes = F.one_hot(labels[others.topk(NEIGHBOURS).indices]).sum(1)
     return float((votes.argmax(1) == labels).float().mean())
 
 
 def linear_accuracy(features: Tensor, labels: Tensor) -> float:
-    """Linear discriminants fitted on either half and tested on the other; a fraction."""
+    """Return the accuracy of linear discriminants fitted on either half and tested on the other; a fraction."""
     x, y = features.numpy(), labels.numpy()
     scores = []
     for parity in (0, 1):
@@ -90,7 +90,7 @@ def linear_accuracy(features: Tensor, labels: Tensor) -> float:
 
 
 def failures(method: str, history: Sequence[Mapping[str, float]]) -> list[str]:
-    """The gates that a finished run misses, each as a sentence.
+    """Return the gates that a finished run misses, each as a sentence.
 
     Args:
         method: name of the method.

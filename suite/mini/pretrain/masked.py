@@ -39,7 +39,7 @@ class MaskedAutoencoder(Objective):
         self.predict = nn.Linear(DECODER_DIM, 3 * PATCH**2)
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Mean squared error on masked patches, each normalised by its own mean and variance.
+        """Return the mean squared error on masked patches, each normalised by its own mean and variance.
 
         A constant prediction of each patch's mean scores 1.
         """
@@ -69,7 +69,7 @@ class MaskedCodes(Objective):
         nn.init.trunc_normal_(self.mask_token, std=0.02)
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Cross-entropy of the codes of masked patches."""
+        """Return the cross-entropy of the codes of masked patches."""
         images = views[0]
         # drawn on the CPU: thousands of tiny operations
         mask = random_block_mask((len(images), GRID, GRID), 1.0, BEIT_RATIO, BEIT_RATIO).flatten(1)
@@ -81,7 +81,7 @@ class MaskedCodes(Objective):
 
 
 def code_signals(logits: Tensor, codes: Tensor) -> Signals:
-    """Accuracy of predicted codes, beside the accuracy of always naming this batch's most frequent code."""
+    """Return the accuracy of predicted codes, beside the accuracy of always naming this batch's most frequent code."""
     return {
         "accuracy": (logits.argmax(-1) == codes).float().mean(),
         "majority": codes.bincount().max() / len(codes),

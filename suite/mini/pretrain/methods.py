@@ -51,5 +51,5 @@ def objective(method: str, data: Drawings, budget: Budget, seed: int) -> Objecti
 
 
 def views(images: Tensor, count: int, *, colour: bool) -> list[Tensor]:
-    """`count` normalised random views (B, 3, 48, 48) of uint8 images (B, H, W, 3)."""
+    """Draw `count` normalised random views (B, 3, 48, 48) of uint8 images (B, H, W, 3)."""
     return [normalise(view(images, SIZE, colour=colour)) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""What every miniature is to the training loop."""
+"""Interface of every miniature to the training loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """The training loss and named scalars worth watching.
+        """Return the training loss and named scalars worth watching.
 
         Args:
             views: `self.views` tensors (B, 3, H, W), normalised.
@@ -42,15 +42,15 @@ class Objective(nn.Module, ABC):
         return self.encoder
 
     def before_update(self, step: int) -> None:
-        """Called between backward pass and optimizer step."""
+        """Act between backward pass and optimizer step."""
 
     def after_update(self) -> None:
-        """Called after the optimizer step."""
+        """Act after the optimizer step."""
 
 
 @contextlib.contextmanager
 def statistics_kept(head: nn.Module) -> Iterator[None]:
-    """Inside, batch norms normalise by the batch as always but leave their running statistics alone.
+    """Have batch norms inside normalise by the batch as always but leave their running statistics alone.
 
     Heads see class tokens, mean tokens and patches one after the other; the statistics that are saved must be those
     of class tokens, which is what a projector is given afterwards.
@@ -67,7 +67,7 @@ def statistics_kept(head: nn.Module) -> Iterator[None]:
 
 
 def apply_to_both(head: nn.Module, cls: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """The head on class tokens and on mean patch tokens, running statistics from the former only."""
+    """Apply the head to class tokens and to mean patch tokens, running statistics from the former only."""
     on_cls = head(cls)
     with statistics_kept(head):
         on_mean = head(mean)
@@ -75,5 +75,5 @@ def apply_to_both(head: nn.Module, cls: Tensor, mean: Tensor) -> tuple[Tensor, T
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    """Mean entropy of rows (B, K), nats."""
+    """Return the mean entropy of rows (B, K), nats."""
     return torch.special.entr(probabilities).sum(-1).mean()

@@ -22,7 +22,7 @@ State = dict[str, Tensor]
 
 
 def official(method: str, objective: Any, step: int) -> dict[str, Any]:
-    """The content of a method's file.
+    """Return the content of a method's file.
 
     Args:
         method: name of the method.
@@ -33,7 +33,7 @@ def official(method: str, objective: Any, step: int) -> dict[str, Any]:
 
 
 def halved(value: Any) -> Any:
-    """Floating tensors, nested in dicts, as fp16 on the CPU; everything else as it is."""
+    """Return floating tensors, nested in dicts, as fp16 on the CPU; everything else as it is."""
     if isinstance(value, dict):
         return {key: halved(item) for key, item in value.items()}
     if isinstance(value, Tensor):
@@ -43,7 +43,7 @@ def halved(value: Any) -> Any:
 
 
 def trunk(vit: Trunk) -> State:
-    """An encoder's tensors by timm's names, the stem folded into one convolution."""
+    """Return an encoder's tensors by timm's names, the stem folded into one convolution."""
     state = {key: value for key, value in vit.state_dict().items() if not key.startswith("patch_embed.")}
     state["patch_embed.proj.weight"], state["patch_embed.proj.bias"] = vit.patch_embed.folded()
     if isinstance(vit, Beit):
@@ -52,7 +52,7 @@ def trunk(vit: Trunk) -> State:
 
 
 def folded_mlp(layers: nn.Sequential) -> State:
-    """Linear, batch norm, GELU, ... -> the linears alone, numbered 0, 2, 4 as without batch norm.
+    """Fold linear, batch norm, GELU, ... into the linears alone, numbered 0, 2, 4 as without batch norm.
 
     A batch norm in evaluation is affine per channel, so it folds exactly into the linear before it.
     """
@@ -66,14 +66,14 @@ def folded_mlp(layers: nn.Sequential) -> State:
 
 
 def dino_head(head: DINOProjectionHead) -> State:
-    """The released head's tensors; its last layer is a plain linear of unit rows."""
+    """Return the released head's tensors; its last layer is a plain linear of unit rows."""
     last = head.last_layer
     weight = last.weight_g * last.weight_v / last.weight_v.norm(dim=1, keepdim=True)
     return folded_mlp(head.layers) | {"last_layer.weight": weight}
 
 
 def ibot_head(head: DINOProjectionHead) -> State:
-    """As DINO's, but weight-normed, and stored once more as the patch head that shares it."""
+    """Return the head as DINO's, but weight-normed, and stored once more as the patch head that shares it."""
     last = {"weight_g": head.last_layer.weight_g, "weight_v": head.last_layer.weight_v}
     return folded_mlp(head.layers) | {
         f"{name}.{key}": value for name in ("last_layer", "last_layer2") for key, value in last.items()
@@ -81,12 +81,12 @@ def ibot_head(head: DINOProjectionHead) -> State:
 
 
 def prefixed(prefix: str, state: State) -> State:
-    """Every key behind a prefix."""
+    """Put every key behind a prefix."""
     return {prefix + key: value for key, value in state.items()}
 
 
 def split_bias(state: State) -> State:
-    """Tensors by timm's names -> by those of BEiT's blocks: q_bias and v_bias, gamma_1 and gamma_2."""
+    """Rename tensors from timm's names to those of BEiT's blocks: q_bias and v_bias, gamma_1 and gamma_2."""
     out: State = {}
     for key, value in state.items():
         if key.endswith("attn.qkv.bias"):
@@ -98,7 +98,7 @@ def split_bias(state: State) -> State:
 
 
 def deit(o: Any, step: int) -> dict[str, Any]:
-    """Facebookresearch/deit."""
+    """Lay out as in facebookresearch/deit."""
     norm, linear = o.head
     weight = linear.weight / (norm.running_var + norm.eps).sqrt()
     head = {"head.weight": weight, "head.bias": linear.bias - weight @ norm.running_mean}
@@ -106,7 +106,7 @@ def deit(o: Any, step: int) -> dict[str, Any]:
 
 
 def mocov3(o: Any, step: int) -> dict[str, Any]:
-    """Facebookresearch/moco-v3: a distributed model's state."""
+    """Lay out as in facebookresearch/moco-v3: a distributed model's state."""
     state = prefixed("base_encoder.", trunk(o.encoder) | prefixed("head.", o.projector.layers.state_dict()))
     momentum = trunk(o.momentum_encoder) | prefixed("head.", o.momentum_projector.layers.state_dict())
     state |= prefixed("momentum_encoder.", momentum) | prefixed("predictor.", o.predictor.layers.state_dict())
@@ -114,14 +114,14 @@ def mocov3(o: Any, step: int) -> dict[str, Any]:
 
 
 def dino(o: Any, step: int) -> dict[str, Any]:
-    """Facebookresearch/dino, full checkpoint; the student is wrapped by DistributedDataParallel."""
+    """Lay out as in facebookresearch/dino, full checkpoint; the student is wrapped by DistributedDataParallel."""
     student = prefixed("backbone.", trunk(o.encoder)) | prefixed("head.", dino_head(o.head))
     teacher = prefixed("backbone.", trunk(o.teacher)) | prefixed("head.", dino_head(o.teacher_head))
     return {"student": prefixed("module.", student), "teacher": teacher, "epoch": step}
 
 
 def ibot(o: Any, step: int) -> dict[str, Any]:
-    """Bytedance/ibot, full checkpoint; only the student has a mask token."""
+    """Lay out as in bytedance/ibot, full checkpoint; only the student has a mask token."""
     student = trunk(o.encoder) | {"masked_embed": o.mask_token[0]}
     student = prefixed("backbone.", student) | prefixed("head.", ibot_head(o.head))
     teacher = prefixed("backbone.", trunk(o.teacher)) | prefixed("head.", ibot_head(o.teacher_head))
@@ -129,17 +129,17 @@ def ibot(o: Any, step: int) -> dict[str, Any]:
 
 
 def beit(o: Any, step: int) -> dict[str, Any]:
-    """Microsoft/unilm, beit."""
+    """Lay out as in microsoft/unilm, beit."""
     return {"model": trunk(o.encoder) | {"mask_token": o.mask_token} | prefixed("lm_head.", o.lm_head.state_dict())}
 
 
 def mae(o: Any, step: int) -> dict[str, Any]:
-    """Facebookresearch/mae, without decoder."""
+    """Lay out as in facebookresearch/mae, without decoder."""
     return {"model": trunk(o.encoder)}
 
 
 def cae(o: Any, step: int) -> dict[str, Any]:
-    """lxtGH/CAE."""
+    """Lay out as in lxtGH/CAE."""
     return {"model": prefixed("encoder.", split_bias(trunk(o.encoder)))}
 
 

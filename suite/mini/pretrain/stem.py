@@ -36,13 +36,13 @@ class WhitenedPatchEmbed(nn.Module):
             nn.init.zeros_(self.mix.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, N, D) patch tokens, row by row."""
+        """Map (B, 3, H, W) normalised to (B, N, D) patch tokens, row by row."""
         tokens: Tensor = self.mix(self.whiten(patchify(images, self.patch)))
         return tokens
 
     @torch.no_grad()
     def folded(self) -> tuple[Tensor, Tensor]:
-        """The same map as the (D, 3, patch, patch) weight and (D,) bias of a convolution."""
+        """Return the same map as the (D, 3, patch, patch) weight and (D,) bias of a convolution."""
         mix = self.mix.weight.double()
         weight = (mix @ self.whiten.weight.double()).float()
         bias = (mix @ self.whiten.bias.double() + self.mix.bias.double()).float()

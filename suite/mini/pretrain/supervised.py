@@ -30,7 +30,7 @@ class Supervised(Objective):
         self.head = nn.Sequential(nn.BatchNorm1d(DIM, affine=False), nn.Linear(DIM, classes))
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
-        """Mean of the two cross-entropies, smoothed by 0.1."""
+        """Return the mean of the two cross-entropies, smoothed by 0.1."""
         on_cls, on_mean = apply_to_both(self.head, *pooled(encode(self.encoder, views[0])))
         losses = [F.cross_entropy(x, labels, label_smoothing=0.1) for x in (on_cls, on_mean)]
         return (losses[0] + losses[1]) / 2, {"accuracy": (on_cls.argmax(1) == labels).float().mean()}

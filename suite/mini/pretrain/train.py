@@ -73,7 +73,7 @@ def pretrain(
 
 
 def pick_device(name: str) -> torch.device:
-    """The device asked for, "auto" being a GPU where there is one.
+    """Return the device asked for, "auto" being a GPU where there is one.
 
     Raises:
         RequestError: a GPU was asked for and there is none.
@@ -129,7 +129,7 @@ class Run:
             self.save()
 
     def take_step(self) -> float:
-        """One update; returns its loss."""
+        """Make one update; return its loss."""
         torch.manual_seed(1_000_003 * self.seed + self.step)
         random.seed(1_000_003 * self.seed + self.step)  # lightly draws block masks with it
         images, labels = self.train_set.batch(self.step, self.budget.batch, self.seed, self.device)
@@ -154,7 +154,7 @@ class Run:
 
     @property
     def plan(self) -> dict[str, float]:
-        """What a saved state must agree with to be continued."""
+        """Plan that a saved state must agree with to be continued."""
         return vars(self.budget) | {"seed": self.seed, "drawings": self.train_set.checksum}
 
     def save(self) -> None:
@@ -181,7 +181,7 @@ class Run:
         self.step, self.cpu_s, self.history = state["step"], state["cpu_s"], state["history"]
 
     def write_history(self, file: BinaryIO) -> None:
-        """The history as CSV, a row per measurement."""
+        """Write the history as CSV, a row per measurement."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(self.history[-1]), lineterminator="\n")
         writer.writeheader()
@@ -189,12 +189,12 @@ class Run:
         file.write(text.getvalue().encode())
 
     def write_checkpoint(self, file: BinaryIO) -> None:
-        """The checkpoint in its release's layout."""
+        """Write the checkpoint in its release's layout."""
         torch.save(save.official(self.method, self.objective, self.step), file)
 
 
 def adamw(objective: Objective, its_budget: Budget) -> torch.optim.Optimizer:
-    """AdamW with weight decay on matrices only."""
+    """Build AdamW with weight decay on matrices only."""
     trained = [p for p in objective.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": its_budget.weight_decay},
@@ -204,7 +204,7 @@ def adamw(objective: Objective, its_budget: Budget) -> torch.optim.Optimizer:
 
 
 def schedule(step: int, its_budget: Budget) -> float:
-    """Linear warm-up, then a cosine to 0; a factor of the peak learning rate."""
+    """Return a linear warm-up, then a cosine to 0; a factor of the peak learning rate."""
     if step < its_budget.warmup:
         return (step + 1) / its_budget.warmup
     progress = (step - its_budget.warmup) / max(its_budget.steps - its_budget.warmup, 1)

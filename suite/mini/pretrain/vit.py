@@ -22,7 +22,7 @@ Trunk: TypeAlias = VisionTransformer | Beit
 
 
 def build(method: str, stem: WhitenedPatchEmbed) -> Trunk:
-    """A fresh encoder in the architecture of a method's release, around a whitened stem."""
+    """Build a fresh encoder in the architecture of a method's release, around a whitened stem."""
     shape = {
         "img_size": SIZE,
         "patch_size": PATCH,
@@ -45,14 +45,14 @@ def build(method: str, stem: WhitenedPatchEmbed) -> Trunk:
 
 
 def initialise(vit: Trunk) -> None:
-    """Xavier-uniform linears, as MAE and MoCo v3: timm's 0.02 is too small for 96 channels and a run of minutes."""
+    """Draw Xavier-uniform linears as MAE and MoCo v3: timm's 0.02 is too small for 96 channels and a run of minutes."""
     for module in vit.blocks.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
 
 
 def set_positions(vit: VisionTransformer, method: str) -> None:
-    """Sin-cos positions: fixed at full size, or learned from half of it; 0 at the class token."""
+    """Set sin-cos positions: fixed at full size, or learned from half of it; 0 at the class token."""
     table = torch.from_numpy(get_2d_sine_cosine_positional_embedding(DIM, GRID, cls_token=True)).float()
     if method != "mae":
         # MAE's table is that of MoCo v3 and CAE with its two halves swapped
@@ -62,7 +62,7 @@ def set_positions(vit: VisionTransformer, method: str) -> None:
 
 
 def drop_key_bias(vit: VisionTransformer) -> None:
-    """CAE stores q_bias and v_bias only: hold the keys' third of the bias at 0 by masking its gradient."""
+    """Hold the keys' third of the bias at 0 by masking its gradient: CAE stores q_bias and v_bias only."""
     keep = torch.ones(3 * DIM)
     keep[DIM : 2 * DIM] = 0
     for block in vit.blocks:
@@ -78,7 +78,7 @@ def encode(
     mask: Tensor | None = None,
     mask_token: Tensor | None = None,
 ) -> Tensor:
-    """Tokens after the final norm, the class token first.
+    """Return the tokens after the final norm, the class token first.
 
     Args:
         vit: an encoder of `build`.
@@ -109,7 +109,7 @@ def encode(
 
 
 def pooled(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The two image-level readouts, both trained: class token (B, D) and mean patch token (B, D).
+    """Return the two image-level readouts, both trained: class token (B, D) and mean patch token (B, D).
 
     Encoded features are mean patch tokens and projectors read the class token, so neither may be left untrained.
     """

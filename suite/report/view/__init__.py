@@ -1,1 +1,1 @@
-"""What a report shows, in which order and in which words: the one model behind report.html and report.md."""
+"""Content of a report, its order and its words: the one model behind report.html and report.md."""

@@ -49,7 +49,7 @@ class CellLine:
 
 @dataclass(frozen=True)
 class Open:
-    """What would decide the inconclusive cells of one experiment on one dataset."""
+    """Inconclusive cells of one experiment on one dataset, and what would decide them."""
 
     title: str
     cells: int
@@ -67,7 +67,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Attention:
-    """What deviates or stays open.
+    """Cells that deviate or stay open.
 
     Attributes:
         judged: cells tested as one family.
@@ -93,7 +93,7 @@ class Accepted:
 
 
 def cell_line(cell: Json) -> CellLine:
-    """A cell of a report as a line."""
+    """Turn a cell of a report into a line."""
     seeds = chain((f" ({seed})" for seed in cell["seeds"] or ()), repeat(""))
     values = [number(value, 2) + seed for value, seed in zip(cell["values"] or (), seeds, strict=False)]
     return CellLine(
@@ -123,7 +123,7 @@ def _held(cell: Json) -> Held:
 
 
 def attention(report: Json) -> Attention:
-    """Unexpected, deviating, inconclusive and known to deviate, the worst first; then what did not run, by reason."""
+    """Collect unexpected, deviating, inconclusive and known to deviate, the worst first; then not run, by reason."""
     order = ("unexpected", "deviates", "inconclusive", "known deviation")
     cells = [cell for cell in report["cells"] if cell["verdict"] in order]
     cells.sort(key=lambda c: (order.index(c["verdict"]), bool(c["warning"]), -abs(c["difference"] or 0)))
@@ -141,7 +141,7 @@ def attention(report: Json) -> Attention:
 
 
 def _reasons(cells: Sequence[Json], verdict: str) -> list[Reason]:
-    """Cells of a verdict by reason, so that a hundred of them read as one line; no reference is news of no baseline."""
+    """Group a verdict's cells by reason, so that a hundred read as one line; no reference is news of no baseline."""
     groups: dict[str, list[str]] = {}
     for cell in cells:
         if cell["verdict"] == verdict and not (verdict == "no reference" and cell["method"] in BASELINES):
@@ -151,7 +151,7 @@ def _reasons(cells: Sequence[Json], verdict: str) -> list[Reason]:
 
 
 def accepted(report: Json) -> Accepted | None:
-    """The second gate, the largest change first; None where no run of this device was accepted."""
+    """Show the second gate, the largest change first; None where no run of this device was accepted."""
     gate = report.get("accepted")
     if not gate:
         return None
@@ -165,7 +165,7 @@ def accepted(report: Json) -> Accepted | None:
 
 
 def _accepted_file(file: Json) -> str:
-    """Where accepted values come from, in words."""
+    """Tell in words the place that accepted values come from."""
     where = "the same environment" if file["same_environment"] else "another environment than this run's"
     return (
         f"{file['file']}: accepted {file['date']}, commit {file['commit']}, seeds "

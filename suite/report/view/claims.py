@@ -52,17 +52,17 @@ class Claims:
 
     @property
     def ran(self) -> list[Claim]:
-        """Those on cells that were measured."""
+        """Claims on cells that were measured."""
         return [claim for claim in self.listed if claim.here is not None]
 
     @property
     def not_run(self) -> list[Claim]:
-        """Those on cells that were not."""
+        """Claims on cells that were not."""
         return [claim for claim in self.listed if claim.here is None]
 
 
 def claims(report: Json) -> Claims:
-    """The claims of a report, in their order."""
+    """Return the claims of a report, in their order."""
     words = [agreement(claim) for claim in report["claims"]]
     mini = report["profile"] == "mini"
     return Claims(

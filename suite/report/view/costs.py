@@ -1,4 +1,4 @@
-"""What a run cost, by experiment and by result, and how that compares with its plan."""
+"""Cost of a run, by experiment and by result, and how that compares with its plan."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Costs:
 
 
 def costs(report: Json) -> Costs:
-    """The cost of a run."""
+    """Return the cost of a run."""
     groups = [(title_of(name), group) for name, _, group in summary.by_experiment(report) if group]
     return Costs(
         experiments=tuple(_cost(title, group) for title, group in groups),

@@ -20,7 +20,7 @@ MINI_REFERENCES = (
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above every section.
+    """Top of a report, above every section.
 
     Attributes:
         took: from start to finish.
@@ -66,7 +66,7 @@ class Summary:
 
 
 def head(report: Json) -> Head:
-    """The head of a report."""
+    """Return the head of a report."""
     gate, attempts = report.get("accepted"), report.get("attempts")
     return Head(
         verdict=VERDICTS[report["verdict"]],
@@ -85,7 +85,7 @@ def head(report: Json) -> Head:
 
 
 def _elapsed(report: Json) -> float | None:
-    """Seconds from start to finish; None where the times cannot be read."""
+    """Count seconds from start to finish; None where the times cannot be read."""
     try:
         return (datetime.fromisoformat(report["finished"]) - datetime.fromisoformat(report["started"])).total_seconds()
     except (TypeError, ValueError):
@@ -93,7 +93,7 @@ def _elapsed(report: Json) -> float | None:
 
 
 def summary_of(report: Json) -> Summary:
-    """The summary of a report."""
+    """Return the summary of a report."""
     verdicts = shown(report["cells"])
     return Summary(
         cells=len(report["cells"]),

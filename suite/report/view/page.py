@@ -100,7 +100,7 @@ class Page:
 
 
 def page(report: Json) -> Page:
-    """The view of a report.
+    """Return the view of a report.
 
     Args:
         report: see `suite.report.build.build`.

@@ -44,7 +44,7 @@ class Gallery:
 
 
 def search(figures: Sequence[Json]) -> Search:
-    """Patch search."""
+    """Show patch search."""
     strips = [figure for figure in figures if figure["kind"] == "patch_search"]
     queries = dict.fromkeys(strip["query"] for strip in strips)
     return Search(
@@ -65,7 +65,7 @@ def _strip(figure: Json) -> Strip:
 
 
 def samples(figures: Sequence[Json]) -> tuple[Gallery, ...]:
-    """A gallery per set with predictions; image and truth are any encoder's, since all see the same."""
+    """Make a gallery per set with predictions; image and truth are any encoder's, since all see the same."""
     strips = [figure for figure in figures if figure["kind"] == "segmentation"]
     datasets = dict.fromkeys(strip["dataset"] for strip in strips)
     return tuple(_gallery(dataset, [s for s in strips if s["dataset"] == dataset]) for dataset in datasets)

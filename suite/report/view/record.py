@@ -1,4 +1,4 @@
-"""What a run has on record beside its values: variables, attempts, environments, protocol, how to run it again."""
+"""Record of a run beside its values: variables, attempts, environments, protocol, how to run it again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.report.labels import EVIDENCE_TONES
 from suite.run.attempts.history import ending
 
 Facts = tuple[tuple[str, str], ...]
-"""(name, text) of each."""
+"""Facts as (name, text)."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What was asked for, every hyper-parameter with its source, and both in one list."""
+    """Request, every hyper-parameter with its source, and both in one list."""
 
     asked: Facts
     parameters: Facts
@@ -89,7 +89,7 @@ class Again:
 
 
 def variables(report: Json) -> tuple[Variable, ...]:
-    """The reproducibility variables."""
+    """Return the reproducibility variables."""
     return tuple(
         Variable(v["name"], v["question"], v["paper"], v["status"], EVIDENCE_TONES[v["status"]], v["evidence"])
         for v in report["variables"]
@@ -97,7 +97,7 @@ def variables(report: Json) -> tuple[Variable, ...]:
 
 
 def attempts(report: Json) -> tuple[Attempt, ...] | None:
-    """Attempts in their order; None where none is on record."""
+    """List attempts in their order; None where none is on record."""
     history = report.get("attempts")
     return tuple(map(_attempt, history["entries"])) if history else None
 
@@ -119,7 +119,7 @@ def _attempt(entry: Json) -> Attempt:
 
 
 def environment(report: Json) -> Environment:
-    """The environments of a report."""
+    """Return the environments of a report."""
     own = report["environment"]
     packages = own.get("packages")
     return Environment(
@@ -140,7 +140,7 @@ def _made_in(entry: Json) -> MadeIn:
 
 
 def protocol(report: Json) -> Protocol:
-    """The protocol of a report."""
+    """Return the protocol of a report."""
     asked, parameters = facts.asked(report), report["protocol"]
     return Protocol(
         asked=tuple(flatten(asked)),
@@ -150,5 +150,5 @@ def protocol(report: Json) -> Protocol:
 
 
 def again(report: Json) -> Again:
-    """How to make this report again, cite it and check it."""
+    """Tell how to make this report again, cite it and check it."""
     return Again(tuple(facts.rerun_commands(report)), facts.citation(report), facts.verify_command(report))

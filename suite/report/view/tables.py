@@ -18,7 +18,7 @@ from suite.report.view.layout import LAYOUT, Column
 
 @dataclass(frozen=True)
 class Box:
-    """What a table says of a cell.
+    """Box of a table: what it says of a cell.
 
     Attributes:
         measured: text; None where it did not run.
@@ -50,17 +50,17 @@ class Row:
 
     @property
     def title(self) -> str:
-        """Its display name."""
+        """Display name of the method."""
         return title_of(self.method)
 
     @property
     def family(self) -> str:
-        """Its family of pretraining."""
+        """Family of its pretraining."""
         return family(self.method)
 
     @property
     def baseline(self) -> bool:
-        """Whether it is a baseline that the paper does not have."""
+        """Tell whether it is a baseline that the paper does not have."""
         return self.method in BASELINES
 
 
@@ -75,13 +75,13 @@ class Table:
     cells: tuple[Box, ...]
 
     def spans(self, *levels: str) -> list[tuple[str, int]]:
-        """Spanning headers: (display name, columns spanned) of neighbours that agree on `levels`."""
+        """Return spanning headers: (display name, columns spanned) of neighbours that agree on `levels`."""
         keys = groupby([tuple(getattr(column, level) for level in levels) for column in self.columns])
         return [(title_of(key[-1]), len(list(same))) for key, same in keys]
 
     @property
     def not_run_reasons(self) -> list[str]:
-        """Why nothing of this table ran; empty when at least one cell did."""
+        """Reasons why nothing of this table ran; empty when at least one cell did."""
         reasons = {cell.not_run for cell in self.cells}
         return [] if None in reasons else sorted(reason for reason in reasons if reason)
 
@@ -102,12 +102,12 @@ class Tables:
 
 
 def _expected_word(report: Json) -> str:
-    """What the reference is: the paper's own numbers, or this suite's recorded runs."""
+    """Word the reference: the paper's own numbers, or this suite's recorded runs."""
     return "recorded" if report["profile"] == "mini" else "published"
 
 
 def tables(report: Json) -> Tables:
-    """The tables of a report."""
+    """Return the tables of a report."""
     cells = report["cells"]
     key = (*(VERDICTS[verdict] for verdict in shown(cells)), UNCONFIRMED)
     return Tables(key, _expected_word(report), tuple(paper_tables(cells)), tuple(other_tables(cells)))
@@ -142,12 +142,12 @@ def _table(title: str, caption: str, columns: Sequence[Column], cells: Sequence[
 
 
 def paper_tables(cells: Sequence[Json]) -> list[Table]:
-    """The paper's tables, also those of which this profile lists no cell (they have no columns)."""
+    """Return the paper's tables, also those of which this profile lists no cell (they have no columns)."""
     return [_table(*layout, cells) for layout in LAYOUT]
 
 
 def other_tables(cells: Sequence[Json]) -> list[Table]:
-    """A table per experiment of the cells in none of the paper's tables: other readouts and metrics."""
+    """Make a table per experiment of the cells in none of the paper's tables: other readouts and metrics."""
     known = {column for _, _, columns in LAYOUT for column in columns}
     rest = sorted(
         {_column_of(c) for c in cells} - known,

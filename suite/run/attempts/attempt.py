@@ -102,7 +102,7 @@ def attempt(
 def begin(
     request: Request, *, verb: str, reason: str | None = None, environment: Mapping[str, Any] | None = None
 ) -> Attempt:
-    """The first line of an attempt; see `attempt`."""
+    """Write the first line of an attempt; see `attempt`."""
     made, code = Attempt(request.run, secrets.token_hex(4)), code_state()
     append(
         request.run,
@@ -122,7 +122,7 @@ def begin(
 
 
 def interruption() -> tuple[str, int]:
-    """Outcome and exit code of what a signal ended."""
+    """Return outcome and exit code of what a signal ended."""
     return ("terminated", TERMINATED) if terminated() else ("interrupted", INTERRUPTED)
 
 

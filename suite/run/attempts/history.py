@@ -1,4 +1,4 @@
-"""What a report says of the attempts of a run."""
+"""Attempts of a run as a report shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_END = ("outcome", "verdict", "exit_code", "measured", "reused", "lost")
 
 
 def history(run: Path) -> Json | None:
-    """What a report says of the attempts of a run; None where none is on record, as in older run folders.
+    """Return a report's account of the attempts of a run; None where none is on record, as in older run folders.
 
     Returns:
         `count`; `unreadable` (lines that were cut); `sentence`, about earlier ones that ended otherwise than the last;
@@ -52,13 +52,13 @@ def _entry(begin: Json) -> Json:
 
 
 def ending(entry: Mapping[str, Any]) -> str:
-    """How an attempt ended, in words: `deviates, exit code 1`, `interrupted, exit code 130`."""
+    """Word an attempt's end: `deviates, exit code 1`, `interrupted, exit code 130`."""
     word = str(entry["verdict"] if entry["outcome"] == "finished" and entry["verdict"] else entry["outcome"])
     return word if entry["exit_code"] is None else f"{word}, exit code {entry['exit_code']}"
 
 
 def _sentence(entries: Sequence[Json]) -> str | None:
-    """About the attempts before the last; None where there are none."""
+    """Describe the attempts before the last; None where there are none."""
     if len(entries) < 2:
         return None
     *earlier, last = entries

@@ -40,7 +40,7 @@ def append(run: Path, record: Json) -> None:
 
 
 def read(run: Path) -> tuple[list[Json], int]:
-    """The whole lines of a run's file, and how many are none: cut by a crash or a full disk."""
+    """Read the whole lines of a run's file, and count the rest: cut by a crash or a full disk."""
     try:
         texts = (run / FILE).read_bytes().split(b"\n")
     except OSError:
