@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import subprocess
 from dataclasses import fields
 from pathlib import Path
@@ -46,21 +48,24 @@ def test_a_request_comes_back_from_its_own_arguments() -> None:
     assert parse(plain.arguments()) == plain
 
 
+def made(*variables: str) -> list[str]:
+    """The words of the command that `make reproduce` would run, whatever make runs this test with."""
+    names = {option.variable for option in OPTIONS} | {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    command = ["make", "--no-print-directory", "-n", "reproduce", *variables]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    return shlex.split(done.stdout.splitlines()[-1])
+
+
 def test_make_passes_every_option_on() -> None:
-    variables = [f"{o.variable}={'1' if o.kind is bool else VALUES[o.name]}" for o in OPTIONS]
-    made = subprocess.run(
-        ["make", "-n", "reproduce", "WORKERS=3", *variables], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.splitlines()[-1]
-    words = made.replace("'", "").split("suite reproduce ")[1].split()
-    assert parse(words) == parse([*everything(), "--workers=3"])
+    words = made("WORKERS=3", *(f"{o.variable}={'1' if o.kind is bool else VALUES[o.name]}" for o in OPTIONS))
+    assert words[:4] == [".venv/bin/python", "-m", "suite", "reproduce"]
+    assert parse(words[4:]) == parse([*everything(), "--workers=3"])
 
 
 def test_a_switch_of_make_is_off_at_0() -> None:
-    variables = [f"{option.variable}=0" for option in OPTIONS if option.kind is bool]
-    made = subprocess.run(
-        ["make", "-n", "reproduce", *variables], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.splitlines()[-1]
-    assert made.split() == [".venv/bin/python", "-m", "suite", "reproduce"]
+    words = made(*(f"{option.variable}=0" for option in OPTIONS if option.kind is bool))
+    assert words == [".venv/bin/python", "-m", "suite", "reproduce"]
 
 
 @pytest.mark.parametrize(("path", "text"), [(MAKE, make_variables), (PAGE, page)], ids=["make", "docs"])
