@@ -32,11 +32,12 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
+    started = now()
     unchanged = settled(request)
     environment = _environment(request) if unchanged is None else unchanged
     check_expected(request, environment)
     with attempt(request, environment=environment) as this:
-        interrupted = _measure(request, workers, this) if unchanged is None else _reuse(request, this)
+        interrupted = _measure(request, workers, this) if unchanged is None else _reuse(request, this, started)
         judged = assemble(request.run)  # how strictly is on record with what was asked for
         outcome, code = interruption() if interrupted or terminated() else ("finished", judged["exit_code"])
         this.end(outcome, exit_code=code, verdict=judged["verdict"])
@@ -60,11 +61,10 @@ def _measure(request: Request, workers: int | None, this: Attempt) -> bool:
     return measure(request, workers=workers, this=this)
 
 
-def _reuse(request: Request, this: Attempt) -> bool:
+def _reuse(request: Request, this: Attempt, started: str) -> bool:
     """Take every result as it is stored."""
     keys = sorted(str(request.key(*task)) for task in request.tasks())
-    moment = now()
-    record = {"asked": request.record(), "started": moment, "finished": moment, "reused": keys}
+    record = {"asked": request.record(), "started": started, "finished": now(), "reused": keys}
     write_json(request.run / "run.json", record)
     this.reused = keys
     print(f"nothing to measure: all {len(keys)} trials are stored, and nothing that they depend on has changed")
