@@ -18,6 +18,7 @@ from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
 from suite.run.request import Request
+from suite.verification.record import take_along
 
 
 def reproduce(request: Request, *, workers: int | None = None) -> int:
@@ -63,6 +64,7 @@ def _measure(request: Request, workers: int | None, this: Attempt) -> bool:
 
 def _reuse(request: Request, this: Attempt, started: str) -> bool:
     """Take every result as it is stored."""
+    take_along(request.data, request.run, request.datasets)
     keys = sorted(str(request.key(*task)) for task in request.tasks())
     record = {"asked": request.record(), "started": started, "finished": now(), "reused": keys}
     write_json(request.run / "run.json", record)

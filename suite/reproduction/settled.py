@@ -1,10 +1,10 @@
 """Check, without loading torch, that a run has nothing left to measure, by the content of all it depends on.
 
-When a run has measured everything, what its results were made from is written into its folder, `settled.json`: digests
-of code, protocol, data and weights, and the machine as far as it can be told without torch. Where the same facts hold
-again and every result follows from its own evidence, there is nothing to do. Anything else, and anything that this
-cannot tell (a GPU, an encoder made by a user's code, checkpoints of many gigabytes), goes the long way, where each
-trial compares its own inputs.
+When a run has measured everything, what its results were made from is written into its folder, `settled.json`:
+digests of code, protocol, data and weights, and the machine as far as it can be told without torch. Where the same
+facts hold again and every result follows from its own evidence, there is nothing to do. Anything else, and anything
+that this cannot tell (a GPU, an encoder made by a user's code, checkpoints of many gigabytes, a strict request), goes
+the long way, where each trial compares its own inputs.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def _results(request: Request) -> dict[str, str]:
 
 def _facts(request: Request) -> dict[str, Any] | None:
     """Return what decides the results of a request, as JSON; None where that cannot be told here."""
-    if request.device != "cpu" or request.keep_other_environments:
-        return None
+    if request.device != "cpu" or request.keep_other_environments or request.strict:
+        return None  # strict: what is wrong with the environment ends the run, so it has to be checked
     weights = _checkpoints(request)
     if weights is None:
         return None
@@ -113,7 +113,6 @@ def _facts(request: Request) -> dict[str, Any] | None:
         "variants": request.variants,
         "seeds": list(request.seeds),
         "limit": request.limit,
-        "strict": request.strict,
         "judged": request.judged,
         "code": {name: trial_code(name) for name in request.experiments},
         "protocol": digest_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from suite.training.losses import Losses
 
 
-class Learner:
+class Learner(ABC):
     """A head on its way: a kind of training adds how it takes a step.
 
     Attributes:
@@ -43,9 +44,9 @@ class Learner:
         return next(self.head.parameters()).device
 
     @property
+    @abstractmethod
     def facts(self) -> object:
         """Facts that its weights depend on besides what it learns from; anything that JSON can hold."""
-        raise NotImplementedError
 
     def losses(self) -> list[float]:
         """Return the loss of each step so far, as it was minimised.

@@ -79,7 +79,10 @@ def test_what_cannot_be_told_without_torch_is_not(request_: Request, ask: Callab
         request = ask(encoders=encoders, run=request_.run)
         settle(request, ENVIRONMENT)
         assert settled(request) is None
-    assert settled(ask(keep_other_environments=True)) is None
+    for choice in ("keep_other_environments", "strict"):
+        request = ask(**{choice: True})
+        settle(request, ENVIRONMENT)
+        assert settled(request) is None
 
 
 def change_data(request: Request) -> None:
@@ -165,6 +168,8 @@ def test_an_environment_that_is_not_this_one_is_seen(request_: Request, other: d
 
 
 def test_the_second_run_loads_no_torch(request_: Request, tmp_path: Path) -> None:
+    verified = {"schema": 1, "subjects": {"cifar10": {"finished": "now", "how": {}, "digest": None, "checks": []}}}
+    (request_.data / "verification.json").write_text(json.dumps(verified))
     arguments = ["reproduce", "--runtime=venv", *request_.arguments(), f"--cache={tmp_path / 'cache'}"]
     code = "import sys; from suite.cli.main import main; code = main(sys.argv[1:]); print('torch' in sys.modules, code)"
     done = subprocess.run(
@@ -174,3 +179,5 @@ def test_the_second_run_loads_no_torch(request_: Request, tmp_path: Path) -> Non
     assert lines[0] == "nothing to measure: all 1 trials are stored, and nothing that they depend on has changed"
     assert lines[-1] == "False 1", "its value is made up, so it deviates"
     assert json.loads((request_.run / "run.json").read_text())["reused"] == [str(KEY)]
+    taken = json.loads((request_.run / "verification.json").read_text())
+    assert taken["subjects"] == verified["subjects"], "data verified since are said to be"
