@@ -77,14 +77,14 @@ def run_prepare(options: argparse.Namespace) -> int:
     data, code = options.data or load_profile("paper").data, 0
     for name in names:
         try:
-            done = prepare(name, data=data, originals=options.originals, workers=options.workers)
+            preparation = prepare(name, data=data, originals=options.originals, workers=options.workers)
         except DatasetError as error:
             print(f"error: {name}: {error}", file=sys.stderr)
             code = error.exit_code
             continue
-        counts = ", ".join(f"{count:,} {split}" for split, count in done.manifest["counts"].items())
-        print(f"{name}: {'made' if done.made else 'already there'}: {counts} images in {done.root}")
-        for warning in done.manifest["warnings"]:
+        counts = ", ".join(f"{count:,} {split}" for split, count in preparation.manifest["counts"].items())
+        print(f"{name}: {'made' if preparation.made else 'already there'}: {counts} images in {preparation.root}")
+        for warning in preparation.manifest["warnings"]:
             print(f"warning: {name}: {warning}", file=sys.stderr)
     return code
 

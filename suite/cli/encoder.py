@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from suite.cells import BASELINES, METHODS, method_name
-from suite.cli.options import add_reason, add_request, asked_reason, to_request
+from suite.cli.options import add_reason, add_request, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
 from suite.core.text import words
@@ -35,8 +35,8 @@ def run_check(options: argparse.Namespace) -> int:
         return code
     from suite.candidate.check import beside_whom, check
 
-    others = beside_whom(words(options.encoder), profile=options.profile, alone=options.alone)
-    options.encoder = [options.spec, *others]
+    methods = beside_whom(words(options.encoder), profile=options.profile, alone=options.alone)
+    options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
     return check(options.spec, request, workers=options.workers)
 
@@ -79,7 +79,7 @@ def run_accept(options: argparse.Namespace) -> int:
     from suite.reproduction.accept import accept_run
 
     encoders = read_run(options.run)["asked"]["encoders"]
-    reason = "" if options.diff else asked_reason("accept", options.reason)
+    reason = "" if options.diff else require_reason("accept", options.reason)
     if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
         return accept(options.run, reason=reason, name=options.name, diff=options.diff)
     if options.name:

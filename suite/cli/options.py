@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.errors import RequestError
-from suite.run.options import OPTIONS, VERDICT, given
+from suite.run.options import OPTIONS, VERDICT, request_arguments
 
 if TYPE_CHECKING:
     from suite.run.request import Request
@@ -36,18 +36,18 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why these values are to be the new ones; kept with them")
 
 
-def asked_reason(verb: str, reason: str | None) -> str:
+def require_reason(verb: str, reason: str | None) -> str:
     """Return the reason that the user gave, in one line.
 
     Raises:
         RequestError: none was given.
     """
-    said = " ".join((reason or "").split())
-    if not said:
+    line = " ".join((reason or "").split())
+    if not line:
         raise RequestError(
             f"{verb}: expected a reason, got none: pass REASON='why these values are to be the new ones'"
         )
-    return said
+    return line
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
@@ -68,4 +68,4 @@ def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | Non
     """
     from suite.run.request import make_request
 
-    return make_request(**given(lambda option: getattr(options, option.attribute), seed=seeds, run=run))
+    return make_request(**request_arguments(lambda option: getattr(options, option.attribute), seed=seeds, run=run))

@@ -45,24 +45,24 @@ def run_plan(options: argparse.Namespace) -> int:
 
     budget_s = None if options.budget is None else parse_budget(options.budget)
     request = to_request(options)
-    found = pieces(request)
-    print(render(request, found, sayings(request.data / FILE)))
-    made = forecast(request, workers=options.workers)
+    needs = pieces(request)
+    print(render(request, needs, sayings(request.data / FILE)))
+    estimate = forecast(request, workers=options.workers)
     if options.calibrate is not False:
         from suite.plan.calibrate import calibrate_forecast
 
-        calibrate_forecast(made, anew=options.calibrate is True)
-        timed(made)
+        calibrate_forecast(estimate, anew=options.calibrate is True)
+        timed(estimate)
     print()
-    print(render_costs(made))
-    open_ = render_undecided(with_rates(request, undecided(request)))
-    if open_:
+    print(render_costs(estimate))
+    undecided_text = render_undecided(with_rates(request, undecided(request)))
+    if undecided_text:
         print()
-        print(open_)
+        print(undecided_text)
     if budget_s is not None:
         print()
-        print(render_budget(request, choose(made, budget_s), budget_s))
-    return 0 if all(piece.there for piece in found) else 2
+        print(render_budget(request, choose(estimate, budget_s), budget_s))
+    return 0 if all(piece.there for piece in needs) else 2
 
 
 def undecided(request: Request) -> list[Deciding]:
@@ -74,20 +74,20 @@ def undecided(request: Request) -> list[Deciding]:
     from suite.report.collect import assemble, read_run
 
     methods = {method_name(spec) for spec in request.encoders}
-    found: list[Deciding] = []
-    measured: list[CellId] = []
+    open_groups: list[Deciding] = []
+    measured_cells: list[CellId] = []
     if (request.run / "run.json").exists() and read_run(request.run)["asked"]["profile"] == request.profile.name:
-        judged = assemble(request.run)
-        measured = [CellId.parse(cell["id"]) for cell in judged["cells"] if cell["measured"] is not None]
-        groups = [Deciding.of_record(record) for record in judged["deciding"]]
-        found = [
+        report = assemble(request.run)
+        measured_cells = [CellId.parse(cell["id"]) for cell in report["cells"] if cell["measured"] is not None]
+        groups = [Deciding.of_record(record) for record in report["deciding"]]
+        open_groups = [
             group
             for group in groups
             if group.experiment in request.experiments and group.dataset in request.datasets
             if methods.issuperset(group.methods)
         ]
     expected = references(request.profile.name, request.variants, request.limit, request.encoders)
-    return [*found, *unmeasured(request, measured, expected)]
+    return [*open_groups, *unmeasured(request, measured_cells, expected)]
 
 
 VERBS = (Verb("plan", add_plan, run_plan),)

@@ -91,8 +91,8 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
     print("\n".join(problems) if problems else f"{run}: results and report agree")
     if digest or not problems:
         print(f"sha256:{digest}" if digest else "no results")
-    if not problems and (bare := without_evidence(run)):
-        print("\n".join(f"note: {line}" for line in bare))
+    if not problems and (bare_results := without_evidence(run)):
+        print("\n".join(f"note: {line}" for line in bare_results))
     return 1 if problems else 0
 
 
@@ -113,9 +113,9 @@ def verify_data(options: argparse.Namespace) -> int:
             checks.append(check)
     code = outcome.exit_code(checks, strict=options.strict)
     print(outcome.summary(checks))
-    how = {"profile": profile.name, "sample": sample, "seed": options.seed}
+    settings = {"profile": profile.name, "sample": sample, "seed": options.seed}
     try:
-        record.save(options.out or folder / record.FILE, checks, record.digests_of(subjects), how)
+        record.save(options.out or folder / record.FILE, checks, record.digests_of(subjects), settings)
     except StorageError as error:
         if options.out:
             raise

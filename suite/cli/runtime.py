@@ -51,7 +51,7 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     )
     if setup is None:
         return None
-    return run_in_container(setup, [verb, *specs, *as_arguments(options, but=positional), "--runtime=venv"])
+    return run_in_container(setup, [verb, *specs, *as_arguments(options, excluded=positional), "--runtime=venv"])
 
 
 def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
@@ -67,15 +67,15 @@ def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
     )
 
 
-def as_arguments(options: argparse.Namespace, *, but: Sequence[str] = ()) -> list[str]:
-    """Return parsed options as the command line they came from, `but` those of these names."""
+def as_arguments(options: argparse.Namespace, *, excluded: Sequence[str] = ()) -> list[str]:
+    """Return parsed options as the command line they came from, without the `excluded` names."""
     arguments = []
     for name, value in vars(options).items():
         flag = "--" + name.replace("_", "-")
-        if name in {*_OURS, *but} or value is None or value is False:
+        if name in {*_OURS, *excluded} or value is None or value is False:
             continue
         if value is True:
             arguments.append(flag)
         else:
-            arguments += [f"{flag}={each}" for each in (value if isinstance(value, list) else [value])]
+            arguments += [f"{flag}={item}" for item in (value if isinstance(value, list) else [value])]
     return arguments

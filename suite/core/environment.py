@@ -62,19 +62,19 @@ def _guarded(group: Callable[[], Facts]) -> Facts:
 
 def _run(*command: str) -> str:
     """Return the output of a command; RuntimeError with its first line of complaint."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, errors="replace")
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, errors="replace")
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
         raise RuntimeError(lines[0])
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 def code_state() -> Facts:
     """Return this checkout's commit and whether anything differs from it; None with a `reason` where git cannot say."""
     facts: Facts = {"suite": suite_version(), "commit": None, "dirty": None, "reason": None}
-    declared = os.environ.get("SUITE_REVISION", "unknown")
-    if declared != "unknown":  # an image is no checkout: its build declared what it was made from
-        return {**facts, "commit": declared.removesuffix("-dirty"), "dirty": declared.endswith("-dirty")}
+    revision = os.environ.get("SUITE_REVISION", "unknown")
+    if revision != "unknown":  # an image is no checkout: its build declared what it was made from
+        return {**facts, "commit": revision.removesuffix("-dirty"), "dirty": revision.endswith("-dirty")}
     try:
         # a parent folder may be somebody else's repository: its commit says nothing about this code
         if Path(_run("git", "-C", str(ROOT), "rev-parse", "--show-toplevel")).resolve() != ROOT:
@@ -117,8 +117,8 @@ def locked_versions(text: str) -> dict[str, set[str]]:
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the installed versions of those of these packages that are installed."""
-    found = {name: _installed(name) for name in names}
-    return {name: version for name, version in found.items() if version}
+    versions = {name: _installed(name) for name in names}
+    return {name: version for name, version in versions.items() if version}
 
 
 def _packages() -> Facts:
@@ -130,12 +130,12 @@ def _lock() -> Facts:
     text = LOCK.read_bytes()
     locked = locked_versions(text.decode())
     # "2.14.1+cpu" is a build of the locked 2.14.1
-    differ = {
+    mismatches = {
         name: f"installed {version}, locked {' or '.join(sorted(locked[name]))}"
         for name, version in _packages().items()
-        if version.split("+")[0] not in {allowed.split("+")[0] for allowed in locked[name]}
+        if version.split("+")[0] not in {locked_version.split("+")[0] for locked_version in locked[name]}
     }
-    return {"sha256": hashlib.sha256(text).hexdigest(), "differ": differ}
+    return {"sha256": hashlib.sha256(text).hexdigest(), "differ": mismatches}
 
 
 def _cpu() -> Facts:
@@ -161,11 +161,11 @@ def _os() -> Facts:
 def _gpu(device: str) -> Facts:
     import torch  # only here: reading an environment or a report needs no torch
 
-    nothing: Facts = dict.fromkeys(("name", "memory_mib", "driver", "cuda", "cudnn"))
+    blanks: Facts = dict.fromkeys(("name", "memory_mib", "driver", "cuda", "cudnn"))
     if not device.startswith("cuda"):
-        return {**nothing, "reason": f"the run was on {device}"}
+        return {**blanks, "reason": f"the run was on {device}"}
     if not torch.cuda.is_available():
-        return {**nothing, "reason": "torch sees no CUDA device"}
+        return {**blanks, "reason": "torch sees no CUDA device"}
     properties = torch.cuda.get_device_properties(torch.device(device))
     return {
         "name": properties.name,
@@ -199,8 +199,8 @@ def _container() -> Facts:
 def _threads() -> Facts:
     import torch
 
-    chosen = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    return {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads(), **chosen}
+    variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    return {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads(), **variables}
 
 
 def has_gpu() -> bool:

@@ -39,8 +39,8 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
     except (OSError, RuntimeError) as error:  # torch.save calls a full disk a RuntimeError
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        why = getattr(error, "strerror", None) or error
-        raise StorageError(f"{path}: cannot be written: {why}; free space or choose another folder") from error
+        cause = getattr(error, "strerror", None) or error
+        raise StorageError(f"{path}: cannot be written: {cause}; free space or choose another folder") from error
 
 
 def write_json(path: Path, value: object) -> None:

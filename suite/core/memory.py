@@ -13,7 +13,7 @@ MOUNT = Path("/sys/fs/cgroup")
 
 def available_bytes() -> int:
     """Return the bytes that can be taken without swapping or being killed."""
-    return max(0, min([psutil.virtual_memory().available, *_left_in_groups()]))
+    return max(0, min([psutil.virtual_memory().available, *_group_remainders()]))
 
 
 def free_device_bytes(device: torch.device | str) -> int:
@@ -31,14 +31,14 @@ def total_device_bytes(device: torch.device | str) -> int:
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
-def _left_in_groups() -> list[int]:
+def _group_remainders() -> list[int]:
     """Return what each control group above this process leaves; files read can be dropped, so they count as free.
 
     Version 2 has one tree, version 1 one for memory. A container often sees its own group as the root.
 
     Source: Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
     """
-    left = []
+    remainders = []
     for line in _text(PROC).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
@@ -50,11 +50,11 @@ def _left_in_groups() -> list[int]:
             else ("memory.max", "memory.current", "inactive_file")
         )
         group = root / path.strip("/")
-        for folder in [group, *(above for above in group.parents if above.is_relative_to(root))]:
-            most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
-            if most.isdigit() and used.isdigit():
-                left.append(int(most) - int(used) + _counter(_text(folder / "memory.stat"), cache))
-    return left
+        for folder in [group, *(parent for parent in group.parents if parent.is_relative_to(root))]:
+            ceiling, consumption = _text(folder / limit).strip(), _text(folder / usage).strip()
+            if ceiling.isdigit() and consumption.isdigit():
+                remainders.append(int(ceiling) - int(consumption) + _counter(_text(folder / "memory.stat"), cache))
+    return remainders
 
 
 def _counter(stat: str, name: str) -> int:

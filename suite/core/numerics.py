@@ -57,8 +57,8 @@ def environment_of(device: str | torch.device) -> dict[str, Any]:
         `variables` (those of `VARIABLES` that are set).
     """
     kind = str(device).partition(":")[0]
-    described = {name: dict(value) if isinstance(value, dict) else value for name, value in _fixed(kind).items()}
-    return described | {
+    description = {name: dict(value) if isinstance(value, dict) else value for name, value in _fixed(kind).items()}
+    return description | {
         "precision": _precision(kind),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
@@ -90,8 +90,8 @@ def cpu_model() -> dict[str, str]:
     text = path.read_text() if path.exists() else ""
 
     def fact(name: str) -> str:
-        found = re.search(rf"^{name}\s*:\s*(.+)$", text, re.MULTILINE)
-        return found[1].strip() if found else ""
+        match = re.search(rf"^{name}\s*:\s*(.+)$", text, re.MULTILINE)
+        return match[1].strip() if match else ""
 
     flags = (fact("flags") or fact("Features")).split()
     name = fact("model name") or platform.processor() or platform.machine()
@@ -106,10 +106,10 @@ def cpu_model() -> dict[str, str]:
 def _gpu() -> dict[str, Any]:
     import torch
 
-    every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    devices = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
     return {
         "kind": "cuda",
-        "model": " and ".join(sorted({f"{each.name} ({each.major}.{each.minor})" for each in every})),
+        "model": " and ".join(sorted({f"{device.name} ({device.major}.{device.minor})" for device in devices})),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
         **_instructions(),
@@ -126,17 +126,17 @@ def _precision(kind: str) -> dict[str, Any]:
     """Return the settings that a process may change; see `suite.core.precision`."""
     import torch
 
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "float32_products": torch.get_float32_matmul_precision(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
     if kind == "cuda":
-        found |= {
+        settings |= {
             "tf32_products": torch.backends.cuda.matmul.allow_tf32,
             "tf32_convolutions": torch.backends.cudnn.allow_tf32,
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         }
-    return found
+    return settings
 
 
 def digest_of_environment(environment: Environment) -> str:
@@ -149,26 +149,30 @@ def device_model(environment: Environment) -> str:
     return str(environment["device"]["model"])
 
 
-def said(environment: Environment) -> str:
+def environment_line(environment: Environment) -> str:
     """Return an environment in one line: device, then packages."""
     device, packages = environment.get("device", {}), environment.get("packages", {})
-    where = [str(device.get("model") or device.get("kind") or "unknown device")]
-    where += [f"CUDA {device['cuda']}"] if device.get("cuda") else []
-    where += [str(device["instructions"])] if device.get("instructions") else []
+    device_facts = [str(device.get("model") or device.get("kind") or "unknown device")]
+    device_facts += [f"CUDA {device['cuda']}"] if device.get("cuda") else []
+    device_facts += [str(device["instructions"])] if device.get("instructions") else []
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
-    return f"{', '.join(where)}; {versions or 'no packages noted'}"
+    return f"{', '.join(device_facts)}; {versions or 'no packages noted'}"
 
 
 def differences(environment: Environment, other: Environment) -> list[str]:
     """Return what two descriptions say differently: `packages.torch 2.5.0, not 2.14.1`, the other's value last."""
-    one, two = _flat(environment), _flat(other)
-    return [f"{key} {one.get(key)}, not {two.get(key)}" for key in sorted(one | two) if one.get(key) != two.get(key)]
+    facts, other_facts = _flat(environment), _flat(other)
+    return [
+        f"{key} {facts.get(key)}, not {other_facts.get(key)}"
+        for key in sorted(facts | other_facts)
+        if facts.get(key) != other_facts.get(key)
+    ]
 
 
 def _flat(facts: Environment) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat_facts: dict[str, Any] = {}
     for key, value in facts.items():
-        found |= (
+        flat_facts |= (
             {f"{key}.{name}": v for name, v in _flat(value).items()} if isinstance(value, Mapping) else {key: value}
         )
-    return found
+    return flat_facts

@@ -14,18 +14,18 @@ def exact_convolutions() -> None:
 
 
 @contextmanager
-def tf32_matmul(wanted: bool) -> Iterator[None]:
+def tf32_matmul(enabled: bool) -> Iterator[None]:
     """Have float32 matrix products in the block take operands of ten bits of mantissa, as many as float16 has.
 
-    What mixed precision computes with (official code: apex O1), except that the range stays that of float32 (this is
+    So computes mixed precision (official code: apex O1), except that the range stays that of float32 (this is
     TF32): small gradients do not vanish, so the loss needs no scaling.
 
     Args:
-        wanted: False leaves products as they are.
+        enabled: False leaves products as they are.
     """
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = wanted or before
+    previous_setting = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = enabled or previous_setting
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.backends.cuda.matmul.allow_tf32 = previous_setting

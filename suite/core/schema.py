@@ -44,10 +44,10 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 class Node:
     """A table that knows where it stands and hands out each key once."""
 
-    def __init__(self, where: str, table: dict[str, Any]) -> None:
-        self.where = where
+    def __init__(self, location: str, table: dict[str, Any]) -> None:
+        self.location = location
         self._table = dict(table)
-        self._known: list[str] = []
+        self._keys: list[str] = []
 
     def error(self, key: str, problem: str) -> ExpectedError:
         """Return the error `file: path.to.key: problem`."""
@@ -59,7 +59,7 @@ class Node:
         Raises:
             ExpectedError: the key is missing, or its value is of another kind.
         """
-        self._known.append(key)
+        self._keys.append(key)
         if key not in self._table:
             if default is _REQUIRED:
                 raise self.error(key, f"missing: expected {kind}")
@@ -93,10 +93,10 @@ class Node:
             ExpectedError: there is one; the message lists the known keys.
         """
         for key in self._table:
-            raise self.error(key, f"unknown key: expected one of {', '.join(self._known)}")
+            raise self.error(key, f"unknown key: expected one of {', '.join(self._keys)}")
 
     def _join(self, key: str) -> str:
-        return f"{self.where}{' ' if self.where.endswith(':') else '.'}{key}"
+        return f"{self.location}{' ' if self.location.endswith(':') else '.'}{key}"
 
 
 def read_toml(path: Path) -> Node:

@@ -38,11 +38,11 @@ def graceful_termination() -> Iterator[None]:
         raise KeyboardInterrupt("terminated")
 
     _terminated.clear()
-    before = signal.signal(signal.SIGTERM, end)
+    previous_handler = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
 
 
 @contextmanager
@@ -51,23 +51,23 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
 
     Only the main thread can receive signals, so use it there.
     """
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    received_signals: list[int] = []
+    previous_handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
+        received_signals.append(number)
         if number == signal.SIGTERM:
             _pass_on()
         restore()
 
-    for number in before:
+    for number in previous_handlers:
         signal.signal(number, note)
     try:
-        yield lambda: bool(received)
+        yield lambda: bool(received_signals)
     finally:
         restore()
 

@@ -47,15 +47,15 @@ def files_behind(*modules: str) -> list[Path]:
     Raises:
         KeyError: a module that is not there.
     """
-    known = _modules()
-    found: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        if module not in found and not _carries(module):
-            found.add(module)
-            waiting += _imports(known[module])
-    return sorted(known[module] for module in found)
+    paths = _modules()
+    closure: set[str] = set()
+    queue = list(modules)
+    while queue:
+        module = queue.pop()
+        if module not in closure and not _carries(module):
+            closure.add(module)
+            queue += _imports(paths[module])
+    return sorted(paths[module] for module in closure)
 
 
 def _carries(module: str) -> bool:
@@ -65,11 +65,11 @@ def _carries(module: str) -> bool:
 @functools.cache
 def _modules() -> dict[str, Path]:
     """Return every module of the suite by its dotted name."""
-    found = {}
+    paths = {}
     for path in SUITE.rglob("*.py"):
         parts = path.relative_to(SUITE.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return paths
 
 
 @functools.cache

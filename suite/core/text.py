@@ -51,14 +51,14 @@ def duration(seconds: float | None) -> str:
         return "–"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 360_000:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole / 3600:,.0f} h"
+    whole_seconds = round(seconds)
+    if whole_seconds < 60:
+        return f"{whole_seconds} s"
+    if whole_seconds < 3600:
+        return f"{whole_seconds // 60} min {whole_seconds % 60:02d} s"
+    if whole_seconds < 360_000:
+        return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60:02d} min"
+    return f"{whole_seconds / 3600:,.0f} h"
 
 
 def words(texts: Sequence[str]) -> list[str]:

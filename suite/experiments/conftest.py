@@ -20,8 +20,8 @@ from suite.experiments.direct import Direct
 from suite.experiments.judge import Trial
 from suite.judge.claims import load_claims
 from suite.run.groups import GroupScheduling, groups_of
-from suite.run.leases import HELD, lease
-from suite.run.options import OPTIONS, Option, given
+from suite.run.leases import LEASES, lease
+from suite.run.options import OPTIONS, Option, request_arguments
 from suite.run.progress import Progress
 from suite.run.request import Request, make_request
 
@@ -44,8 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
     try:
-        asked = make_request(**given(lambda option: _given(config, option), seed="0"))
-        config.stash[_REQUEST] = asked = replace(asked, judged=not config.getoption("unjudged"))
+        request = make_request(**request_arguments(lambda option: _option_value(config, option), seed="0"))
+        config.stash[_REQUEST] = request = replace(request, judged=not config.getoption("unjudged"))
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     import torch
@@ -55,26 +55,26 @@ def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
     try:
-        _note_attempt(config, asked)
+        _note_attempt(config, request)
     except StorageError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
-    starts_others = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
-    if asked.device == "cuda" and not starts_others:
-        for _ in range(asked.processes_per_probe):
-            HELD.append(lease(asked.run / "leases", range(torch.cuda.device_count())))
-        torch.cuda.set_device(HELD[0].index)
+    starts_workers = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
+    if request.device == "cuda" and not starts_workers:
+        for _ in range(request.processes_per_probe):
+            LEASES.append(lease(request.run / "leases", range(torch.cuda.device_count())))
+        torch.cuda.set_device(LEASES[0].index)
 
 
-def _given(config: pytest.Config, option: Option) -> object:
+def _option_value(config: pytest.Config, option: Option) -> object:
     """Return the value given for an option; pytest's own `--strict` sets a value of its configuration."""
     return bool(config.getini("strict")) if option.same_as_pytest else config.getoption(f"asked_{option.attribute}")
 
 
-def _note_attempt(config: pytest.Config, asked: Request) -> None:
+def _note_attempt(config: pytest.Config, request: Request) -> None:
     """Note the attempt of a session without `reproduce`'s or `record`'s plugin, but not of its worker processes."""
-    theirs = any(isinstance(plugin, Progress) for plugin in config.pluginmanager.get_plugins())
-    if not theirs and not hasattr(config, "workerinput") and not config.option.collectonly:
-        config.pluginmanager.register(Direct(asked))
+    has_progress = any(isinstance(plugin, Progress) for plugin in config.pluginmanager.get_plugins())
+    if not has_progress and not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(Direct(request))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -83,11 +83,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     Claims need the cells of all the others. Processes side by side have no last test, so there the report alone, which
     sees the whole run, holds the claims against it.
     """
-    asked = {f"test_{task[0].name}.py" for task in config.stash[_REQUEST].tasks()}
+    pages = {f"test_{task[0].name}.py" for task in config.stash[_REQUEST].tasks()}
     if getattr(config.option, "dist", "no") == "no" and not hasattr(config, "workerinput"):
-        asked.add(CLAIMS_PAGE)
+        pages.add(CLAIMS_PAGE)
     is_page = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    return True if is_page and collection_path.name not in asked else None
+    return True if is_page and collection_path.name not in pages else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -123,9 +123,9 @@ def asked(request: pytest.FixtureRequest) -> Request:
 @pytest.fixture
 def trial(task: tuple, request: pytest.FixtureRequest) -> Trial:  # type: ignore[type-arg]
     """Return the experiment, dataset and candidate."""
-    made = Trial(request.config.stash[_REQUEST], *task)
-    request.node.stash[_TRIAL] = made
-    return made
+    new_trial = Trial(request.config.stash[_REQUEST], *task)
+    request.node.stash[_TRIAL] = new_trial
+    return new_trial
 
 
 @pytest.hookimpl(wrapper=True)

@@ -95,9 +95,9 @@ class Context(Generic[S_co]):
 
     def choice(self, variant: str) -> str:
         """Return the choice made of a variant; its default where it says nothing about this trial."""
-        named = load_variants()[variant]
-        applies = named.applies(self.experiment.name, self.dataset, self.spec)
-        return self.request.variants[variant] if applies else named.default
+        definition = load_variants()[variant]
+        applies = definition.applies(self.experiment.name, self.dataset, self.spec)
+        return self.request.variants[variant] if applies else definition.default
 
     @property
     def forward_batch_size(self) -> int:
@@ -153,11 +153,11 @@ class Context(Generic[S_co]):
 
     def stored(self) -> Result | None:
         """Return the stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
-        inputs, found = self.inputs(), self.store.load(self.key)
-        if found is not None and self.request.keep_other_environments:
-            theirs = {name: value for name, value in found.inputs.items() if name != "environment"}
-            if theirs == {name: value for name, value in inputs.items() if name != "environment"}:
-                inputs = dict(found.inputs)
+        inputs, result = self.inputs(), self.store.load(self.key)
+        if result is not None and self.request.keep_other_environments:
+            stored_inputs = {name: value for name, value in result.inputs.items() if name != "environment"}
+            if stored_inputs == {name: value for name, value in inputs.items() if name != "environment"}:
+                inputs = dict(result.inputs)
         return self.store.load_if_valid(self.key, inputs)
 
 

@@ -84,13 +84,15 @@ def fit(trial: HeadsTrial, seed: int) -> dict[str, Fitted]:
         DatasetError: images or masks are missing or damaged.
         StorageError: a checkpoint cannot be written.
     """
-    own, epoch = Heads(trial, seed), trial.choice("probe-epoch")
-    if not all((digest, epoch) in _FITTED for digest in own.digests.values()):
-        trained = _train([own, *_companions(trial, seed)])
-        _FITTED.update({(digest, epoch): head for digest, head in trained.items()})
-    heads = {setting: _FITTED[own.digests[spec.name], epoch] for setting, spec in own.specs.items()}
-    beside = {setting: _FITTED[own.digests[spec.name], epoch] for setting, spec in own.auxiliaries.items()}
-    return {setting: replace(head, auxiliary=beside.get(setting)) for setting, head in heads.items()}
+    trial_heads, epoch = Heads(trial, seed), trial.choice("probe-epoch")
+    if not all((digest, epoch) in _FITTED for digest in trial_heads.digests.values()):
+        new_heads = _train([trial_heads, *_companions(trial, seed)])
+        _FITTED.update({(digest, epoch): head for digest, head in new_heads.items()})
+    heads = {setting: _FITTED[trial_heads.digests[spec.name], epoch] for setting, spec in trial_heads.specs.items()}
+    auxiliaries = {
+        setting: _FITTED[trial_heads.digests[spec.name], epoch] for setting, spec in trial_heads.auxiliaries.items()
+    }
+    return {setting: replace(head, auxiliary=auxiliaries.get(setting)) for setting, head in heads.items()}
 
 
 def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
@@ -100,8 +102,8 @@ def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
 
 def label_set(trial: HeadsTrial, split: str) -> SegmentationSet:
     """Return images and masks of a split, at most `limit` of them."""
-    whole = masks(trial, split)
-    return replace(whole, records=whole.records[: trial.request.limit])
+    images = masks(trial, split)
+    return replace(images, records=images.records[: trial.request.limit])
 
 
 class Heads:
@@ -121,7 +123,7 @@ class Heads:
         self.trial, self.seed = trial, seed
         self.train, self.val = label_set(trial, "train"), label_set(trial, "val")
         self.mirrored = trial.choice("flip-labels") == "swapped"
-        spares = trial.choice("segmentation-decay") == "method" and release_of(trial.spec) in LAYER_DECAY
+        spares_bias = trial.choice("segmentation-decay") == "method" and release_of(trial.spec) in LAYER_DECAY
         self.specs = {
             setting: HeadSpec(
                 name=f"{trial.dataset} lr {rate:g}",
@@ -129,7 +131,7 @@ class Heads:
                 num_classes=self.train.num_classes,
                 lr=rate,
                 weight_decay=trial.settings.weight_decay,
-                decay_bias=not spares,
+                decay_bias=not spares_bias,
                 seed=seed,
                 enlarge_first=ENLARGED_FIRST if trial.choice("segmentation-upsampling") == "x4-first" else 1,
                 data=digest_of([self.train.digest, self.mirrored]),
@@ -137,21 +139,21 @@ class Heads:
             for setting, rate in ((s, rate_of(s, trial.settings.lr)) for s in trial.cell_settings)
         }
 
-        trained = trial.choice("segmentation-auxiliary") == "trained"
+        has_auxiliary = trial.choice("segmentation-auxiliary") == "trained"
         width = trial.encoder.embed_dim
-        self.auxiliaries = {s: _auxiliary(spec, width) for s, spec in self.specs.items() if trained}
+        self.auxiliaries = {s: _auxiliary(spec, width) for s, spec in self.specs.items() if has_auxiliary}
 
     @property
-    def all(self) -> list[HeadSpec]:
+    def specs_trained(self) -> list[HeadSpec]:
         """Every head to train."""
         return [*self.specs.values(), *self.auxiliaries.values()]
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
         """Head's name -> digest of everything that its scores depend on."""
-        made_on = environment_of(self.trial.request.device)
-        shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__, made_on]
-        return {spec.name: digest_of([shared, asdict(spec)]) for spec in self.all}
+        environment = environment_of(self.trial.request.device)
+        shared = [training_identity(self.trial, self.seed), self.val.digest, _slide(self.trial).__dict__, environment]
+        return {spec.name: digest_of([shared, asdict(spec)]) for spec in self.specs_trained}
 
 
 def _auxiliary(spec: HeadSpec, width: int) -> HeadSpec:
@@ -222,16 +224,18 @@ def _companions(trial: HeadsTrial, seed: int) -> Iterator[Heads]:
 
     Where the data of one is missing or damaged, its own test will say so.
     """
-    own = Heads(trial, seed)
+    trial_heads = Heads(trial, seed)
     for experiment, dataset, spec in trial.request.tasks():
-        other = HeadsTrial(trial.request, experiment, dataset, spec)
-        if spec != trial.spec or other.key == trial.key or images_of(dataset) != images_of(trial.dataset):
+        companion = HeadsTrial(trial.request, experiment, dataset, spec)
+        if spec != trial.spec or companion.key == trial.key or images_of(dataset) != images_of(trial.dataset):
             continue
         try:
-            heads = Heads(other, seed)
-            alike = len(same_images([own.train, heads.train])) == len(same_images([own.val, heads.val])) == 1
-            same = training_identity(other, seed) == training_identity(trial, seed) and _slide(other) == _slide(trial)
-            if alike and same and other.stored() is None:
+            heads = Heads(companion, seed)
+            pairs = ([trial_heads.train, heads.train], [trial_heads.val, heads.val])
+            same_files = all(len(same_images(pair)) == 1 for pair in pairs)
+            same_training = training_identity(companion, seed) == training_identity(trial, seed)
+            same_windows = _slide(companion) == _slide(trial)
+            if same_files and same_training and same_windows and companion.stored() is None:
                 yield heads
         except SuiteError:
             continue
@@ -241,7 +245,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     """Train the heads of a bank side by side, and score them: digest -> what came of it."""
     trial, seed = bank[0].trial, bank[0].seed
     encoder, device = trial.encoder, trial.request.device
-    specs = list({spec.name: spec for heads in bank for spec in heads.all}.values())
+    specs = list({spec.name: spec for heads in bank for spec in heads.specs_trained}.values())
     digests = {name: digest for heads in bank for name, digest in heads.digests.items()}
     iterations = iterations_of(trial.settings, trial.request.limit)
     val = ImageStore(_once([heads.val for heads in bank]), device)
@@ -250,13 +254,15 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     folder = trial.request.cache / "segmentation"
     histories = {name: History(folder / f"{digest}.json") for name, digest in digests.items()}
 
-    scored: dict[str, HeadScores] = {}
+    latest_scores: dict[str, HeadScores] = {}
 
-    def score(done: int, heads: Mapping[str, Head]) -> None:
+    def score(iteration: int, heads: Mapping[str, Head]) -> None:
         keep = range(trial.settings.samples)
-        scored.update(evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep))
+        latest_scores.update(
+            evaluate(encode, heads, specs, val, _slide(trial), mean=encoder.mean, std=encoder.std, keep=keep)
+        )
         for name in heads:
-            histories[name].add(done, scored[name], last=done == iterations)
+            histories[name].add(iteration, latest_scores[name], last=iteration == iterations)
 
     crops = Crops(
         train,
@@ -286,19 +292,19 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         )
     score(iterations, trained.heads)
     takes_best = trial.choice("probe-epoch") == "best"
-    found = {}
+    heads_by_digest = {}
     for spec in specs:
-        history, scores = histories[spec.name], scored[spec.name]
+        history, scores = histories[spec.name], latest_scores[spec.name]
         best = None
         if takes_best and spec.auxiliary is None:
-            at = history.best()[0]
-            best = scores.images if at == iterations else history.counts(at)
-        found[digests[spec.name]] = Fitted(scores, trained.losses[spec.name], history.entries(), best)
-    return found
+            best_iteration = history.best()[0]
+            best = scores.images if best_iteration == iterations else history.counts(best_iteration)
+        heads_by_digest[digests[spec.name]] = Fitted(scores, trained.losses[spec.name], history.entries(), best)
+    return heads_by_digest
 
 
 def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
-    return list({found.name: found for found in sets}.values())
+    return list({images.name: images for images in sets}.values())
 
 
 def _encode(trial: HeadsTrial) -> Encode:
@@ -307,8 +313,8 @@ def _encode(trial: HeadsTrial) -> Encode:
 
 def _lower(trial: HeadsTrial) -> torch.dtype | None:
     """Return the precision of matrix products, where it is lower than float32."""
-    lower = trial.settings.autocast
-    return None if lower == "none" or trial.request.device == "cpu" else getattr(torch, lower)
+    dtype_name = trial.settings.autocast
+    return None if dtype_name == "none" or trial.request.device == "cpu" else getattr(torch, dtype_name)
 
 
 def percent(scores: HeadScores) -> Percent:
@@ -329,45 +335,45 @@ class History:
     def entries(self) -> list[tuple[int, Percent]]:
         """Return (iterations done, metric -> per cent), in that order."""
         try:
-            found = json.loads(self.path.read_text())
+            percentages = json.loads(self.path.read_text())
         except (OSError, ValueError):
             return []
-        return sorted((int(done), scores) for done, scores in found.items())
+        return sorted((int(iteration), scores) for iteration, scores in percentages.items())
 
     def best(self) -> tuple[int, Percent]:
         """Return the evaluation of the highest mIoU, the first of equal ones."""
         return best_of(self.entries())
 
-    def counts(self, done: int) -> ImageCounts:
+    def counts(self, iteration: int) -> ImageCounts:
         """Return the counts of the best evaluation.
 
         Raises:
             StorageError: its file is missing or damaged.
         """
-        path = self._counts_path(done)
+        path = self._counts_path(iteration)
         try:
-            [found] = unpack(load_file(path))
+            [image_counts] = unpack(load_file(path))
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise StorageError(
-                f"{path}: expected what was counted after {done} iterations, the best evaluation, got {error}: "
+                f"{path}: expected what was counted after {iteration} iterations, the best evaluation, got {error}: "
                 f"remove {self.path.parent} and measure again"
             ) from error
-        return found
+        return image_counts
 
-    def add(self, done: int, scores: HeadScores, *, last: bool) -> None:
+    def add(self, iteration: int, scores: HeadScores, *, last: bool) -> None:
         """Note an evaluation; one of the same iteration is replaced, and later ones were of an earlier training."""
-        known = [entry for entry in self.entries() if entry[0] < done]
+        entries = [entry for entry in self.entries() if entry[0] < iteration]
         if not last:
-            write_atomically(self._counts_path(done), save(pack([scores.images])))
-        known.append((done, percent(scores)))
-        write_json(self.path, {str(d): s for d, s in known})
+            write_atomically(self._counts_path(iteration), save(pack([scores.images])))
+        entries.append((iteration, percent(scores)))
+        write_json(self.path, {str(d): s for d, s in entries})
         if last:
             for path in self.path.parent.glob(f"{self.path.stem}-*.safetensors"):
-                if path != self._counts_path(best_of(known)[0]):
+                if path != self._counts_path(best_of(entries)[0]):
                     path.unlink(missing_ok=True)
 
-    def _counts_path(self, done: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}-{done}.safetensors")
+    def _counts_path(self, iteration: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}-{iteration}.safetensors")
 
 
 def best_of(history: list[tuple[int, Percent]]) -> tuple[int, Percent]:

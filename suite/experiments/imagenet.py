@@ -19,7 +19,7 @@ from suite.imagenet_pipeline.tokens import Encode, TokenStream, token_encoder
 from suite.probes.learner import ProbeLearner
 from suite.probes.sources import token_bytes
 from suite.protocol.settings import StreamSettings
-from suite.run.leases import HELD
+from suite.run.leases import LEASES
 from suite.training.distributed import World, run_together
 
 KEPT_BYTES = 4 << 30
@@ -34,22 +34,22 @@ _TRAINED: dict[str, Probes] = {}
 def probe_stream(trial: StreamTrial, train: ViewSet, test: ViewSet) -> Outcome:
     """Fit the trial's probes, once per seed, and report their accuracy on the evaluation images."""
     train, test = train.take(trial.request.limit), test.take(trial.request.limit)
-    decoder, found = choose_decoder(files(train), trial.encoder.image_size, trial.request.device)
+    decoder, comparison = choose_decoder(files(train), trial.encoder.image_size, trial.request.device)
     outcome = measure(trial, train, test, lambda seed: fit(trial, train, test, seed=seed, decoder=decoder))
     protocol = trial.choice("imagenet-protocol")
-    outcome.summaries |= {"imagenet_protocol": protocol, "decoder": f"{decoder}; against PIL: {found}"}
+    outcome.summaries |= {"imagenet_protocol": protocol, "decoder": f"{decoder}; against PIL: {comparison}"}
     return outcome
 
 
 def fit(trial: StreamTrial, train: ViewSet, test: ViewSet, *, seed: int, decoder: Decoder) -> Probes:
     """Return the trained probes by setting; where encoders share a stream, the others' are kept for their trials."""
-    own = _digest(trial, seed)
-    if own not in _TRAINED:
-        trials, gpus = [trial, *_companions(trial)], [held.index for held in HELD]
+    digest = _digest(trial, seed)
+    if digest not in _TRAINED:
+        trials, gpus = [trial, *_companions(trial)], [lease.index for lease in LEASES]
         processes, device = trial.request.processes_per_probe, trial.request.device
-        trained = run_together(processes, device, gpus, train_stream, trials, (train, test), seed, decoder)
-        _TRAINED.update({_digest(other, seed): trained[other.spec] for other in trials})
-    return _TRAINED.pop(own)
+        probes = run_together(processes, device, gpus, train_stream, trials, (train, test), seed, decoder)
+        _TRAINED.update({_digest(member, seed): probes[member.spec] for member in trials})
+    return _TRAINED.pop(digest)
 
 
 def train_stream(
@@ -57,10 +57,14 @@ def train_stream(
 ) -> dict[str, Probes]:
     """Train, in each of a world's processes, the probes of all trials on one stream, by encoder spec."""
     (train, test), first = splits, trials[0]
-    learned = _stream(trials, train, seed=seed, decoder=decoder, views_kept=first.settings.augmented_views or None)
-    judged = _stream(trials, test, decoder=decoder, views_kept=_kept(first, len(test)))
-    made_of = [first.settings.augmented_views, first.settings.autocast, decoder]
-    return train_probes(trials, Split(train, learned), Split(test, judged), seed=seed, made_of=made_of, world=world)
+    train_tokens = _stream(
+        trials, train, seed=seed, decoder=decoder, cached_views=first.settings.augmented_views or None
+    )
+    test_tokens = _stream(trials, test, decoder=decoder, cached_views=_evaluation_views(first, len(test)))
+    token_inputs = [first.settings.augmented_views, first.settings.autocast, decoder]
+    return train_probes(
+        trials, Split(train, train_tokens), Split(test, test_tokens), seed=seed, token_inputs=token_inputs, world=world
+    )
 
 
 def files(views: ViewSet) -> list[Path]:
@@ -87,19 +91,24 @@ def _companions(trial: StreamTrial) -> Iterator[StreamTrial]:
     if not trial.request.share_stream:
         return
     for experiment, dataset, spec in trial.request.tasks():
-        other = StreamTrial(trial.request, experiment, dataset, spec)
+        companion = StreamTrial(trial.request, experiment, dataset, spec)
         if (experiment.name, dataset) != (trial.experiment.name, trial.dataset) or spec == trial.spec:
             continue
         try:
-            alike = other.encoder.image_size == trial.encoder.image_size
-            if alike and other.stored() is None:
-                yield other
+            same_size = companion.encoder.image_size == trial.encoder.image_size
+            if same_size and companion.stored() is None:
+                yield companion
         except SuiteError:
             continue
 
 
 def _stream(
-    trials: Sequence[StreamTrial], views: ViewSet, *, decoder: Decoder, views_kept: int | None, seed: int | None = None
+    trials: Sequence[StreamTrial],
+    views: ViewSet,
+    *,
+    decoder: Decoder,
+    cached_views: int | None,
+    seed: int | None = None,
 ) -> TokenStream:
     """Return the stream, augmented by the seed, or with none as evaluation sees images."""
     size, forward_batch_size = trials[0].encoder.image_size, trials[0].forward_batch_size
@@ -112,21 +121,21 @@ def _stream(
         device=trials[0].request.device,
     )
     return TokenStream(
-        images, {t.spec: _encode(t) for t in trials}, forward_batch_size=forward_batch_size, views=views_kept
+        images, {t.spec: _encode(t) for t in trials}, forward_batch_size=forward_batch_size, views=cached_views
     )
 
 
 def _encode(trial: StreamTrial) -> Encode:
-    lower = trial.settings.autocast
+    dtype_name = trial.settings.autocast
     return token_encoder(
         trial.encoder,
         forward_batch_size=trial.forward_batch_size,
-        autocast=None if lower == "none" or trial.request.device == "cpu" else getattr(torch, lower),
+        autocast=None if dtype_name == "none" or trial.request.device == "cpu" else getattr(torch, dtype_name),
         permute=trial.permuted,
     )
 
 
-def _kept(trial: StreamTrial, items: int) -> int | None:
+def _evaluation_views(trial: StreamTrial, items: int) -> int | None:
     """Tell, as a number of views for `TokenStream`, whether evaluation tokens stay in memory between epochs."""
     encoder = trial.encoder
     tokens = 1 + (encoder.image_size // encoder.patch_size) ** 2

@@ -12,7 +12,7 @@ import pytest
 
 from suite.cells import CellId
 from suite.core.environment import code_state, package_versions
-from suite.core.numerics import PACKAGES, environment_of, said
+from suite.core.numerics import PACKAGES, environment_line, environment_of
 from suite.core.paths import EXPECTED
 from suite.experiments.context import Context, Outcome
 from suite.judge.cell_verdict import CellVerdict
@@ -48,30 +48,36 @@ class Trial(Context[Any]):
         """
         result, reused = self.measure(measurement)
         self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
-        made_in = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
-        if reused and made_in != environment_of(self.request.device):
-            self.properties += [("environment", said(made_in))]
-        measured = {m.id: m for m in result.measurements()}
-        if not measured or not self.request.judged:
+        environment = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
+        if reused and environment != environment_of(self.request.device):
+            self.properties += [("environment", environment_line(environment))]
+        measurements = {m.id: m for m in result.measurements()}
+        if not measurements or not self.request.judged:
             return
         variants, limit = self.protocol()["variants"], self.request.limit
         expected = references(self.request.profile.name, variants, limit, {self.spec})
-        known = known_deviations(self.request.profile.name, variants)
-        cells = judge(list(measured), measured, expected, {}, [], known=known, on=datetime.now(UTC).date()).cells
+        deviations = known_deviations(self.request.profile.name, variants)
+        cells = judge(
+            list(measurements), measurements, expected, {}, [], known=deviations, on=datetime.now(UTC).date()
+        ).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
-        failing = [c for c in cells if c.verdict == "unexpected" or (c.verdict == "deviates" and _p_value(c) <= level)]
-        wrong = [f"{cell.id}: {cell.reason}" for cell in failing] + self._changed(result, expected)
-        if wrong:
-            pytest.fail("\n".join(wrong), pytrace=False)
-        known_ones = [cell for cell in cells if cell.verdict == "known deviation"]
-        open_ = [cell for cell in cells if cell.verdict == "inconclusive"]
-        if open_ and not self.request.allow_inconclusive:
-            pytest.skip(f"inconclusive: {len(open_)} of {len(cells)} cells, {open_[0].id} first: {open_[0].reason}")
-        if known_ones:
-            pytest.xfail("\n".join(f"{cell.id}: {cell.reason}" for cell in known_ones))
+        failing_cells = [
+            c for c in cells if c.verdict == "unexpected" or (c.verdict == "deviates" and _p_value(c) <= level)
+        ]
+        problems = [f"{cell.id}: {cell.reason}" for cell in failing_cells] + self._changes(result, expected)
+        if problems:
+            pytest.fail("\n".join(problems), pytrace=False)
+        known_cells = [cell for cell in cells if cell.verdict == "known deviation"]
+        inconclusive_cells = [cell for cell in cells if cell.verdict == "inconclusive"]
+        if inconclusive_cells and not self.request.allow_inconclusive:
+            first = inconclusive_cells[0]
+            count = f"{len(inconclusive_cells)} of {len(cells)} cells"
+            pytest.skip(f"inconclusive: {count}, {first.id} first: {first.reason}")
+        if known_cells:
+            pytest.xfail("\n".join(f"{cell.id}: {cell.reason}" for cell in known_cells))
 
-    def _changed(self, result: Result, expected: Mapping[CellId, Expected]) -> list[str]:
+    def _changes(self, result: Result, expected: Mapping[CellId, Expected]) -> list[str]:
         """Tell the second gate's answer: a line per cell that has changed against the accepted run of this device."""
         request = self.request
         gate = hold(
@@ -83,15 +89,17 @@ class Trial(Context[Any]):
             references=expected,
         )
         cells = {} if gate is None else gate.cells
-        self.properties += [(f"{cell}#accepted", f"{held.verdict}: {held.reason}") for cell, held in cells.items()]
-        return [f"{cell}: {held.reason}" for cell, held in cells.items() if held.verdict == "changed"]
+        self.properties += [
+            (f"{cell}#accepted", f"{comparison.verdict}: {comparison.reason}") for cell, comparison in cells.items()
+        ]
+        return [f"{cell}: {comparison.reason}" for cell, comparison in cells.items() if comparison.verdict == "changed"]
 
     def measure(self, measurement: Callable[[Context[Any]], Outcome]) -> tuple[Result, bool]:
         """Return the stored result if its inputs are unchanged, else measure a new one; True if it was reused."""
-        stored = self.stored()
-        if stored is not None:
-            return stored, True
-        inputs, started = self.inputs(), time.perf_counter()
+        stored_result = self.stored()
+        if stored_result is not None:
+            return stored_result, True
+        inputs, start = self.inputs(), time.perf_counter()
         outcome = measurement(self)
         result = Result(
             key=self.key,
@@ -99,7 +107,7 @@ class Trial(Context[Any]):
             summaries=outcome.summaries,
             inputs=inputs,
             protocol=self.protocol(),
-            facts=self._facts(outcome, seconds=time.perf_counter() - started),
+            facts=self._facts(outcome, seconds=time.perf_counter() - start),
         )
         self.store.save(result, outcome.items)
         return result, False

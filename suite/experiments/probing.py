@@ -68,32 +68,32 @@ def measure(
         "classes": len(train.class_names),
     }
     metric = trial.experiment.metrics[0]
-    chosen = "best" if trial.choice("probe-epoch") == "best" else "last"
+    epoch = "best" if trial.choice("probe-epoch") == "best" else "last"
     correct: dict[str, list[NDArray[np.bool_]]] = {}
     by_rate: dict[str, dict[float, list[float]]] = {setting: {} for setting in trial.cell_settings}
     for seed in trial.seeds:
-        for learned, probe in fit(seed).items():
+        for probe_name, probe in fit(seed).items():
             accuracy = [100 * value for _, value in probe.accuracy]
             summary = {"last": accuracy[-1], "best": max(accuracy)}
-            setting, factor = probes_of(trial)[learned]
-            by_rate[setting].setdefault(probe.spec.lr, []).append(summary[chosen])
+            setting, factor = probes_of(trial)[probe_name]
+            by_rate[setting].setdefault(probe.spec.lr, []).append(summary[epoch])
             if factor != 1:
                 continue
             name = f"{setting}/{metric}"
-            outcome.values.setdefault(name, []).append(summary[chosen])
-            correct.setdefault(name, []).append(probe.correct[chosen].numpy())
+            outcome.values.setdefault(name, []).append(summary[epoch])
+            correct.setdefault(name, []).append(probe.correct[epoch].numpy())
             outcome.summaries.setdefault(setting, []).append({"seed": seed} | summary)
     if trial.choice("probe-rates") == "swept":
         outcome.summaries["rates"] = {
-            setting: [[rate, float(np.mean(values))] for rate, values in sorted(found.items())]
-            for setting, found in by_rate.items()
+            setting: [[rate, float(np.mean(values))] for rate, values in sorted(accuracies.items())]
+            for setting, accuracies in by_rate.items()
         }
     outcome.items = items_of(test, correct)
     return outcome
 
 
 def train_probes(
-    trials: Sequence[ProbingTrial], train: Split, test: Split, *, seed: int, made_of: object, world: World = ALONE
+    trials: Sequence[ProbingTrial], train: Split, test: Split, *, seed: int, token_inputs: object, world: World = ALONE
 ) -> dict[str, dict[str, ProbeLearner]]:
     """Train the probes of one or several encoders in one bank, from where checkpoints say.
 
@@ -102,7 +102,7 @@ def train_probes(
         train: what they learn from.
         test: what they are judged on after each epoch.
         seed: of the first weights and of the order.
-        made_of: what the tokens depend on, besides encoders and items.
+        token_inputs: what the tokens depend on, besides encoders and items.
         world: the processes that share every batch; each calls this.
 
     Returns:
@@ -117,7 +117,7 @@ def train_probes(
     specs = [spec for trial in trials for spec in probe_specs(trial, train.views, seed=seed)]
     in_main_thread = threading.current_thread() is threading.main_thread()
     with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
-        trained = train_bank(
+        probes = train_bank(
             specs,
             train.tokens,
             torch.from_numpy(train.views.labels),
@@ -125,12 +125,12 @@ def train_probes(
             judge=_judge(test, world, evaluation_batches(len(test.views), *_evaluation(first))),
             device=first.request.device,
             world=world,
-            identity={trial.spec: digest_of(_identity(trial, train, test, made_of)) for trial in trials},
+            identity={trial.spec: digest_of(_identity(trial, train, test, token_inputs)) for trial in trials},
             checkpoints=first.request.cache / "probes",
             on_round=progress_file(first.request.run, first.key, seed) if world.rank == 0 else None,
             stop=stop,
         )
-    return {trial.spec: {name: trained[f"{trial.spec} {name}"] for name in probes_of(trial)} for trial in trials}
+    return {trial.spec: {name: probes[f"{trial.spec} {name}"] for name in probes_of(trial)} for trial in trials}
 
 
 def probes_of(trial: ProbingTrial) -> dict[str, tuple[str, float]]:
@@ -159,11 +159,15 @@ def probe_specs(trial: ProbingTrial, train: ViewSet, *, seed: int) -> list[Probe
         "seed": seed,
     }
     if isinstance(settings, StreamSettings) and trial.choice("imagenet-protocol") == "cae":
-        own = _cae(settings, len(train))
+        descriptions = _cae(settings, len(train))
     else:
-        own = _summary(settings)
+        descriptions = _summary(settings)
     return [
-        ProbeSpec(name=f"{trial.spec} {name}", **shared, **own[setting] | {"lr": own[setting]["lr"] * factor})
+        ProbeSpec(
+            name=f"{trial.spec} {name}",
+            **shared,
+            **descriptions[setting] | {"lr": descriptions[setting]["lr"] * factor},
+        )
         for name, (setting, factor) in probes_of(trial).items()
     ]
 
@@ -202,10 +206,10 @@ def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
     }
 
 
-def _identity(trial: ProbingTrial, train: Split, test: Split, made_of: object) -> object:
+def _identity(trial: ProbingTrial, train: Split, test: Split, token_inputs: object) -> object:
     """Return what a trial's weights and evaluations depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
-    return [encoder, train.views.digest, test.views.digest, _evaluation(trial), made_of]
+    return [encoder, train.views.digest, test.views.digest, _evaluation(trial), token_inputs]
 
 
 def _evaluation(trial: ProbingTrial) -> tuple[int, int]:

@@ -79,8 +79,8 @@ def crops(trial: SearchTrial, paths: list[Path]) -> ViewSet:
 
 
 def _crops(views: Iterable[View]) -> ViewSet:
-    listed = list(views)
-    return ViewSet(listed, np.zeros(len(listed), np.int64), ("crop",))
+    crop_views = list(views)
+    return ViewSet(crop_views, np.zeros(len(crop_views), np.int64), ("crop",))
 
 
 def embed(trial: SearchTrial, views: ViewSet) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ def similarities(vectors: Tensor, query: Tensor) -> Tensor:
     return (vectors * query).sum(dim=1)
 
 
-def scored(trial: SearchTrial, paths: list[Path], queries: list[tuple[int, int]]) -> dict[str, Tensor]:
+def query_scores(trial: SearchTrial, paths: list[Path], queries: list[tuple[int, int]]) -> dict[str, Tensor]:
     """Map a setting to the (Q, N) similarity of all crops to each query; vectors are held a chunk at a time.
 
     Args:
@@ -106,11 +106,11 @@ def scored(trial: SearchTrial, paths: list[Path], queries: list[tuple[int, int]]
         paths: the images.
         queries: (position among the images, crop) of each.
     """
-    asked = embed(trial, _crops(crops(trial, [paths[image]]).views[crop] for image, crop in queries))
+    query_vectors = embed(trial, _crops(crops(trial, [paths[image]]).views[crop] for image, crop in queries))
     scores: dict[str, list[Tensor]] = {setting: [] for setting in trial.cell_settings}
     for start in range(0, len(paths), CHUNK):
         for setting, vectors in embed(trial, crops(trial, paths[start : start + CHUNK])).items():
-            scores[setting].append(torch.stack([similarities(vectors, query) for query in asked[setting]]))
+            scores[setting].append(torch.stack([similarities(vectors, query) for query in query_vectors[setting]]))
     return {setting: torch.cat(chunks, dim=1) for setting, chunks in scores.items()}
 
 
@@ -132,16 +132,16 @@ def patch_search(trial: SearchTrial) -> Outcome:
     numbers, paths = list(files), list(files.values())
     queries = [place(query, numbers) for query in trial.settings.queries]
     per_image = len(corners(trial.settings, crop_px(trial.request)))
-    scores = scored(trial, paths, queries)
+    scores = query_scores(trial, paths, queries)
     outcome = Outcome()
     for row, setting in itertools.product(range(len(queries)), trial.cell_settings):
         query, (image, crop) = trial.settings.queries[row], queries[row]
         scores[setting][row, image * per_image + crop] = -torch.inf
         best = scores[setting][row].topk(trial.settings.neighbours)
-        ranked = [divmod(i, per_image) for i in best.indices.tolist()]
-        found = [f"{numbers[i]}:{c}" for i, c in ranked]
-        outcome.summaries[f"{query} {setting}"] = dict(zip(found, best.values.round(decimals=4).tolist(), strict=True))
-        strip = draw(trial, paths, [(image, crop), *ranked])
+        neighbours = [divmod(index, per_image) for index in best.indices.tolist()]
+        names = [f"{numbers[index]}:{c}" for index, c in neighbours]
+        outcome.summaries[f"{query} {setting}"] = dict(zip(names, best.values.round(decimals=4).tolist(), strict=True))
+        strip = draw(trial, paths, [(image, crop), *neighbours])
         write_atomically(trial.request.run / strip_path(trial.key, query, setting), strip)
     return outcome
 

@@ -34,13 +34,13 @@ def segment(trial: HeadsTrial) -> Outcome:
         fitted = fit(trial, seed)
         for setting, head in fitted.items():
             best = best_of(head.history)
-            chosen = head.history[-1] if head.best is None else best
+            evaluation = head.history[-1] if head.best is None else best
             for metric in trial.experiment.metrics:
-                outcome.values.setdefault(f"{setting}/{metric}", []).append(chosen[1][metric])
-            beside = {"auxiliary": _rounded(head.auxiliary.history[-1][1])} if head.auxiliary else {}
+                outcome.values.setdefault(f"{setting}/{metric}", []).append(evaluation[1][metric])
+            auxiliary = {"auxiliary": _rounded(head.auxiliary.history[-1][1])} if head.auxiliary else {}
             outcome.summaries.setdefault(setting, []).append(
                 {"seed": seed, "last": _rounded(head.history[-1][1]), "best": _rounded(best[1]), "best_at": best[0]}
-                | beside
+                | auxiliary
             )
             counts.setdefault(setting, []).append(head.scores.images if head.best is None else head.best)
         if seed == trial.seeds[0] and "linear_head" in fitted:
@@ -53,14 +53,14 @@ def segment(trial: HeadsTrial) -> Outcome:
 def training(head: Fitted) -> dict[str, object]:
     """Average the loss over stretches of the training, and list mIoU at every evaluation: what a report draws."""
     steps, losses = _stretches(head.losses)
-    drawn: dict[str, object] = {
+    curves: dict[str, object] = {
         "steps": steps,
         "losses": losses,
-        "evaluations": [[done, round(scores["miou"], 4)] for done, scores in head.history],
+        "evaluations": [[iteration, round(scores["miou"], 4)] for iteration, scores in head.history],
     }
     if head.auxiliary:
-        drawn["auxiliary_losses"] = _stretches(head.auxiliary.losses)[1]
-    return drawn
+        curves["auxiliary_losses"] = _stretches(head.auxiliary.losses)[1]
+    return curves
 
 
 def _stretches(losses: list[float]) -> tuple[list[int], list[float]]:
@@ -75,11 +75,11 @@ def draw(trial: HeadsTrial, head: Fitted) -> list[str]:
     val = label_set(trial, "val")
     numbers = sorted(head.scores.predictions)
     truth = {number: val.mask(number) for number in numbers}
-    said = {n: np.where(truth[n] == IGNORE, truth[n], head.scores.predictions[n]) for n in numbers}
+    predictions = {n: np.where(truth[n] == IGNORE, truth[n], head.scores.predictions[n]) for n in numbers}
     rows: dict[str, list[Image.Image]] = {
         "image": [read_rgb(val.records[number][0]) for number in numbers],
         "truth": [labelled(truth[number]) for number in numbers],
-        "prediction": [labelled(said[number]) for number in numbers],
+        "prediction": [labelled(predictions[number]) for number in numbers],
     }
     for role, pictures in rows.items():
         write_atomically(trial.request.run / sample_path(trial.key, role), strip(pictures))
@@ -89,11 +89,11 @@ def draw(trial: HeadsTrial, head: Fitted) -> list[str]:
 def _items(counts: dict[str, list[ImageCounts]], identity: str) -> PerItemScores:
     """Score mean IoU of each image with any label, which does not depend on the encoder; and count pixels of all."""
     scores = {f"{setting}/miou": np.stack([run.image_iou for run in runs]) for setting, runs in counts.items()}
-    kept = ~np.isnan(next(iter(scores.values()))[0])
+    is_labelled = ~np.isnan(next(iter(scores.values()))[0])
     return PerItemScores(
-        {name: rows[:, kept].astype(np.float32) for name, rows in scores.items()},
+        {name: rows[:, is_labelled].astype(np.float32) for name, rows in scores.items()},
         identity,
-        np.arange(kept.sum(), dtype=np.int32),
+        np.arange(is_labelled.sum(), dtype=np.int32),
         {f"{setting}.{part}": array for setting, runs in counts.items() for part, array in pack(runs).items()},
     )
 

@@ -22,10 +22,10 @@ def test_claims(claim: Claim, asked: Request) -> None:
     methods = {asked.key(*task).method for task in asked.tasks()}
     results = [result for result in Store(asked.run).results() if result.key.method in methods]
     values = {m.id: m.mean for result in results for m in result.measurements()}
-    why = untestable([claim], asked.profile, references(asked.profile.name, {}, None), asked.limit)
-    (judged,) = judge_claims([claim], values, why)
-    outcome, reason = claim_outcome(claim_entry(judged), gate=asked.claims_gate)
+    reasons = untestable([claim], asked.profile, references(asked.profile.name, {}, None), asked.limit)
+    (judgement,) = judge_claims([claim], values, reasons)
+    outcome, reason = claim_outcome(claim_entry(judgement), gate=asked.claims_gate)
     if outcome == "failure":
         pytest.fail(reason, pytrace=False)
     if outcome == "skipped":
-        (pytest.xfail if judged.differs else pytest.skip)(reason)
+        (pytest.xfail if judgement.differs else pytest.skip)(reason)

@@ -26,10 +26,14 @@ SPLITS = {"cub200": {"train": "train", "val": "test"}, "coco": {"train": "train2
 def part_classification(trial: ProbingTrial) -> Outcome:
     """Train on one split's patches, report top-1 on the other's."""
     train, test = (part_patches(trial, split).take(trial.request.limit) for split in SPLITS[trial.dataset].values())
-    learned, judged = (part_tokens(trial, *of) for of in ((train, "square_train"), (test, "square")))
+    train_tokens, test_tokens = (
+        part_tokens(trial, *arguments) for arguments in ((train, "square_train"), (test, "square"))
+    )
 
     def fit(seed: int) -> dict[str, ProbeLearner]:
-        return train_probes([trial], learned, judged, seed=seed, made_of="square_train, square")[trial.spec]
+        return train_probes([trial], train_tokens, test_tokens, seed=seed, token_inputs="square_train, square")[
+            trial.spec
+        ]
 
     return measure(trial, train, test, fit)
 

@@ -24,7 +24,7 @@ def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]
     ]
     headers = ("", "needed", "state", "download", "cells", "how to get it")
     lines = [
-        f"{request.profile.title}: {len(request.wanted()):,} cells asked for",
+        f"{request.profile.title}: {len(request.cells()):,} cells asked for",
         "",
         tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "left", "right", "right", "left")),
         "",
@@ -42,7 +42,7 @@ def _summary(request: Request, found: Sequence[Piece]) -> list[str]:
     known, unknown = total_download(missing)
     size = f"{_bytes(known)} to download" + (f", and {unknown} files of unknown size" if unknown else "")
     blocked = frozenset[str]().union(*(piece.cells for piece in missing))
-    asked = len(request.wanted())
+    asked = len(request.cells())
     lines = [f"{len(missing)} missing: {size}; {len(blocked):,} of {asked:,} cells cannot be measured without them."]
     for piece in missing:
         if piece.kind == "data":

@@ -28,7 +28,7 @@ def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[C
     if len(request.seeds) >= AT_LEAST:
         return []
     done, groups = set(measured), dict[tuple[str, str], list[CellId]]()
-    for cell in request.wanted():
+    for cell in request.cells():
         reference = expected.get(cell)
         known = reference is None or reference.value is None or reference.deterministic or reference.spread is not None
         if cell not in done and not known:

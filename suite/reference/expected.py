@@ -174,9 +174,9 @@ def _cells(
         cell = CellId(experiment, dataset, method, setting, metric)
         value = column.take(method, "a number >= 0, 'not transcribed' or a recorded table")
         if isinstance(value, dict) and value.keys() & {"lower", "upper"}:
-            sides[cell], value = _bound(Node(f"{column.where}.{method}", value))
+            sides[cell], value = _bound(Node(f"{column.location}.{method}", value))
         elif isinstance(value, dict):
-            record = Node(f"{column.where}.{method}", value)
+            record = Node(f"{column.location}.{method}", value)
             runs[cell] = tuple(record.take("values", "a list of numbers >= 0"))
             value = record.take("mean", "a number >= 0")
             record.end()

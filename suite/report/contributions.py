@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from suite.core.numerics import Environment, differences, digest_of_environment, said
+from suite.core.numerics import Environment, differences, digest_of_environment, environment_line
 from suite.results.store import Result
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> 
         else:
             known = {name: version for name, version in made_in["packages"].items() if name in packages}
             differs = differences({"packages": known}, {"packages": {name: packages[name] for name in known}})
-        entry = {"here": not differs, "digest": digest, "said": said(made_in), "noted_in": noted_in}
+        entry = {"here": not differs, "digest": digest, "said": environment_line(made_in), "noted_in": noted_in}
         found.append(entry | {"differs": differs, "results": sorted(names), "facts": dict(made_in)})
     found.sort(key=lambda entry: (not entry["here"], entry["noted_in"] != "inputs", entry["results"]))
     first = OWN if found and found[0]["here"] else OWN + 1

@@ -40,55 +40,58 @@ def accept_run(run: Path, *, reason: str, diff: bool = False, folder: Path | Non
         StorageError: the file cannot be written.
     """
     folder = folder or EXPECTED / FOLDER
-    made = read_accepted(run, reason=reason, folder=folder)
-    before = load(folder, made.profile, made.device)
-    lost = [] if before is None else sorted(before.cells.keys() - made.cells.keys())
-    if lost and not diff:
+    accepted = read_accepted(run, reason=reason, folder=folder)
+    previous = load(folder, accepted.profile, accepted.device)
+    lost_cells = [] if previous is None else sorted(previous.cells.keys() - accepted.cells.keys())
+    if lost_cells and not diff:
         raise RequestError(
-            f"{run}: {made.path} holds {len(lost)} cells that this run lacks, {lost[0]} first: run them too, or remove "
-            "the file"
+            f"{run}: {accepted.path} holds {len(lost_cells)} cells that this run lacks, {lost_cells[0]} first: "
+            "run them too, or remove the file"
         )
-    changes = describe(before, made)
+    changes = describe(previous, accepted)
     if diff:
-        print(changes or f"{made.path}: nothing would change")
+        print(changes or f"{accepted.path}: nothing would change")
         return int(bool(changes))
-    print(changes or f"{made.path}: no value changed")
-    write_atomically(made.path, made.content())
-    print(f"accepted {len(made.cells)} cells in {made.path}: later runs on {made.device} are held against them")
+    print(changes or f"{accepted.path}: no value changed")
+    write_atomically(accepted.path, accepted.content())
+    count = len(accepted.cells)
+    print(f"accepted {count} cells in {accepted.path}: later runs on {accepted.device} are held against them")
     return 0
 
 
 def read_accepted(run: Path, *, reason: str, folder: Path) -> AcceptedRun:
     """Read what would be accepted of a run, if it can be; see `accept_run`."""
     record = read_run(run)
-    asked = record["asked"]
+    request = record["asked"]
     if record["finished"] is None:
         raise RequestError(f"{run}: not finished: run it again, it goes on from where it was")
-    if asked["limit"] is not None or asked["variants"]:
-        raise RequestError(f"{run}: expected the whole protocol, got {deviation(asked)}: run it without")
-    methods = {method_name(spec) for spec in asked["encoders"]}
+    if request["limit"] is not None or request["variants"]:
+        raise RequestError(f"{run}: expected the whole protocol, got {deviation(request)}: run it without")
+    methods = {method_name(spec) for spec in request["encoders"]}
     results = [
         result
         for result in Store(run).results()
-        if (result.key.method in methods and result.key.experiment in asked["experiments"])
-        and result.key.dataset in asked["datasets"]
+        if (result.key.method in methods and result.key.experiment in request["experiments"])
+        and result.key.dataset in request["datasets"]
         and result.values
     ]
     cells = {m.id: m for result in results for m in result.measurements()}
-    missing = [text for text in asked["cells"] if CellId.parse(text) not in cells]
-    if missing or not cells:
-        raise RequestError(f"{run}: incomplete: {len(missing)} cells did not run, {(missing or ['all'])[0]} first")
+    missing_cells = [text for text in request["cells"] if CellId.parse(text) not in cells]
+    if missing_cells or not cells:
+        raise RequestError(
+            f"{run}: incomplete: {len(missing_cells)} cells did not run, {(missing_cells or ['all'])[0]} first"
+        )
     environment = _environment(run, results)
     device = device_model(environment)
     return AcceptedRun(
-        path=file_of(folder, asked["profile"], device),
-        profile=asked["profile"],
+        path=file_of(folder, request["profile"], device),
+        profile=request["profile"],
         device=device,
-        command=asked["command"],
+        command=request["command"],
         commit=commit_of(results),
         date=now()[:10],
         reason=reason,
-        seeds=tuple(asked["seeds"]),
+        seeds=tuple(request["seeds"]),
         environment=environment,
         slack=SLACK,
         slack_reason=SLACK_REASON,
@@ -110,17 +113,19 @@ def _environment(run: Path, results: Sequence[Result]) -> dict[str, Any]:
     return dict(entries[0]["facts"])
 
 
-def describe(before: AcceptedRun | None, after: AcceptedRun) -> str:
+def describe(previous: AcceptedRun | None, accepted: AcceptedRun) -> str:
     """Describe changes from one accepted run to another; empty where no value and no fact of its making changes."""
-    old = {} if before is None else {str(cell): {"values": list(m.values)} for cell, m in before.cells.items()}
-    new = {str(cell): {"values": list(m.values)} for cell, m in after.cells.items()}
-    if before is None:
-        return f"new: {len(new)} cells\n" + table(old, new)
+    old_values = (
+        {} if previous is None else {str(cell): {"values": list(m.values)} for cell, m in previous.cells.items()}
+    )
+    new_values = {str(cell): {"values": list(m.values)} for cell, m in accepted.cells.items()}
+    if previous is None:
+        return f"new: {len(new_values)} cells\n" + table(old_values, new_values)
     lines = [
-        f"{name}: {getattr(before, name)} -> {getattr(after, name)}"
+        f"{name}: {getattr(previous, name)} -> {getattr(accepted, name)}"
         for name in ("commit", "seeds", "slack")
-        if getattr(before, name) != getattr(after, name)
+        if getattr(previous, name) != getattr(accepted, name)
     ]
-    lines += [f"environment: {said}" for said in differences(after.environment, before.environment)]
-    changed = table(old, new)
-    return "\n".join([*lines, changed] if changed else lines)
+    lines += [f"environment: {difference}" for difference in differences(accepted.environment, previous.environment)]
+    value_table = table(old_values, new_values)
+    return "\n".join([*lines, value_table] if value_table else lines)

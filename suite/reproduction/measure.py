@@ -29,13 +29,13 @@ from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 
-def measure(request: Request, *, workers: int | None = None, this: Attempt | None = None) -> bool:
+def measure(request: Request, *, workers: int | None = None, attempt_log: Attempt | None = None) -> bool:
     """Render the mini data if need be, then run every trial.
 
     Args:
         request: what is asked for.
         workers: processes; None for one per core, or per GPU.
-        this: the attempt that it belongs to; told what was measured, reused and lost.
+        attempt_log: the attempt that it belongs to; told what was measured, reused and lost.
 
     Returns:
         True if the user interrupted it.
@@ -52,20 +52,18 @@ def measure(request: Request, *, workers: int | None = None, this: Attempt | Non
     environment = capture(request.device) | {"numerics": environment_of(request.device)}
     write_json(request.run / "environment.json", plain(environment))
     write_plan(request, workers=workers)
-    started = now()
+    start = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
-    write_json(
-        request.run / "run.json", {"asked": request.record(), "started": started, "finished": None, "reused": []}
-    )
+    write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
     try:
         exit_code = _run_pytest(request, progress, workers)
     finally:
         progress.close()
-        if this is not None:
+        if attempt_log is not None:
             tally = progress.tally
-            this.measured, this.reused, this.lost = tally.measured, tally.reused, tally.lost
-    record = {"asked": request.record(), "started": started, "finished": now(), "reused": sorted(progress.tally.reused)}
+            attempt_log.measured, attempt_log.reused, attempt_log.lost = tally.measured, tally.reused, tally.lost
+    record = {"asked": request.record(), "started": start, "finished": now(), "reused": sorted(progress.tally.reused)}
     write_json(request.run / "run.json", record)
     if progress.storage_error:
         raise StorageError(progress.storage_error)
@@ -88,8 +86,8 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
         return
     from suite.mini.render import render
 
-    used = tuple(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
-    for dataset in render(request.data, names=used, workers=workers):
+    datasets = tuple(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
+    for dataset in render(request.data, names=datasets, workers=workers):
         if not dataset.as_recorded:
             print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 
@@ -97,8 +95,8 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
 def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
     """Run the trials in this process or spread over several; pytest's own output goes to a log."""
     # where a run goes on, as many threads each as from the beginning: sums are rounded by them
-    at_first = processes_for(request, len(set(groups_of(request).values())), workers)
-    processes = min(at_first, processes_for(request, _pending(request), workers))
+    initial_processes = processes_for(request, len(set(groups_of(request).values())), workers)
+    processes = min(initial_processes, processes_for(request, _pending(request), workers))
     arguments = [
         str(EXPERIMENTS),
         f"--rootdir={ROOT}",
@@ -107,7 +105,7 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
         "--tb=short",
         f"--ignore={EXPERIMENTS / 'test_claims.py'}",  # the report holds them against all cells
         *request.arguments(),
-        f"--threads={max(1, (os.cpu_count() or 1) // at_first)}",
+        f"--threads={max(1, (os.cpu_count() or 1) // initial_processes)}",
         *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
     ]
     with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
@@ -117,15 +115,15 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
 def _pending(request: Request) -> int:
     """Count units that surely have to be measured: nothing is stored of a trial, or by other code, or elsewhere."""
     store = Store(request.run)
-    stored = ((task, store.load(request.key(*task))) for task in request.tasks())
+    results = ((task, store.load(request.key(*task))) for task in request.tasks())
     return len(
-        {group_of(request, *task) for task, result in stored if result is None or not _may_hold(request, result)}
+        {group_of(request, *task) for task, result in results if result is None or not _may_hold(request, result)}
     )
 
 
 def _may_hold(request: Request, result: Result) -> bool:
     """Tell whether a stored result may be reused, as far as can be told without reading weights and data."""
-    known: dict[str, Any] = {"code": trial_code(result.key.experiment)}
+    inputs: dict[str, Any] = {"code": trial_code(result.key.experiment)}
     if not request.keep_other_environments:
-        known["environment"] = environment_of(request.device)
-    return all(result.inputs.get(name) == value for name, value in known.items())
+        inputs["environment"] = environment_of(request.device)
+    return all(result.inputs.get(name) == value for name, value in inputs.items())

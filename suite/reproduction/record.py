@@ -43,13 +43,13 @@ def record(request: Request, *, reason: str, workers: int | None = None) -> int:
     check_request(request)
     slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
     exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
-    with attempt(request, verb="record", reason=reason) as this:
-        if measure(replace(request, judged=False), workers=workers, this=this):
+    with attempt(request, verb="record", reason=reason) as attempt_log:
+        if measure(replace(request, judged=False), workers=workers, attempt_log=attempt_log):
             outcome, code = interruption()
-            this.end(outcome, exit_code=code)
+            attempt_log.end(outcome, exit_code=code)
             return code
         _write(request, slack, reason)
-        this.end("finished", exit_code=0)
+        attempt_log.end("finished", exit_code=0)
     return 0
 
 
@@ -68,9 +68,11 @@ def check_request(request: Request) -> None:
 def _write(request: Request, slack: Slack, reason: str) -> None:
     """Write what was measured as the profile's references, and the table for people."""
     store = Store(request.run)
-    missing = [str(request.key(*task)) for task in request.tasks() if request.key(*task) in store.reasons()]
-    if missing:
-        raise StorageError(f"record: {len(missing)} trials did not run, {missing[0]} first; nothing was written")
+    missing_trials = [str(request.key(*task)) for task in request.tasks() if request.key(*task) in store.reasons()]
+    if missing_trials:
+        raise StorageError(
+            f"record: {len(missing_trials)} trials did not run, {missing_trials[0]} first; nothing was written"
+        )
     code = capture(request.device)["code"]
     recording = Recording(
         command=f"make record SEED={','.join(map(str, request.seeds))}",
@@ -81,10 +83,12 @@ def _write(request: Request, slack: Slack, reason: str) -> None:
     )
     results = list(store.results())
     for name in request.experiments:
-        chosen = [r for r in results if r.key.experiment == name]
-        measurements = [m for r in chosen for m in r.measurements()]
+        experiment_results = [r for r in results if r.key.experiment == name]
+        measurements = [m for r in experiment_results for m in r.measurements()]
         if measurements:
-            items = min((r.summaries["test_items"] for r in chosen if "test_items" in r.summaries), default=None)
+            items = min(
+                (r.summaries["test_items"] for r in experiment_results if "test_items" in r.summaries), default=None
+            )
             path = EXPECTED / RECORDED / f"{name}.toml"
             write_mini(path, measurements, recording=recording, slack=slack, test_items=items)
             print(f"recorded {len(measurements)} cells in {path}")
@@ -94,5 +98,7 @@ def _write(request: Request, slack: Slack, reason: str) -> None:
 
 
 def _partial(request: Request) -> bool:
-    whole = make_request(profile=request.profile.name, device=request.device)
-    return any(getattr(request, n) != getattr(whole, n) for n in ("encoders", "datasets", "experiments", "variants"))
+    whole_request = make_request(profile=request.profile.name, device=request.device)
+    return any(
+        getattr(request, n) != getattr(whole_request, n) for n in ("encoders", "datasets", "experiments", "variants")
+    )

@@ -33,16 +33,20 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
     """
-    started = now()
-    unchanged = settled(request)
-    environment = _environment(request) if unchanged is None else unchanged
+    start = now()
+    settled_environment = settled(request)
+    environment = _environment(request) if settled_environment is None else settled_environment
     check_expected(request, environment)
-    with attempt(request, environment=environment) as this:
-        interrupted = _measure(request, workers, this) if unchanged is None else _reuse(request, this, started)
-        judged = assemble(request.run)  # how strictly is on record with what was asked for
-        outcome, code = interruption() if interrupted or terminated() else ("finished", judged["exit_code"])
-        this.end(outcome, exit_code=code, verdict=judged["verdict"])
-        publish(request.run, judged | {"attempts": history(request.run)})
+    with attempt(request, environment=environment) as attempt_log:
+        interrupted = (
+            _measure(request, workers, attempt_log)
+            if settled_environment is None
+            else _reuse(request, attempt_log, start)
+        )
+        report = assemble(request.run)  # how strictly is on record with what was asked for
+        outcome, code = interruption() if interrupted or terminated() else ("finished", report["exit_code"])
+        attempt_log.end(outcome, exit_code=code, verdict=report["verdict"])
+        publish(request.run, report | {"attempts": history(request.run)})
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
     return code
@@ -56,19 +60,19 @@ def _environment(request: Request) -> Mapping[str, Any]:
     return environment_of(request.device)
 
 
-def _measure(request: Request, workers: int | None, this: Attempt) -> bool:
+def _measure(request: Request, workers: int | None, attempt_log: Attempt) -> bool:
     from suite.reproduction.measure import measure
 
-    return measure(request, workers=workers, this=this)
+    return measure(request, workers=workers, attempt_log=attempt_log)
 
 
-def _reuse(request: Request, this: Attempt, started: str) -> bool:
+def _reuse(request: Request, attempt_log: Attempt, start: str) -> bool:
     """Take every result as it is stored."""
     take_along(request.data, request.run, request.datasets)
     keys = sorted(str(request.key(*task)) for task in request.tasks())
-    record = {"asked": request.record(), "started": started, "finished": now(), "reused": keys}
+    record = {"asked": request.record(), "started": start, "finished": now(), "reused": keys}
     write_json(request.run / "run.json", record)
-    this.reused = keys
+    attempt_log.reused = keys
     print(f"nothing to measure: all {len(keys)} trials are stored, and nothing that they depend on has changed")
     return False
 

@@ -58,8 +58,8 @@ def unsettle(run: Path) -> None:
 def settled(request: Request) -> dict[str, Any] | None:
     """Return the environment of a run in which nothing is left to do; None where something may be."""
     try:
-        noted = json.loads((request.run / FILE).read_text())
-        facts, results, environment = noted["facts"], noted["results"], dict(noted["environment"])
+        note = json.loads((request.run / FILE).read_text())
+        facts, results, environment = note["facts"], note["results"], dict(note["environment"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     try:
@@ -70,7 +70,7 @@ def settled(request: Request) -> dict[str, Any] | None:
 
 
 def _is_here(environment: Mapping[str, Any]) -> bool:
-    """Whether all that can be seen of an environment without torch is so in this process."""
+    """Tell whether all that can be seen of an environment without torch is so in this process."""
     device, cpu = environment.get("device", {}), cpu_model()
     return (
         environment.get("packages") == package_versions(PACKAGES)
@@ -136,9 +136,9 @@ def _checkpoints(request: Request) -> dict[str, str] | None:
     """Map file to SHA-256 of all that encoders may be loaded from; None for a user's code, and for too many bytes."""
     if any(":" in spec for spec in request.encoders):
         return None
-    named = [Path(spec.partition("@")[2]) for spec in request.encoders if "@" in spec]
+    named_files = [Path(spec.partition("@")[2]) for spec in request.encoders if "@" in spec]
     folder = [request.weights] if request.weights.is_file() else sorted(request.weights.glob("*"))
-    files = [path for path in (*folder, *named) if path.is_file()]
+    files = [path for path in (*folder, *named_files) if path.is_file()]
     if sum(path.stat().st_size for path in files) > CHECKPOINT_BYTES:
         return None
     digests = {}

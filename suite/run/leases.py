@@ -28,7 +28,7 @@ class Lease:
         self.file.close()
 
 
-HELD: list[Lease] = []
+LEASES: list[Lease] = []
 """Devices of this process, as long as it lives: of several processes on a machine's GPUs each has its own."""
 
 

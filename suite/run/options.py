@@ -43,7 +43,7 @@ def _choice_of_claims(text: str) -> bool:
     return text == "gate"
 
 
-def _as_it_is(value: object) -> Iterator[object]:
+def _single(value: object) -> Iterator[object]:
     if value is not None:
         yield value
 
@@ -61,7 +61,7 @@ class Option:
         default: where nothing is given.
         metavar: what `--help` shows for the value.
         parse: what was given -> the argument of `make_request`.
-        written: the value in a `Request` -> the texts that stand for it on a command line; none for the default.
+        to_texts: the value in a `Request` -> the texts that stand for it on a command line; none for the default.
         same_as_pytest: pytest has an option of this name, which it shares.
     """
 
@@ -72,7 +72,7 @@ class Option:
     default: Any = None
     metavar: str | None = None
     parse: Callable[[Any], Any] | None = None
-    written: Callable[[Any], Iterator[object]] = _as_it_is
+    to_texts: Callable[[Any], Iterator[object]] = _single
     same_as_pytest: bool = False
 
     @property
@@ -98,20 +98,20 @@ class Option:
             return {"action": "append", "default": [], "metavar": self.metavar, "help": self.help}
         return {"type": self.kind, "default": self.default, "metavar": self.metavar, "help": self.help}
 
-    def value(self, given: Any) -> Any:
+    def value(self, text: Any) -> Any:
         """Return the argument of `make_request`."""
-        parsed = words(given) if self.kind is list else given
-        return parsed if self.parse is None else self.parse(parsed)
+        argument = words(text) if self.kind is list else text
+        return argument if self.parse is None else self.parse(argument)
 
     def arguments(self, request: Request) -> list[str]:
         """Return words for it in a command line that asks for the same."""
         value = getattr(request, self.field)
         if self.kind is bool:
             return [self.flag] if value else []
-        return [f"{self.flag}={text}" for text in self.written(value)]
+        return [f"{self.flag}={text}" for text in self.to_texts(value)]
 
 
-def _each(values: tuple[object, ...]) -> Iterator[object]:
+def _items(values: tuple[object, ...]) -> Iterator[object]:
     yield from values
 
 
@@ -121,18 +121,18 @@ OPTIONS = (
         "profile",
         f"one of {', '.join(PROFILES)} (default: mini)",
         default="mini",
-        written=lambda profile: iter([profile.name]),
+        to_texts=lambda profile: iter([profile.name]),
     ),
-    Option("encoder", "encoders", "comma-separated; default: all", list, metavar="SPEC", written=_each),
-    Option("dataset", "datasets", "comma-separated; default: all", list, metavar="NAME", written=_each),
-    Option("experiment", "experiments", "comma-separated; default: all", list, metavar="NAME", written=_each),
+    Option("encoder", "encoders", "comma-separated; default: all", list, metavar="SPEC", to_texts=_items),
+    Option("dataset", "datasets", "comma-separated; default: all", list, metavar="NAME", to_texts=_items),
+    Option("experiment", "experiments", "comma-separated; default: all", list, metavar="NAME", to_texts=_items),
     Option(
         "variant",
         "variants",
         "; ".join(f"{v.name}={'|'.join(v.choices)}" for v in load_variants().values()) + " (default: first)",
         list,
         metavar="NAME=CHOICE",
-        written=lambda chosen: (f"{name}={choice}" for name, choice in deviations(chosen).items()),
+        to_texts=lambda choices: (f"{name}={choice}" for name, choice in deviations(choices).items()),
     ),
     Option(
         "seed",
@@ -140,7 +140,7 @@ OPTIONS = (
         "seeds of the probes (default: 0; record: 0,1,2,3,4)",
         metavar="N[,N...]",
         parse=integers,
-        written=lambda seeds: iter([",".join(map(str, seeds))]),
+        to_texts=lambda seeds: iter([",".join(map(str, seeds))]),
     ),
     Option("device", "device", f"one of {', '.join(DEVICES)} (default: auto)", default="auto"),
     Option("data", "data", "folder of the datasets (default: the profile's)", Path),
@@ -156,7 +156,7 @@ OPTIONS = (
         int,
         default=1,
         metavar="N",
-        written=lambda n: iter([n] if n > 1 else []),
+        to_texts=lambda n: iter([n] if n > 1 else []),
     ),
     Option(
         "keep-other-environments",
@@ -178,7 +178,7 @@ OPTIONS = (
         default=CLAIMS[0],
         metavar="|".join(CLAIMS),
         parse=_choice_of_claims,
-        written=lambda gate: iter([CLAIMS[1]] if gate else []),
+        to_texts=lambda gate: iter([CLAIMS[1]] if gate else []),
     ),
 )
 """Options in the order in which `--help` lists them."""
@@ -186,26 +186,26 @@ VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow
 """Options by which a verdict becomes an exit code."""
 
 
-def given(values: Values, **instead: Any) -> dict[str, Any]:
+def request_arguments(values: Values, **defaults: Any) -> dict[str, Any]:
     """Return the arguments of `make_request`.
 
     Args:
         values: what was given for each option.
-        instead: by option, where nothing was given, e.g. `seed="0"`.
+        defaults: by option, where none was typed, e.g. `seed="0"`.
 
     Raises:
         RequestError: a value that is none.
     """
-    found = {option: values(option) for option in OPTIONS}
-    empty = {option: instead.get(option.attribute) for option, value in found.items() if value is None}
-    return {option.field: option.value(value) for option, value in (found | empty).items()}
+    option_values = {option: values(option) for option in OPTIONS}
+    fallbacks = {option: defaults.get(option.attribute) for option, value in option_values.items() if value is None}
+    return {option.field: option.value(value) for option, value in (option_values | fallbacks).items()}
 
 
 def make_variables() -> str:
     """Write `options.mk`: make's variables as options of `python -m suite`."""
     lines = [f"{variable(option)}" for option in OPTIONS]
-    shown = [f"{o.variable}={'1' if o.kind is bool else ''}" for o in OPTIONS]
-    rows = ["  " + " ".join(shown[start : start + 6]) for start in range(0, len(shown), 6)]
+    assignments = [f"{o.variable}={'1' if o.kind is bool else ''}" for o in OPTIONS]
+    rows = ["  " + " ".join(assignments[start : start + 6]) for start in range(0, len(assignments), 6)]
     return (
         "# Written by `python -m suite.run.options`.\n"
         + "OPTIONS_BUT_ENCODER = "
@@ -229,7 +229,7 @@ def variable(option: Option) -> str:
 def page() -> str:
     """Write docs/reference/options.md."""
     rows = [
-        (f"`{o.flag}{_shown(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
+        (f"`{o.flag}{_placeholder(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
         for o in OPTIONS
     ]
     table = tabulate(rows, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)
@@ -242,7 +242,7 @@ def page() -> str:
 """
 
 
-def _shown(option: Option) -> str:
+def _placeholder(option: Option) -> str:
     return "" if option.kind is bool else f" {option.metavar or option.name.upper()}".replace("|", "\\|")
 
 

@@ -18,19 +18,19 @@ class Tally:
     """Trials of an attempt and what became of them, by their names.
 
     Attributes:
-        asked: for.
+        names: of all trials asked for.
         measured: by this attempt.
         reused: from an earlier one.
     """
 
-    asked: set[str]
+    names: set[str]
     measured: set[str] = field(default_factory=set)
     reused: set[str] = field(default_factory=set)
 
     @property
     def lost(self) -> set[str]:
         """Trials without a result."""
-        return self.asked - self.measured - self.reused
+        return self.names - self.measured - self.reused
 
     def note(self, report: pytest.TestReport) -> None:
         """Take in the report of a test; a trial that deviates was measured, too."""
@@ -43,7 +43,7 @@ class Tally:
 class _Group:
     """The trials of one experiment on one dataset."""
 
-    left: int
+    remaining: int
     verdicts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     reused: int = 0
@@ -55,7 +55,7 @@ class Progress:
     def __init__(self, keys: list[Key]) -> None:
         self.groups: dict[str, _Group] = {}
         for key in keys:
-            self.groups.setdefault(f"{key.experiment} {key.dataset}", _Group(0)).left += 1
+            self.groups.setdefault(f"{key.experiment} {key.dataset}", _Group(0)).remaining += 1
         self.bar = tqdm(total=len(keys), unit="trial", file=sys.stderr, dynamic_ncols=True, smoothing=0.1)
         self.started = time.monotonic()
         self.tally = Tally({str(key) for key in keys})
@@ -84,13 +84,13 @@ class Progress:
         self.bar.set_postfix_str(name, refresh=False)
         self.bar.update()
         group = self.groups[f"{experiment} {dataset}"]
-        group.left -= 1
+        group.remaining -= 1
         group.seconds += float(str(facts.get("seconds", 0)))
         if facts.get("reused"):
             group.reused += 1
         verdicts = [str(v) for k, v in report.user_properties if str(k).endswith("#verdict")]
         group.verdicts.update(verdicts or (["not run"] if not report.passed else []))
-        if group.left == 0:
+        if group.remaining == 0:
             self.bar.write(_line(f"{experiment} on {dataset}", group), file=sys.stderr)
         if "storage_error" in facts and self.session is not None:
             self.storage_error = str(facts["storage_error"])

@@ -68,7 +68,7 @@ class Request:
         """Return the key under which the result of a task is stored."""
         return Key(experiment.name, dataset, method_name(spec))
 
-    def wanted(self) -> list[CellId]:
+    def cells(self) -> list[CellId]:
         """List the cells asked for."""
         return [cell for e, dataset, spec in self.tasks() for cell in e.cells(dataset, method_name(spec))]
 
@@ -78,7 +78,7 @@ class Request:
         record = {name: getattr(self, name) for name in names} | {
             "profile": self.profile.name,
             "variants": deviations(self.variants),
-            "cells": [str(cell) for cell in self.wanted()],
+            "cells": [str(cell) for cell in self.cells()],
             "command": shlex.join(["python", "-m", "suite", "reproduce", *self.arguments()]),
         }
         return {key: str(value) if isinstance(value, Path) else value for key, value in record.items()}
@@ -116,15 +116,17 @@ def make_request(
         RequestError: an unknown name (the message lists the valid ones), no GPU for `cuda`, nothing to run.
         StorageError: the run folder cannot be written.
     """
-    chosen = load_profile(profile)
+    loaded_profile = load_profile(profile)
     for name in datasets:
-        if name not in chosen.datasets:
-            raise unknown("dataset", name, chosen.datasets)
+        if name not in loaded_profile.datasets:
+            raise unknown("dataset", name, loaded_profile.datasets)
     for name in experiments:
-        chosen.experiment(name)
+        loaded_profile.experiment(name)
     for spec in encoders:
-        if not re.search(r"[@:]", spec) and spec not in chosen.methods:
-            raise unknown("encoder", spec, (*chosen.methods, "method@file", "timm:name", "package.module:factory"))
+        if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
+            raise unknown(
+                "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
+            )
     names = {method_name(spec): spec for spec in encoders}
     for spec in encoders:
         if names[method_name(spec)] != spec:
@@ -138,15 +140,15 @@ def make_request(
         raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
     choices = choose_variants(variants, profile)
     request = Request(
-        profile=chosen,
-        encoders=tuple(dict.fromkeys(encoders)) or chosen.methods,
-        datasets=tuple(datasets) or chosen.datasets,
-        experiments=tuple(experiments) or tuple(chosen.experiments),
+        profile=loaded_profile,
+        encoders=tuple(dict.fromkeys(encoders)) or loaded_profile.methods,
+        datasets=tuple(datasets) or loaded_profile.datasets,
+        experiments=tuple(experiments) or tuple(loaded_profile.experiments),
         variants=choices,
         seeds=_check_seeds(seeds),
         device=resolve_device(device),
-        data=data or chosen.data,
-        weights=weights or chosen.weights,
+        data=data or loaded_profile.data,
+        weights=weights or loaded_profile.weights,
         cache=cache,
         run=run or Path("runs") / "+".join([profile, *(f"{k}={v}" for k, v in deviations(choices).items())]),
         limit=limit,
@@ -159,7 +161,7 @@ def make_request(
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))
-    if not request.wanted():
+    if not request.cells():
         raise RequestError(
             f"{', '.join(request.experiments)}: pictures only, nothing to judge: add an experiment that measures"
         )
@@ -201,8 +203,8 @@ def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def _nothing(request: Request) -> str:
-    asked = f"{', '.join(request.experiments)} on {', '.join(request.datasets)}"
-    chosen = [request.profile.experiment(name) for name in request.experiments]
-    used = any(dataset in request.datasets for experiment in chosen for dataset in experiment.datasets)
-    why = f"they leave out {', '.join(request.encoders)}" if used else "no experiment uses these datasets"
-    return f"nothing to run: {asked}: {why}"
+    scope = f"{', '.join(request.experiments)} on {', '.join(request.datasets)}"
+    experiments = [request.profile.experiment(name) for name in request.experiments]
+    has_experiments = any(dataset in request.datasets for experiment in experiments for dataset in experiment.datasets)
+    cause = f"they leave out {', '.join(request.encoders)}" if has_experiments else "no experiment uses these datasets"
+    return f"nothing to run: {scope}: {cause}"

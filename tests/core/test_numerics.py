@@ -14,7 +14,7 @@ import torch
 
 from suite import features
 from suite.core import numerics
-from suite.core.numerics import device_model, differences, digest_of_environment, environment_of, said
+from suite.core.numerics import device_model, differences, digest_of_environment, environment_line, environment_of
 from suite.core.precision import tf32_matmul
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
@@ -58,7 +58,7 @@ def test_it_names_packages_instructions_and_precision_and_survives_a_file() -> N
     assert found["device"]["instructions"] == torch.backends.cpu.get_cpu_capability()
     assert found["precision"] == {"float32_products": "highest", "deterministic": False}
     assert json.loads(json.dumps(found)) == found == environment_of(torch.device("cpu"))
-    assert said(found).startswith(f"{device_model(found)}, {found['device']['instructions']}; torch 2.")
+    assert environment_line(found).startswith(f"{device_model(found)}, {found['device']['instructions']}; torch 2.")
 
 
 def test_it_does_not_name_the_number_of_threads() -> None:

@@ -82,7 +82,7 @@ def test_where_chunks_end_does_not_matter(trial: Trial, monkeypatch: pytest.Monk
     scores = []
     for chunk in (7, 1, 2, 4):
         monkeypatch.setattr(page, "CHUNK", chunk)
-        scores.append(page.scored(trial, paths, places))
+        scores.append(page.query_scores(trial, paths, places))
     assert scores[0]["encoded"].shape == (3, 7 * 49)
     for other in scores[1:]:
         assert all(torch.equal(scores[0][setting], other[setting]) for setting in ("encoded", "projected"))

@@ -257,7 +257,7 @@ def test_pytest_fails_a_changed_cell_by_name(accepted: Path, tmp_path: Path) -> 
     made = Trial(asked, *task)
     stored = Store(run).load(made.key)
     assert stored is not None
-    lines = made._changed(stored, {})
+    lines = made._changes(stored, {})
     assert [line.partition(": ")[0] for line in lines] == [str(CELL)]
     assert (f"{CELL}#accepted", f"changed: {lines[0].partition(': ')[2]}") in made.properties
 

@@ -32,9 +32,9 @@ def test_everything_missing(places: dict[str, Path]) -> None:
     for piece in found:
         assert (piece.size, piece.how) == (download_size(piece.name), how_to_get(piece.name))
     weights = [piece for piece in found if piece.kind == "weights"]
-    assert sum(len(piece.cells) for piece in weights) == len(request.wanted()), "every cell needs one checkpoint"
+    assert sum(len(piece.cells) for piece in weights) == len(request.cells()), "every cell needs one checkpoint"
     data = [piece for piece in found if piece.kind == "data"]
-    assert sum(len(piece.cells) for piece in data) == len(request.wanted()), "every cell needs one dataset"
+    assert sum(len(piece.cells) for piece in data) == len(request.cells()), "every cell needs one dataset"
 
 
 def test_what_a_piece_keeps_from_running(places: dict[str, Path]) -> None:

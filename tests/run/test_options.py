@@ -14,7 +14,7 @@ import pytest
 from suite.cli.options import add_request, to_request
 from suite.core.paths import ROOT
 from suite.errors import RequestError
-from suite.run.options import MAKE, OPTIONS, PAGE, given, make_variables, page
+from suite.run.options import MAKE, OPTIONS, PAGE, make_variables, page, request_arguments
 from suite.run.request import Request, make_request
 
 VALUES = {
@@ -75,7 +75,7 @@ def test_what_is_written_from_the_table_is_up_to_date(path: Path, text) -> None:
 
 def test_what_is_not_given_has_its_default_or_what_stands_instead() -> None:
     nothing = {option: [] if option.kind is list else option.settings().get("default", False) for option in OPTIONS}
-    made = make_request(**given(nothing.__getitem__, seed="0,1", run=Path("r")))
+    made = make_request(**request_arguments(nothing.__getitem__, seed="0,1", run=Path("r")))
     assert made == make_request(seeds=(0, 1), run=Path("r"))
 
 

@@ -24,7 +24,7 @@ def test_by_default_everything_of_the_mini_profile_is_asked_for() -> None:
 def test_a_narrow_request_wants_its_cells_only() -> None:
     request = make_request(encoders=["mae"], experiments=["part_retrieval"], datasets=["coco"], device="cpu")
     names = [f"part_retrieval/coco/mae/{s}/{m}" for s in ("encoded", "cls") for m in ("ap", "map", "ap_excluding_self")]
-    assert request.wanted() == [CellId.parse(name) for name in names]
+    assert request.cells() == [CellId.parse(name) for name in names]
 
 
 def test_variants_name_the_run() -> None:

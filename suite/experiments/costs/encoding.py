@@ -24,12 +24,12 @@ def extracting(task: Task[Settings], job: Job, name: str, keep: Collection[str])
     """Count `suite.features.extract` of a split."""
     split = task.splits[name]
     encoding(task, job, split, files=split.files)
-    size = 4 * split.views * sum(kept_width(task.shape, each) for each in set(keep))
+    size = 4 * split.views * sum(attribute_width(task.shape, attribute) for attribute in set(keep))
     job.host_bytes += size
     job.features_bytes += size if size <= CACHE_BYTES else 0
 
 
-def kept_width(shape: Shape, kept: str) -> int:
+def attribute_width(shape: Shape, attribute: str) -> int:
     """Count the numbers that an attribute of `suite.features.Features` has for a view."""
     width = shape.architecture.embed_dim
-    return {"encoded": width, "cls": width, "projected": shape.projected, "tokens": shape.tokens * width}[kept]
+    return {"encoded": width, "cls": width, "projected": shape.projected, "tokens": shape.tokens * width}[attribute]

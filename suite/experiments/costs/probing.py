@@ -37,9 +37,9 @@ def probing(tasks: Sequence[Task[ProbingSettings]]) -> Job:
             on_device -= size
         else:  # in random order, so that an image is decoded for each of its views
             encoding(task, job, split, files=split.views if split.files else 0, times=rounds)
-            held = 2 * token_bytes(min(batch, split.views), shape.tokens, shape.architecture.embed_dim)
-            job.device_bytes += held
-            job.host_bytes += held
+            batch_bytes = 2 * token_bytes(min(batch, split.views), shape.tokens, shape.architecture.embed_dim)
+            job.device_bytes += batch_bytes
+            job.host_bytes += batch_bytes
     train, val = task.splits["train"], task.splits["val"]
     sizes = probe_sizes(task, train.classes, batch)
     job.steps[Operation("fit", sizes=sizes)] += rounds * train.views

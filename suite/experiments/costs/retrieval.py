@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from suite.experiments.costs.encoding import extracting, kept_width
+from suite.experiments.costs.encoding import attribute_width, extracting
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.task import Task
 from suite.experiments.retrieval import compared
@@ -20,7 +20,7 @@ def retrieving(tasks: Sequence[Task[Settings]]) -> Job:
     views = task.splits["all"].views
     vectors = compared(task.cell_settings, task.request.variants["encoder-token"])
     extracting(task, job, "all", vectors.values())
-    widths = [kept_width(task.shape, kept) for kept in vectors.values()]
+    widths = [attribute_width(task.shape, name) for name in vectors.values()]
     for width in widths:
         job.steps[Operation("rank")] += views**2 * math.log2(max(2, views))
         job.steps[Operation("match")] += 2 * views**2 * width

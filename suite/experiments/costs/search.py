@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suite.experiments.costs.encoding import kept_width
+from suite.experiments.costs.encoding import attribute_width
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.task import Task
 from suite.experiments.searching import CHUNK, corners, crop_px
@@ -26,7 +26,7 @@ def searching(tasks: Sequence[Task[SearchSettings]]) -> Job:
     job.reading[Operation("draw", sizes=(side,))] += crops
     filled = sum(task.filled(views) for views in [queries, *chunks])
     job.encode(task.shape, side, task.batch_size, "float32", crops + queries, filled=filled)
-    widths = [kept_width(task.shape, setting) for setting in task.cell_settings]
+    widths = [attribute_width(task.shape, setting) for setting in task.cell_settings]
     chunk, scores = min(CHUNK, split.views), crops * queries * len(widths)
     # vectors as they come, of unit length, and the last of the chunk before; scores in chunks, then together
     numbers = chunk * per_image * (2 * sum(widths) + max(widths)) + 2 * scores

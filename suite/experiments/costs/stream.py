@@ -15,16 +15,16 @@ from suite.protocol.settings import StreamSettings
 
 def sharing(jobs: Sequence[Job]) -> Job:
     """Count encoders on one stream: an image of a size is read and decoded once for all of them."""
-    keys = tuple(key for each in jobs for key in each.keys)
-    job = Job(keys, counted=all(each.counted for each in jobs), devices=jobs[0].devices)
-    job.images = max(each.images for each in jobs)
-    for each in jobs:
-        for operation, count in each.steps.items():
+    keys = tuple(key for member in jobs for key in member.keys)
+    job = Job(keys, counted=all(member.counted for member in jobs), devices=jobs[0].devices)
+    job.images = max(member.images for member in jobs)
+    for member in jobs:
+        for operation, count in member.steps.items():
             job.steps[operation] += count
-        for operation, count in each.reading.items():
+        for operation, count in member.reading.items():
             job.reading[operation] = max(job.reading[operation], count)
     for name in ("encoded", "flops", "host_bytes", "device_bytes", "features_bytes", "checkpoint_bytes"):
-        setattr(job, name, sum(getattr(each, name) for each in jobs))
+        setattr(job, name, sum(getattr(member, name) for member in jobs))
     return job
 
 
@@ -40,8 +40,8 @@ def _alone(task: Task[StreamSettings]) -> Job:
     side, seeds, epochs = shape.architecture.image_size, len(task.request.seeds), settings.epochs
     job.devices = task.request.processes_per_probe if task.request.device == "cuda" else 1
     per_image = token_bytes(1, shape.tokens, shape.architecture.embed_dim)
-    kept = settings.augmented_views
-    passes = {"train": kept or epochs, "val": 1 if stays(per_image * val.views) else epochs}
+    augmented_views = settings.augmented_views
+    passes = {"train": augmented_views or epochs, "val": 1 if stays(per_image * val.views) else epochs}
     for name, split in (("train", train), ("val", val)):
         views = seeds * passes[name] * split.views
         job.images += views
@@ -53,8 +53,8 @@ def _alone(task: Task[StreamSettings]) -> Job:
     sizes = probe_sizes(task, train.classes, batch)
     job.steps[Operation("fit", sizes=sizes)] += seeds * epochs * train.views
     job.steps[Operation("predict", sizes=sizes)] += seeds * epochs * val.views
-    held = kept * train.views + (val.views if passes["val"] == 1 else EVALUATED_AT_ONCE)
-    job.host_bytes = per_image * held
+    held_views = augmented_views * train.views + (val.views if passes["val"] == 1 else EVALUATED_AT_ONCE)
+    job.host_bytes = per_image * held_views
     job.device_bytes += per_image * batch
     width = shape.architecture.embed_dim
     job.checkpoint_bytes = seeds * 8 * (2 * train.classes * width + 4 * width**2)

@@ -85,17 +85,17 @@ def attempt(
     Raises:
         StorageError: the run folder cannot be written.
     """
-    made = begin(request, verb=verb, reason=reason, environment=environment)
+    attempt_log = begin(request, verb=verb, reason=reason, environment=environment)
     try:
-        yield made
+        yield attempt_log
     except SuiteError as error:
-        _fail(made, "failed", error.exit_code, " ".join(str(error).split()))
+        _fail(attempt_log, "failed", error.exit_code, " ".join(str(error).split()))
         raise
     except KeyboardInterrupt:
-        _fail(made, *interruption())
+        _fail(attempt_log, *interruption())
         raise
     except BaseException as error:
-        _fail(made, "failed", 1, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        _fail(attempt_log, "failed", 1, f"{type(error).__name__}: {' '.join(str(error).split())}")
         raise
 
 
@@ -103,12 +103,12 @@ def begin(
     request: Request, *, verb: str, reason: str | None = None, environment: Mapping[str, Any] | None = None
 ) -> Attempt:
     """Write the first line of an attempt; see `attempt`."""
-    made, code = Attempt(request.run, secrets.token_hex(4)), code_state()
+    attempt_log, code = Attempt(request.run, secrets.token_hex(4)), code_state()
     append(
         request.run,
         {
             "schema": SCHEMA,
-            "attempt": made.name,
+            "attempt": attempt_log.name,
             "event": "begin",
             "time": _now(),
             "verb": verb,
@@ -118,7 +118,7 @@ def begin(
             "environment": digest_of_environment(environment or environment_of(request.device)),
         },
     )
-    return made
+    return attempt_log
 
 
 def interruption() -> tuple[str, int]:
@@ -126,9 +126,9 @@ def interruption() -> tuple[str, int]:
     return ("terminated", TERMINATED) if terminated() else ("interrupted", INTERRUPTED)
 
 
-def _fail(made: Attempt, outcome: str, code: int, reason: str | None = None) -> None:
+def _fail(attempt_log: Attempt, outcome: str, code: int, reason: str | None = None) -> None:
     with suppress(StorageError):  # the disk may be what failed; the first error is the one to tell
-        made.end(outcome, exit_code=code, reason=reason)
+        attempt_log.end(outcome, exit_code=code, reason=reason)
 
 
 def _now() -> str:

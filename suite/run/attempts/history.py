@@ -34,20 +34,20 @@ def history(run: Path) -> Json | None:
             entry |= {name: line.get(name) for name in _OF_END}
     if not entries and not unreadable:
         return None
-    found = list(entries.values())
-    return {"count": len(found), "unreadable": unreadable, "sentence": _sentence(found), "entries": found}
+    attempts = list(entries.values())
+    return {"count": len(attempts), "unreadable": unreadable, "sentence": _sentence(attempts), "entries": attempts}
 
 
 def _entry(begin: Json) -> Json:
     code = begin.get("code") or {}
-    nothing = dict.fromkeys(("finished", "verdict", "exit_code", "failure", "measured", "reused", "lost"))
+    blanks = dict.fromkeys(("finished", "verdict", "exit_code", "failure", "measured", "reused", "lost"))
     return {
         **{name: begin.get(name) for name in ("attempt", "verb", "command", "reason", "environment")},
         "commit": code.get("commit"),
         "dirty": code.get("dirty"),
         "started": begin.get("time"),
         "outcome": NO_END,
-        **nothing,
+        **blanks,
     }
 
 
@@ -62,12 +62,12 @@ def _sentence(entries: Sequence[Json]) -> str | None:
     if len(entries) < 2:
         return None
     *earlier, last = entries
-    others = [entry for entry in earlier if ending(entry) != ending(last)]
+    other_endings = [entry for entry in earlier if ending(entry) != ending(last)]
     begun = f"This run took {len(entries)} attempts"
-    if not others:
+    if not other_endings:
         return f"{begun}; all ended alike ({ending(last)})."
-    latest = others[-1]
+    latest = other_endings[-1]
     return (
-        f"{begun}; {len(others)} of the earlier {len(earlier)} ended otherwise than the last ({ending(last)}), "
+        f"{begun}; {len(other_endings)} of the earlier {len(earlier)} ended otherwise than the last ({ending(last)}), "
         f"most recently that of {latest['started']}: {ending(latest)}."
     )

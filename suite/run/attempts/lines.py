@@ -27,7 +27,7 @@ def append(run: Path, record: Json) -> None:
             size = os.fstat(handle).st_size
             cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
             line = (b"\n" if cut else b"") + json.dumps(record).encode() + b"\n"
-            written = os.write(handle, line)
+            byte_count = os.write(handle, line)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -35,8 +35,8 @@ def append(run: Path, record: Json) -> None:
         raise StorageError(
             f"{path}: cannot be written: {error.strerror or error}; free space or choose another folder"
         ) from error
-    if written < len(line):
-        raise StorageError(f"{path}: cannot be written: only {written} of {len(line)} bytes; free space")
+    if byte_count < len(line):
+        raise StorageError(f"{path}: cannot be written: only {byte_count} of {len(line)} bytes; free space")
 
 
 def read(run: Path) -> tuple[list[Json], int]:
@@ -45,12 +45,12 @@ def read(run: Path) -> tuple[list[Json], int]:
         texts = (run / FILE).read_bytes().split(b"\n")
     except OSError:
         return [], 0
-    found: list[Json] = []
+    records: list[Json] = []
     unreadable = 0
     for text in filter(None, texts):
         try:
             line = json.loads(text)
-            found.append({**line, "attempt": str(line["attempt"]), "event": str(line["event"])})
+            records.append({**line, "attempt": str(line["attempt"]), "event": str(line["event"])})
         except (ValueError, KeyError, TypeError):
             unreadable += 1
-    return found, unreadable
+    return records, unreadable
