@@ -35,9 +35,9 @@ def require(root: Path, name: str) -> Path:
         DatasetError: the folder of dataset `name` is missing or empty.
     """
     if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
+        state = "a file" if root.exists() else "nothing"
     elif all(path.name.startswith(".") for path in root.iterdir()):
-        found = "an empty folder"
+        state = "an empty folder"
     else:
         return root
-    raise DatasetError(f"{root}: expected the folder of {DATASETS[name].title}, found {found}: {RESTORE}")
+    raise DatasetError(f"{root}: expected the folder of {DATASETS[name].title}, found {state}: {RESTORE}")

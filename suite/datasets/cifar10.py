@@ -49,15 +49,15 @@ def _batch(path: Path, num_classes: int) -> tuple[Pixels, list[int]]:
     batch = read_pickled_dict(path)
     data, labels = batch.get("data"), _list(path, "labels", batch)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), 3072):
-        got = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise damaged(path, f"'data': expected uint8 ({len(labels)}, 3072), a row per label, got {got}")
+        description = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise damaged(path, f"'data': expected uint8 ({len(labels)}, 3072), a row per label, got {description}")
     if not all(isinstance(label, int) and 0 <= label < num_classes for label in labels):
         raise damaged(path, f"'labels': expected integers from 0 to {num_classes - 1}")
     return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 
 
 def _list(path: Path, key: str, content: dict[str, Any]) -> list[Any]:
-    found = content.get(key)
-    if not isinstance(found, list) or not found:
-        raise damaged(path, f"{key!r}: expected a list, got {type(found).__name__}")
-    return found
+    values = content.get(key)
+    if not isinstance(values, list) or not values:
+        raise damaged(path, f"{key!r}: expected a list, got {type(values).__name__}")
+    return values

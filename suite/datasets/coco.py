@@ -68,12 +68,12 @@ def part_patches(
     centres = keypoints[person, labels, :2]
     image_ids, ids = (index.numbers(key, 1)[person, 0].astype(np.int64) for key in ("image_id", "id"))
     nearest = _nearest(centres, person, image_ids, ids, distance)
-    kept, boxes = part_boxes(centres, nearest, keypoint_box)
-    if kept.size == 0:
+    indices, boxes = part_boxes(centres, nearest, keypoint_box)
+    if indices.size == 0:
         raise DatasetError(f"{index.path}: expected part patches, found none: {RESTORE}")
     names = tuple(PARTS.values())
-    files = {image_id: index.file(image_id) for image_id in np.unique(image_ids[kept]).tolist()}
-    rows = zip(image_ids[kept].tolist(), labels[kept].tolist(), boxes.tolist(), strict=True)
+    files = {image_id: index.file(image_id) for image_id in np.unique(image_ids[indices]).tolist()}
+    rows = zip(image_ids[indices].tolist(), labels[indices].tolist(), boxes.tolist(), strict=True)
     return [PartPatch(files[i], tuple(box), label, names[label], i) for i, label, box in rows]
 
 
@@ -93,15 +93,15 @@ def object_crops(root: Path, split: str = "val2017") -> ViewSet:
     boxes = index.numbers("bbox", 4)
     crowd = np.array([row.get("iscrowd", 0) for row in index.annotations], dtype=bool)
     longer = boxes[:, 2:].max(axis=1)
-    kept = np.flatnonzero((CROWDS | ~crowd) & (longer > LONGER_SIDE_PX[0]) & (longer < LONGER_SIDE_PX[1]))
-    if kept.size == 0:
+    indices = np.flatnonzero((CROWDS | ~crowd) & (longer > LONGER_SIDE_PX[0]) & (longer < LONGER_SIDE_PX[1]))
+    if indices.size == 0:
         raise DatasetError(f"{index.path}: expected objects that are not crowds, found none: {RESTORE}")
-    side = np.rint(SIDE * longer[kept])[:, None]
-    corner = np.rint(boxes[kept, :2] + boxes[kept, 2:] / 2 - side / 2)
+    side = np.rint(SIDE * longer[indices])[:, None]
+    corner = np.rint(boxes[indices, :2] + boxes[indices, 2:] / 2 - side / 2)
     squares = np.hstack([corner, corner + side]).astype(np.int64).tolist()
     image_ids, labels, names = index.column("image_id"), *_categories(index)
-    views = [View(index.file(image_ids[i]), tuple(box)) for i, box in zip(kept, squares, strict=True)]
-    return ViewSet(views, labels[kept], names)
+    views = [View(index.file(image_ids[i]), tuple(box)) for i, box in zip(indices, squares, strict=True)]
+    return ViewSet(views, labels[indices], names)
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ class Index:
             raise damaged(path, f"annotations: expected {error} in each") from error
         if len(api.anns) < len(annotations):
             raise damaged(path, f"expected an id of its own for each of {len(annotations):,} annotations")
-        folder, named = home(root, "images") / split, dict(zip(ids, names, strict=True))
-        return cls(path, images, api.loadAnns(api.getAnnIds()), api.loadCats(api.getCatIds()), folder, named)
+        folder, file_names = home(root, "images") / split, dict(zip(ids, names, strict=True))
+        return cls(path, images, api.loadAnns(api.getAnnIds()), api.loadCats(api.getCatIds()), folder, file_names)
 
     def column(self, key: str) -> list[Any]:
         """Return `key` of every annotation."""
@@ -189,18 +189,18 @@ def _check_parts(index: Index) -> None:
     """Check that the keypoint numbers above mean what they should, where the file names them."""
     names = index.categories[0].get("keypoints", [])
     for number, part in PARTS.items():
-        found = names[number - 1].replace("_", " ") if number <= len(names) else "nothing"
-        if found != part:
-            raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {found!r}")
+        name = names[number - 1].replace("_", " ") if number <= len(names) else "nothing"
+        if name != part:
+            raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {name!r}")
 
 
 def _categories(index: Index) -> tuple[Ints, tuple[str, ...]]:
     """Return the labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
     ids, names = (column(index.categories, key, f"{index.path}: categories") for key in ("id", "name"))
-    named = dict(sorted(zip(ids, names, strict=True)))
-    rank = {category_id: label for label, category_id in enumerate(named)}
-    found = index.column("category_id")
-    strange = set(found) - rank.keys()
+    names_by_id = dict(sorted(zip(ids, names, strict=True)))
+    rank = {category_id: label for label, category_id in enumerate(names_by_id)}
+    category_ids = index.column("category_id")
+    strange = set(category_ids) - rank.keys()
     if strange:
         raise damaged(index.path, f"an annotation is of category {min(strange)}, which 'categories' does not list")
-    return np.array([rank[category_id] for category_id in found], dtype=np.int64), tuple(named.values())
+    return np.array([rank[category_id] for category_id in category_ids], dtype=np.int64), tuple(names_by_id.values())

@@ -45,22 +45,24 @@ def part_patches(root: Path, split: str = "all", *, keypoint_box: str = "half") 
     _check_parts(folder / "parts" / "parts.txt")
     table = read_table(folder / "parts" / "part_locs.txt", 5)
     image_ids, part_ids = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
-    wanted = np.isin(image_ids, _members(folder, split)) & np.isin(part_ids, list(PARTS)) & (table[:, 4] == VISIBLE)
-    order = np.flatnonzero(wanted)[np.lexsort((part_ids[wanted], image_ids[wanted]))]
+    is_selected = (
+        np.isin(image_ids, _members(folder, split)) & np.isin(part_ids, list(PARTS)) & (table[:, 4] == VISIBLE)
+    )
+    order = np.flatnonzero(is_selected)[np.lexsort((part_ids[is_selected], image_ids[is_selected]))]
     image_ids, part_ids, centres = image_ids[order], part_ids[order], table[order, 2:4]
-    kept, boxes = part_boxes(centres, nearest_distances(centres, image_ids), keypoint_box)
-    if kept.size == 0:
+    indices, boxes = part_boxes(centres, nearest_distances(centres, image_ids), keypoint_box)
+    if indices.size == 0:
         raise DatasetError(f"{folder}: expected part patches in split {split!r}, found none: {RESTORE}")
     labels = {part_id: label for label, part_id in enumerate(PARTS)}
-    rows = zip(image_ids[kept].tolist(), part_ids[kept].tolist(), boxes.tolist(), strict=True)
+    rows = zip(image_ids[indices].tolist(), part_ids[indices].tolist(), boxes.tolist(), strict=True)
     return [PartPatch(_file(files, i, folder), tuple(box), labels[p], PARTS[p], i) for i, p, box in rows]
 
 
 def _members(folder: Path, split: str) -> Ints:
     """Return the ids of the images of a split."""
     table = read_table(folder / "train_test_split.txt", 2).astype(np.int64)
-    chosen = {"all": (0, 1), "train": (1,), "test": (0,)}[split]
-    return table[np.isin(table[:, 1], chosen), 0]
+    flags = {"all": (0, 1), "train": (1,), "test": (0,)}[split]
+    return table[np.isin(table[:, 1], flags), 0]
 
 
 def _check_parts(path: Path) -> None:

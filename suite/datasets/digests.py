@@ -75,8 +75,8 @@ def digest(root: Path) -> str:
     small = sum(stat.st_size for stat in stats) <= CONTENT_LIMIT
 
     def key(path: Path, stat: os.stat_result) -> str:
-        whole = small or path.suffix.lower() in INDEX_SUFFIXES
-        return _content_key(path, stat) if whole else _name_key(path, stat)
+        by_content = small or path.suffix.lower() in INDEX_SUFFIXES
+        return _content_key(path, stat) if by_content else _name_key(path, stat)
 
     with ThreadPoolExecutor() as pool:
         keys = pool.map(key, files, stats)
@@ -84,11 +84,11 @@ def digest(root: Path) -> str:
 
 
 def _files(root: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for parent, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+        paths += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
 
 
 def _stat(path: Path) -> os.stat_result:

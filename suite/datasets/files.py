@@ -53,12 +53,12 @@ def no_collection() -> Iterator[None]:
 
     Nothing that a reader builds is garbage until it returns.
     """
-    was = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was:
+        if was_enabled:
             gc.enable()
 
 
@@ -74,7 +74,7 @@ def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, An
     return rows
 
 
-def column(rows: list[dict[str, Any]], key: str, where: str) -> list[Any]:
+def column(rows: list[dict[str, Any]], key: str, location: str) -> list[Any]:
     """Return `row[key]` of every row; `where` says in an error which file and list the rows come from.
 
     Raises:
@@ -84,7 +84,7 @@ def column(rows: list[dict[str, Any]], key: str, where: str) -> list[Any]:
         return [row[key] for row in rows]
     except KeyError:
         index = next(i for i, row in enumerate(rows) if key not in row)
-        raise DatasetError(f"{where}[{index}]: missing {key!r}, got {sorted(rows[index])}: {RESTORE}") from None
+        raise DatasetError(f"{location}[{index}]: missing {key!r}, got {sorted(rows[index])}: {RESTORE}") from None
 
 
 def read_table(path: Path, columns: int) -> npt.NDArray[np.float64]:
@@ -134,12 +134,12 @@ def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> li
     Raises:
         DatasetError: the folder is missing or holds no image.
     """
-    found = []
+    paths = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        at = Path(parent)
-        found += [at / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
-    if not found:
+        parent_folder = Path(parent)
+        paths += [parent_folder / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
+    if not paths:
         state = "an empty folder" if folder.is_dir() else "nothing"
         raise DatasetError(f"{folder}: expected images ({', '.join(suffixes)}), found {state}: {RESTORE}")
-    return sorted(found)
+    return sorted(paths)

@@ -38,18 +38,18 @@ def images(root: Path, split: str = "val") -> ViewSet:
 
 
 def _wnids(folder: Path) -> list[str]:
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if not found:
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not names:
         raise DatasetError(f"{folder}: expected a folder per class (n01440764, ...), found none: {RESTORE}")
-    return found
+    return names
 
 
 def _check_other_split(root: Path, split: str, wnids: list[str]) -> None:
     """Refuse a class that one split lacks: it would shift the labels of all after it."""
-    other = root / ("val" if split == "train" else "train")
-    if not other.is_dir():
+    other_folder = root / ("val" if split == "train" else "train")
+    if not other_folder.is_dir():
         return
-    differing = sorted(set(wnids) ^ set(_wnids(other)))
+    differing = sorted(set(wnids) ^ set(_wnids(other_folder)))
     if differing:
         raise DatasetError(
             f"{root}: expected the same classes in train and val, got {differing[0]} in one only: {RESTORE}"

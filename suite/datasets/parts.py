@@ -98,10 +98,10 @@ def part_boxes(centres: Floats, distances: Floats, keypoint_box: str = "half") -
     """
     if keypoint_box not in KEYPOINT_BOXES:
         raise unknown("keypoint-box", keypoint_box, list(KEYPOINT_BOXES))
-    kept = np.flatnonzero((distances > NEAREST_PX[0]) & (distances < NEAREST_PX[1]))
-    half = np.rint(distances[kept] / KEYPOINT_BOXES[keypoint_box])[:, None]
-    boxes = np.hstack([centres[kept] - half, centres[kept] + half])
-    return kept, np.rint(boxes).astype(np.int64)  # PIL rounds the edges of a crop in the same way
+    indices = np.flatnonzero((distances > NEAREST_PX[0]) & (distances < NEAREST_PX[1]))
+    half = np.rint(distances[indices] / KEYPOINT_BOXES[keypoint_box])[:, None]
+    boxes = np.hstack([centres[indices] - half, centres[indices] + half])
+    return indices, np.rint(boxes).astype(np.int64)  # PIL rounds the edges of a crop in the same way
 
 
 def part_views(patches: Sequence[PartPatch]) -> ViewSet:

@@ -114,8 +114,8 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_
     labels = np.arange(lowest, lowest + num_classes)
     table = np.full(256, IGNORE, dtype=np.uint8)
     table[labels] = np.arange(num_classes)
-    seen = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
-    illegal = np.setdiff1d(seen, [0, *labels, IGNORE])
+    values = np.flatnonzero(np.bincount(raw.ravel(), minlength=256))
+    illegal = np.setdiff1d(values, [0, *labels, IGNORE])
     if illegal.size:
         raise damaged(path, f"expected labels 0 to {labels[-1]} and {IGNORE}, got {illegal[0]}")
     return table[raw]

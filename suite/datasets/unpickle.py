@@ -26,14 +26,14 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            found = _ArrayUnpickler(file, path).load()
+            content = _ArrayUnpickler(file, path).load()
     except DatasetError:
         raise
     except Exception as error:  # damaged bytes can fail in any way at all
         raise damaged(path, error) from error
-    if not isinstance(found, dict):
-        raise damaged(path, f"expected a pickled dict, got {type(found).__name__}")
-    return found
+    if not isinstance(content, dict):
+        raise damaged(path, f"expected a pickled dict, got {type(content).__name__}")
+    return content
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -60,8 +60,8 @@ class ViewSet:
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> ViewSet:
         """Return the views at `indices`, in that order, with the same classes."""
-        chosen = np.asarray(indices, dtype=np.int64)
-        return ViewSet([self.views[i] for i in chosen], self.labels[chosen], self.class_names)
+        positions = np.asarray(indices, dtype=np.int64)
+        return ViewSet([self.views[i] for i in positions], self.labels[positions], self.class_names)
 
     def take(self, limit: int | None) -> ViewSet:
         """Take at most `limit` views, evenly spaced: files sorted by class still give every class its share."""
@@ -108,16 +108,16 @@ def render(
     """
     work = partial(_draw, transform=transform_named(transform), size=size)
     order = by_image(views) if order is None else order
-    waiting: list[Pixels] = []
+    rendered: list[Pixels] = []
     start = 0
     for image in _in_order(work, _pieces([views[i] for i in order]), workers or os.cpu_count() or 1):
-        waiting.extend(image)
-        while len(waiting) >= batch_size:
-            yield order[start : start + batch_size], np.stack(waiting[:batch_size])
+        rendered.extend(image)
+        while len(rendered) >= batch_size:
+            yield order[start : start + batch_size], np.stack(rendered[:batch_size])
             start += batch_size
-            del waiting[:batch_size]
-    if waiting:
-        yield order[start:], np.stack(waiting)
+            del rendered[:batch_size]
+    if rendered:
+        yield order[start:], np.stack(rendered)
 
 
 def by_image(views: Sequence[View]) -> npt.NDArray[np.int64]:
@@ -149,14 +149,14 @@ def _same_image(a: View, b: View) -> bool:
 
 
 def _draw(piece: list[View], transform: Transform, size: int) -> list[Pixels]:
-    drawn: list[Pixels] = []
+    pixels: list[Pixels] = []
     image = None
     for i, view in enumerate(piece):
         if image is None or not _same_image(piece[i - 1], view):
             image = read_rgb(view.image) if isinstance(view.image, Path) else Image.fromarray(view.image)
         region = image if view.box is None else crop(image, view.box)
-        drawn.append(np.asarray(transform(region, size)))
-    return drawn
+        pixels.append(np.asarray(transform(region, size)))
+    return pixels
 
 
 def _in_order(
