@@ -32,7 +32,7 @@ class Architecture:
         return self.embed_dim // (64 if self.embed_dim % 64 == 0 else 32)
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], where: str) -> Architecture:
+    def of(cls, tensors: Mapping[str, Tensor], location: str) -> Architecture:
         """Read the sizes off an encoder's tensors, named as in timm.
 
         Raises:
@@ -42,23 +42,23 @@ class Architecture:
         telling = ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", table_name)
         missing = [name for name in telling if name not in tensors]
         if missing:
-            raise CheckpointError(f"{where}: missing {', '.join(missing)}: not an encoder's weights")
+            raise CheckpointError(f"{location}: missing {', '.join(missing)}: not an encoder's weights")
         patch, hidden, table = (tuple(tensors[name].shape) for name in telling)
         grid = _bias_grid(table) if table_name == _BIAS_TABLE else _position_grid(table)
         if len(patch) != 4 or min(patch) == 0 or patch[0] % 32 or len(hidden) != 2 or not grid:
             raise CheckpointError(
-                f"{where}: expected a width that 32 divides and square grids of positions, "
+                f"{location}: expected a width that 32 divides and square grids of positions, "
                 f"got {telling[0]} {patch} and {table_name} {table}"
             )
-        blocks = {found[1] for name in tensors if (found := re.match(r"blocks\.(\d+)\.", name))}
+        blocks = {match[1] for name in tensors if (match := re.match(r"blocks\.(\d+)\.", name))}
         if len(blocks) > _MOST_BLOCKS:
-            raise CheckpointError(f"{where}: expected at most {_MOST_BLOCKS} blocks, got {len(blocks)}")
-        other = _OTHERS.get((patch[0], len(blocks)))
-        if other:
+            raise CheckpointError(f"{location}: expected at most {_MOST_BLOCKS} blocks, got {len(blocks)}")
+        size_name = _OTHERS.get((patch[0], len(blocks)))
+        if size_name:
             # MoCo v3's ViT-S has 12 heads, everybody else's 6, and no tensor of either says so
             raise CheckpointError(
-                f"{where}: expected the paper's ViT-B (768 wide, 12 blocks), got a {other} ({patch[0]} wide, "
-                f"{len(blocks)} blocks); a file does not tell its number of heads: use timm:NAME@{where}"
+                f"{location}: expected the paper's ViT-B (768 wide, 12 blocks), got a {size_name} ({patch[0]} wide, "
+                f"{len(blocks)} blocks); a file does not tell its number of heads: use timm:NAME@{location}"
             )
         return cls(grid * patch[-1], patch[-1], patch[0], len(blocks), hidden[0] / patch[0])
 

@@ -53,8 +53,8 @@ def raw_pixels(architecture: Architecture) -> Encoder:
 
 def random_init(architecture: Architecture) -> Encoder:
     """Build a plain ViT with timm's initial weights from seed 0, the same on every run."""
-    plain = CATALOGUE["deit"]
+    method = CATALOGUE["deit"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        vit = build_vit(plain, architecture)
-    return vit_encoder("random_init", plain, vit, architecture)
+        vit = build_vit(method, architecture)
+    return vit_encoder("random_init", method, vit, architecture)

@@ -14,23 +14,23 @@ from suite.errors import CheckpointError
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
-def tensors_of(group: object, where: str, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
+def tensors_of(group: object, location: str, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Return the tensors of a dictionary from a file, less those whose names fit a pattern to ignore.
 
     Raises:
         CheckpointError: it is no dictionary, or holds something else than plain tensors.
     """
     if not isinstance(group, Mapping):
-        raise CheckpointError(f"{where}: expected a dictionary of tensors, got {type(group).__name__}")
-    kept = {
+        raise CheckpointError(f"{location}: expected a dictionary of tensors, got {type(group).__name__}")
+    tensors = {
         str(name): value
         for name, value in group.items()
         if not any(fnmatchcase(str(name), pattern) for pattern in ignore)
     }
-    others = [f"{name} ({kind})" for name, value in kept.items() if (kind := _unusable(value))]
-    if others:
-        raise CheckpointError(f"{where}: expected tensors, got {shown(sorted(others))}")
-    return kept
+    unusable_values = [f"{name} ({kind})" for name, value in tensors.items() if (kind := _unusable(value))]
+    if unusable_values:
+        raise CheckpointError(f"{location}: expected tensors, got {shown(sorted(unusable_values))}")
+    return tensors
 
 
 def undrawn(build: Callable[[], ModuleT]) -> ModuleT:
@@ -39,7 +39,7 @@ def undrawn(build: Callable[[], ModuleT]) -> ModuleT:
         return build()
 
 
-def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], where: str, prefix: str = "") -> None:
+def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], location: str, prefix: str = "") -> None:
     """Put `tensors` into `module`; every tensor of either must have its like in the other.
 
     A module without memory takes the tensors themselves, where they have its dtype; any other one copies them.
@@ -63,7 +63,7 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], where: str, p
         faults = {"not finite": {name for name in common if not _finite(tensors[name])}}
     if any(faults.values()):
         listed = "; ".join(f"{kind} {shown(sorted(names))}" for kind, names in faults.items() if names)
-        raise CheckpointError(f"{where}: {listed}")
+        raise CheckpointError(f"{location}: {listed}")
     without_memory = any(value.is_meta for value in state.values())
     if without_memory:
         _give_memory(module)
@@ -76,11 +76,11 @@ def strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items()}
 
 
-def shown(names: list[str], most: int = 4) -> str:
+def shown(names: list[str], limit: int = 4) -> str:
     """Show the first few names, each cut to a line's length, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    short = (name if len(name) <= 100 else f"{name[:99]}…" for name in names[:most])
-    return ", ".join(short).translate(dict.fromkeys(range(32), " ")) + more
+    remainder = f" and {len(names) - limit} more" if len(names) > limit else ""
+    short = (name if len(name) <= 100 else f"{name[:99]}…" for name in names[:limit])
+    return ", ".join(short).translate(dict.fromkeys(range(32), " ")) + remainder
 
 
 def _unusable(value: object) -> str:

@@ -23,19 +23,19 @@ def check_digest(path: Path, method: Method) -> None:
     pinned = _pinned(path.parent / PINS, path.name)
     published = next((source.digest for source in method.sources if source.file_name == path.name), "")
     state = path.stat()
-    for expected, whose in ((pinned, f"pinned in {PINS}"), (published, "published")):
+    for expected, origin in ((pinned, f"pinned in {PINS}"), (published, "published")):
         if expected:
             kind, _, digits = expected.partition(":")
-            got = _digest(path, kind, state.st_size, state.st_mtime_ns)
-            if not digits or not got.startswith(digits):
+            actual = _digest(path, kind, state.st_size, state.st_mtime_ns)
+            if not digits or not actual.startswith(digits):
                 raise CheckpointError(
-                    f"{path}: expected {kind} {digits} ({whose}), got {got[: max(len(digits), 8)]}; "
+                    f"{path}: expected {kind} {digits} ({origin}), got {actual[: max(len(digits), 8)]}; "
                     f"fetch it again, or name it with {method.name}@{path} to use it as it is"
                 )
 
 
 @functools.lru_cache
-def _digest(path: Path, kind: str, _size: int, _changed: int) -> str:
+def _digest(path: Path, kind: str, _size: int, _mtime_ns: int) -> str:
     """Return hex digits; size and time of change are there to miss the cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()

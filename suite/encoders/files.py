@@ -92,11 +92,11 @@ def owned(path: Path, tensors: dict[str, Tensor], again: Callable[[], dict[str, 
 def _portions(tensors: Mapping[str, Tensor]) -> Iterator[list[str]]:
     """Yield the names of tensors, a few at a time: one large tensor or some 32 MiB."""
     names: list[str] = []
-    taken = 0
+    portion_bytes = 0
     for name, size in [(name, tensor.nbytes) for name, tensor in tensors.items()]:
-        if names and taken + size > _PORTION:
+        if names and portion_bytes + size > _PORTION:
             yield names
-            names, taken = [], 0
+            names, portion_bytes = [], 0
         names.append(name)
-        taken += size
+        portion_bytes += size
     yield names

@@ -38,14 +38,14 @@ class Network:
         return {name: value for name, value in self.tensors.items() if not _of_head(name, self.layout)}
 
 
-def select(content: Mapping[str, object], method: Method, branch: str | None, where: str) -> Network:
+def select(content: Mapping[str, object], method: Method, branch: str | None, location: str) -> Network:
     """Pick `method`'s network out of what `read_file` returned.
 
     Args:
         content: see `read_file`.
         method: whose layouts to look for.
         branch: "student" or "teacher" where the file may hold both; None for the catalogue's default.
-        where: starts the message of an error.
+        location: starts the message of an error.
 
     Raises:
         RequestError: the method has no such branch.
@@ -53,25 +53,25 @@ def select(content: Mapping[str, object], method: Method, branch: str | None, wh
     """
     if branch is not None and branch not in method.branches:
         raise unknown(f"branch of {method.name}", branch, method.branches or ("none",))
-    wanted = branch or (method.branches or ("",))[0]
-    layouts = [layout for layout in method.layouts if layout.branch == wanted]
+    branch_name = branch or (method.branches or ("",))[0]
+    layouts = [layout for layout in method.layouts if layout.branch == branch_name]
     for layout in layouts:
-        group = _group(content, layout, where)
+        group = _group(content, layout, location)
         if _marked(group, layout):
-            return Network(layout, tensors_of(group, where, layout.ignore))
+            return Network(layout, tensors_of(group, location, layout.ignore))
     expected = " or ".join(dict.fromkeys(f"{layout.top}/{layout.mark}".lstrip("/") for layout in layouts))
     inside = next((layout.top for layout in layouts if layout.top and layout.top in content), "")
-    names = shown(sorted(map(str, _group(content, layouts[0], where) if inside == layouts[0].top else content)))
-    got = f"in {inside}: {names}" if inside == layouts[0].top else names
-    raise CheckpointError(f"{where}: not in {method.title}'s layout: expected {expected}, got {got or 'nothing'}")
+    names = shown(sorted(map(str, _group(content, layouts[0], location) if inside == layouts[0].top else content)))
+    actual = f"in {inside}: {names}" if inside == layouts[0].top else names
+    raise CheckpointError(f"{location}: not in {method.title}'s layout: expected {expected}, got {actual or 'nothing'}")
 
 
-def recognise(content: Mapping[str, object], methods: Iterable[Method], where: str) -> list[Method]:
+def recognise(content: Mapping[str, object], methods: Iterable[Method], location: str) -> list[Method]:
     """Return the methods in whose layout a file is, every name in it being known."""
-    return [method for method in methods if any(_fits(content, layout, method, where) for layout in method.layouts)]
+    return [method for method in methods if any(_fits(content, layout, method, location) for layout in method.layouts)]
 
 
-def _group(content: Mapping[str, object], layout: Layout, where: str) -> Mapping[str, object]:
+def _group(content: Mapping[str, object], layout: Layout, location: str) -> Mapping[str, object]:
     """Return the dictionary in which a layout keeps its tensors; empty if there is none.
 
     A safetensors file has no dictionaries inside: `model.norm.bias` stands for `model` and in it `norm.bias`,
@@ -82,7 +82,7 @@ def _group(content: Mapping[str, object], layout: Layout, where: str) -> Mapping
     inner = content.get(layout.top)
     if isinstance(inner, Mapping):
         return inner
-    if not where.endswith(".safetensors"):
+    if not location.endswith(".safetensors"):
         return {}
     start = f"{layout.top}."
     nested = {name.removeprefix(start): value for name, value in content.items() if name.startswith(start)}
@@ -93,8 +93,8 @@ def _marked(group: Mapping[str, object], layout: Layout) -> bool:
     return any(fnmatchcase(str(name), layout.mark) for name in group)
 
 
-def _fits(content: Mapping[str, object], layout: Layout, method: Method, where: str) -> bool:
-    group = _group(content, layout, where)
+def _fits(content: Mapping[str, object], layout: Layout, method: Method, location: str) -> bool:
+    group = _group(content, layout, location)
     names = [str(name) for name in group if not any(fnmatchcase(str(name), pattern) for pattern in layout.ignore)]
     trunk = [name for name in names if not _of_head(name, layout)]
     heads = [_renamed(name, layout) for name in names if _of_head(name, layout)]

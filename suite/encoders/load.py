@@ -86,37 +86,37 @@ def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:
 
 def _release(method: Method, path: Path, branch: str | None) -> Encoder:
     """Load the encoder in a file of `method`'s layout; the error for another method's file says whose it looks like."""
-    where = str(path)
+    location = str(path)
     try:
-        return _assembled(method, _network(method, path, branch), where)
+        return _assembled(method, _network(method, path, branch), location)
     except CheckpointError as error:
-        others = recognise(read_file(path), CATALOGUE.values(), where)
-        if not others or any(other.layouts == method.layouts for other in others):
+        methods = recognise(read_file(path), CATALOGUE.values(), location)
+        if not methods or any(candidate.layouts == method.layouts for candidate in methods):
             raise
-        names = " or ".join(f"{other.title}'s" for other in others)
-        raise CheckpointError(f"{error}; it looks like {names}: try {others[0].name}@{path}") from error
+        names = " or ".join(f"{candidate.title}'s" for candidate in methods)
+        raise CheckpointError(f"{error}; it looks like {names}: try {methods[0].name}@{path}") from error
 
 
 def _network(method: Method, path: Path, branch: str | None) -> Network:
     """Return the tensors of `method`'s network in a file, in memory of their own."""
 
-    def found() -> Network:
+    def read_network() -> Network:
         return select(read_file(path), method, branch, str(path))
 
-    network = found()
-    return Network(network.layout, owned(path, network.tensors, lambda: found().tensors))
+    network = read_network()
+    return Network(network.layout, owned(path, network.tensors, lambda: read_network().tensors))
 
 
-def _assembled(method: Method, network: Network, where: str) -> Encoder:
+def _assembled(method: Method, network: Network, location: str) -> Encoder:
     """Return the encoder with its projector, where the file has one."""
     layout = network.layout
-    sizes = Architecture.of(strip(network.trunk, layout.trunk), where)
+    sizes = Architecture.of(strip(network.trunk, layout.trunk), location)
     method = replace(method, positions=layout.positions or method.positions)
     vit = undrawn(partial(build_vit, method, sizes, layer_scale=layout.layer_scale))
-    load_exactly(vit, network.trunk, where, layout.trunk)
+    load_exactly(vit, network.trunk, location, layout.trunk)
     projector = None
     if layout.head and method.projector:
         tensors = merge_weight_norm(head_names(network.head, layout))
-        projector = undrawn(partial(build_projector, method.projector, tensors, where))
-        load_exactly(projector, {layout.head + name: value for name, value in tensors.items()}, where, layout.head)
+        projector = undrawn(partial(build_projector, method.projector, tensors, location))
+        load_exactly(projector, {layout.head + name: value for name, value in tensors.items()}, location, layout.head)
     return vit_encoder(method.name, method, vit, sizes, projector)

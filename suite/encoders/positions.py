@@ -68,10 +68,10 @@ def geometric_spline(table: Tensor, grid: Grid) -> Tensor:
     if sizes == (side, side):
         return table
     knots = [_knots(side, size) for size in sizes]
-    wanted = [np.arange(size) - size // 2 for size in sizes]
+    offsets = [np.arange(size) - size // 2 for size in sizes]
     biases = table[:-3].double().cpu().numpy().reshape(side, side, -1)
     splines = [RectBivariateSpline(*knots, biases[..., head]) for head in range(biases.shape[-1])]
-    resampled = np.stack([spline(*wanted).ravel() for spline in splines], axis=1)
+    resampled = np.stack([spline(*offsets).ravel() for spline in splines], axis=1)
     return torch.cat([torch.from_numpy(resampled).to(table), table[-3:]])
 
 
@@ -91,14 +91,14 @@ def _resized(table: Tensor, grid: Grid, resize: Callable[[Tensor], Tensor]) -> T
     return torch.cat([table[:, :1], resize(square).flatten(2).transpose(1, 2).to(table.dtype)], dim=1)
 
 
-def _knots(side: int, wanted: int) -> np.ndarray:
+def _knots(side: int, span: int) -> np.ndarray:
     """Place the `side` known offsets among -(wanted // 2) .. wanted // 2: 0, ±1, ±(1 + q), ..."""
-    if wanted == side:
+    if span == side:
         return np.arange(side) - side // 2.0
     terms = np.arange(side // 2)
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         ratio = (low + high) / 2
-        low, high = (low, ratio) if np.sum(ratio**terms) > wanted // 2 else (ratio, high)
+        low, high = (low, ratio) if np.sum(ratio**terms) > span // 2 else (ratio, high)
     outward = np.cumsum(ratio**terms)
     return np.concatenate([-outward[::-1], [0.0], outward])

@@ -56,13 +56,13 @@ def batch_norm_mlp(width: int, hidden: int, out: int) -> nn.Sequential:
     )
 
 
-def build_projector(kind: str, tensors: Mapping[str, Tensor], where: str) -> nn.Module:
+def build_projector(kind: str, tensors: Mapping[str, Tensor], location: str) -> nn.Module:
     """Build an untrained projector of the sizes that `tensors` (named as in the module) have.
 
     Args:
         kind: "batch_norm_mlp" or "prototypes".
         tensors: with weight norm already merged.
-        where: starts the message of an error.
+        location: starts the message of an error.
 
     Raises:
         CheckpointError: a weight matrix is missing.
@@ -73,7 +73,7 @@ def build_projector(kind: str, tensors: Mapping[str, Tensor], where: str) -> nn.
     }[kind]
     missing = [name for name in names if name not in tensors or tensors[name].ndim != 2]
     if missing:
-        raise CheckpointError(f"{where}: missing {', '.join(missing)}: not a whole projector")
+        raise CheckpointError(f"{location}: missing {', '.join(missing)}: not a whole projector")
     shapes = [tensors[name].shape for name in names]
     sizes = (shapes[0][1], *(shape[0] for shape in shapes))
     return batch_norm_mlp(*sizes) if kind == "batch_norm_mlp" else PrototypeHead(*sizes)

@@ -29,10 +29,10 @@ def unpickle(path: Path) -> object:
     # training dumps keep their arguments, and NumPy scalars of a schedule under the name NumPy 1 gave them
     scalar: Any = np.float64(0).__reduce__()[0]
     numpy_1 = (scalar, "numpy.core.multiarray.scalar")
-    allowed = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, scalar, numpy_1]
+    classes = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, scalar, numpy_1]
     zipped = is_zip(path)
     _refuse_at_a_glance(path, zipped)
-    with torch.serialization.safe_globals(allowed):
+    with torch.serialization.safe_globals(classes):
         # mapped, an optimizer beside the weights is never read, and no tensor can claim more bytes than there are
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
 
@@ -57,17 +57,21 @@ def _refuse_at_a_glance(path: Path, zipped: bool) -> None:
             entries = archive.infolist()
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise _SuspiciousError("it is compressed, as weights never are; it may be a decompression bomb")
-            declared = sum(entry.file_size for entry in entries)
-            if declared > size:
-                raise _SuspiciousError(f"it declares {declared} bytes and has {size}; it may be a decompression bomb")
+            declared_size = sum(entry.file_size for entry in entries)
+            if declared_size > size:
+                raise _SuspiciousError(
+                    f"it declares {declared_size} bytes and has {size}; it may be a decompression bomb"
+                )
             pickles = [archive.read(entry) for entry in entries if entry.filename.endswith(".pkl")]
-        asks = any(b"bytearray\n" in pickle for pickle in pickles)
+        requests_bytearray = any(b"bytearray\n" in pickle for pickle in pickles)
     elif size == 0:
         raise EOFError
     else:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            asks = mapped.find(b"builtin__\nbytearray\n") >= 0 or mapped.find(b"builtins\nbytearray\n") >= 0
-    if asks:
+            requests_bytearray = (
+                mapped.find(b"builtin__\nbytearray\n") >= 0 or mapped.find(b"builtins\nbytearray\n") >= 0
+            )
+    if requests_bytearray:
         raise _SuspiciousError("it asks for bytearray, which weights have no need of; it may be malicious")
 
 

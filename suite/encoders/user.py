@@ -85,7 +85,7 @@ def factory_encoder(spec: str) -> Encoder:
         RequestError: no such module or function, it fails, or it returns something else.
     """
     module_name, _, function_name = spec.partition(":")
-    where = f"encoder {spec!r}"
+    location = f"encoder {spec!r}"
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -93,22 +93,24 @@ def factory_encoder(spec: str) -> Encoder:
     except ModuleNotFoundError as error:
         ours = error.name == module_name.split(".")[0] or error.name == module_name
         hint = "; it has to be in the current folder or on PYTHONPATH" if ours else f", which {module_name} imports"
-        raise RequestError(f"{where}: no module {error.name!r}{hint}") from error
+        raise RequestError(f"{location}: no module {error.name!r}{hint}") from error
     except AttributeError as error:
-        raise RequestError(f"{where}: {' '.join(str(error).split())}; expected MODULE:FUNCTION") from error
+        raise RequestError(f"{location}: {' '.join(str(error).split())}; expected MODULE:FUNCTION") from error
     except Exception as error:  # a module of the user's may fail in any way
-        raise RequestError(f"{where}: {module_name} cannot be imported: {_what(error)}") from error
+        raise RequestError(f"{location}: {module_name} cannot be imported: {_description(error)}") from error
     if not callable(factory):
-        raise RequestError(f"{where}: expected a function, got {type(factory).__name__}")
+        raise RequestError(f"{location}: expected a function, got {type(factory).__name__}")
     try:
-        made = factory()
+        candidate = factory()
     except SuiteError as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise type(error)(f"{location}: {error}") from error
     except Exception as error:
-        raise RequestError(f"{where}: the factory raised {_what(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise RequestError(f"{where}: expected the factory to return an Encoder or a module, got {type(made).__name__}")
-    encoder = made if isinstance(made, Encoder) else _wrapped(made, where)
+        raise RequestError(f"{location}: the factory raised {_description(error)}") from error
+    if not isinstance(candidate, nn.Module):
+        raise RequestError(
+            f"{location}: expected the factory to return an Encoder or a module, got {type(candidate).__name__}"
+        )
+    encoder = candidate if isinstance(candidate, Encoder) else _wrapped(candidate, location)
     encoder.name = spec
     encoder.code = code_of(factory, encoder)
     return encoder
@@ -120,12 +122,12 @@ def code_of(factory: object, encoder: Encoder) -> str:
     Those are the file, or the whole package, of the factory and of every class of its modules, except for what is
     installed and for this suite.
     """
-    ours = Path(__file__).parent.parent
+    suite_folder = Path(__file__).parent.parent
     files: set[Path] = set()
-    for thing in (factory, *{type(module) for module in encoder.modules()}):
-        module = inspect.getmodule(thing)
+    for source in (factory, *{type(module) for module in encoder.modules()}):
+        module = inspect.getmodule(source)
         place = getattr(module, "__file__", None)
-        if module is None or place is None or "site-packages" in place or Path(place).is_relative_to(ours):
+        if module is None or place is None or "site-packages" in place or Path(place).is_relative_to(suite_folder):
             continue
         package = sys.modules[module.__name__.split(".")[0]]
         folders = getattr(package, "__path__", None)
@@ -136,22 +138,22 @@ def code_of(factory: object, encoder: Encoder) -> str:
     return total.hexdigest()
 
 
-def _wrapped(module: nn.Module, where: str) -> Encoder:
+def _wrapped(module: nn.Module, location: str) -> Encoder:
     try:
-        return wrap_described(module, where)
+        return wrap_described(module, location)
     except SuiteError:
         raise
     except Exception as error:  # its forward pass may fail in any way
-        raise RequestError(f"{where}: its module fails on one black image: {_what(error)}") from error
+        raise RequestError(f"{location}: its module fails on one black image: {_description(error)}") from error
 
 
 def _converted(tensors: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
     """Return an official release in timm's names, by timm's own rules; as it was where they do not apply."""
     try:
-        found = checkpoint_filter_fn(dict(tensors), vit)
+        converted = checkpoint_filter_fn(dict(tensors), vit)
     except Exception:  # written for known releases, it may fail on others: those are reported as they are
         return tensors
-    return tensors_of(found, "timm", ignore=HEADS) if found.keys() & vit.state_dict().keys() else tensors
+    return tensors_of(converted, "timm", ignore=HEADS) if converted.keys() & vit.state_dict().keys() else tensors
 
 
 def _create(spec: str, name: str, *, pretrained: bool) -> VisionTransformer:
@@ -174,10 +176,10 @@ def _create(spec: str, name: str, *, pretrained: bool) -> VisionTransformer:
     return vit
 
 
-def _what(error: Exception) -> str:
+def _description(error: Exception) -> str:
     """Return `ValueError: text (my_encoder.py, line 12)`: one line, and the last line of the user's that was run."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     suite = str(Path(__file__).parent.parent)
-    theirs = [f for f in frames if not f.filename.startswith((suite, "<")) and "importlib" not in f.filename]
-    place = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
+    user_frames = [f for f in frames if not f.filename.startswith((suite, "<")) and "importlib" not in f.filename]
+    place = f" ({Path(user_frames[-1].filename).name}, line {user_frames[-1].lineno})" if user_frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -60,16 +60,16 @@ class TokensTrunk(nn.Module):
     def _cls_first(self, tokens: Any, batch: int, count: int) -> Tensor:
         self._check(tokens, batch, count, prefix=self.prefix_tokens)
         patches = tokens[:, self.prefix_tokens :]
-        first = tokens[:, :1] if self.class_token and self.prefix_tokens else patches.mean(dim=1, keepdim=True)
-        return torch.cat([first, patches], dim=1)
+        class_tokens = tokens[:, :1] if self.class_token and self.prefix_tokens else patches.mean(dim=1, keepdim=True)
+        return torch.cat([class_tokens, patches], dim=1)
 
     def _check(self, tokens: Any, batch: int, count: int, *, prefix: int) -> None:
-        got = tuple(tokens.shape) if isinstance(tokens, Tensor) else type(tokens).__name__
+        actual = tuple(tokens.shape) if isinstance(tokens, Tensor) else type(tokens).__name__
         if not isinstance(tokens, Tensor) or tokens.ndim != 3 or tokens.shape[:2] != (batch, prefix + count):
             name = type(self.module).__name__
             raise RequestError(
                 f"{name}: tokens: expected (B, prefix_tokens + h * w, D), here ({batch}, {prefix} + {count}, D), "
-                f"got {got}; "
+                f"got {actual}; "
                 "state prefix_tokens (class token and registers; 0 if there are none) and patch_size"
             )
 
@@ -111,9 +111,9 @@ def wrap(
     name = name or type(module).__name__
     mean, std = (_three(name, word, values) for word, values in (("mean", mean), ("std", std)))
     _check_sizes(name, patch_size, image_size, prefix_tokens)
-    found = list(blocks if blocks is not None else getattr(module, "blocks", ()))
+    block_list = list(blocks if blocks is not None else getattr(module, "blocks", ()))
     trunk = TokensTrunk(
-        module, tokens, found, patch_size=patch_size, prefix_tokens=prefix_tokens, class_token=class_token
+        module, tokens, block_list, patch_size=patch_size, prefix_tokens=prefix_tokens, class_token=class_token
     )
     with torch.no_grad():
         width = trunk.eval()(torch.zeros(1, 3, image_size, image_size, device=_device(module)), ())[0].shape[-1]
@@ -122,7 +122,7 @@ def wrap(
         trunk,
         patch_size=patch_size,
         embed_dim=width,
-        depth=len(found),
+        depth=len(block_list),
         image_size=image_size,
         mean=mean,
         std=std,
@@ -130,7 +130,7 @@ def wrap(
     )
 
 
-def wrap_described(module: nn.Module, where: str) -> Encoder:
+def wrap_described(module: nn.Module, location: str) -> Encoder:
     """Call `wrap` with the module's own attributes of those names.
 
     Raises:
@@ -139,11 +139,11 @@ def wrap_described(module: nn.Module, where: str) -> Encoder:
     missing = [word for word in REQUIRED if not hasattr(module, word)]
     if missing:
         raise RequestError(
-            f"{where}: the {type(module).__name__} that the factory returned does not state {', '.join(missing)}: "
+            f"{location}: the {type(module).__name__} that the factory returned does not state {', '.join(missing)}: "
             "set them as attributes, or return suite.encoders.wrap(module, patch_size=, image_size=, mean=, std=)"
         )
     facts = {word: getattr(module, word) for word in (*REQUIRED, *OPTIONAL) if hasattr(module, word)}
-    return wrap(module, **facts, name=where)
+    return wrap(module, **facts, name=location)
 
 
 def _three(name: str, word: str, values: object) -> tuple[float, ...]:
@@ -158,9 +158,9 @@ def _three(name: str, word: str, values: object) -> tuple[float, ...]:
 
 def _check_sizes(name: str, patch_size: object, image_size: object, prefix_tokens: object) -> None:
     sizes = {"patch_size": (patch_size, 1), "image_size": (image_size, 1), "prefix_tokens": (prefix_tokens, 0)}
-    for word, (value, least) in sizes.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise RequestError(f"{name}: {word}: expected an integer of at least {least}, got {value!r}")
+    for word, (value, minimum) in sizes.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise RequestError(f"{name}: {word}: expected an integer of at least {minimum}, got {value!r}")
     assert isinstance(image_size, int)
     assert isinstance(patch_size, int)
     if image_size % patch_size:
