@@ -44,13 +44,13 @@ def unpack(archive: Path, inside: str, target: Path, check: Callable[[Path], Non
         FetchError: the archive is damaged or hostile, lacks the folder, or `target` is there already.
         StorageError: the disk is or would be full.
     """
-    with beside(archive, target) as folder:
+    with unpacking_folder(archive, target) as folder:
         _extract(archive, inside, folder)
         check(folder)
 
 
 @contextlib.contextmanager
-def beside(archive: Path, target: Path) -> Iterator[Path]:
+def unpacking_folder(archive: Path, target: Path) -> Iterator[Path]:
     """Yield a folder to unpack `archive` into, which becomes `target` if all goes well and vanishes otherwise.
 
     So an interruption leaves nothing under the final name.
@@ -62,8 +62,8 @@ def beside(archive: Path, target: Path) -> Iterator[Path]:
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise FetchError(f"{target}: expected nothing there, to unpack {archive.name} to; move it away and run again")
     make_folder(target.parent)
-    for left in target.parent.glob(f".unpacking-{target.name}-*"):  # by a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in target.parent.glob(f".unpacking-{target.name}-*"):  # by a run that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".unpacking-{target.name}-"))
     try:
         yield folder
@@ -91,20 +91,20 @@ class Member:
 def _extract(archive: Path, inside: str, folder: Path) -> None:
     """Write the files below `inside` into `folder`."""
     size = archive.stat().st_size
-    allowed, total, prefix = max(MOST_RATIO * size, MOST_SMALL), 0, PurePosixPath(inside)
-    found = False
-    with archive.open("rb") as raw, bar(f"unpacking {archive.name}", size) as shown:
+    limit, total, prefix = max(MOST_RATIO * size, MOST_SMALL), 0, PurePosixPath(inside)
+    has_files = False
+    with archive.open("rb") as raw, bar(f"unpacking {archive.name}", size) as progress:
         for member in members(raw):
             path = safe(archive, member)
             total += member.size
-            if total > allowed:
-                raise refused(archive, f"it unpacks to more than {human(allowed)}: a bomb")
+            if total > limit:
+                raise refused(archive, f"it unpacks to more than {human(limit)}: a bomb")
             if member.kind == "file" and path.is_relative_to(prefix):
                 require_space(folder, member.size, f"unpacking {archive.name}")
                 write(archive, member, folder / path.relative_to(prefix))
-                found = True
-            shown.update(max(raw.tell() - shown.n, 0))
-    if not found:
+                has_files = True
+            progress.update(max(raw.tell() - progress.n, 0))
+    if not has_files:
         raise refused(archive, f"expected the folder {inside} in it, got none")
 
 
@@ -112,7 +112,7 @@ def members(raw: BinaryIO) -> Iterator[Member]:
     """Yield the entries of a zip or tar file, in its order.
 
     Raises:
-        tarfile.TarError, zipfile.BadZipFile, ...: it is damaged; `beside` says so.
+        tarfile.TarError, zipfile.BadZipFile, ...: it is damaged; `unpacking_folder` says so.
     """
     if zipfile.is_zipfile(raw):
         with zipfile.ZipFile(raw) as opened:
@@ -121,8 +121,8 @@ def members(raw: BinaryIO) -> Iterator[Member]:
     raw.seek(0)
     with tarfile.open(fileobj=raw, mode="r:*") as tar:
         yield from (of_tar(tar, member) for member in tar)
-        rest: Any = tar.fileobj
-        while rest.read(CHUNK):  # up to the checksum of a .gz, which lies behind the end of the archive
+        stream: Any = tar.fileobj
+        while stream.read(CHUNK):  # up to the checksum of a .gz, which lies behind the end of the archive
             pass
 
 

@@ -86,11 +86,11 @@ def chosen(names: Sequence[str]) -> list[Entry]:
     Raises:
         RequestError: there is no such dataset.
     """
-    known = entries()
+    datasets = entries()
     for name in names:
-        if name not in known:
-            raise unknown("dataset", name, list(known))
-    return [known[name] for name in dict.fromkeys(names or DATASETS)]
+        if name not in datasets:
+            raise unknown("dataset", name, list(datasets))
+    return [datasets[name] for name in dict.fromkeys(names or DATASETS)]
 
 
 def sources(name: str) -> tuple[Remote, ...]:
@@ -99,13 +99,13 @@ def sources(name: str) -> tuple[Remote, ...]:
     Raises:
         RequestError: there is neither dataset nor method of this name.
     """
-    methods, known = _methods(), entries()
+    methods, datasets = _methods(), entries()
     if name in methods:
         return (remote_of(methods[name].sources[0]),)
-    if name not in known:
-        raise unknown("dataset or method", name, [*known, *methods])
-    entry = known[name]
-    return (*(file for other in entry.needs for file in known[other].files), *entry.files)
+    if name not in datasets:
+        raise unknown("dataset or method", name, [*datasets, *methods])
+    entry = datasets[name]
+    return (*(file for need in entry.needs for file in datasets[need].files), *entry.files)
 
 
 def download_size(name: str) -> int | None:
@@ -129,8 +129,8 @@ def how_to_get(name: str) -> str:
         command = f"python -m suite fetch weights {name}"
         return f"by hand: {command} prints the steps" if methods[name].sources[0].manual else command
     (entry,) = chosen([name])
-    wanted = " ".join(entry.needs) or name
-    command = f"python -m suite fetch data {wanted}"
+    dataset_names = " ".join(entry.needs) or name
+    command = f"python -m suite fetch data {dataset_names}"
     text = f"by hand: {command} prints the steps" if entry.steps else command
     return f"{text}, then python -m suite prepare {name}" if entry.ready else text
 

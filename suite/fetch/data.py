@@ -43,43 +43,43 @@ def fetch(names: Sequence[str], data: Path, *, keep_archives: bool = False) -> i
         RequestError: there is no such dataset.
         StorageError: the disk is or would be full, or cannot be written.
     """
-    done: dict[str, bool] = {}
+    outcomes: dict[str, bool] = {}
 
     def bring(name: str) -> bool:
-        if name not in done:
+        if name not in outcomes:
             try:
-                done[name] = _fetch(chosen([name])[0], data, bring, keep_archives=keep_archives)
+                outcomes[name] = _fetch(chosen([name])[0], data, bring, keep_archives=keep_archives)
             except FetchError as error:
                 print(f"{name}: error: {error}", file=sys.stderr)
-                done[name] = False
-        return done[name]
+                outcomes[name] = False
+        return outcomes[name]
 
-    whole = [bring(entry.name) for entry in chosen(names)]
-    return 0 if all(whole) else FetchError.exit_code
+    results = [bring(entry.name) for entry in chosen(names)]
+    return 0 if all(results) else FetchError.exit_code
 
 
 def _fetch(entry: Entry, data: Path, bring: Callable[[str], bool], *, keep_archives: bool) -> bool:
     """Bring one dataset; returns whether it is there, or need only be prepared."""
-    if entry.ready and (place := entry.ready.found(data)):
+    if entry.ready and (place := entry.ready.locate(data)):
         print(f"{entry.name}: already there, {place}")
         return True
-    needed = [bring(name) for name in entry.needs]
-    whole = all(needed)
+    needs_met = [bring(name) for name in entry.needs]
+    complete = all(needs_met)
     for piece in entry.pieces:
         if piece.archive is not None:
             _bring(entry, piece, piece.archive, data, keep_archives=keep_archives)
-    brought = [_look(entry, piece, data) for piece in entry.pieces if piece.archive is None]
-    whole = whole and all(brought)
-    if not whole and entry.steps:
+    pieces_met = [_look(entry, piece, data) for piece in entry.pieces if piece.archive is None]
+    complete = complete and all(pieces_met)
+    if not complete and entry.steps:
         _explain(entry, data)
-    if whole and entry.ready:
+    if complete and entry.ready:
         print(f"{entry.name}: next: python -m suite prepare {entry.name}")
-    return whole
+    return complete
 
 
 def _look(entry: Entry, piece: Piece, data: Path) -> bool:
     """Return whether what a person has to bring is there; unpack it if that is left to do."""
-    if place := piece.folder.found(data):
+    if place := piece.folder.locate(data):
         print(f"{entry.name}: already there, {place}")
         return True
     target, file = data / piece.folder.places[0], data / ARCHIVES / piece.brought
@@ -111,7 +111,7 @@ def _bring(entry: Entry, piece: Piece, archive: Remote, data: Path, *, keep_arch
     folder = data / ARCHIVES
     make_folder(folder)
     with alone(folder, f"{archive.name}.unpacking"):
-        if place := piece.folder.found(data):
+        if place := piece.folder.locate(data):
             print(f"{entry.name}: already there and whole, {place}")
             return
         target = _target(entry, piece, data)
@@ -130,8 +130,8 @@ def _bring(entry: Entry, piece: Piece, archive: Remote, data: Path, *, keep_arch
 
 def _require_space(piece: Piece, archive: Remote, file: Path) -> None:
     """Ask for the room that the rest of the archive and what it unpacks to will take."""
-    there = sum(path.stat().st_size for path in (file, file.with_name(f"{file.name}.part")) if path.is_file())
-    needed = max((archive.size or 0) - there, 0) + piece.unpacked
+    present_bytes = sum(path.stat().st_size for path in (file, file.with_name(f"{file.name}.part")) if path.is_file())
+    needed = max((archive.size or 0) - present_bytes, 0) + piece.unpacked
     require_space(file.parent, needed, f"{archive.name} with what it unpacks to")
 
 
@@ -143,7 +143,7 @@ def _check(piece: Piece, file: Path, unpacked: Path) -> None:
 
 def _target(entry: Entry, piece: Piece, data: Path) -> Path:
     """Return the place of a piece: its first, or the one that answers to where the dataset's other pieces are."""
-    for other in entry.pieces:
-        if len(other.folder.places) == len(piece.folder.places) and (found := other.folder.found(data)):
-            return data / piece.folder.places[[data / place for place in other.folder.places].index(found)]
+    for sibling in entry.pieces:
+        if len(sibling.folder.places) == len(piece.folder.places) and (location := sibling.folder.locate(data)):
+            return data / piece.folder.places[[data / place for place in sibling.folder.places].index(location)]
     return data / piece.folder.places[0]

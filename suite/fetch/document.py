@@ -33,8 +33,10 @@ def checkpoints() -> str:
     for method in methods:
         for source in method.sources:
             if source.manual:
-                put = f"put it, under this name, into `weights/` and run `python -m suite fetch weights {method.name}`"
-                parts += [f"## {method.title} by hand", _numbered((*source.steps, put))]
+                last_step = (
+                    f"put it, under this name, into `weights/` and run `python -m suite fetch weights {method.name}`"
+                )
+                parts += [f"## {method.title} by hand", _numbered((*source.steps, last_step))]
     return _page(parts)
 
 

@@ -57,16 +57,16 @@ def download(
             return check(target, remote, pin)
         part = Part(folder / f"{remote.name}.part", folder / f"{remote.name}.part.json", remote)
         pieced = _bring(remote, part, timeout, sleep)
-        found, fault = compare(part.path, remote, pin)
+        sha256, fault = compare(part.path, remote, pin)
         if fault and pieced:  # the pieces may not belong together: then once more from the start
             part.drop()
             _bring(remote, part, timeout, sleep)
-            found, fault = compare(part.path, remote, pin)
+            sha256, fault = compare(part.path, remote, pin)
         if fault:
             part.drop()
             raise FetchError(f"{remote.url}: {fault}; what arrived was thrown away: the file there is another one now")
         part.finish(target)
-        return found
+        return sha256
 
 
 def _bring(remote: Remote, part: Part, timeout: float, sleep: Callable[[float], None]) -> bool:
@@ -101,7 +101,7 @@ def _attempt(remote: Remote, part: Part, timeout: float) -> bool:
     Raises:
         TransientError: it broke off; what came is kept.
     """
-    start, validator, total = part.known()
+    start, validator, total = part.resume_point()
     if start and start == total:
         return True
     with ask(remote.url, start=start, validator=validator, timeout=timeout) as answer:
@@ -117,9 +117,9 @@ def _attempt(remote: Remote, part: Part, timeout: float) -> bool:
         except FetchError:
             part.drop()
             raise
-        whole = answer.total if answer.total is not None else remote.size if remote.exact else None
-        if whole is not None and part.size() < whole:
-            raise TransientError(f"the connection ends at {part.size():,} of {whole:,} bytes")
+        full_size = answer.total if answer.total is not None else remote.size if remote.exact else None
+        if full_size is not None and part.size() < full_size:
+            raise TransientError(f"the connection ends at {part.size():,} of {full_size:,} bytes")
         return answer.start > 0
 
 
@@ -143,21 +143,21 @@ def _append(remote: Remote, part: Part, answer: Answer) -> None:
         StorageError: the disk is full; what came before is kept.
     """
     size = part.size()
-    most = answer.total or (None if remote.size is None else remote.size * (1 if remote.exact else _SLACK))
+    limit = answer.total or (None if remote.size is None else remote.size * (1 if remote.exact else _SLACK))
     try:
-        with part.path.open("ab") as file, bar(remote.name, answer.total, done=size) as shown:
+        with part.path.open("ab") as file, bar(remote.name, answer.total, start=size) as progress:
             for chunk in answer.chunks():
-                _accept(remote, chunk, size, most)
+                _accept(remote, chunk, size, limit)
                 file.write(chunk)
                 size += len(chunk)
-                shown.update(len(chunk))
+                progress.update(len(chunk))
     except OSError as error:
         raise full(part.path, error) from error
 
 
-def _accept(remote: Remote, chunk: bytes, size: int, most: int | None) -> None:
+def _accept(remote: Remote, chunk: bytes, size: int, limit: int | None) -> None:
     """Stop at once where something else arrives than the file."""
     if size == 0 and chunk.lstrip()[:1] == b"<":
         raise FetchError(f"{remote.url}: expected a file, got a web page (a login, a question?); open it in a browser")
-    if most is not None and size + len(chunk) > most:
-        raise FetchError(f"{remote.url}: expected {most:,} bytes at most, more arrive: the file is another one now")
+    if limit is not None and size + len(chunk) > limit:
+        raise FetchError(f"{remote.url}: expected {limit:,} bytes at most, more arrive: the file is another one now")

@@ -23,7 +23,7 @@ class Folder:
     holds: Mapping[str, int] = field(default_factory=dict)
     sums: Mapping[str, str] = field(default_factory=dict)
 
-    def found(self, data: Path) -> Path | None:
+    def locate(self, data: Path) -> Path | None:
         """Return the place where it is and whole, or None."""
         folders = (data / place for place in self.places)
         return next((folder for folder in folders if folder.is_dir() and not self.fault(folder)), None)
@@ -31,17 +31,17 @@ class Folder:
     def fault(self, folder: Path) -> str:
         """Return what is wrong with this folder, or ""."""
         for pattern, number in self.holds.items():
-            found = folder.glob(pattern)
-            if number == 0 and next(found, None) is None:
+            matches = folder.glob(pattern)
+            if number == 0 and next(matches, None) is None:
                 return f"expected {pattern}, got none"
-            count = sum(1 for _ in found) if number else 0
+            count = sum(1 for _ in matches) if number else 0
             if count != number:
                 return f"expected {number:,} of {pattern}, got {count:,}"
         for name, expected in self.sums.items():
             path = folder / name
             if not path.is_file():
                 return f"expected {name}, got none"
-            got = digests(path, {algorithm(expected)})[algorithm(expected)]
-            if got != hexadecimal(expected):
-                return f"expected {name} with {expected}, got {got}"
+            actual = digests(path, {algorithm(expected)})[algorithm(expected)]
+            if actual != hexadecimal(expected):
+                return f"expected {name} with {expected}, got {actual}"
         return ""

@@ -129,9 +129,11 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        new, old = urlsplit(newurl).scheme, urlsplit(req.full_url).scheme
-        if new not in SCHEMES or (old == "https" and new == "http"):
-            raise FetchError(f"{req.full_url}: refused to follow a redirect from {old} to {new}: {newurl}")
+        new_scheme, old_scheme = urlsplit(newurl).scheme, urlsplit(req.full_url).scheme
+        if new_scheme not in SCHEMES or (old_scheme == "https" and new_scheme == "http"):
+            raise FetchError(
+                f"{req.full_url}: refused to follow a redirect from {old_scheme} to {new_scheme}: {newurl}"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -160,11 +162,11 @@ def _answer(url: str, response: Any) -> Answer:
     validator = etag if etag and not etag.startswith("W/") else headers["Last-Modified"] or ""
     if response.status != 206:
         return Answer(0, length, validator, response)
-    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers["Content-Range"] or "")
-    if not given:
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers["Content-Range"] or "")
+    if not match:
         raise TransientError(f"its Content-Range makes no sense: {headers['Content-Range']!r}")
-    start = int(given[1])
-    total = int(given[2]) if given[2] != "*" else None if length is None else start + length
+    start = int(match[1])
+    total = int(match[2]) if match[2] != "*" else None if length is None else start + length
     return Answer(start, total, validator, response)
 
 
@@ -175,8 +177,8 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
         )
     if 300 <= error.code < 400:
         return FetchError(f"{url}: it redirects without end, or away from the web ({error.code}); open it in a browser")
-    why = _REFUSALS.get(error.code, str(error.reason))
-    return FetchError(f"{url}: the server answers {error.code}: {why}; try from elsewhere or fetch it by hand")
+    cause = _REFUSALS.get(error.code, str(error.reason))
+    return FetchError(f"{url}: the server answers {error.code}: {cause}; try from elsewhere or fetch it by hand")
 
 
 def _wait(text: str) -> float | None:

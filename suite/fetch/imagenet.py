@@ -15,7 +15,7 @@ from pathlib import Path
 from scipy.io import loadmat
 
 from suite.errors import FetchError
-from suite.fetch.archives import beside, members, of_tar, refused, safe, write
+from suite.fetch.archives import members, of_tar, refused, safe, unpacking_folder, write
 from suite.fetch.remote import bar
 from suite.fetch.space import require_space
 
@@ -40,8 +40,8 @@ def unpack_train(archive: Path, target: Path, check: Callable[[Path], None]) -> 
         StorageError: the disk is or would be full.
     """
     require_space(archive.parent, archive.stat().st_size, f"unpacking {archive.name}")
-    with beside(archive, target) as folder:
-        with archive.open("rb") as raw, bar(f"unpacking {archive.name}", archive.stat().st_size) as shown:
+    with unpacking_folder(archive, target) as folder:
+        with archive.open("rb") as raw, bar(f"unpacking {archive.name}", archive.stat().st_size) as progress:
             for member in members(raw):
                 name = safe(archive, member)
                 if not re.fullmatch(r"n\d{8}\.tar", name.name):
@@ -50,7 +50,7 @@ def unpack_train(archive: Path, target: Path, check: Callable[[Path], None]) -> 
                     for image in images:
                         entry = of_tar(images, image)
                         write(archive, entry, folder / name.stem / safe(archive, entry).name)
-                shown.update(max(raw.tell() - shown.n, 0))
+                progress.update(max(raw.tell() - progress.n, 0))
         check(folder)
 
 
@@ -68,8 +68,8 @@ def unpack_val(archive: Path, target: Path, check: Callable[[Path], None]) -> No
     """
     wnids = validation_wnids(archive.with_name(DEVKIT))
     require_space(archive.parent, archive.stat().st_size, f"unpacking {archive.name}")
-    with beside(archive, target) as folder:
-        with archive.open("rb") as raw, bar(f"unpacking {archive.name}", archive.stat().st_size) as shown:
+    with unpacking_folder(archive, target) as folder:
+        with archive.open("rb") as raw, bar(f"unpacking {archive.name}", archive.stat().st_size) as progress:
             for member in members(raw):
                 name = safe(archive, member).name
                 number = re.fullmatch(r"ILSVRC2012_val_(\d{8})\.JPEG", name)
@@ -78,7 +78,7 @@ def unpack_val(archive: Path, target: Path, check: Callable[[Path], None]) -> No
                         archive, f"expected images 1 to {len(wnids)} (ILSVRC2012_val_...), got {member.name!r}"
                     )
                 write(archive, member, folder / wnids[int(number[1]) - 1] / name)
-                shown.update(max(raw.tell() - shown.n, 0))
+                progress.update(max(raw.tell() - progress.n, 0))
         check(folder)
 
 
@@ -90,19 +90,19 @@ def validation_wnids(devkit: Path) -> list[str]:
     """
     if not devkit.is_file():
         raise FetchError(f"{devkit}: expected the development kit, which holds the labels, got nothing; put it there")
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with devkit.open("rb") as raw:
             for member in members(raw):
                 key = "/".join(safe(devkit, member).parts[-2:])
                 if key in {_TRUTH, _META}:
                     with member.open() as stream:
-                        found[key] = stream.read()
-        synsets = loadmat(io.BytesIO(found[_META]), squeeze_me=True)["synsets"]
+                        contents[key] = stream.read()
+        synsets = loadmat(io.BytesIO(contents[_META]), squeeze_me=True)["synsets"]
         # inner nodes of the hierarchy have ids too
         leaves = synsets[synsets["num_children"] == 0]
         of_id = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in leaves}
-        return [of_id[int(line)] for line in found[_TRUTH].split()]
+        return [of_id[int(line)] for line in contents[_TRUTH].split()]
     except FetchError:
         raise
     except Exception as error:  # damaged bytes can fail in any way at all

@@ -29,7 +29,7 @@ class Part:
         """Return the bytes that are there."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
-    def known(self) -> tuple[int, str, int | None]:
+    def resume_point(self) -> tuple[int, str, int | None]:
         """Return the bytes that can be gone on from, the version they are of, and its size in all."""
         try:
             note = json.loads(self.note.read_bytes())

@@ -59,11 +59,11 @@ def check(path: Path, remote: Remote, pin: str = "") -> str:
     Raises:
         FetchError: it is something else.
     """
-    found, fault = compare(path, remote, pin)
+    sha256, fault = compare(path, remote, pin)
     if fault:
         repin = f", or remove its entry in {path.parent / 'pins.toml'} if the change is meant" if pin else ""
         raise FetchError(f"{path}: {fault}; move {path.name} away and fetch it again{repin}")
-    return found
+    return sha256
 
 
 def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
@@ -77,14 +77,14 @@ def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
     size = path.stat().st_size
     if remote.exact and size != remote.size:
         return "", f"expected {remote.size:,} bytes, got {size:,}"
-    found = digests(path, {"sha256", *map(algorithm, remote.digests)})
+    sums = digests(path, {"sha256", *map(algorithm, remote.digests)})
     for expected in remote.digests:
-        got = found[algorithm(expected)]
-        if not got.startswith(hexadecimal(expected)):
-            return found["sha256"], f"expected {expected} as published, got {algorithm(expected)}:{got}"
-    if pin and found["sha256"] != pin:
-        return found["sha256"], f"expected sha256:{pin} as on first download, got sha256:{found['sha256']}"
-    return found["sha256"], ""
+        actual = sums[algorithm(expected)]
+        if not actual.startswith(hexadecimal(expected)):
+            return sums["sha256"], f"expected {expected} as published, got {algorithm(expected)}:{actual}"
+    if pin and sums["sha256"] != pin:
+        return sums["sha256"], f"expected sha256:{pin} as on first download, got sha256:{sums['sha256']}"
+    return sums["sha256"], ""
 
 
 def digests(path: Path, algorithms: set[str]) -> dict[str, str]:
@@ -93,20 +93,20 @@ def digests(path: Path, algorithms: set[str]) -> dict[str, str]:
     total = path.stat().st_size
 
     try:
-        with path.open("rb") as file, bar(f"checking {path.name}", total, hidden=total < _BAR_FROM) as shown:
+        with path.open("rb") as file, bar(f"checking {path.name}", total, hidden=total < _BAR_FROM) as progress:
             for chunk in iter(lambda: file.read(CHUNK), b""):
-                for one in sums.values():
-                    one.update(chunk)
-                shown.update(len(chunk))
+                for hasher in sums.values():
+                    hasher.update(chunk)
+                progress.update(len(chunk))
     except OSError as error:
         raise FetchError(f"{path}: cannot be read: {error.strerror or error}; check the file and its disk") from error
-    return {name: one.hexdigest() for name, one in sums.items()}
+    return {name: hasher.hexdigest() for name, hasher in sums.items()}
 
 
-def bar(title: str, total: int | None, *, done: int = 0, hidden: bool = False) -> tqdm[NoReturn]:
+def bar(title: str, total: int | None, *, start: int = 0, hidden: bool = False) -> tqdm[NoReturn]:
     """Return a progress bar over bytes, on stderr; none where that is no terminal."""
     return tqdm(
-        total=total, initial=done, desc=title, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True,
+        total=total, initial=start, desc=title, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True,
         disable=True if hidden else None, leave=False,
     )  # fmt: skip
 

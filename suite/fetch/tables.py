@@ -25,11 +25,11 @@ def weights_table(methods: Sequence[Method], style: str) -> str:
             source.file_name,
             human(source.size, exact=False),
             _digest(source),
-            _way(method, source, first),
+            _way(method, source, is_first),
             source.what,
         ]
         for method in methods
-        for first, source in zip((True, *[False] * len(method.sources)), method.sources, strict=False)
+        for is_first, source in zip((True, *[False] * len(method.sources)), method.sources, strict=False)
     ]
     facts = [
         [
@@ -79,9 +79,9 @@ def _digest(source: Source) -> str:
     return source.digest if remote_of(source).recognisable else f"{source.digest}...: pinned on first download"
 
 
-def _way(method: Method, source: Source, first: bool) -> str:
+def _way(method: Method, source: Source, is_first: bool) -> str:
     by_default = "when named" if method.name in ALTERNATIVES else "by default"
-    return "by hand" if source.manual else by_default if first else "with --all-files"
+    return "by hand" if source.manual else by_default if is_first else "with --all-files"
 
 
 def _numbers(values: Sequence[float]) -> str:

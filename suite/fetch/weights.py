@@ -39,19 +39,19 @@ def fetch(names: Sequence[str], folder: Path, *, all_files: bool = False, files:
         RequestError: there is no such method or file.
         StorageError: the disk is or would be full, or cannot be written.
     """
-    done = []
+    results = []
     for method, source in _sources(_methods(names), all_files, files):
-        own = folder / f"{method.name}.pth"
-        if own.is_file():
-            print(f"{method.name}: {own} is there and will be used: your own file, not compared with a release")
+        user_file = folder / f"{method.name}.pth"
+        if user_file.is_file():
+            print(f"{method.name}: {user_file} is there and will be used: your own file, not compared with a release")
             if not (all_files or files):
                 continue
         try:
-            done.append(_fetch(method, source, folder))
+            results.append(_fetch(method, source, folder))
         except FetchError as error:
             print(f"{method.name}: error: {error}", file=sys.stderr)
-            done.append(False)
-    return 0 if all(done) else FetchError.exit_code
+            results.append(False)
+    return 0 if all(results) else FetchError.exit_code
 
 
 def _methods(names: Sequence[str]) -> list[Method]:
@@ -63,14 +63,14 @@ def _methods(names: Sequence[str]) -> list[Method]:
 
 def _sources(methods: Sequence[Method], all_files: bool, files: Sequence[str]) -> list[tuple[Method, Source]]:
     """Return what to bring: by default each release's first file, which the experiments use."""
-    known = [(method, source) for method in methods for source in method.sources]
-    names = [source.file_name for _, source in known]
+    all_sources = [(method, source) for method in methods for source in method.sources]
+    names = [source.file_name for _, source in all_sources]
     for name in files:
         if name not in names:
             raise unknown("file", name, names)
     if files:
-        return [(method, source) for method, source in known if source.file_name in files]
-    return known if all_files else [(method, method.sources[0]) for method in methods]
+        return [(method, source) for method, source in all_sources if source.file_name in files]
+    return all_sources if all_files else [(method, method.sources[0]) for method in methods]
 
 
 def _fetch(method: Method, source: Source, folder: Path) -> bool:
@@ -79,28 +79,28 @@ def _fetch(method: Method, source: Source, folder: Path) -> bool:
     if source.manual and not path.is_file():
         _explain(method, source, folder)
         return False
-    there, known = path.is_file(), pinned(folder, source.file_name)
-    sha256 = check(path, remote, known) if there else download(remote, folder, pin=known)
-    if not known and not remote.recognisable:
+    is_there, digest = path.is_file(), pinned(folder, source.file_name)
+    sha256 = check(path, remote, digest) if is_there else download(remote, folder, pin=digest)
+    if not digest and not remote.recognisable:
         pin(folder, source.file_name, sha256, source.url)
-    state = "already there" if there else f"downloaded, {human(path.stat().st_size)}"
-    print(f"{method.name}: {path}: {state}; {_grounds(source, known)}; sha256 {sha256}")
+    state = "already there" if is_there else f"downloaded, {human(path.stat().st_size)}"
+    print(f"{method.name}: {path}: {state}; {_grounds(source, digest)}; sha256 {sha256}")
     return True
 
 
-def _grounds(source: Source, known: str) -> str:
+def _grounds(source: Source, digest: str) -> str:
     """Return what its identity rests on."""
     if remote_of(source).recognisable:
         return "verified by its published digest"
     start = "the published start of its digest" if source.digest else ""
-    if known:
+    if digest:
         return f"verified by {start}{' and ' if start else ''}its pin"
     return f"verified by {start}, and pinned now" if start else "pinned now, since no digest is published"
 
 
 def _explain(method: Method, source: Source, folder: Path) -> None:
     print(f"{method.name}: {source.file_name} cannot be downloaded by a program. By hand:")
-    put = f"put it, under this name, into {folder}/"
+    last_step = f"put it, under this name, into {folder}/"
     again = f"run python -m suite fetch weights {method.name}: it pins the file's digest and says so"
-    for number, step in enumerate((*source.steps, put, again), 1):
+    for number, step in enumerate((*source.steps, last_step, again), 1):
         print(f"  {number}. {step}")
