@@ -95,8 +95,8 @@ def evaluation_region(width: int, height: int, size: int) -> Region:
 
     The longer side is truncated to an integer, as torchvision's `Resize` does.
     """
-    whole, short = enlarged(size), min(width, height)
-    resized = (int(whole * width / short), int(whole * height / short))
+    target_side, short = enlarged(size), min(width, height)
+    resized = (int(target_side * width / short), int(target_side * height / short))
     left, top = (round((side - size) / 2) for side in resized)
     return Region(size, (0, 0, width, height), resized, (left, top))
 

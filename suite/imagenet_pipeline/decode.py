@@ -58,10 +58,10 @@ def fast(path: Path, region_of: RegionOf) -> Pixels:
     Raises:
         DatasetError: missing, truncated, or not an image.
     """
-    whole = libjpeg(read_bytes(path))
-    if whole is None:
+    planes = libjpeg(read_bytes(path))
+    if planes is None:
         return exact(path, region_of)
-    image = whole.permute(1, 2, 0).numpy()
+    image = planes.permute(1, 2, 0).numpy()
     region = region_of(image.shape[1], image.shape[0])
     left, top, right, bottom = region.box
     # numpy copies: torch would start threads of its own within a worker's

@@ -49,12 +49,12 @@ class Decoded:
     Attributes:
         pixels: (3, h, w) uint8, on the device or in memory from which it is copied there.
         region: what to take of that.
-        by: who decoded it: `device`, `libjpeg` or `PIL`.
+        decoder: who decoded it: `device`, `libjpeg` or `PIL`.
     """
 
     pixels: Tensor
     region: Region
-    by: str
+    decoder: str
 
 
 class DeviceDecoder:
@@ -85,9 +85,9 @@ class DeviceDecoder:
         Raises:
             DatasetError: what the device refused is damaged.
         """
-        found = iter(self._on_device([each for each in batch if isinstance(each, Encoded)]))
-        images = [next(found) if isinstance(each, Encoded) else each for each in batch]
-        self.decoded.update(image.by for image in images)
+        decoded = iter(self._on_device([item for item in batch if isinstance(item, Encoded)]))
+        images = [next(decoded) if isinstance(item, Encoded) else item for item in batch]
+        self.decoded.update(image.decoder for image in images)
         on_device = [image.pixels.to(self.device, non_blocking=True) for image in images]
         return resample(on_device, [image.region for image in images])
 
@@ -99,27 +99,27 @@ class DeviceDecoder:
         if not batch:
             return []
         try:
-            images = decode_jpegs([each.data for each in batch], self.device)
+            images = decode_jpegs([item.data for item in batch], self.device)
         except RuntimeError:
             if len(batch) == 1:
-                return [self._on_host(each.path, each.data, each.region_of) for each in batch]
-            return [image for each in batch for image in self._on_device([each])]
+                return [self._on_host(item.path, item.data, item.region_of) for item in batch]
+            return [image for item in batch for image in self._on_device([item])]
         return [
-            Decoded(image, each.region_of(image.shape[2], image.shape[1]), "device")
-            for each, image in zip(batch, images, strict=True)
+            Decoded(image, item.region_of(image.shape[2], image.shape[1]), "device")
+            for item, image in zip(batch, images, strict=True)
         ]
 
     def _on_host(self, path: Path, data: Pixels, region_of: RegionOf) -> Decoded:
         """Keep only the box, page-locked, so that it is copied while the device computes."""
-        image, by = libjpeg(data), "libjpeg"
+        image, decoder = libjpeg(data), "libjpeg"
         if image is None:
-            image, by = torch.from_numpy(np.array(read_rgb(path))).permute(2, 0, 1), "PIL"
+            image, decoder = torch.from_numpy(np.array(read_rgb(path))).permute(2, 0, 1), "PIL"
         region = region_of(image.shape[2], image.shape[1])
         left, top, right, bottom = region.box
         box = torch.empty(3, bottom - top, right - left, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
         # numpy copies: torch would start threads of its own within a worker's
         box.numpy()[:] = image[:, top:bottom, left:right].numpy()
-        return Decoded(box, replace(region, box=(0, 0, right - left, bottom - top)), by)
+        return Decoded(box, replace(region, box=(0, 0, right - left, bottom - top)), decoder)
 
 
 def decode_jpegs(data: Sequence[Pixels], device: torch.device) -> list[Tensor]:
@@ -128,9 +128,9 @@ def decode_jpegs(data: Sequence[Pixels], device: torch.device) -> list[Tensor]:
     Raises:
         RuntimeError: at least one cannot be decoded, or torchvision was built without nvJPEG.
     """
-    files = [torch.from_numpy(each) for each in data]
+    files = [torch.from_numpy(content) for content in data]
     if device.type != "cuda":
-        return [torch.ops.image.decode_jpeg(each, ImageReadMode.RGB.value) for each in files]
+        return [torch.ops.image.decode_jpeg(content, ImageReadMode.RGB.value) for content in files]
     # The hardware decoder writes without waiting for the stream, perhaps into memory that was freed in the stream's
     # order and is still being read (pytorch/vision pull request 9606, meta-pytorch/torchcodec pull request 1634).
     torch.cuda.current_stream(device).synchronize()

@@ -70,14 +70,14 @@ def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.ui
     """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
     if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
         return
-    at = 2
-    while at + 3 < len(data) and data[at] == 0xFF:
-        marker = int(data[at + 1])
+    position = 2
+    while position + 3 < len(data) and data[position] == 0xFF:
+        marker = int(data[position + 1])
         if marker == 0xFF:  # padding
-            at += 1
+            position += 1
         elif marker in _STANDALONE:
-            at += 2
+            position += 2
         else:
-            length = int(data[at + 2]) << 8 | int(data[at + 3])
-            yield marker, at, data[at + 4 : at + 2 + length]
-            at += 2 + length
+            length = int(data[position + 2]) << 8 | int(data[position + 3])
+            yield marker, position, data[position + 4 : position + 2 + length]
+            position += 2 + length

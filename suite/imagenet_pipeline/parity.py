@@ -74,8 +74,8 @@ def parity(
     largest, means, by_device = 0, [], 0
     for augment in (True, False):
         stream = ImageStream(sample, size, augment=augment, decoder=decoder, device=device)
-        expected = _pixels(ImageStream(sample, size, augment=augment, decoder="exact"))
-        levels = (_pixels(stream).cpu().short() - expected.short()).abs()
+        reference = _pixels(ImageStream(sample, size, augment=augment, decoder="exact"))
+        levels = (_pixels(stream).cpu().short() - reference.short()).abs()
         largest = max(largest, int(levels.max()))
         means.append(float(levels.double().mean()))
         by_device = stream.decoded["device"]
@@ -87,11 +87,11 @@ def choose_decoder(paths: Sequence[Path], size: int, device: torch.device | str 
     faster: tuple[Decoder, ...] = ("device", "fast") if torch.device(device).type == "cuda" else ("fast",)
     refused = ""
     for decoder in faster:
-        found = replace(parity(paths, size, decoder=decoder, device=device), refused=refused)
-        if found.passes:
-            return decoder, found
-        refused = f"; not {decoder}: {found}"
-    return "exact", found
+        comparison = replace(parity(paths, size, decoder=decoder, device=device), refused=refused)
+        if comparison.passes:
+            return decoder, comparison
+        refused = f"; not {decoder}: {comparison}"
+    return "exact", comparison
 
 
 def _pixels(images: ImageStream) -> Tensor:

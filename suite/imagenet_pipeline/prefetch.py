@@ -28,11 +28,12 @@ class Prefetcher:
         future = self._thread.submit(self._run, work)
 
         def result() -> Tensor:
-            made, done = future.result()
+            tensor, event = future.result()
             stream = torch.cuda.current_stream(self._device)
-            stream.wait_event(done)
-            made.record_stream(stream)  # its memory is the other stream's: not to be given away before this one is done
-            return made
+            stream.wait_event(event)
+            # its memory is the other stream's: not to be given away before this one is done
+            tensor.record_stream(stream)
+            return tensor
 
         return result
 

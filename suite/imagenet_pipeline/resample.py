@@ -88,7 +88,7 @@ def _resample(images: Sequence[Tensor], regions: Sequence[Region], axes: Sequenc
     size, device = regions[0].size, images[0].device
     first, second = zip(*axes, strict=True)
     # the first axis lies across, so an image is turned on its side where that is the vertical one
-    sides = (max(axis.length for axis in which) for which in (second, first))
+    sides = (max(axis.length for axis in axis_group) for axis_group in (second, first))
     pixels = torch.zeros(len(images), 3, *sides, device=device)
     for row, image, region, (across, down) in zip(pixels, images, regions, axes, strict=True):
         left, top, right, bottom = region.box
@@ -116,10 +116,10 @@ def _weights(axes: Sequence[_Axis], size: int, device: torch.device) -> tuple[Te
     scale = length / resized
     stretched = scale.clamp(min=1)
     centre = (start + places + 0.5) * scale
-    at = torch.arange(max(axis.length for axis in axes), dtype=torch.float64, device=device)
-    inside = at >= (centre - 2 * stretched + 0.5).trunc()
-    inside &= at < torch.minimum((centre + 2 * stretched + 0.5).trunc(), length)
-    weights = _bicubic(((at - centre) + 0.5).mul_(1 / stretched)).mul_(inside)
+    sources = torch.arange(max(axis.length for axis in axes), dtype=torch.float64, device=device)
+    inside = sources >= (centre - 2 * stretched + 0.5).trunc()
+    inside &= sources < torch.minimum((centre + 2 * stretched + 0.5).trunc(), length)
+    weights = _bicubic(((sources - centre) + 0.5).mul_(1 / stretched)).mul_(inside)
     weights = weights.div_(weights.sum(-1, keepdim=True)).mul_(1 << _BITS)
     weights = (weights + 0.5 * weights.sign()).trunc_()
     high = (weights / (1 << _LOW_BITS)).round_()

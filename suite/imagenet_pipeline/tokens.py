@@ -50,7 +50,7 @@ class TokenStream:
                 in memory: a small study then pays for K passes, whatever its epochs.
         """
         self.images, self.encoders, self.forward_batch_size, self.views = images, encoders, forward_batch_size, views
-        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._cache: dict[int, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -65,17 +65,20 @@ class TokenStream:
             yield from self._encoded(epoch, chunks)
             return
         view = epoch % self.views
-        if view not in self._kept:
+        if view not in self._cache:
             # in the order of the set, so that the tokens are the same whichever epoch asks first
-            [self._kept[view]] = self._encoded(view, [torch.arange(len(self))])
+            [self._cache[view]] = self._encoded(view, [torch.arange(len(self))])
         for chunk in chunks:
-            yield {name: tokens.index_select(0, chunk.to(tokens.device)) for name, tokens in self._kept[view].items()}
+            yield {name: tokens.index_select(0, chunk.to(tokens.device)) for name, tokens in self._cache[view].items()}
 
     def _encoded(self, epoch: int, chunks: Sequence[Tensor]) -> Iterator[dict[str, Tensor]]:
         passes = [
             (part, number) for number, chunk in enumerate(chunks) for part in chunk.split(self.forward_batch_size)
         ]
-        ends = [number != after for (_, number), after in zip(passes, [n for _, n in passes[1:]] + [-1], strict=True)]
+        ends = [
+            number != following
+            for (_, number), following in zip(passes, [n for _, n in passes[1:]] + [-1], strict=True)
+        ]
         batches = self.images.batches(epoch, (part.numpy() for part, _ in passes))
         outputs: dict[str, list[Tensor]] = {name: [] for name in self.encoders}
         for (indices, pixels), end in zip(batches, ends, strict=True):
