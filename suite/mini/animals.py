@@ -84,11 +84,11 @@ def quadruped(figure: Figure, form: Quadruped) -> None:
 def _legs(figure: Figure, form: Quadruped, length: float, height: float) -> None:
     leg, width = figure.about(form.leg[0]), figure.about(form.leg[1])
     places = {"far back": -0.58, "far front": 0.46, "near back": -0.78, "near front": 0.66}
-    for name, at in places.items():
-        foot = length * at + figure.off(0.18)
+    for name, position in places.items():
+        foot = length * position + figure.off(0.18)
         figure.add(
             "leg",
-            limb((length * at, height * 0.5), (foot, height * 0.5 + leg), width * 1.2, width * 0.8),
+            limb((length * position, height * 0.5), (foot, height * 0.5 + leg), width * 1.2, width * 0.8),
             f"{name} leg",
         )
 
@@ -96,20 +96,20 @@ def _legs(figure: Figure, form: Quadruped, length: float, height: float) -> None
 def _head(figure: Figure, form: Quadruped, x: float, y: float, radius: float) -> None:
     turn = figure.off(0.2)
 
-    def put(part: str, outline: Points, label: str = "", *, paint: str = "", extra: float = 0.0) -> int:
+    def add_part(part: str, outline: Points, label: str = "", *, paint: str = "", extra: float = 0.0) -> int:
         return figure.add(part, moved(outline, x, y, scale=radius, turn=turn + extra), label, paint=paint)
 
-    put("ear", EARS[form.ear][0], "far ear", extra=figure.off(0.15))
+    add_part("ear", EARS[form.ear][0], "far ear", extra=figure.off(0.15))
     if form.horn:
-        put("horn", HORNS[form.horn][0], "far horn")
-    put("head", ellipse(0, 0, 1.08, 1.0))
+        add_part("horn", HORNS[form.horn][0], "far horn")
+    add_part("head", ellipse(0, 0, 1.08, 1.0))
     long, thick = form.snout
-    put("snout", ellipse(0.75 + long * 0.4, 0.3, 0.35 + long * 0.6, thick, 0.25) if long else TRUNK)
-    put("ear", EARS[form.ear][1], "near ear", extra=figure.off(0.15))
+    add_part("snout", ellipse(0.75 + long * 0.4, 0.3, 0.35 + long * 0.6, thick, 0.25) if long else TRUNK)
+    add_part("ear", EARS[form.ear][1], "near ear", extra=figure.off(0.15))
     if form.horn:
-        put("horn", HORNS[form.horn][1], "near horn")
-    put("eye", ellipse(0.3, -0.22, 0.23, 0.23), "near eye")
-    put("eye", ellipse(0.34, -0.2, 0.11, 0.11), "near eye", paint="pupil")
+        add_part("horn", HORNS[form.horn][1], "near horn")
+    add_part("eye", ellipse(0.3, -0.22, 0.23, 0.23), "near eye")
+    add_part("eye", ellipse(0.34, -0.2, 0.11, 0.11), "near eye", paint="pupil")
 
 
 def fish(figure: Figure) -> None:
@@ -159,17 +159,17 @@ def frog(figure: Figure) -> None:
 def butterfly(figure: Figure) -> None:
     """Draw a butterfly from above, wings open."""
     upper, lower = figure.about(0.46), figure.about(0.34)
-    open_ = figure.off(0.15)
+    spread = figure.off(0.15)
     for side, name in ((-1, "near"), (1, "far")):
         figure.add(
             "fin",
-            ellipse(side * 0.36, 0.36, lower, lower * 0.8, side * (0.6 + open_)),
+            ellipse(side * 0.36, 0.36, lower, lower * 0.8, side * (0.6 + spread)),
             f"{name} lower wing",
             paint="fin",
         )
         figure.add(
             "wing",
-            ellipse(side * 0.46, -0.32, upper, upper * 0.75, -side * (0.65 + open_)),
+            ellipse(side * 0.46, -0.32, upper, upper * 0.75, -side * (0.65 + spread)),
             f"{name} upper wing",
         )
         figure.add("wing", ellipse(side * 0.5, -0.34, 0.15, 0.12, -side * 0.6), f"{name} upper wing", paint="spot")
@@ -183,11 +183,11 @@ def butterfly(figure: Figure) -> None:
 def beetle(figure: Figure) -> None:
     """Draw a beetle from the side, with a shell."""
     length, height = figure.about(0.6), figure.about(0.4)
-    for at in (-0.36, 0.0, 0.36):
-        knee = at + figure.off(0.12)
-        figure.add("leg", limb((at, 0.15), (knee - 0.03, height + 0.28), 0.06, 0.04))
-    for at in (0.2, 0.42):
-        figure.add("antenna", limb((length + 0.1, -0.1), (length + at + figure.off(0.06), -0.5), 0.03, 0.03))
+    for position in (-0.36, 0.0, 0.36):
+        knee = position + figure.off(0.12)
+        figure.add("leg", limb((position, 0.15), (knee - 0.03, height + 0.28), 0.06, 0.04))
+    for position in (0.2, 0.42):
+        figure.add("antenna", limb((length + 0.1, -0.1), (length + position + figure.off(0.06), -0.5), 0.03, 0.03))
     figure.add("head", ellipse(length + 0.08, 0.05, figure.about(0.22), figure.about(0.22)))
     figure.add("body", ellipse(0, 0.02, length, height))
     figure.add("wing", ellipse(-0.08, -0.08, length * 0.86, height * 0.8), "near wing")

@@ -123,8 +123,8 @@ def _head(figure: Figure, form: Bird, length: float, height: float) -> None:
     head = figure.add("head", ellipse(x, y, radius, radius))
     beak = moved(BEAKS[form.beak], x, y, scale=radius, turn=turn)
     _mark_middle(figure, "beak", beak, figure.add("snout", beak, "beak"))
-    for name, at in HEAD_POINTS.items():
-        ((px, py),) = moved(polygon(at), x, y, scale=radius, turn=turn)
+    for name, position in HEAD_POINTS.items():
+        ((px, py),) = moved(polygon(position), x, y, scale=radius, turn=turn)
         figure.mark(name, float(px), float(py), head, neck)
     ((ex, ey),) = moved(polygon((0.28, -0.2)), x, y, scale=radius, turn=turn)
     eye = figure.add("eye", ellipse(ex, ey, radius * 0.28, radius * 0.28), "near eye")

@@ -90,14 +90,14 @@ def compose(rng: np.random.Generator, objects: Sequence[tuple[str, Figure]], wid
     colours = [colour for _, figure in objects for colour in _colours(rng, figure, muted)]
     for number, ((_, shape), colour) in enumerate(zip(shapes, colours, strict=True), start=1):
         canvas.paint(shape.points, colour, number)
-    seen = canvas.numbers()
-    owners = np.array([0, *(owner + 1 for owner, _ in shapes)])[seen]
+    numbers = canvas.numbers()
+    owners = np.array([0, *(owner + 1 for owner, _ in shapes)])[numbers]
     things, first = [], 1
     for i, (name, figure) in enumerate(objects, start=1):
-        keypoints = {key: _keypoint(seen, mark, first) for key, mark in figure.landmarks.items()}
+        keypoints = {key: _keypoint(numbers, mark, first) for key, mark in figure.landmarks.items()}
         things.append(Thing(name, _box(owners == i), keypoints))
         first += len(figure.shapes)
-    return Scene(canvas.image(rng), seen, tuple(shapes), tuple(things))
+    return Scene(canvas.image(rng), numbers, tuple(shapes), tuple(things))
 
 
 class _Canvas:
@@ -140,13 +140,13 @@ def _hsv(hue: float, saturation: float, value: float) -> Colour:
 
 def _colours(rng: np.random.Generator, figure: Figure, muted: list[Colour]) -> list[Colour]:
     """Return the colour of each shape: one a part type, unlike the background."""
-    chosen: dict[str, Colour] = {}
+    palette: dict[str, Colour] = {}
     for shape in figure.shapes:
-        while shape.paint not in chosen:
+        while shape.paint not in palette:
             colour = _hsv(rng.random(), rng.random(), rng.uniform(0.3, 1))
-            if all(math.dist(colour, other) >= COLOUR_DISTANCE for other in muted):
-                chosen[shape.paint] = colour
-    return [chosen[shape.paint] * shape.shade for shape in figure.shapes]
+            if all(math.dist(colour, muted_colour) >= COLOUR_DISTANCE for muted_colour in muted):
+                palette[shape.paint] = colour
+    return [palette[shape.paint] * shape.shade for shape in figure.shapes]
 
 
 def _blob(rng: np.random.Generator, width: int, height: int) -> Points:
@@ -155,11 +155,11 @@ def _blob(rng: np.random.Generator, width: int, height: int) -> Points:
     return ellipse(x, y, radius, radius * rng.uniform(0.3, 1), rng.uniform(0, math.pi))
 
 
-def _keypoint(seen: Numbers, mark: Landmark, first: int) -> Keypoint:
-    height, width = seen.shape
+def _keypoint(numbers: Numbers, mark: Landmark, first: int) -> Keypoint:
+    height, width = numbers.shape
     if not (0 <= mark.x < width and 0 <= mark.y < height):
         return mark.x, mark.y, 0
-    return mark.x, mark.y, 2 if int(seen[int(mark.y), int(mark.x)]) - first in mark.on else 1
+    return mark.x, mark.y, 2 if int(numbers[int(mark.y), int(mark.x)]) - first in mark.on else 1
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -39,14 +39,14 @@ def _torso(figure: Figure, view: str) -> None:
     figure.add("body", polygon((-shoulder, top), (shoulder, top), (hip, bottom), (-hip, bottom)))
 
 
-def _leg(figure: Figure, side: str, where: float, view: str) -> None:
+def _leg(figure: Figure, side: str, offset: float, view: str) -> None:
     if view == "side":
         upper = figure.off(0.55)
         lower, toe = upper - figure.rng.uniform(0, 0.6), 0.2
     else:
-        upper = math.copysign(figure.rng.uniform(0, 0.35), where)
-        lower, toe = upper / 2 + figure.off(0.15), where * 0.08
-    hip = (where * 0.1, _HIP_Y)
+        upper = math.copysign(figure.rng.uniform(0, 0.35), offset)
+        lower, toe = upper / 2 + figure.off(0.15), offset * 0.08
+    hip = (offset * 0.1, _HIP_Y)
     knee = _hanging(hip, 0.44, upper)
     ankle = _hanging(knee, 0.42, lower)
     shin = figure.add("leg", limb(knee, ankle, 0.075, 0.055), f"{side} lower leg")
@@ -57,13 +57,13 @@ def _leg(figure: Figure, side: str, where: float, view: str) -> None:
     figure.mark(f"{side} ankle", *ankle, shin, foot)
 
 
-def _arm(figure: Figure, side: str, where: float, view: str) -> None:
+def _arm(figure: Figure, side: str, offset: float, view: str) -> None:
     if view == "side":
-        x, outwards = where * 0.1, 1.0
+        x, outwards = offset * 0.1, 1.0
         upper = figure.rng.uniform(-0.6, 1.3)
         lower = upper + figure.rng.uniform(0, 1.2)
     else:
-        x, outwards = where * 0.22, where
+        x, outwards = offset * 0.22, offset
         upper = figure.rng.uniform(0.1, 1.7)
         lower = upper + figure.rng.uniform(-0.6, 0.9)
     shoulder = (x, _SHOULDER_Y)
@@ -89,30 +89,30 @@ class _Head:
     def __init__(self, figure: Figure) -> None:
         self.figure, self.radius = figure, figure.about(0.17)
 
-    def put(self, part: str, outline: Points, label: str = "", *, paint: str = "") -> int:
+    def add_part(self, part: str, outline: Points, label: str = "", *, paint: str = "") -> int:
         return self.figure.add(part, moved(outline, 0, _HEAD_Y, scale=self.radius), label, paint=paint)
 
     def mark(self, name: str, x: float, y: float, *on: int) -> None:
         self.figure.mark(name, self.radius * x, _HEAD_Y + self.radius * y, *on)
 
-    def ear(self, side: str, x: float, at: float) -> None:
-        self.mark(f"{side} ear", at, 0, self.put("ear", ellipse(x, 0, 0.27, 0.36), f"{side} ear"))
+    def ear(self, side: str, x: float, mark_x: float) -> None:
+        self.mark(f"{side} ear", mark_x, 0, self.add_part("ear", ellipse(x, 0, 0.27, 0.36), f"{side} ear"))
 
     def eye(self, side: str, x: float) -> None:
-        white = self.put("eye", ellipse(x, -0.1, 0.2, 0.16), f"{side} eye")
-        pupil = self.put("eye", ellipse(x, -0.1, 0.09, 0.1), f"{side} eye", paint="pupil")
+        white = self.add_part("eye", ellipse(x, -0.1, 0.2, 0.16), f"{side} eye")
+        pupil = self.add_part("eye", ellipse(x, -0.1, 0.09, 0.1), f"{side} eye", paint="pupil")
         self.mark(f"{side} eye", x, -0.1, white, pupil)
 
     def nose_and_mouth(self, x: float, mouth: float) -> None:
-        self.mark("nose", x, 0.22, self.put("snout", ellipse(x, 0.22, 0.18, 0.2), "nose"))
-        self.put("mouth", ellipse(mouth, 0.68, 0.32, 0.1))
+        self.mark("nose", x, 0.22, self.add_part("snout", ellipse(x, 0.22, 0.18, 0.2), "nose"))
+        self.add_part("mouth", ellipse(mouth, 0.68, 0.32, 0.1))
 
 
 def _face(head: _Head) -> None:
     head.ear("near", -1.0, -1.15)
     head.ear("far", 1.0, 1.15)
-    head.put("head", ellipse(0, 0, 1, 1.15))
-    head.put("hair", ellipse(0, -0.75, 1.08, 0.5))
+    head.add_part("head", ellipse(0, 0, 1, 1.15))
+    head.add_part("hair", ellipse(0, -0.75, 1.08, 0.5))
     turned = head.figure.off(0.2)
     head.eye("near", turned - 0.42)
     head.eye("far", turned + 0.42)
@@ -120,9 +120,9 @@ def _face(head: _Head) -> None:
 
 
 def _profile(head: _Head) -> None:
-    head.put("head", ellipse(0, 0, 1, 1.15))
-    head.put("hair", ellipse(-0.1, -0.3, 1.08, 0.95))
-    head.put("head", ellipse(0.4, 0.25, 0.72, 0.8))
+    head.add_part("head", ellipse(0, 0, 1, 1.15))
+    head.add_part("hair", ellipse(-0.1, -0.3, 1.08, 0.95))
+    head.add_part("head", ellipse(0.4, 0.25, 0.72, 0.8))
     head.ear("near", -0.1, -0.1)
     head.mark("far ear", -0.1, 0)
     head.eye("near", 0.6)
@@ -133,7 +133,7 @@ def _profile(head: _Head) -> None:
 def _back_of_head(head: _Head) -> None:
     head.ear("near", 1.0, 1.15)
     head.ear("far", -1.0, -1.15)
-    head.put("head", ellipse(0, 0, 1, 1.15))
-    head.put("hair", ellipse(0, -0.3, 1.08, 1.2))
+    head.add_part("head", ellipse(0, 0, 1, 1.15))
+    head.add_part("hair", ellipse(0, -0.3, 1.08, 1.2))
     for name in ("near eye", "far eye", "nose"):
         head.mark(name, 0, 0)

@@ -21,7 +21,11 @@ def record() -> None:
     ]
     for share, table in TABLES.items():
         with tempfile.TemporaryDirectory() as folder:
-            lines += ["", f"[{table}]", *(f'{one.name} = "{one.digest}"' for one in render(Path(folder), share=share))]
+            lines += [
+                "",
+                f"[{table}]",
+                *(f'{dataset.name} = "{dataset.digest}"' for dataset in render(Path(folder), share=share)),
+            ]
     DIGESTS.write_text("\n".join(lines) + "\n")
 
 

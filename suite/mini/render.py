@@ -86,9 +86,9 @@ def render(
 
 def _ensure(folder: Path, run: _Workers, share: float, recorded: str) -> Rendered:
     stamp = {"recorded": recorded, "share": share}
-    found = _intact(folder, stamp)
-    digest = found or _draw(folder, run, stamp)
-    return Rendered(folder.name, digest, recorded, drawn=not found)
+    digest_before = _intact(folder, stamp)
+    digest = digest_before or _draw(folder, run, stamp)
+    return Rendered(folder.name, digest, recorded, drawn=not digest_before)
 
 
 def _intact(folder: Path, stamp: dict[str, object]) -> str:

@@ -110,10 +110,10 @@ def pretraining_images(n: int, seed: int, size: int = 64, workers: int = 2) -> t
     Returns:
         Images (n, size, size, 3) and class numbers (n,).
     """
-    draw_one = partial(_pretraining_image, seed=seed, size=size)
+    draw_image = partial(_pretraining_image, seed=seed, size=size)
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        pairs = list(pool.map(draw_one, range(n), chunksize=100))
+        pairs = list(pool.map(draw_image, range(n), chunksize=100))
     return np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs], np.int64)
 
 

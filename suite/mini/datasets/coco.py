@@ -55,14 +55,14 @@ def write(root: Path, parallel: Parallel, share: float) -> None:
     (root / "annotations").mkdir(parents=True)
     for split, images in IMAGES.items():
         (root / "images" / split).mkdir(parents=True)
-        drawn = parallel(partial(_write_image, root=root, split=split), sized(images, share, least=8))
-        annotations = [annotation for one in drawn for annotation in one.annotations]
+        drawings = parallel(partial(_write_image, root=root, split=split), sized(images, share, least=8))
+        annotations = [annotation for drawing in drawings for annotation in drawing.annotations]
         for number, annotation in enumerate(annotations, start=1):
             annotation["id"] = _annotation_id(number, crowd=annotation["iscrowd"] == 1)
         content = {
             "info": {"description": f"Mini study, drawn in the format of COCO {split}", "year": 2017},
             "licenses": [{"url": "", "id": 1, "name": "Drawn, not photographed"}],
-            "images": [one.image for one in drawn],
+            "images": [drawing.image for drawing in drawings],
         }
         _write_instances(root / "annotations" / f"instances_{split}.json", content, annotations)
         _write_keypoints(root / "annotations" / f"person_keypoints_{split}.json", content, annotations)
@@ -75,8 +75,8 @@ def _annotation_id(number: int, *, crowd: bool) -> int:
 
 def _write_instances(path: Path, content: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
     categories = [{"supercategory": s, "id": i, "name": name} for i, (s, name) in CATEGORIES.items()]
-    plain = [{k: v for k, v in a.items() if "keypoints" not in k} for a in annotations]
-    path.write_text(json.dumps({**content, "annotations": plain, "categories": categories}))
+    instances = [{k: v for k, v in a.items() if "keypoints" not in k} for a in annotations]
+    path.write_text(json.dumps({**content, "annotations": instances, "categories": categories}))
 
 
 def _write_keypoints(path: Path, content: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
@@ -109,8 +109,8 @@ def _write_image(index: int, root: Path, split: str) -> _Drawn:
 def _any_name(rng: np.random.Generator) -> str:
     if rng.random() < PERSONS:
         return "person"
-    others = [name for _, name in CATEGORIES.values() if name != "person"]
-    name = others[int(rng.integers(len(others)))]
+    names = [name for _, name in CATEGORIES.values() if name != "person"]
+    name = names[int(rng.integers(len(names)))]
     return BIRDS[int(rng.integers(len(BIRDS)))] if name == "bird" else name
 
 

@@ -70,8 +70,8 @@ _LIP_FACE = 13
 
 def _split(label: str) -> tuple[str, str]:
     """Return the side of a label, "" for none, and the rest of it."""
-    side, _, rest = label.partition(" ")
-    return (side, rest) if side in ("left", "right") else ("", label)
+    side, _, part = label.partition(" ")
+    return (side, part) if side in ("left", "right") else ("", label)
 
 
 def ade20k(name: str, _label: str) -> int:
@@ -86,7 +86,7 @@ def ade20k_object(name: str, _label: str) -> int:
 
 def ade20k_part(name: str, label: str) -> int:
     """Return an id within ADE20K-Part's 1..209; animals have none."""
-    pairs = [(whole, part) for whole, parts in _ADE_PARTS.items() for part in parts]
+    pairs = [(object_name, part) for object_name, parts in _ADE_PARTS.items() for part in parts]
     pair = name, _split(label)[1]
     return 1 + pairs.index(pair) if pair in pairs else 0
 
@@ -98,9 +98,9 @@ def pascal_object(name: str, _label: str) -> int:
 
 def pascal_part(name: str, label: str) -> int:
     """Return Pascal-Part's id, 1..193; 0 for what it does not name."""
-    side, rest = _split(label)
+    side, part = _split(label)
     _, first, parts = _PASCAL[name]
-    word = _PASCAL_EXCEPTIONS.get((name, rest), _PASCAL_WORDS.get(rest, rest))
+    word = _PASCAL_EXCEPTIONS.get((name, part), _PASCAL_WORDS.get(part, part))
     # a car's side is spelled out, limbs have the side's initial
     word = f"{side}{word}" if word == "side" else f"{side[:1]}{word}"
     return first + parts.split().index(word) if word in parts.split() else 0

@@ -71,12 +71,12 @@ def _folders(root: Path, name: str, split: str) -> tuple[Path, Path]:
 
 
 def _write_pair(index: int, folders: tuple[Path, Path], name: str, split: str, first: int) -> None:
-    chosen = SETS[name]
-    rng = generator(chosen.family, first + index)
+    segmentation_set = SETS[name]
+    rng = generator(segmentation_set.family, first + index)
     width, height = int(rng.integers(*WIDTHS)), int(rng.integers(*HEIGHTS))
-    names = rng.choice(chosen.classes, size=int(rng.integers(1, chosen.most + 1)))
+    names = rng.choice(segmentation_set.classes, size=int(rng.integers(1, segmentation_set.most + 1)))
     scene = draw_group(rng, names.tolist(), width, height)
-    values = [chosen.label(scene.things[owner].name, shape.label) for owner, shape in scene.shapes]
+    values = [segmentation_set.label(scene.things[owner].name, shape.label) for owner, shape in scene.shapes]
     stem = _stem(name, split, index)
     save_jpeg(folders[0] / f"{stem}.jpg", scene.image)
     Image.fromarray(scene.mask(values)).save(folders[1] / f"{stem}.png")

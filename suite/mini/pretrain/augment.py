@@ -86,9 +86,9 @@ def hue_rotation(angle: Tensor) -> Tensor:
 
 def blur(images: Tensor) -> Tensor:
     """Apply a 3x3 binomial blur to some of the images."""
-    chosen = torch.rand(len(images), device=images.device) < BLURRED
+    is_blurred = torch.rand(len(images), device=images.device) < BLURRED
     line = images.new_tensor([0.25, 0.5, 0.25])
     kernel = torch.outer(line, line).expand(3, 1, 3, 3)
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     blurred = F.conv2d(padded, kernel, groups=3)
-    return torch.where(chosen.view(-1, 1, 1, 1), blurred, images)
+    return torch.where(is_blurred.view(-1, 1, 1, 1), blurred, images)

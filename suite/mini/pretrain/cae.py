@@ -44,14 +44,14 @@ class ContextAutoencoder(Objective):
         images = views[0]
         keep, hidden = random_token_mask((len(images), 1 + PATCHES), RATIO, device=images.device)
         positions = self.encoder.pos_embed.expand(len(images), -1, -1)
-        here, there = get_at_index(positions, keep), get_at_index(positions, hidden)
-        seen = encode(self.encoder, images, keep=keep)
-        regressed = self.regressor(self.mask_token + there, seen + here)
+        visible_positions, hidden_positions = get_at_index(positions, keep), get_at_index(positions, hidden)
+        visible = encode(self.encoder, images, keep=keep)
+        regressed = self.regressor(self.mask_token + hidden_positions, visible + visible_positions)
         with torch.no_grad():
             cls = torch.zeros_like(hidden[:, :1])
             latent = encode(self.encoder, images, keep=torch.cat([cls, hidden], 1))[:, 1:]
         alignment = F.mse_loss(regressed.float(), latent.float())
-        logits = self.decoder(regressed + there).flatten(0, 1).float()
+        logits = self.decoder(regressed + hidden_positions).flatten(0, 1).float()
         codes = get_at_index(self.codebook(images)[..., None], hidden - 1).flatten()
         signals = code_signals(logits, codes) | {"alignment": alignment.detach()}
         return F.cross_entropy(logits, codes) + ALIGNMENT * alignment, signals

@@ -50,11 +50,11 @@ class MomentumContrast(Objective):
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
         """Return the symmetrised InfoNCE with in-batch negatives, on class and mean patch tokens."""
-        both = torch.cat(views)
-        queries = apply_to_both(self.projector, *pooled(encode(self.encoder, both)))
+        all_views = torch.cat(views)
+        queries = apply_to_both(self.projector, *pooled(encode(self.encoder, all_views)))
         queries = apply_to_both(self.predictor, *queries)
         with torch.no_grad():
-            keys = apply_to_both(self.momentum_projector, *pooled(encode(self.momentum_encoder, both)))
+            keys = apply_to_both(self.momentum_projector, *pooled(encode(self.momentum_encoder, all_views)))
         losses, accuracies = zip(*map(contrast, queries, keys), strict=True)
         return torch.stack(losses).mean(), {"accuracy": accuracies[0], "accuracy_mean_token": accuracies[1]}
 

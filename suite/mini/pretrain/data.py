@@ -41,8 +41,8 @@ class Drawings:
         per_epoch = len(self.images) // size
         epoch, position = divmod(step, per_epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(self.images))
-        chosen = order[position * size : (position + 1) * size]
-        return torch.from_numpy(self.images[chosen]).to(device), torch.from_numpy(self.labels[chosen]).to(device)
+        indices = order[position * size : (position + 1) * size]
+        return torch.from_numpy(self.images[indices]).to(device), torch.from_numpy(self.labels[indices]).to(device)
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ def cached(path: Path, count: int, make: Callable[[int], Drawings]) -> Drawings:
         make: draws the first n of a fixed sequence.
     """
     if path.exists():
-        with np.load(path) as stored:
-            kept = Drawings(stored["images"], stored["labels"])
+        with np.load(path) as arrays:
+            stored_drawings = Drawings(arrays["images"], arrays["labels"])
         few = make(FEW)
-        if np.array_equal(kept.images[: len(few.images)], few.images):
-            return kept
-    made = make(count)
-    write_atomically(path, lambda file: np.savez(file, images=made.images, labels=made.labels))
-    return made
+        if np.array_equal(stored_drawings.images[: len(few.images)], few.images):
+            return stored_drawings
+    drawings = make(count)
+    write_atomically(path, lambda file: np.savez(file, images=drawings.images, labels=drawings.labels))
+    return drawings
 
 
 def part_crops(scenes: int, seed: int) -> Drawings:
@@ -96,8 +96,8 @@ def part_crops(scenes: int, seed: int) -> Drawings:
     crops, labels, counts = [], [], dict.fromkeys(PARTS, 0)
     for index in range(scenes):
         scene = draw(np.random.default_rng([seed, index]), None, PART_SCENE_PX)
-        seen = {shape.part: number for number, (_, shape) in enumerate(scene.shapes, 1)}
-        for part, number in seen.items():
+        part_numbers = {shape.part: number for number, (_, shape) in enumerate(scene.shapes, 1)}
+        for part, number in part_numbers.items():
             rows, columns = np.nonzero(scene.shape_map == number)
             if len(rows) < PART_MIN_PX or counts[part] == PER_PART:
                 continue

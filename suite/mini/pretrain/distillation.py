@@ -16,7 +16,7 @@ from lightly.models.modules.heads import DINOProjectionHead
 from lightly.models.utils import deactivate_requires_grad, random_block_mask, update_momentum
 from torch import Tensor, nn
 
-from suite.mini.pretrain.objective import Objective, Signals, apply_to_both, entropy, statistics_kept
+from suite.mini.pretrain.objective import Objective, Signals, apply_to_both, entropy, frozen_statistics
 from suite.mini.pretrain.vit import DIM, GRID, Trunk, encode, pooled
 
 HIDDEN, BOTTLENECK, PROTOTYPES = 256, 64, 512
@@ -61,10 +61,10 @@ class SelfDistillation(Objective):
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
         """Compare each view of the student with the teacher's other view."""
-        both = torch.cat(views)
+        all_views = torch.cat(views)
         with torch.no_grad():
-            goals = self.goals(encode(self.teacher, both))
-        logits = apply_to_both(self.head, *pooled(encode(self.encoder, both)))
+            goals = self.goals(encode(self.teacher, all_views))
+        logits = apply_to_both(self.head, *pooled(encode(self.encoder, all_views)))
         return image_loss(logits, goals), assignment_signals(goals[0])
 
     def goals(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,17 +91,17 @@ class MaskedSelfDistillation(SelfDistillation):
 
     def loss(self, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Signals]:
         """Return the image loss plus patch loss, weight 1."""
-        both = torch.cat(views)
-        mask = random_block_mask((len(both), GRID, GRID), 0.5, *MASKED, min_num_masks_per_block=2).flatten(1)
-        mask = mask.to(both.device)
+        all_views = torch.cat(views)
+        mask = random_block_mask((len(all_views), GRID, GRID), 0.5, *MASKED, min_num_masks_per_block=2).flatten(1)
+        mask = mask.to(all_views.device)
         with torch.no_grad():
-            tokens = encode(self.teacher, both)
+            tokens = encode(self.teacher, all_views)
             goals = self.goals(tokens)
-            with statistics_kept(self.teacher_head):
+            with frozen_statistics(self.teacher_head):
                 patch_goals = balanced(self.teacher_head(tokens[:, 1:][mask]))
-        tokens = encode(self.encoder, both, mask=mask, mask_token=self.mask_token)
+        tokens = encode(self.encoder, all_views, mask=mask, mask_token=self.mask_token)
         logits = apply_to_both(self.head, *pooled(tokens))
-        with statistics_kept(self.head):
+        with frozen_statistics(self.head):
             patch_loss = cross_entropy(self.head(tokens[:, 1:][mask]), patch_goals)
         signals = assignment_signals(goals[0]) | {"patch_loss": patch_loss.detach()}
         signals["patch_teacher_entropy"] = entropy(patch_goals)

@@ -36,9 +36,9 @@ def finish(weights: Path = MINI_WEIGHTS, evidence: Path = DOCS / "evidence") -> 
     histories = {name: read(weights / f"{name}.csv") for name in BUDGETS if (weights / f"{name}.csv").exists()}
     content = table(histories, weights)
     page = evidence / "mini_encoders.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    text = f"{before}{BEGIN}\n{content}\n{END}{after}"
+    head, _, remainder = page.read_text().partition(BEGIN)
+    tail = remainder.partition(END)[2]
+    text = f"{head}{BEGIN}\n{content}\n{END}{tail}"
     write_atomically(page, lambda file: file.write(text.encode()))
     figure = curves(histories)
     write_atomically(evidence / "mini_encoders" / "curves.svg", lambda file: file.write(figure))

@@ -21,7 +21,7 @@ from suite.mini.pretrain.augment import normalise
 from suite.mini.pretrain.data import Drawings, HeldOut
 from suite.mini.pretrain.distillation import PROTOTYPES
 from suite.mini.pretrain.methods import views
-from suite.mini.pretrain.objective import Objective, statistics_kept
+from suite.mini.pretrain.objective import Objective, frozen_statistics
 from suite.mini.pretrain.vit import SIZE, Trunk, encode, pooled
 
 NEIGHBOURS = 20
@@ -38,7 +38,7 @@ def measure(objective: Objective, held_out: HeldOut, device: torch.device) -> Ro
     Returns:
         name -> number; retrieval and classification in per cent.
     """
-    row = own_signal(objective, held_out.objects, device)
+    row = held_out_signal(objective, held_out.objects, device)
     for name, drawings in (("object", held_out.objects), ("part", held_out.parts)):
         features = encoded(objective.shipped, drawings, device)
         labels = torch.from_numpy(drawings.labels)
@@ -49,11 +49,11 @@ def measure(objective: Objective, held_out: HeldOut, device: torch.device) -> Ro
     return row
 
 
-def own_signal(objective: Objective, drawings: Drawings, device: torch.device) -> Row:
+def held_out_signal(objective: Objective, drawings: Drawings, device: torch.device) -> Row:
     """Return the training loss and its signals, averaged over a few fixed batches of held-out views."""
     torch.manual_seed(SEED)
     rows = []
-    with statistics_kept(objective):
+    with frozen_statistics(objective):
         for step in range(min(BATCHES, len(drawings.images) // BATCH)):
             images, labels = drawings.batch(step, BATCH, SEED, device)
             loss, signals = objective.loss(views(images, objective.views, colour=objective.colour), labels)
@@ -73,8 +73,8 @@ def encoded(encoder: Trunk, drawings: Drawings, device: torch.device) -> Tensor:
 
 def knn_accuracy(features: Tensor, labels: Tensor) -> float:
     """Return the accuracy of a vote of the nearest other items of (N, D) unit features; a fraction."""
-    others = (features @ features.T).fill_diagonal_(-math.inf)
-    votes = F.one_hot(labels[others.topk(NEIGHBOURS).indices]).sum(1)
+    similarities = (features @ features.T).fill_diagonal_(-math.inf)
+    votes = F.one_hot(labels[similarities.topk(NEIGHBOURS).indices]).sum(1)
     return float((votes.argmax(1) == labels).float().mean())
 
 

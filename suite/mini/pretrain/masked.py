@@ -45,12 +45,12 @@ class MaskedAutoencoder(Objective):
         """
         images = views[0]
         keep, hidden = random_token_mask((len(images), 1 + PATCHES), MAE_RATIO, device=images.device)
-        seen = self.embed(encode(self.encoder, images, keep=keep))
-        tokens = repeat_token(self.decoder.mask_token, (len(images), 1 + PATCHES)).type_as(seen)
-        tokens = set_at_index(tokens, keep, seen)
-        drawn = get_at_index(self.decoder.decode(self.decoder.add_pos_embed(tokens)), hidden)
+        visible = self.embed(encode(self.encoder, images, keep=keep))
+        tokens = repeat_token(self.decoder.mask_token, (len(images), 1 + PATCHES)).type_as(visible)
+        tokens = set_at_index(tokens, keep, visible)
+        predictions = get_at_index(self.decoder.decode(self.decoder.add_pos_embed(tokens)), hidden)
         target = normalize_mean_var(get_at_index(patchify(images, PATCH), hidden - 1))
-        return F.mse_loss(self.predict(drawn).float(), target), {}
+        return F.mse_loss(self.predict(predictions).float(), target), {}
 
 
 class MaskedCodes(Objective):

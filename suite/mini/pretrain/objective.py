@@ -49,7 +49,7 @@ class Objective(nn.Module, ABC):
 
 
 @contextlib.contextmanager
-def statistics_kept(head: nn.Module) -> Iterator[None]:
+def frozen_statistics(head: nn.Module) -> Iterator[None]:
     """Have batch norms inside normalise by the batch as always but leave their running statistics alone.
 
     Heads see class tokens, mean tokens and patches one after the other; the statistics that are saved must be those
@@ -69,7 +69,7 @@ def statistics_kept(head: nn.Module) -> Iterator[None]:
 def apply_to_both(head: nn.Module, cls: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     """Apply the head to class tokens and to mean patch tokens, running statistics from the former only."""
     on_cls = head(cls)
-    with statistics_kept(head):
+    with frozen_statistics(head):
         on_mean = head(mean)
     return on_cls, on_mean
 

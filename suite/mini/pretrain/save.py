@@ -57,8 +57,11 @@ def folded_mlp(layers: nn.Sequential) -> State:
     A batch norm in evaluation is affine per channel, so it folds exactly into the linear before it.
     """
     modules = [*copy.deepcopy(layers).eval(), None]
-    pairs = [(one, after) for one, after in pairwise(modules) if isinstance(one, nn.Linear)]
-    linears = [fuse_linear_bn_eval(one, after) if isinstance(after, nn.BatchNorm1d) else one for one, after in pairs]
+    pairs = [(module, following) for module, following in pairwise(modules) if isinstance(module, nn.Linear)]
+    linears = [
+        fuse_linear_bn_eval(module, following) if isinstance(following, nn.BatchNorm1d) else module
+        for module, following in pairs
+    ]
     state: State = {}
     for number, linear in enumerate(linears):
         state |= prefixed(f"mlp.{2 * number}.", linear.state_dict())
@@ -67,16 +70,16 @@ def folded_mlp(layers: nn.Sequential) -> State:
 
 def dino_head(head: DINOProjectionHead) -> State:
     """Return the released head's tensors; its last layer is a plain linear of unit rows."""
-    last = head.last_layer
-    weight = last.weight_g * last.weight_v / last.weight_v.norm(dim=1, keepdim=True)
+    last_layer = head.last_layer
+    weight = last_layer.weight_g * last_layer.weight_v / last_layer.weight_v.norm(dim=1, keepdim=True)
     return folded_mlp(head.layers) | {"last_layer.weight": weight}
 
 
 def ibot_head(head: DINOProjectionHead) -> State:
     """Return the head as DINO's, but weight-normed, and stored once more as the patch head that shares it."""
-    last = {"weight_g": head.last_layer.weight_g, "weight_v": head.last_layer.weight_v}
+    last_layer = {"weight_g": head.last_layer.weight_g, "weight_v": head.last_layer.weight_v}
     return folded_mlp(head.layers) | {
-        f"{name}.{key}": value for name in ("last_layer", "last_layer2") for key, value in last.items()
+        f"{name}.{key}": value for name in ("last_layer", "last_layer2") for key, value in last_layer.items()
     }
 
 

@@ -119,9 +119,9 @@ class Run:
                     self.measure()
                 if self.step % self.save_every == 0:
                     self.save()
-                started = time.process_time()
+                start = time.process_time()
                 bar.set_postfix(loss=f"{self.take_step():.3f}")
-                self.cpu_s += time.process_time() - started
+                self.cpu_s += time.process_time() - start
                 self.step += 1
                 bar.update()
         if not self.history or self.history[-1]["step"] != self.step:
@@ -195,10 +195,10 @@ class Run:
 
 def adamw(objective: Objective, its_budget: Budget) -> torch.optim.Optimizer:
     """Build AdamW with weight decay on matrices only."""
-    trained = [p for p in objective.parameters() if p.requires_grad]
+    parameters = [p for p in objective.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": its_budget.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": its_budget.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=its_budget.lr)
 
