@@ -46,7 +46,7 @@ def parse_budget(text: str) -> float:
     return seconds
 
 
-def choose(made: Forecast, budget_s: float) -> Choice:
+def choose(forecast: Forecast, budget_s: float) -> Choice:
     """Choose whole trials, the cheapest information first.
 
     A column is an experiment on a dataset (for segmentation: all sets of the same images) with every encoder asked
@@ -54,31 +54,31 @@ def choose(made: Forecast, budget_s: float) -> Choice:
     seconds per cell; of the first that does not fit, encoders in the order of the request; then whatever still fits.
     """
     columns: dict[tuple[tuple[str, str], ...], list[Entry]] = {}
-    for entry in made.entries:
+    for entry in forecast.entries:
         columns.setdefault(tuple((key.experiment, key.dataset) for key in entry.job.keys), []).append(entry)
-    chosen: list[Entry] = []
-    left_out = list(made.unplanned)
-    for column in sorted(columns.values(), key=lambda entries: _per_cell(made.request, entries)):
+    chosen_entries: list[Entry] = []
+    left_out = list(forecast.unplanned)
+    for column in sorted(columns.values(), key=lambda entries: _per_cell(forecast.request, entries)):
         for entry in column:
-            if entry.seconds is not None and made.until_done([*chosen, entry]) <= budget_s:
-                chosen.append(entry)
+            if entry.seconds is not None and forecast.until_done([*chosen_entries, entry]) <= budget_s:
+                chosen_entries.append(entry)
             else:
                 left_out.extend(entry.job.keys)
-    keys = [key for entry in chosen for key in entry.job.keys]
-    return Choice([*made.measured, *keys], left_out, made.until_done(chosen))
+    keys = [key for entry in chosen_entries for key in entry.job.keys]
+    return Choice([*forecast.measured, *keys], left_out, forecast.until_done(chosen_entries))
 
 
 def commands(request: Request, chosen: Iterable[Key]) -> list[str]:
     """Find as few command lines as possible that together run these trials and no others."""
-    wanted = set(chosen)
+    keys = set(chosen)
     products: list[Request] = []
     columns: dict[tuple[str, str], list[str]] = {}
     for experiment, dataset, spec in request.tasks():
-        if request.key(experiment, dataset, spec) in wanted:
+        if request.key(experiment, dataset, spec) in keys:
             columns.setdefault((experiment.name, dataset), []).append(spec)
     for (name, dataset), specs in columns.items():
-        one = replace(request, experiments=(name,), datasets=(dataset,), encoders=tuple(specs))
-        products.append(one)
+        part = replace(request, experiments=(name,), datasets=(dataset,), encoders=tuple(specs))
+        products.append(part)
     while _merge(products, request):
         pass
     return [shlex.join(["python", "-m", "suite", "reproduce", *product.arguments()]) for product in products]
@@ -86,16 +86,16 @@ def commands(request: Request, chosen: Iterable[Key]) -> list[str]:
 
 def _merge(products: list[Request], request: Request) -> bool:
     """Unite two products of experiments, datasets and encoders that together ask for nothing else; False if none do."""
-    for one, other in combinations(products, 2):
+    for first, second in combinations(products, 2):
         united = replace(
             request,
-            experiments=_united(request.experiments, one.experiments, other.experiments),
-            datasets=_united(request.datasets, one.datasets, other.datasets),
-            encoders=_united(request.encoders, one.encoders, other.encoders),
+            experiments=_united(request.experiments, first.experiments, second.experiments),
+            datasets=_united(request.datasets, first.datasets, second.datasets),
+            encoders=_united(request.encoders, first.encoders, second.encoders),
         )
-        if _keys(united) == _keys(one) | _keys(other):
-            products[products.index(one)] = united
-            products.remove(other)
+        if _keys(united) == _keys(first) | _keys(second):
+            products[products.index(first)] = united
+            products.remove(second)
             return True
     return False
 
@@ -113,5 +113,5 @@ def _per_cell(request: Request, column: Sequence[Entry]) -> tuple[float, int]:
     keys = [key for entry in column for key in entry.job.keys]
     experiments = request.profile.experiments
     cells = sum(len(list(experiments[key.experiment].cells(key.dataset, key.method))) for key in keys)
-    known = [entry.seconds for entry in column if entry.seconds is not None]
-    return (sum(known) / max(1, cells), 0) if len(known) == len(column) else (float("inf"), 1)
+    durations = [entry.seconds for entry in column if entry.seconds is not None]
+    return (sum(durations) / max(1, cells), 0) if len(durations) == len(column) else (float("inf"), 1)

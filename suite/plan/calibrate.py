@@ -46,19 +46,19 @@ def calibrate(
         StorageError: the cache cannot be written.
     """
     until = time.monotonic() + budget_s
-    waiting = _in_order(operations, shapes)
-    measured: dict[str, tuple[Operation, float]] = {}
+    queue = _in_order(operations, shapes)
+    timings: dict[str, tuple[Operation, float]] = {}
     with _threads(threads):
-        while waiting and time.monotonic() < until:
-            operation = waiting.pop(0)
-            share = (until - time.monotonic()) / (len(waiting) + 1)
+        while queue and time.monotonic() < until:
+            operation = queue.pop(0)
+            share = (until - time.monotonic()) / (len(queue) + 1)
             with prepare(operation, shapes, device) as (call, units):
                 seconds = timed(call, share_s=share, device=device) / units
-            measured[str(operation)] = operation, seconds
+            timings[str(operation)] = operation, seconds
             rates.seconds[str(operation)] = seconds
             rates.derived.discard(str(operation))
-    for operation in waiting:
-        derived = in_proportion(operation, measured.values(), shapes)
+    for operation in queue:
+        derived = in_proportion(operation, timings.values(), shapes)
         if derived is not None:
             rates.seconds[str(operation)] = derived
             rates.derived.add(str(operation))
@@ -72,45 +72,52 @@ def timed(call: Callable[[], object], *, share_s: float, device: str) -> float:
     """
 
     def once() -> float:
-        started = time.perf_counter()
+        start = time.perf_counter()
         call()
         if device == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - started
+        return time.perf_counter() - start
 
     until = time.monotonic() + share_s
-    first = once()
+    first_seconds = once()
     times: list[float] = []
-    while len(times) < _REPEATS and time.monotonic() + first < until:
+    while len(times) < _REPEATS and time.monotonic() + first_seconds < until:
         times.append(once())
-    return min(times, default=first)
+    return min(times, default=first_seconds)
 
 
 def _in_order(operations: Sequence[Operation], shapes: Mapping[str, Shape]) -> list[Operation]:
     """Order operations: of each kind and encoder the smallest first; then all others, the smallest first."""
-    ranked = sorted(operations, key=lambda each: (weight(each, shapes), str(each)))
-    first = {(each.kind, each.subject): each for each in reversed(ranked)}
-    return [*first.values(), *(each for each in ranked if first[each.kind, each.subject] is not each)]
+    by_weight = sorted(operations, key=lambda operation: (weight(operation, shapes), str(operation)))
+    smallest = {(operation.kind, operation.subject): operation for operation in reversed(by_weight)}
+    return [
+        *smallest.values(),
+        *(operation for operation in by_weight if smallest[operation.kind, operation.subject] is not operation),
+    ]
 
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
+    previous_count = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_count)
 
 
-def calibrate_forecast(made: Forecast, *, anew: bool = False) -> None:
+def calibrate_forecast(forecast: Forecast, *, anew: bool = False) -> None:
     """Measure what a forecast lacks, or everything that it needs; nothing is done where nothing is to be measured.
 
     Raises:
         StorageError: the cache cannot be written.
     """
-    wanted = made.operations()
-    missing = wanted if anew else [each for each in wanted if str(each) not in made.rates.seconds]
-    if missing:
-        print(f"calibrating {len(missing)} operations, about a minute at most ...", file=sys.stderr)
-        calibrate(made.rates, missing, made.shapes, device=made.request.device, threads=threads_of(made))
+    operations = forecast.operations()
+    untimed = (
+        operations if anew else [operation for operation in operations if str(operation) not in forecast.rates.seconds]
+    )
+    if untimed:
+        print(f"calibrating {len(untimed)} operations, about a minute at most ...", file=sys.stderr)
+        calibrate(
+            forecast.rates, untimed, forecast.shapes, device=forecast.request.device, threads=threads_of(forecast)
+        )

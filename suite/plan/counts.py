@@ -42,12 +42,12 @@ def splits_of(request: Request, experiment: Experiment, dataset: str) -> Splits 
         None where the files are missing and nothing is published (the mini study's, before they are drawn).
     """
     page = page_of(experiment.name)
-    found = _read(page, Context(request, experiment, dataset, request.encoders[0]))  # items depend on no encoder
-    if found is None and request.profile.name != "mini":
-        found = {name: PUBLISHED[page.items][dataset][split] for name, split in page.splits[dataset].items()}
-    if found is None or request.limit is None or not page.takes_limit:
-        return found
-    return {name: _limited(split, request.limit) for name, split in found.items()}
+    splits = _read(page, Context(request, experiment, dataset, request.encoders[0]))  # items depend on no encoder
+    if splits is None and request.profile.name != "mini":
+        splits = {name: PUBLISHED[page.items][dataset][split] for name, split in page.splits[dataset].items()}
+    if splits is None or request.limit is None or not page.takes_limit:
+        return splits
+    return {name: _limited(split, request.limit) for name, split in splits.items()}
 
 
 def _read(page: Page[Any], trial: Context[Any]) -> Splits | None:

@@ -75,8 +75,8 @@ class Forecast:
     @property
     def seconds(self) -> float | None:
         """Seconds of one process, all that is known; None where nothing is."""
-        known = [entry.seconds for entry in self.entries if entry.seconds is not None]
-        return sum(known) if known or not self.entries else None
+        durations = [entry.seconds for entry in self.entries if entry.seconds is not None]
+        return sum(durations) if durations or not self.entries else None
 
     @property
     def unknown(self) -> int:
@@ -96,13 +96,13 @@ class Forecast:
     @property
     def disk_bytes(self) -> float:
         """Bytes of features, of which the cache keeps 4 GiB, and of checkpoints."""
-        kept = min(CACHE_BYTES, sum(entry.job.features_bytes for entry in self.entries))
-        return kept + sum(entry.job.checkpoint_bytes for entry in self.entries)
+        feature_bytes = min(CACHE_BYTES, sum(entry.job.features_bytes for entry in self.entries))
+        return feature_bytes + sum(entry.job.checkpoint_bytes for entry in self.entries)
 
     def operations(self) -> list[Operation]:
         """Return every operation whose rate is needed."""
-        amounts = [each for entry in self.entries for each in (entry.job.steps, entry.job.reading)]
-        return list({each for amount in amounts for each, count in amount.items() if count})
+        works = [amounts for entry in self.entries for amounts in (entry.job.steps, entry.job.reading)]
+        return list({operation for amounts in works for operation, count in amounts.items() if count})
 
 
 def forecast(request: Request, *, digests: bool = True, workers: int | None = None) -> Forecast:
@@ -120,38 +120,38 @@ def forecast(request: Request, *, digests: bool = True, workers: int | None = No
     groups = {group_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
     processes = processes_for(request, len(groups) + len(unplanned), workers)
     rates = load_rates(request.cache, request.device, _threads(processes))
-    made = Forecast(request, [], measured, unplanned, processes, rates, shapes)
-    made.entries.extend(Entry(job, None, "") for job in sorted(jobs, key=_place(request)))
-    return timed(made)
+    plan = Forecast(request, [], measured, unplanned, processes, rates, shapes)
+    plan.entries.extend(Entry(job, None, "") for job in sorted(jobs, key=_place(request)))
+    return timed(plan)
 
 
-def timed(made: Forecast) -> Forecast:
+def timed(forecast: Forecast) -> Forecast:
     """Time the forecast: by rates, by earlier results of the run folder, or by similar work's rates."""
-    device, threads = made.request.device, _threads(made.processes)
-    similar = _with_similar(made)
-    for n, entry in enumerate(made.entries):
+    device, threads = forecast.request.device, _threads(forecast.processes)
+    similar = _with_similar(forecast)
+    for n, entry in enumerate(forecast.entries):
         sources = {
-            "calibration": lambda job: seconds_of(job, made.rates, device=device, threads=threads),
-            "earlier run": lambda job: _earlier(made.request, job),
+            "calibration": lambda job: seconds_of(job, forecast.rates, device=device, threads=threads),
+            "earlier run": lambda job: _earlier(forecast.request, job),
             "similar work": lambda job: seconds_of(job, similar, device=device, threads=threads),
         }
-        found = ((basis, seconds(entry.job)) for basis, seconds in sources.items())
-        basis, seconds = next(((basis, seconds) for basis, seconds in found if seconds is not None), ("", None))
-        made.entries[n] = Entry(entry.job, seconds, basis)
-    return made
+        durations = ((basis, seconds(entry.job)) for basis, seconds in sources.items())
+        basis, seconds = next(((basis, seconds) for basis, seconds in durations if seconds is not None), ("", None))
+        forecast.entries[n] = Entry(entry.job, seconds, basis)
+    return forecast
 
 
-def _with_similar(made: Forecast) -> Rates:
+def _with_similar(forecast: Forecast) -> Rates:
     """Return rates of everything that a forecast needs, where work of the kind was timed."""
-    known = [(Operation.parse(text), seconds) for text, seconds in made.rates.seconds.items()]
-    missing = [each for each in made.operations() if str(each) not in made.rates.seconds]
-    found = {str(each): in_proportion(each, known, made.shapes) for each in missing}
-    return replace(made.rates, seconds=made.rates.seconds | {k: v for k, v in found.items() if v is not None})
+    timed_operations = [(Operation.parse(text), seconds) for text, seconds in forecast.rates.seconds.items()]
+    untimed = [operation for operation in forecast.operations() if str(operation) not in forecast.rates.seconds]
+    rates = {str(operation): in_proportion(operation, timed_operations, forecast.shapes) for operation in untimed}
+    return replace(forecast.rates, seconds=forecast.rates.seconds | {k: v for k, v in rates.items() if v is not None})
 
 
-def threads_of(made: Forecast) -> int:
+def threads_of(forecast: Forecast) -> int:
     """Return threads of each process."""
-    return _threads(made.processes)
+    return _threads(forecast.processes)
 
 
 def _threads(processes: int) -> int:
@@ -192,8 +192,8 @@ def _shape(request: Request, spec: str) -> Shape | None:
 
 def _is_measured(trial: Context[Settings], *, digests: bool) -> bool:
     """Tell whether the stored result holds."""
-    stored = trial.store.load(trial.key)
-    if stored is None or not _alike(trial, stored):
+    result = trial.store.load(trial.key)
+    if result is None or not _has_same_inputs(trial, result):
         return False
     try:
         return not digests or trial.stored() is not None
@@ -201,16 +201,16 @@ def _is_measured(trial: Context[Settings], *, digests: bool) -> bool:
         return False
 
 
-def _alike(trial: Context[Settings], stored: Result) -> bool:
-    expected: dict[str, object] = {
+def _has_same_inputs(trial: Context[Settings], result: Result) -> bool:
+    inputs: dict[str, object] = {
         "protocol": digest_of(trial.protocol()),
         "code": trial_code(trial.experiment.name),
         "seeds": list(trial.seeds),
         "device": trial.request.device,
     }
     if not trial.request.keep_other_environments:
-        expected["environment"] = environment_of(trial.request.device)
-    return all(stored.inputs.get(name) == value for name, value in expected.items())
+        inputs["environment"] = environment_of(trial.request.device)
+    return all(result.inputs.get(name) == value for name, value in inputs.items())
 
 
 def _place(request: Request) -> Callable[[Job], int]:
@@ -223,12 +223,12 @@ def _earlier(request: Request, job: Job) -> float | None:
     store, total = Store(request.run), 0.0
     for key in job.keys:
         result = store.load(key)
-        same = result is not None and (
+        is_comparable = result is not None and (
             result.facts.get("device") == request.device
             and result.protocol.get("limit") == request.limit
             and result.inputs.get("seeds") == list(request.seeds)
         )
-        if result is None or not same:
+        if result is None or not is_comparable:
             return None
         total += float(result.facts.get("seconds", 0.0))
     return total
@@ -242,9 +242,9 @@ def write_plan(request: Request, *, workers: int | None = None) -> None:
     Raises:
         StorageError: the folder cannot be written.
     """
-    made = forecast(request, digests=False, workers=workers)
+    plan = forecast(request, digests=False, workers=workers)
     jobs = [
         {"trials": [str(key) for key in entry.job.keys], "seconds": entry.seconds, "basis": entry.basis or "unknown"}
-        for entry in made.entries
+        for entry in plan.entries
     ]
-    save_plan(request.run, jobs, processes=made.processes)
+    save_plan(request.run, jobs, processes=plan.processes)

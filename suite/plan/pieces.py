@@ -56,14 +56,14 @@ def dataset(request: Request, name: str) -> Piece:
     root = dataset_root(request.data, name)
     try:
         require(root, name)
-        there = True
+        is_there = True
     except DatasetError:
-        there = False
-    drawn = request.profile.name == "mini"
+        is_there = False
+    is_drawn = request.profile.name == "mini"
     cells, experiments = _blocked(request, dataset=name)
-    size = None if there or drawn else download_size(name)
-    how = "" if there else "drawn on the spot by make reproduce" if drawn else how_to_get(name)
-    return Piece("data", name, DATASETS[name].title, there or drawn, root, size, how, cells, experiments)
+    size = None if is_there or is_drawn else download_size(name)
+    how = "" if is_there else "drawn on the spot by make reproduce" if is_drawn else how_to_get(name)
+    return Piece("data", name, DATASETS[name].title, is_there or is_drawn, root, size, how, cells, experiments)
 
 
 def checkpoint(request: Request, spec: str) -> Piece:

@@ -37,9 +37,9 @@ class Rates:
 
     def time(self, amounts: Mapping[Operation, float]) -> float | None:
         """Return seconds of some work; None where the rate of a part is unknown."""
-        if any(count and str(each) not in self.seconds for each, count in amounts.items()):
+        if any(count and str(operation) not in self.seconds for operation, count in amounts.items()):
             return None
-        return sum(count * self.seconds[str(each)] for each, count in amounts.items() if count)
+        return sum(count * self.seconds[str(operation)] for operation, count in amounts.items() if count)
 
     def save(self) -> None:
         """Remember them.
@@ -54,8 +54,8 @@ def load_rates(cache: Path, device: str, threads: int) -> Rates:
     """Load the rates remembered for this machine's device; none where there are none, or the code has changed."""
     path = cache / "plan" / f"{device_name(device, threads)} {code_digest(*_CODE)[:12]}.json"
     try:
-        found = json.loads(path.read_text())
-        return Rates(path, dict(found["seconds"]), set(found["derived"]))
+        record = json.loads(path.read_text())
+        return Rates(path, dict(record["seconds"]), set(record["derived"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Rates(path)
 

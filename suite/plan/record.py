@@ -41,7 +41,7 @@ def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] 
         planned = [(job["trials"], job["seconds"]) for job in jobs]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    taken = {
+    durations = {
         f"{cost['experiment']}/{cost['dataset']}/{cost['method']}": cost["seconds"]
         for cost in costs
         if not cost["reused"] and cost["seconds"] is not None
@@ -52,14 +52,14 @@ def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] 
         row = rows.setdefault(
             name, {"experiment": name, "trials": 0, "planned_s": 0.0, "measured_s": 0.0, "unknown": 0}
         )
-        if seconds is None or not all(trial in taken for trial in trials):
+        if seconds is None or not all(trial in durations for trial in trials):
             row["unknown"] += len(trials)
             continue
         row["trials"] += len(trials)
         row["planned_s"] += seconds
-        row["measured_s"] += sum(taken[trial] for trial in trials)
+        row["measured_s"] += sum(durations[trial] for trial in trials)
     for row in rows.values():
-        known = row["trials"] and row["planned_s"] > 0
-        row["ratio"] = round(row["measured_s"] / row["planned_s"], 3) if known else None
+        is_comparable = row["trials"] and row["planned_s"] > 0
+        row["ratio"] = round(row["measured_s"] / row["planned_s"], 3) if is_comparable else None
         row |= {key: round(row[key], 3) for key in ("planned_s", "measured_s")}
     return list(rows.values())

@@ -175,7 +175,7 @@ def _score(operation: Operation, _shapes: Mapping[str, Shape], device: str, fold
 def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, device: str) -> ImageStore:
     """Store images of as many pixels, with masks of small blocks."""
     images = [_picture(folder / f"{n}.jpg", pixels) for n in range(count)]
-    found = []
+    label_sets = []
     for number in range(sets):
         masks = [folder / f"{number}-{n}.png" for n in range(count)]
         for n, path in enumerate(masks):
@@ -184,8 +184,8 @@ def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, de
             mask = np.kron(blocks, np.ones((16, 16), int))[:height, :width] + 1
             Image.fromarray(mask.astype(np.uint8)).save(path)
         records = tuple(zip(images, masks, strict=True))
-        found.append(SegmentationSet(f"{_NAME}{number}", records, tuple(map(str, range(classes)))))
-    return ImageStore(found, device)
+        label_sets.append(SegmentationSet(f"{_NAME}{number}", records, tuple(map(str, range(classes)))))
+    return ImageStore(label_sets, device)
 
 
 def _picture(path: Path, pixels: int) -> Path:

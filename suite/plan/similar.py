@@ -31,24 +31,28 @@ _WEIGHTS: Mapping[str, Callable[[Sequence[int]], int]] = {
 
 
 def in_proportion(
-    operation: Operation, measured: Iterable[tuple[Operation, float]], shapes: Mapping[str, Shape]
+    operation: Operation, timings: Iterable[tuple[Operation, float]], shapes: Mapping[str, Shape]
 ) -> float | None:
     """Scale seconds from the most similar operation that was timed: same kind, if possible same encoder.
 
     Args:
         operation: never timed.
-        measured: operations with their seconds; encoders that are not among `shapes` do not count.
+        timings: operations with their seconds; encoders that are not among `shapes` do not count.
         shapes: by name.
 
     Returns:
         None where nothing of the kind was timed.
     """
-    alike = [(each, seconds) for each, seconds in measured if each.kind == operation.kind and _known(each, shapes)]
-    same = [(each, seconds) for each, seconds in alike if each.subject == operation.subject] or alike
-    own = weight(operation, shapes)
-    nearest = min(same, key=lambda pair: abs(weight(pair[0], shapes) - own), default=None)
-    return None if nearest is None else nearest[1] * own / weight(nearest[0], shapes)
+    candidates = [
+        (sample, seconds) for sample, seconds in timings if sample.kind == operation.kind and _has_shape(sample, shapes)
+    ]
+    nearest_kind = [
+        (sample, seconds) for sample, seconds in candidates if sample.subject == operation.subject
+    ] or candidates
+    operation_weight = weight(operation, shapes)
+    nearest = min(nearest_kind, key=lambda pair: abs(weight(pair[0], shapes) - operation_weight), default=None)
+    return None if nearest is None else nearest[1] * operation_weight / weight(nearest[0], shapes)
 
 
-def _known(operation: Operation, shapes: Mapping[str, Shape]) -> bool:
+def _has_shape(operation: Operation, shapes: Mapping[str, Shape]) -> bool:
     return operation.kind != "encode" or operation.subject.rpartition(" ")[0] in shapes

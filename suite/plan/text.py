@@ -10,17 +10,17 @@ from suite.plan.pieces import Piece, total_download
 from suite.run.request import Request
 
 
-def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]) -> str:
+def render(request: Request, pieces: Sequence[Piece], verified: Mapping[str, str]) -> str:
     """Render the plan in full.
 
     Args:
         request: what is asked for.
-        found: its pieces.
+        pieces: its pieces.
         verified: dataset -> what `verify data` said of it.
     """
     rows = [
-        (piece.kind, piece.name, _state(piece, verified), _size(piece), len(piece.cells), _where(piece))
-        for piece in found
+        (piece.kind, piece.name, _state(piece, verified), _size(piece), len(piece.cells), _source(piece))
+        for piece in pieces
     ]
     headers = ("", "needed", "state", "download", "cells", "how to get it")
     lines = [
@@ -28,22 +28,26 @@ def render(request: Request, found: Sequence[Piece], verified: Mapping[str, str]
         "",
         tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", "left", "right", "right", "left")),
         "",
-        *_summary(request, found),
+        *_summary(request, pieces),
     ]
     return "\n".join(lines)
 
 
-def _summary(request: Request, found: Sequence[Piece]) -> list[str]:
-    if request.profile.name == "mini" and all(piece.there for piece in found):
+def _summary(request: Request, pieces: Sequence[Piece]) -> list[str]:
+    if request.profile.name == "mini" and all(piece.there for piece in pieces):
         return ["Nothing to download: the mini study draws its data on the spot and carries its checkpoints with it."]
-    missing = [piece for piece in found if not piece.there]
+    missing = [piece for piece in pieces if not piece.there]
     if not missing:
         return ["Everything is there. Whether it is right: python -m suite verify data"]
-    known, unknown = total_download(missing)
-    size = f"{_bytes(known)} to download" + (f", and {unknown} files of unknown size" if unknown else "")
+    total_bytes, unsized_count = total_download(missing)
+    size = f"{_bytes(total_bytes)} to download" + (
+        f", and {unsized_count} files of unknown size" if unsized_count else ""
+    )
     blocked = frozenset[str]().union(*(piece.cells for piece in missing))
-    asked = len(request.cells())
-    lines = [f"{len(missing)} missing: {size}; {len(blocked):,} of {asked:,} cells cannot be measured without them."]
+    cell_count = len(request.cells())
+    lines = [
+        f"{len(missing)} missing: {size}; {len(blocked):,} of {cell_count:,} cells cannot be measured without them."
+    ]
     for piece in missing:
         if piece.kind == "data":
             lines.append(f"  without {piece.name}: no {', '.join(piece.experiments)} on it")
@@ -63,7 +67,7 @@ def _size(piece: Piece) -> str:
     return "unknown" if piece.size is None else _bytes(piece.size)
 
 
-def _where(piece: Piece) -> str:
+def _source(piece: Piece) -> str:
     return piece.how or str(piece.place)
 
 

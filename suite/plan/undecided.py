@@ -27,11 +27,13 @@ def unmeasured(request: Request, measured: Iterable[CellId], expected: Mapping[C
     """
     if len(request.seeds) >= AT_LEAST:
         return []
-    done, groups = set(measured), dict[tuple[str, str], list[CellId]]()
+    judged_cells, groups = set(measured), dict[tuple[str, str], list[CellId]]()
     for cell in request.cells():
         reference = expected.get(cell)
-        known = reference is None or reference.value is None or reference.deterministic or reference.spread is not None
-        if cell not in done and not known:
+        is_settled = (
+            reference is None or reference.value is None or reference.deterministic or reference.spread is not None
+        )
+        if cell not in judged_cells and not is_settled:
             groups.setdefault((cell.experiment, cell.dataset), []).append(cell)
     seeds = tuple(seeds_from(request.seeds, AT_LEAST))
     return [
@@ -51,7 +53,7 @@ def with_rates(
         seconds_of: a request's duration; default: by a forecast, with remembered rates.
     """
     seconds_of = seconds_of or _planned
-    found = []
+    timed_groups = []
     for group in groups:
         narrow = replace(
             request,
@@ -60,14 +62,14 @@ def with_rates(
             encoders=tuple(spec for spec in request.encoders if method_name(spec) in group.methods),
             seeds=group.seeds,
         )
-        found.append(group.lasting(seconds_of(narrow)) if group.seeds else group)
-    return found
+        timed_groups.append(group.lasting(seconds_of(narrow)) if group.seeds else group)
+    return timed_groups
 
 
 def _planned(request: Request) -> float | None:
     """Return seconds of a request on this device; None where some of it is unknown, or it is done."""
-    made = forecast(request, digests=False)
-    return made.until_done(made.entries) if made.entries and not made.unknown else None
+    plan = forecast(request, digests=False)
+    return plan.until_done(plan.entries) if plan.entries and not plan.unknown else None
 
 
 def render_undecided(groups: Sequence[Deciding]) -> str:
