@@ -83,7 +83,7 @@ def run_prepare(options: argparse.Namespace) -> int:
             code = error.exit_code
             continue
         counts = ", ".join(f"{count:,} {split}" for split, count in preparation.manifest["counts"].items())
-        print(f"{name}: {'made' if preparation.made else 'already there'}: {counts} images in {preparation.root}")
+        print(f"{name}: {'made' if preparation.is_new else 'already there'}: {counts} images in {preparation.root}")
         for warning in preparation.manifest["warnings"]:
             print(f"warning: {name}: {warning}", file=sys.stderr)
     return code

@@ -65,8 +65,8 @@ def read_scene(item: Item, names: Mapping[int, str]) -> Scene:
     Raises:
         DatasetError: a file of it is missing or damaged, or the files do not fit together.
     """
-    described = [path for path in item.sources if path.suffix == ".json"]
-    objects = _objects(described[0]) if described else {}
+    json_files = [path for path in item.sources if path.suffix == ".json"]
+    objects = _objects(json_files[0]) if json_files else {}
     names = {**names, **{entry.number: entry.name for entry in objects.values()}}
     whole, _ = _decode(item.sources[0], size_of(item.image))
     regions: list[Region] = []
@@ -76,9 +76,9 @@ def read_scene(item: Item, names: Mapping[int, str]) -> Scene:
         flat = classes.ravel()
         labelled = np.flatnonzero(flat)
         codes = flat[labelled] * 256 + instances.ravel()[labelled]
-        found, inverse = np.unique(codes, return_inverse=True)
+        distinct_codes, inverse = np.unique(codes, return_inverse=True)
         groups = np.split(labelled[np.argsort(inverse, kind="stable")], np.cumsum(np.bincount(inverse))[:-1])
-        for code, pixels in zip(found.tolist(), groups, strict=False):
+        for code, pixels in zip(distinct_codes.tolist(), groups, strict=False):
             number = code // 256
             if number not in names:
                 unnamed += 1

@@ -38,8 +38,8 @@ def _list(originals: Mapping[str, Path]) -> Listing:
     items = []
     for split, long in _LONG.items():
         masks = root / "annotations" / long
-        found = images_under(root / "images" / long, (".jpg",))
-        items += [Item(split, image.stem, image, (masks / f"{image.stem}.png",)) for image in found]
+        images = images_under(root / "images" / long, (".jpg",))
+        items += [Item(split, image.stem, image, (masks / f"{image.stem}.png",)) for image in images]
     names = root / "objectInfo150.txt"
     if not names.is_file():
         return Listing(items, (), "ADEChallengeData2016", (f"{names.name} is missing: class numbers were not checked",))

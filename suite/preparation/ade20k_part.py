@@ -52,24 +52,24 @@ def _owner(region: Region, below: Classes, names: Mapping[int, str]) -> int:
         names: class -> name.
     """
     if region.owners is not None:
-        named = {object_label(owner) for owner in region.owners}
-        if len(named) == 1:
-            return named.pop()
+        labels = {object_label(owner) for owner in region.owners}
+        if len(labels) == 1:
+            return labels.pop()
     candidates = [n for n in np.unique(below).tolist() if n in names]
     if region.owners is not None:
         candidates = [n for n in candidates if names[n] in region.owners]
     # objects outside the 59 compete: a bicycle's wheel that touches a car is not the car's
-    most = max(candidates, key=lambda n: (np.count_nonzero(below == n), -n), default=None)
-    return 0 if most is None else object_label(names[most])
+    best = max(candidates, key=lambda n: (np.count_nonzero(below == n), -n), default=None)
+    return 0 if best is None else object_label(names[best])
 
 
-def rank(shown: Sequence[tuple[Item, Sequence[Pair]]], kept: int = CLASSES_KEPT) -> list[tuple[Pair, int]]:
+def rank(looks: Sequence[tuple[Item, Sequence[Pair]]], limit: int = CLASSES_KEPT) -> list[tuple[Pair, int]]:
     """Rank the pairs that most training images show, and how many do; by object, then by name.
 
     Ties at the end of the list go to the earlier object, then to the earlier name.
     """
-    counts = Counter(pair for item, found in shown if item.split == "train" for pair in set(found))
-    best = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:kept]
+    counts = Counter(pair for item, image_pairs in looks if item.split == "train" for pair in set(image_pairs))
+    best = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:limit]
     return sorted(best)
 
 
@@ -95,17 +95,19 @@ def _list(originals: Mapping[str, Path]) -> Listing:
 
 def _plan(_originals: Mapping[str, Path], listing: Listing, run: Parallel, work: Path) -> Plan:
     names = class_names(listing)
-    found = _selection(listing, names, run, work)
-    chosen = [((owner, part), count) for (owner, part), count in found["chosen"]]
-    labels = {pair: label for label, (pair, _) in enumerate(chosen, 1)}
-    rows = [(labels[pair], OBJECTS[pair[0] - 1], pair[1], count) for pair, count in chosen]
+    selection = _selection(listing, names, run, work)
+    ranking = [((owner, part), count) for (owner, part), count in selection["chosen"]]
+    labels = {pair: label for label, (pair, _) in enumerate(ranking, 1)}
+    rows = [(labels[pair], OBJECTS[pair[0] - 1], pair[1], count) for pair, count in ranking]
     table = "".join("\t".join(map(str, row)) + "\n" for row in [("label", "object", "part", "training images"), *rows])
     warnings = []
-    if len(chosen) < CLASSES_KEPT:
-        warnings.append(f"expected {CLASSES_KEPT} (object, part) pairs, found {len(chosen)}")
-    if found["unnamed"]:
-        warnings.append(f"{found['unnamed']} parts are of classes that the release does not name, and have no label")
-    keep = set(found["keep"])
+    if len(ranking) < CLASSES_KEPT:
+        warnings.append(f"expected {CLASSES_KEPT} (object, part) pairs, found {len(ranking)}")
+    if selection["unnamed"]:
+        warnings.append(
+            f"{selection['unnamed']} parts are of classes that the release does not name, and have no label"
+        )
+    keep = set(selection["keep"])
     return Plan(
         [item for item in listing.items if item.stem in keep],
         partial(convert, names=names, labels=labels),
@@ -116,16 +118,16 @@ def _plan(_originals: Mapping[str, Path], listing: Listing, run: Parallel, work:
 
 def _selection(listing: Listing, names: Mapping[int, str], run: Parallel, work: Path) -> dict[str, Any]:
     """Return the classes, and the images that show one; from `work` where an earlier attempt got that far."""
-    stored = work / SELECTION
-    if not stored.exists():
+    path = work / SELECTION
+    if not path.exists():
         results = run(partial(attempt, task=partial(_look, names=names)), listing.items, "ade20k_part: which parts")
         looks = all_good(results, work)
-        chosen = rank([(item, shown) for item, shown, _ in looks])
-        kept = {pair for pair, _ in chosen}
-        keep = [item.stem for item, shown, _ in looks if kept & set(shown)]
-        write_json(stored, {"chosen": chosen, "keep": keep, "unnamed": sum(unnamed for *_, unnamed in looks)})
-    found: dict[str, Any] = json.loads(stored.read_bytes())
-    return found
+        ranking = rank([(item, image_pairs) for item, image_pairs, _ in looks])
+        selected_pairs = {pair for pair, _ in ranking}
+        keep = [item.stem for item, image_pairs, _ in looks if selected_pairs & set(image_pairs)]
+        write_json(path, {"chosen": ranking, "keep": keep, "unnamed": sum(unnamed for *_, unnamed in looks)})
+    selection: dict[str, Any] = json.loads(path.read_bytes())
+    return selection
 
 
 ADE20K_PART = Recipe(

@@ -54,8 +54,8 @@ def _sources(image: Path, release: str) -> tuple[Path, ...]:
     parts: list[Path] = []
     while (path := image.with_name(f"{image.stem}_parts_{len(parts) + 1}.png")).exists():
         parts.append(path)
-    described = [image.with_suffix(".json")] if release.startswith("ADE20K_2021") else []
-    return (image.with_name(f"{image.stem}_seg.png"), *parts, *described)
+    json_files = [image.with_suffix(".json")] if release.startswith("ADE20K_2021") else []
+    return (image.with_name(f"{image.stem}_seg.png"), *parts, *json_files)
 
 
 def class_names(listing: Listing) -> dict[int, str]:

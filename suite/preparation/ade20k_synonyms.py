@@ -80,9 +80,9 @@ def object_label(name: str) -> int:
     The first synonym must be the object's, and the others among its own: "plant, works, industrial plant" is no
     plant, and a cooking "pot" no toilet.
     """
-    first, *others = (word.strip() for word in name.split(","))
-    first = _MERGED.get(first, first)
+    first_synonym, *other_synonyms = (word.strip() for word in name.split(","))
+    first_synonym = _MERGED.get(first_synonym, first_synonym)
     for label, synonyms in enumerate(SYNONYMS, 1):
-        if first == synonyms[0] and set(others) <= set(synonyms):
+        if first_synonym == synonyms[0] and set(other_synonyms) <= set(synonyms):
             return label
     return 0

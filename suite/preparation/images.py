@@ -58,7 +58,7 @@ def png(mask: Mask) -> bytes:
     return buffer.getvalue()
 
 
-def put(image: Path, target: Path) -> None:
+def link_or_copy(image: Path, target: Path) -> None:
     """Make `target` a hard link to the image, or a copy where the file system allows none.
 
     Raises:

@@ -31,33 +31,35 @@ def _list(originals: Mapping[str, Path]) -> Listing:
     warnings: list[str] = []
     for split in SPLITS:
         images, masks = _folder(root, f"{split}_images"), _folder(root, f"{split}_segmentations")
-        found = images_under(images, (".jpg",))
-        items += [Item(split, image.stem, image, (masks / f"{image.stem}.png",)) for image in found]
+        image_files = images_under(images, (".jpg",))
+        items += [Item(split, image.stem, image, (masks / f"{image.stem}.png",)) for image in image_files]
         names = images.parent / f"{split}_id.txt"
         if names.is_file():
             lists.append(names)
             listed = set(names.read_text(encoding="utf-8", errors="replace").split())
-            differ = len(listed ^ {image.stem for image in found})
-            if differ:
-                warnings.append(f"{names.name} and {images.name} differ in {differ} images: the folder's are taken")
+            mismatch_count = len(listed ^ {image.stem for image in image_files})
+            if mismatch_count:
+                warnings.append(
+                    f"{names.name} and {images.name} differ in {mismatch_count} images: the folder's are taken"
+                )
     return Listing(items, lists, "LIP TrainVal", warnings)
 
 
 def _folder(root: Path, name: str) -> Path:
     """Find the only folder of that name, at most `_DEPTH` folders down."""
-    found = []
+    matches = []
     for parent, folders, _ in os.walk(root):
         deep = len(Path(parent).relative_to(root).parts)
-        found += [Path(parent, folder) for folder in folders if folder == name]
+        matches += [Path(parent, folder) for folder in folders if folder == name]
         # LIP's own folders hold tens of thousands of files and no folder
         folders[:] = (
             [] if deep >= _DEPTH else [folder for folder in folders if not folder.startswith(("train_", "val_"))]
         )
-    if not found:
+    if not matches:
         raise missing("lip", root, f"the folder {name}")
-    if len(found) > 1:
-        raise DatasetError(f"{root}: expected one folder {name}, got {found[0]} and {found[1]}: move one away")
-    return found[0]
+    if len(matches) > 1:
+        raise DatasetError(f"{root}: expected one folder {name}, got {matches[0]} and {matches[1]}: move one away")
+    return matches[0]
 
 
 def convert(item: Item) -> Mask:

@@ -11,7 +11,7 @@ from typing import Any
 
 from suite.core.files import write_atomically, write_json
 from suite.errors import StorageError
-from suite.preparation.images import png, put
+from suite.preparation.images import link_or_copy, png
 from suite.preparation.problems import all_good, attempt
 from suite.preparation.recipe import Entry, Item, Listing, Mask, Parallel, Recipe
 from suite.preparation.stamps import MANIFEST, STAMP, content_key, manifest, read_stamp, result_listing
@@ -70,7 +70,7 @@ def _write_pair(item: Item, name: str, root: Path, convert: Callable[[Item], Mas
     if not mask.exists():
         write_atomically(mask, png(convert(item)))
     image.parent.mkdir(parents=True, exist_ok=True)
-    put(item.image, image)
+    link_or_copy(item.image, image)
     return Entry(item, content_key(image), tuple(map(content_key, item.sources)), content_key(mask))
 
 
@@ -85,10 +85,10 @@ def folders(root: Path, name: str, split: str) -> tuple[Path, Path]:
 def _require_space(listing: Listing, work: Path) -> None:
     """Refuse before the work rather than in the middle of it."""
     needed = len(listing.items) * MASK_BYTES
-    here = work.stat().st_dev
+    device = work.stat().st_dev
     for image in (item.image for item in listing.items if item.image.exists()):  # a missing one is reported later
         stat = image.stat()
-        needed += stat.st_size if stat.st_dev != here else 0
+        needed += stat.st_size if stat.st_dev != device else 0
     free = shutil.disk_usage(work).free
     if free < needed:
         raise StorageError(
@@ -98,9 +98,9 @@ def _require_space(listing: Listing, work: Path) -> None:
 
 
 def _put_in_place(work: Path, target: Path) -> None:
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    previous = target.with_name(f".{target.name}.old")
+    shutil.rmtree(previous, ignore_errors=True)
     if target.exists():
-        target.rename(old)
+        target.rename(previous)
     work.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(previous, ignore_errors=True)

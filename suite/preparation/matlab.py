@@ -71,26 +71,26 @@ def read_mat(path: Path, variables: list[str] | None = None) -> dict[str, Any]:
 
 def _inflated(content: bytes) -> bytes:
     """Unpack the file's compressed variables, so that a small file cannot fill the memory."""
-    parts, left = [content[:_HEADER]], INFLATED_LIMIT
+    parts, remaining_bytes = [content[:_HEADER]], INFLATED_LIMIT
     order = ">" if content[126:128] == b"MI" else "<"
-    at = _HEADER
-    while at + 8 <= len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, at)
-        element = content[at + 8 : at + 8 + size]
+    offset = _HEADER
+    while offset + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, offset)
+        element = content[offset + 8 : offset + 8 + size]
         if kind != _COMPRESSED:
-            element = content[at : at + 8 + size]
+            element = content[offset : offset + 8 + size]
         elif len(element) < size:
             raise ValueError("it ends early")
         else:
             unpack = zlib.decompressobj()
-            element = unpack.decompress(element, left)
+            element = unpack.decompress(element, remaining_bytes)
             if not unpack.eof:
                 raise ValueError(f"a variable ends early or inflates beyond {INFLATED_LIMIT:,} bytes")
         parts.append(element)
-        left -= len(element)
-        if left <= 0:
+        remaining_bytes -= len(element)
+        if remaining_bytes <= 0:
             raise ValueError(f"its variables inflate beyond {INFLATED_LIMIT:,} bytes")
-        at += 8 + size
+        offset += 8 + size
     return b"".join(parts)
 
 

@@ -67,8 +67,8 @@ def _stems(path: Path) -> set[str]:
         raise unusable(path, error) from error
     odd = sorted(stem for stem in stems if not re.fullmatch(r"\w+", stem))
     if odd or not stems:
-        got = repr(odd[0]) if odd else "nothing"
-        raise DatasetError(f"{path}: expected the name of an image on each line, got {got}: restore it")
+        example = repr(odd[0]) if odd else "nothing"
+        raise DatasetError(f"{path}: expected the name of an image on each line, got {example}: restore it")
     return stems
 
 

@@ -38,19 +38,19 @@ def all_good(results: Iterable[T | Problem], work: Path) -> list[T]:
     Raises:
         DatasetError: some have none; the message shows the first, a file in `work` holds all.
     """
-    good: list[T] = []
+    values: list[T] = []
     problems: list[str] = []
     for result in results:
         if isinstance(result, Problem):
             problems.append(result.reason)
         else:
-            good.append(result)
+            values.append(result)
     if not problems:
-        return good
+        return values
     listed = work / LIST
     write_atomically(listed, "".join(f"{reason}\n" for reason in problems).encode("utf-8", "surrogateescape"))
-    more = f"; {len(problems) - SHOWN} more in {listed}" if len(problems) > SHOWN else ""
+    rest = f"; {len(problems) - SHOWN} more in {listed}" if len(problems) > SHOWN else ""
     raise DatasetError(
-        f"{len(problems)} of {len(problems) + len(good)} images cannot be used: {'; '.join(problems[:SHOWN])}{more}: "
+        f"{len(problems)} of {len(problems) + len(values)} images cannot be used: {'; '.join(problems[:SHOWN])}{rest}: "
         "restore these files from their archive and run the same command again; the other images are kept"
     )

@@ -24,7 +24,7 @@ from suite.preparation.making import Job, make
 from suite.preparation.originals import find
 from suite.preparation.pascal import PASCAL_OBJECT, PASCAL_PART
 from suite.preparation.recipe import Listing
-from suite.preparation.stamps import MANIFEST, STAMP, fingerprint, made_here, read_stamp, result_listing
+from suite.preparation.stamps import MANIFEST, STAMP, fingerprint, is_prepared_here, read_stamp, result_listing
 from suite.preparation.workers import Workers
 
 RECIPES = {recipe.name: recipe for recipe in (PASCAL_PART, PASCAL_OBJECT, ADE20K_OBJECT, ADE20K_PART, LIP)}
@@ -37,13 +37,13 @@ class Prepared:
     Attributes:
         name: the set.
         root: its folder.
-        made: False where it was there already.
+        is_new: False where it was there already.
         manifest: its prepared.json.
     """
 
     name: str
     root: Path
-    made: bool
+    is_new: bool
     manifest: Mapping[str, Any]
 
 
@@ -68,31 +68,31 @@ def prepare(
     recipe, target = RECIPES[require_prepared(name)], data / name
     if workers is not None and workers < 1:
         raise RequestError(f"workers {workers}: expected at least 1")
-    if target.exists() and not made_here(target):
+    if target.exists() and not is_prepared_here(target):
         raise StorageError(
             f"{target}: expected nothing or a set made by `prepare`, found other files, perhaps the authors' own "
             "masks, which need no preparing: move them away or choose another data folder"
         )
     with _storage_errors(target):
         stamp = read_stamp(target / STAMP)
-        there = bool(stamp) and stamp.get("result") == result_listing(target)
+        is_current = bool(stamp) and stamp.get("result") == result_listing(target)
         try:
             roots = {need: find(need, data, originals or data / "originals") for need in PREPARED[name]}
         except DatasetError:
-            if there:  # and nobody needs the originals any more
-                return _found(target)
+            if is_current:  # and nobody needs the originals any more
+                return _existing(target)
             raise
         listing = recipe.list(roots)
         job = {"rule": recipe.rule, "sources": _fingerprint(listing, roots)}
-        if there and stamp["job"] == job:
-            return _found(target)
+        if is_current and stamp["job"] == job:
+            return _existing(target)
         with _alone(target), Workers(workers, progress=progress) as run:
             record = make(Job(recipe, roots, listing, job), target, run)
-        return Prepared(name, target, made=True, manifest=record)
+        return Prepared(name, target, is_new=True, manifest=record)
 
 
-def _found(target: Path) -> Prepared:
-    return Prepared(target.name, target, made=False, manifest=read_stamp(target / MANIFEST))
+def _existing(target: Path) -> Prepared:
+    return Prepared(target.name, target, is_new=False, manifest=read_stamp(target / MANIFEST))
 
 
 def _fingerprint(listing: Listing, roots: Mapping[str, Path]) -> str:

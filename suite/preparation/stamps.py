@@ -42,8 +42,8 @@ def fingerprint(paths: Iterable[tuple[Path, Path]]) -> str:
 
 def result_listing(root: Path) -> str:
     """Take the `fingerprint` of all files below a folder but hidden ones; "" if it is missing."""
-    found = [Path(parent, name) for parent, _, names in os.walk(root) for name in names if not name.startswith(".")]
-    return fingerprint((path, root) for path in found) if found else ""
+    files = [Path(parent, name) for parent, _, names in os.walk(root) for name in names if not name.startswith(".")]
+    return fingerprint((path, root) for path in files) if files else ""
 
 
 def _line(path: Path, root: Path) -> str:
@@ -58,13 +58,13 @@ def _line(path: Path, root: Path) -> str:
 def read_stamp(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; empty where there is none."""
     try:
-        found = json.loads(path.read_bytes())
+        stamp = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
-def made_here(target: Path) -> bool:
+def is_prepared_here(target: Path) -> bool:
     """Tell whether a folder is empty or was made by this package."""
     if not target.is_dir():
         return False
@@ -82,12 +82,12 @@ def manifest(recipe: Recipe, listing: Listing, plan: Plan, entries: Sequence[Ent
         root: the folder with the result.
     """
     counts = Counter(entry.item.split for entry in entries)
-    differ = [split for split in SPLITS if recipe.published and counts[split] != recipe.published[split]]
+    mismatches = [split for split in SPLITS if recipe.published and counts[split] != recipe.published[split]]
     warnings = [*listing.warnings, *plan.warnings]
-    warnings += [f"{split}: expected {recipe.published[split]:,} images, got {counts[split]:,}" for split in differ]
+    warnings += [f"{split}: expected {recipe.published[split]:,} images, got {counts[split]:,}" for split in mismatches]
     index = [f"{path.name} {content_key(path)}" for path in listing.index]
     extra = [f"{name} {content_key(root / name)}" for name in sorted(plan.extra)]
-    named = sorted(((f"{e.item.split}/{e.item.stem}", e) for e in entries), key=lambda pair: pair[0])
+    named_entries = sorted(((f"{e.item.split}/{e.item.stem}", e) for e in entries), key=lambda pair: pair[0])
     return {
         "schema": SCHEMA,
         "made_by": _MAKER,
@@ -99,7 +99,7 @@ def manifest(recipe: Recipe, listing: Listing, plan: Plan, entries: Sequence[Ent
         "counts": {split: counts[split] for split in SPLITS},
         "published_counts": dict(recipe.published) or None,
         "left_out": len(listing.items) - len(plan.items),
-        "sources_digest": combine([*index, *(" ".join([name, e.image, *e.sources]) for name, e in named)]),
-        "digest": combine([*extra, *(f"{name} {e.image} {e.mask}" for name, e in named)]),
+        "sources_digest": combine([*index, *(" ".join([name, e.image, *e.sources]) for name, e in named_entries)]),
+        "digest": combine([*extra, *(f"{name} {e.image} {e.mask}" for name, e in named_entries)]),
         "warnings": warnings,
     }

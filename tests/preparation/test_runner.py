@@ -25,7 +25,7 @@ from suite.datasets.segmentation import segmentation
 from suite.errors import DatasetError, RequestError, StorageError
 from suite.mini.digests import tree_digest
 from suite.preparation import PREPARED, needs
-from suite.preparation.images import png, put
+from suite.preparation.images import link_or_copy, png
 from suite.preparation.originals import ORIGINALS
 from suite.preparation.runner import RECIPES, Prepared, prepare
 from tests.support.lookalikes import noise, save, write_segmentation
@@ -85,7 +85,7 @@ def test_a_second_run_changes_nothing_and_opens_no_mask(tmp_path: Path, monkeypa
     before = {path: path.stat().st_mtime_ns for path in first.root.rglob("*")}
     monkeypatch.setattr("suite.preparation.runner.make", None)
     again = prepared(tmp_path)
-    assert (first.made, again.made) == (True, False)
+    assert (first.is_new, again.is_new) == (True, False)
     assert again.manifest == first.manifest
     assert {path: path.stat().st_mtime_ns for path in first.root.rglob("*")} == before
 
@@ -93,9 +93,9 @@ def test_a_second_run_changes_nothing_and_opens_no_mask(tmp_path: Path, monkeypa
 def test_a_set_may_move_with_its_originals_or_outlive_them(tmp_path: Path) -> None:
     prepared(write(tmp_path / "a"))
     (tmp_path / "a").rename(tmp_path / "b")
-    assert not prepared(tmp_path / "b").made
+    assert not prepared(tmp_path / "b").is_new
     shutil.rmtree(tmp_path / "b/originals")
-    assert not prepared(tmp_path / "b").made
+    assert not prepared(tmp_path / "b").is_new
     (tmp_path / "b/pascal_part/ann/val/2009_000001.png").unlink()
     with pytest.raises(DatasetError, match=r"originals/voc2010: expected its folder of Pascal VOC 2010, found nothing"):
         prepared(tmp_path / "b")
@@ -105,11 +105,11 @@ def test_changed_originals_or_a_damaged_result_are_made_again(tmp_path: Path) ->
     first = prepared(write(tmp_path))
     write_annotation(annotation(tmp_path, "2008_000000"), [("dog", np.ones(SIZE, np.uint8), [])])
     changed = prepared(tmp_path)
-    assert changed.made
+    assert changed.is_new
     assert changed.manifest["digest"] != first.manifest["digest"]
     (changed.root / "ann/val/2009_000001.png").unlink()
     again = prepared(tmp_path)
-    assert again.made
+    assert again.is_new
     assert again.manifest == changed.manifest
     assert (again.root / "ann/val/2009_000001.png").exists()
 
@@ -134,7 +134,7 @@ def test_masks_of_the_authors_are_never_touched(tmp_path: Path) -> None:
     )
     assert tree_digest(root) == before
     assert segmentation("pascal_part", root, "train").mask(0)[0, 0] == 192, "the reader takes them as they are"
-    assert prepared(tmp_path, name="pascal_object").made
+    assert prepared(tmp_path, name="pascal_object").is_new
 
 
 def ends(process: psutil.Process, patience_s: float = 10) -> bool:
@@ -232,14 +232,14 @@ def test_a_full_disk_ends_it_and_keeps_what_is_done(tmp_path: Path, monkeypatch:
         with pytest.raises(StorageError, match="No space left on device"):
             prepared(tmp_path)
     assert not (tmp_path / "pascal_part").exists()
-    assert prepared(tmp_path).made
+    assert prepared(tmp_path).is_new
 
 
 def test_two_at_once_do_not_meet(tmp_path: Path) -> None:
     write(tmp_path)
     with FileLock(tmp_path / ".pascal_part.lock"), pytest.raises(StorageError, match="another process is preparing it"):
         prepared(tmp_path)
-    assert prepared(tmp_path).made
+    assert prepared(tmp_path).is_new
 
 
 def test_a_worker_that_is_killed_ends_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_a_worker_that_is_killed_ends_in_one_line(tmp_path: Path, monkeypatch: p
         killed.setattr("suite.preparation.pascal.read_annotation", lambda _: os.kill(os.getpid(), signal.SIGKILL))
         with pytest.raises(StorageError, match=r"a worker was killed, so memory may be short: .* fewer workers"):
             prepared(tmp_path)
-    assert prepared(tmp_path).made
+    assert prepared(tmp_path).is_new
 
 
 def test_where_links_are_impossible_images_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_a_symbolic_link_is_followed(tmp_path: Path) -> None:
     image = save(tmp_path / "store/a.jpg", noise(4, 4))
     (tmp_path / "originals").mkdir()
     (tmp_path / "originals/a.jpg").symlink_to("../store/a.jpg")
-    put(tmp_path / "originals/a.jpg", tmp_path / "a.jpg")
+    link_or_copy(tmp_path / "originals/a.jpg", tmp_path / "a.jpg")
     assert not (tmp_path / "a.jpg").is_symlink()
     assert (tmp_path / "a.jpg").read_bytes() == image.read_bytes()
 
@@ -327,9 +327,9 @@ def test_the_command_makes_what_it_can(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_originals_may_lie_elsewhere(tmp_path: Path) -> None:
     write(tmp_path / "store")
-    assert prepared(tmp_path / "data", originals=tmp_path / "store/originals").made
+    assert prepared(tmp_path / "data", originals=tmp_path / "store/originals").is_new
     flat = tmp_path / "flat/voc2010"
     flat.parent.mkdir()
     (tmp_path / "store/originals/voc2010/VOCdevkit/VOC2010").rename(flat)
     (tmp_path / "store/originals/pascal_part").rename(tmp_path / "flat/pascal_part")
-    assert prepared(tmp_path / "again", originals=tmp_path / "flat").made
+    assert prepared(tmp_path / "again", originals=tmp_path / "flat").is_new
