@@ -17,13 +17,13 @@ from suite.verification.subject import Subject, check_md5, check_sizes, listed, 
 _WNID = re.compile(r"n\d{8}")
 
 
-def cifar10_digests(subject: Subject, found: Findings) -> None:
+def cifar10_digests(subject: Subject, findings: Findings) -> None:
     """Check the seven files of the Python version."""
     folder = home(subject.root, "cifar-10-batches-py")
-    check_md5(folder, facts.CIFAR10_MD5, found, published=subject.published)
+    check_md5(folder, facts.CIFAR10_MD5, findings, published=subject.published)
 
 
-def cifar10_splits(subject: Subject, found: Findings) -> None:
+def cifar10_splits(subject: Subject, findings: Findings) -> None:
     """Read both splits whole: there are no image files to sample. Every class has its equal share."""
     sizes = {}
     for split in cifar10.SPLITS:
@@ -31,54 +31,58 @@ def cifar10_splits(subject: Subject, found: Findings) -> None:
         sizes[split] = len(views)
         shares = np.bincount(views.labels, minlength=len(views.class_names))
         if subject.published and len(set(shares.tolist())) != 1:
-            found.problem("unequal classes", f"{split}: expected equally many images of each class, got {shares}")
-    check_sizes(subject, found, sizes)
+            findings.problem("unequal classes", f"{split}: expected equally many images of each class, got {shares}")
+    check_sizes(subject, findings, sizes)
 
 
-def imagenet_splits(subject: Subject, found: Findings) -> None:
+def imagenet_splits(subject: Subject, findings: Findings) -> None:
     """Count images, in all and by class."""
     files = subject.once(_files)
-    check_sizes(subject, found, {split: sum(map(len, of.values())) for split, of in files.items()})
-    for split, of in files.items():
-        least, most = facts.IMAGENET_CLASS_SIZES[split]
-        for wnid, images in of.items():
+    check_sizes(subject, findings, {split: sum(map(len, classes.values())) for split, classes in files.items()})
+    for split, classes in files.items():
+        minimum, maximum = facts.IMAGENET_CLASS_SIZES[split]
+        for wnid, images in classes.items():
             if not images:
-                found.problem("empty classes", f"{split}/{wnid}: expected images, found none")
-            elif subject.published and not least <= len(images) <= most:
-                found.problem("class sizes", f"{split}/{wnid}: expected {least} to {most} images, got {len(images)}")
+                findings.problem("empty classes", f"{split}/{wnid}: expected images, found none")
+            elif subject.published and not minimum <= len(images) <= maximum:
+                findings.problem(
+                    "class sizes", f"{split}/{wnid}: expected {minimum} to {maximum} images, got {len(images)}"
+                )
 
 
-def imagenet_classes(subject: Subject, found: Findings) -> None:
+def imagenet_classes(subject: Subject, findings: Findings) -> None:
     """Check the folders: 1,000 wnids, the same in both splits, and each validation image in its own."""
     files = subject.once(_files)
     train, val = files["train"].keys(), files["val"].keys()
     for wnid in sorted(train ^ val):
-        found.problem("unpaired classes", f"{wnid}: a folder in {'train' if wnid in train else 'val'} only")
+        findings.problem("unpaired classes", f"{wnid}: a folder in {'train' if wnid in train else 'val'} only")
     for wnid in sorted(name for name in train | val if not _WNID.fullmatch(name)):
-        found.problem("strange folders", f"{wnid}: expected a wnid (n01440764, ...)")
-    found.say(f"{len(val):,} classes, in train and val")
+        findings.problem("strange folders", f"{wnid}: expected a wnid (n01440764, ...)")
+    findings.say(f"{len(val):,} classes, in train and val")
     if not subject.published:
         return
-    for split, of in files.items():
-        if len(of) != facts.IMAGENET_CLASSES:
-            found.problem("classes", f"{split}: expected {facts.IMAGENET_CLASSES:,} class folders, got {len(of):,}")
+    for split, classes in files.items():
+        if len(classes) != facts.IMAGENET_CLASSES:
+            findings.problem(
+                "classes", f"{split}: expected {facts.IMAGENET_CLASSES:,} class folders, got {len(classes):,}"
+            )
     places = {path.name: wnid for wnid, images in files["val"].items() for path in images}
     for name, wnid in facts.IMAGENET_VAL_FOLDERS.items():
         if name in places and places[name] != wnid:
-            found.problem("misplaced images", f"val/{places[name]}/{name}: expected in {wnid} (devkit order?)")
+            findings.problem("misplaced images", f"val/{places[name]}/{name}: expected in {wnid} (devkit order?)")
 
 
-def imagenet_images(subject: Subject, found: Findings) -> None:
+def imagenet_images(subject: Subject, findings: Findings) -> None:
     """Open images, CMYK, grayscale and misnamed files among them."""
-    for split, of in subject.once(_files).items():
-        open_images(subject, found, split, [path for images in of.values() for path in images])
+    for split, classes in subject.once(_files).items():
+        open_images(subject, findings, split, [path for images in classes.values() for path in images])
 
 
 def _files(subject: Subject) -> Mapping[str, Mapping[str, list[Path]]]:
     """Map split -> folder -> images, sorted; no image where a class is empty."""
-    found: dict[str, dict[str, list[Path]]] = {}
+    images: dict[str, dict[str, list[Path]]] = {}
     for split in imagenet1k.SPLITS:
         folder = subject.root / split
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        found[split] = {name: listed(folder / name) for name in names}
-    return found
+        images[split] = {name: listed(folder / name) for name in names}
+    return images

@@ -79,9 +79,9 @@ def checks_of(subject: Subject) -> dict[str, Checker]:
 
 def verify(subject: Subject) -> Iterator[Check]:
     """Run every check of a dataset, whatever the others find; only its folder's absence ends it."""
-    missing = _missing(subject, "folder")
-    if missing:
-        yield missing
+    absence = _missing(subject, "folder")
+    if absence:
+        yield absence
         return
     for name in checks_of(subject):
         yield run_check(subject, name)
@@ -89,15 +89,15 @@ def verify(subject: Subject) -> Iterator[Check]:
 
 def run_check(subject: Subject, name: str) -> Check:
     """Run one check; `missing` where the dataset's folder is missing or empty."""
-    missing = _missing(subject, name)
-    if missing:
-        return missing
-    found = Findings()
+    absence = _missing(subject, name)
+    if absence:
+        return absence
+    findings = Findings()
     try:
-        checks_of(subject)[name](subject, found)
+        checks_of(subject)[name](subject, findings)
     except DatasetError as error:
-        found.problem("unreadable index", subject.said(error))
-    return found.check(subject.name, name)
+        findings.problem("unreadable index", subject.word(error))
+    return findings.check(subject.name, name)
 
 
 def _missing(subject: Subject, name: str) -> Check | None:
@@ -108,20 +108,20 @@ def _missing(subject: Subject, name: str) -> Check | None:
     return None
 
 
-def drawings_as_recorded(subject: Subject, found: Findings) -> None:
+def drawings_as_recorded(subject: Subject, findings: Findings) -> None:
     """Check that the mini study's bytes are the recorded ones, or at least those that were drawn here."""
     digest, recorded = tree_digest(subject.root), recorded_digests(1.0)[subject.name]
     if digest == recorded:
-        found.say(f"drawn as recorded, SHA-256 {digest[:12]}")
+        findings.say(f"drawn as recorded, SHA-256 {digest[:12]}")
         return
     stamp = subject.root / ".rendered.json"
     try:
-        drawn = json.loads(stamp.read_bytes())["digest"]
+        drawn_digest = json.loads(stamp.read_bytes())["digest"]
     except (OSError, ValueError, KeyError, TypeError):
-        drawn = None
-    if drawn == digest:
-        found.warn(f"drawn with other versions of NumPy or Pillow: SHA-256 {digest[:12]}, recorded {recorded[:12]}")
+        drawn_digest = None
+    if drawn_digest == digest:
+        findings.warn(f"drawn with other versions of NumPy or Pillow: SHA-256 {digest[:12]}, recorded {recorded[:12]}")
     else:
-        found.problem(
+        findings.problem(
             "changed data", f"expected SHA-256 {recorded[:12]} of all files, got {digest[:12]}: draw it again"
         )

@@ -19,8 +19,8 @@ def isolation(environment: Mapping[str, str] = os.environ, status: Path = Path("
     """Look at user, capabilities, network, root; try none out."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS)
     if environment.get(OUR_IMAGE) != "container":
-        where = "in a container, but not of our image" if inside else "not in a container"
-        return Check(SUBJECT, "isolation", "no reference", f"{where}: nothing is promised here")
+        place = "in a container, but not of our image" if inside else "not in a container"
+        return Check(SUBJECT, "isolation", "no reference", f"{place}: nothing is promised here")
     findings = Findings()
     facts = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
     if facts["Uid"].split()[0] == "0":
@@ -52,12 +52,12 @@ def image(environment: Mapping[str, str] = os.environ) -> Check:
     if environment.get(OUR_IMAGE) != "container":
         return Check(SUBJECT, "image", "no reference", "no image: this is not its container")
     findings = Findings()
-    known = {name: environment.get(f"SUITE_{name}") for name in ("IMAGE_DIGEST", "BASE_IMAGE", "REVISION")}
-    for name, value in known.items():
+    provenance = {name: environment.get(f"SUITE_{name}") for name in ("IMAGE_DIGEST", "BASE_IMAGE", "REVISION")}
+    for name, value in provenance.items():
         if value in {None, "", "unknown"}:
             findings.warn(f"{name.lower().replace('_', ' ')} unknown: build with make image, run with make reproduce")
         else:
             findings.say(f"{name.lower().replace('_', ' ')} {value}")
-    if "@sha256:" not in (known["BASE_IMAGE"] or ""):
+    if "@sha256:" not in (provenance["BASE_IMAGE"] or ""):
         findings.warn("its base is not pinned by digest")
     return findings.check(SUBJECT, "image")

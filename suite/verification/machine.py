@@ -32,10 +32,12 @@ BUSY_MIB = 2048
 
 def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
     """Check that it is a Python that the lock was resolved for."""
-    said = ".".join(map(str, version))
+    version_text = ".".join(map(str, version))
     if version not in PYTHONS:
-        expected = " or ".join(".".join(map(str, each)) for each in PYTHONS)
-        return Check(SUBJECT, "python", "failed", f"expected {expected}, got {said}; run make setup PYTHON=python3.11")
+        expected = " or ".join(".".join(map(str, supported)) for supported in PYTHONS)
+        return Check(
+            SUBJECT, "python", "failed", f"expected {expected}, got {version_text}; run make setup PYTHON=python3.11"
+        )
     return Check(SUBJECT, "python", "passed", f"Python {sys.version.split()[0]}")
 
 
@@ -56,13 +58,13 @@ def gpus() -> list[dict[str, str]] | str:
     """Ask nvidia-smi about each GPU; return a sentence where it cannot be asked."""
     query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FACTS.values())}", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False, errors="replace")
+        process = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False, errors="replace")
     except (OSError, subprocess.SubprocessError):
         return "nvidia-smi is not there or does not answer"
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        return f"nvidia-smi: {said[0] if said else f'exit code {done.returncode}'}"
-    lines = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
+    if process.returncode:
+        complaint = (process.stdout + process.stderr).strip().splitlines()
+        return f"nvidia-smi: {complaint[0] if complaint else f'exit code {process.returncode}'}"
+    lines = [line.split(", ") for line in process.stdout.splitlines() if line.strip()]
     return [dict(zip(GPU_FACTS, (field.strip() for field in line), strict=True)) for line in lines]
 
 
@@ -74,17 +76,21 @@ def gpu(profile: str = "mini") -> Check:
         return Check(SUBJECT, "gpu", "missing" if needed else "no reference", f"no GPU: {facts['reason']}")
     findings = Findings()
     findings.say(f"{facts['name']}, {facts['memory_mib']} MiB, CUDA {facts['cuda']}, cuDNN {facts['cudnn']}")
-    found = gpus()
-    if isinstance(found, str):
-        findings.no_reference(f"driver, clocks and ECC unknown: {found}")
+    answer = gpus()
+    if isinstance(answer, str):
+        findings.no_reference(f"driver, clocks and ECC unknown: {answer}")
         return findings.check(SUBJECT, "gpu")
-    for number, one in enumerate(found):
-        clocks = f"{one['sm_mhz']} of {one['max_sm_mhz']} MHz"
-        findings.say(f"GPU {number}: driver {one['driver']}, {clocks}, ECC {one['ecc']}, MIG {one['mig']}")
-        if one["ecc_errors"].isdigit() and int(one["ecc_errors"]):
-            findings.problem("GPU with uncorrected ECC errors", f"GPU {number}: {one['ecc_errors']}: its memory fails")
-        if one["ecc"] == "Disabled":
+    for number, device in enumerate(answer):
+        clocks = f"{device['sm_mhz']} of {device['max_sm_mhz']} MHz"
+        findings.say(f"GPU {number}: driver {device['driver']}, {clocks}, ECC {device['ecc']}, MIG {device['mig']}")
+        if device["ecc_errors"].isdigit() and int(device["ecc_errors"]):
+            findings.problem(
+                "GPU with uncorrected ECC errors", f"GPU {number}: {device['ecc_errors']}: its memory fails"
+            )
+        if device["ecc"] == "Disabled":
             findings.warn(f"GPU {number}: ECC is off, so a flipped bit goes unseen")
-        if one["used_mib"].isdigit() and int(one["used_mib"]) > BUSY_MIB:
-            findings.warn(f"GPU {number}: {one['used_mib']} MiB in use: measured times and memory will not be its own")
+        if device["used_mib"].isdigit() and int(device["used_mib"]) > BUSY_MIB:
+            findings.warn(
+                f"GPU {number}: {device['used_mib']} MiB in use: measured times and memory will not be its own"
+            )
     return findings.check(SUBJECT, "gpu")

@@ -67,7 +67,7 @@ class Check:
 class Findings:
     """Findings of one check; `check` sums them up."""
 
-    said: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     warned: bool = False
@@ -75,7 +75,7 @@ class Findings:
 
     def say(self, sentence: str) -> None:
         """Say what was looked at, for the line of a check that passed too."""
-        self.said.append(sentence)
+        self.sentences.append(sentence)
 
     def problem(self, kind: str, text: str) -> None:
         """Note that something is wrong; of each kind `LISTED` are listed, and all are counted."""
@@ -86,12 +86,12 @@ class Findings:
     def warn(self, text: str) -> None:
         """Note something a reader should know, and that need not be wrong."""
         self.warned = True
-        self.said.append(text)
+        self.sentences.append(text)
 
     def no_reference(self, text: str) -> None:
         """Note that there is nothing to compare with."""
         self.without_reference = True
-        self.said.append(text)
+        self.sentences.append(text)
 
     def check(self, subject: str, name: str) -> Check:
         """Return the check, `failed` if there is a problem."""
@@ -100,7 +100,7 @@ class Findings:
             kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items())
             return Check(subject, name, "failed", kinds, tuple(self.problems), count)
         status: Status = "warning" if self.warned else "no reference" if self.without_reference else "passed"
-        return Check(subject, name, status, "; ".join(self.said) or "nothing wrong")
+        return Check(subject, name, status, "; ".join(self.sentences) or "nothing wrong")
 
 
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:

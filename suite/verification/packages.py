@@ -32,9 +32,9 @@ def lock_fits_project(lock: Path = LOCK, project: Path = ROOT / "pyproject.toml"
         return Check(SUBJECT, "lock", "missing", f"no {lock.name if project.exists() else project.name} in {ROOT.name}")
     text = lock.read_text()
     locked = {canonicalize_name(name): versions for name, versions in locked_versions(text).items()}
-    declared = tomllib.loads(project.read_text())["project"]
-    extras = [line for group in declared.get("optional-dependencies", {}).values() for line in group]
-    for requirement in map(Requirement, (*declared["dependencies"], *extras)):
+    project_table = tomllib.loads(project.read_text())["project"]
+    extras = [line for group in project_table.get("optional-dependencies", {}).values() for line in group]
+    for requirement in map(Requirement, (*project_table["dependencies"], *extras)):
         versions = locked.get(canonicalize_name(requirement.name), set())
         if not versions:
             findings.problem("not locked", f"{requirement}: not in {lock.name}; run make lock")
@@ -59,11 +59,11 @@ def packages(lock: Path = LOCK) -> Check:
     for distribution in metadata.distributions():
         installed.setdefault(canonicalize_name(distribution.metadata["Name"] or ""), distribution.version)
     for name, version in sorted(installed.items()):
-        allowed = locked.get(canonicalize_name(name))
-        if allowed is None or version in allowed:
+        versions = locked.get(canonicalize_name(name))
+        if versions is None or version in versions:
             continue
-        kind = "of another build" if version.split("+")[0] in allowed else "at another version"
-        findings.problem(kind, f"{name}: installed {version}, locked {' or '.join(sorted(allowed))}; run make setup")
+        kind = "of another build" if version.split("+")[0] in versions else "at another version"
+        findings.problem(kind, f"{name}: installed {version}, locked {' or '.join(sorted(versions))}; run make setup")
     foreign = sorted(installed.keys() - locked.keys() - BY_THE_VENV)
     findings.say(f"{len(installed.keys() & locked.keys())} of {len(locked)} locked packages installed, all as locked")
     if foreign:
@@ -80,24 +80,24 @@ def installed_files(*, full: bool = False, lock: Path = LOCK) -> Check:
     """
     findings = Findings()
     locked = {canonicalize_name(name) for name in locked_versions(lock.read_text())} if lock.exists() else set()
-    read = left = 0
+    read_count = skipped_count = 0
     for distribution in metadata.distributions():
         name = canonicalize_name(distribution.metadata["Name"] or "")
         if name not in locked:
             continue
         if not distribution.files:
             findings.problem("without record", f"{name}: its RECORD is gone; run make setup in a new VENV")
-        for path, size, declared in _declared(distribution):
+        for path, size, declared_digest in _declared(distribution):
             if size is not None and size > SMALL and not full:
-                left += 1
+                skipped_count += 1
                 continue
-            read += 1
-            problem = _problem(path, declared)
+            read_count += 1
+            problem = _problem(path, declared_digest)
             if problem:
                 findings.problem(problem, f"{name}: {path.name}: {problem}; remove the VENV and run make setup")
-    findings.say(f"{read:,} installed files as their wheels declare them")
-    if left:
-        findings.say(f"{left:,} above {SMALL >> 20} MiB not read (--full reads them)")
+    findings.say(f"{read_count:,} installed files as their wheels declare them")
+    if skipped_count:
+        findings.say(f"{skipped_count:,} above {SMALL >> 20} MiB not read (--full reads them)")
     return findings.check(SUBJECT, "files")
 
 
@@ -110,7 +110,7 @@ def _declared(distribution: metadata.Distribution) -> Iterator[tuple[Path, int |
         yield Path(str(distribution.locate_file(file))), file.size, file.hash.value
 
 
-def _problem(path: Path, declared: str) -> str | None:
+def _problem(path: Path, declared_digest: str) -> str | None:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
@@ -118,4 +118,4 @@ def _problem(path: Path, declared: str) -> str | None:
         return "missing"
     except OSError as error:
         return f"unreadable ({error.strerror})"
-    return None if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == declared else "altered"
+    return None if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == declared_digest else "altered"

@@ -13,77 +13,77 @@ from suite.verification.outcome import Findings
 from suite.verification.subject import Subject, check_md5, check_sizes, open_images
 
 
-def cub200_digests(subject: Subject, found: Findings) -> None:
+def cub200_digests(subject: Subject, findings: Findings) -> None:
     """Check the text files."""
-    check_md5(home(subject.root, "CUB_200_2011"), facts.CUB200_MD5, found, published=subject.published)
+    check_md5(home(subject.root, "CUB_200_2011"), facts.CUB200_MD5, findings, published=subject.published)
 
 
-def cub200_splits(subject: Subject, found: Findings) -> None:
+def cub200_splits(subject: Subject, findings: Findings) -> None:
     """Check the official split, and that each of its images is there."""
     files = subject.once(_birds)
     table = read_table(home(subject.root, "CUB_200_2011") / "train_test_split.txt", 2)
     train = int((table[:, 1] == 1).sum())
-    check_sizes(subject, found, {"train": train, "test": len(table) - train})
+    check_sizes(subject, findings, {"train": train, "test": len(table) - train})
     if len(table) != len(files):
-        found.problem(
+        findings.problem(
             "rows", f"train_test_split.txt: expected the {len(files):,} rows of images.txt, got {len(table):,}"
         )
-    _present(subject, found, files)
+    _present(subject, findings, files)
 
 
-def cub200_patches(subject: Subject, found: Findings) -> None:
+def cub200_patches(subject: Subject, findings: Findings) -> None:
     """Count the part patches that the reader cuts, part by part."""
     counts = Counter(patch.part for patch in cub200.part_patches(subject.root))
-    found.say(f"{counts.total():,} part patches: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
+    findings.say(f"{counts.total():,} part patches: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     for part, expected in facts.CUB200_PATCHES.items():
         if subject.published and counts[part] != expected:
-            found.problem("patches", f"{part}: expected {expected:,} part patches, got {counts[part]:,}")
+            findings.problem("patches", f"{part}: expected {expected:,} part patches, got {counts[part]:,}")
 
 
-def cub200_images(subject: Subject, found: Findings) -> None:
+def cub200_images(subject: Subject, findings: Findings) -> None:
     """Open images, grayscale files among them."""
-    open_images(subject, found, "all", [path for path in subject.once(_birds) if path.is_file()])
+    open_images(subject, findings, "all", [path for path in subject.once(_birds) if path.is_file()])
 
 
-def coco_splits(subject: Subject, found: Findings) -> None:
+def coco_splits(subject: Subject, findings: Findings) -> None:
     """Check the images that the indices list, and that each is there."""
     sizes = {split: len(index.names) for split, index in subject.once(_people).items()}
-    check_sizes(subject, found, sizes)
+    check_sizes(subject, findings, sizes)
     for index in subject.once(_people).values():
-        _present(subject, found, [index.file(i) for i in index.names])
+        _present(subject, findings, [index.file(i) for i in index.names])
 
 
-def coco_digests(subject: Subject, found: Findings) -> None:
+def coco_digests(subject: Subject, findings: Findings) -> None:
     """Report that no digest of a single annotation file is published, only that of their archive."""
     for split, kind in (("train2017", "person_keypoints"), ("val2017", "person_keypoints"), ("val2017", "instances")):
         path = subject.root / "annotations" / f"{kind}_{split}.json"
         if path.is_file():
-            found.say(f"{path.name} SHA-256 {file_digest(path)}")
+            findings.say(f"{path.name} SHA-256 {file_digest(path)}")
         else:
-            found.problem("missing files", f"annotations/{path.name}: expected a file, found nothing")
+            findings.problem("missing files", f"annotations/{path.name}: expected a file, found nothing")
     if subject.published:
-        found.no_reference("digests are published of the archive only")
+        findings.no_reference("digests are published of the archive only")
 
 
-def coco_annotations(subject: Subject, found: Findings) -> None:
+def coco_annotations(subject: Subject, findings: Findings) -> None:
     """Count people, people with keypoints, objects and categories; and what the readers make of them."""
     for split, index in subject.once(_people).items():
         people = len(index.annotations), sum(row["num_keypoints"] > 0 for row in index.annotations)
-        found.say(f"{split}: {people[0]:,} people, {people[1]:,} with keypoints")
+        findings.say(f"{split}: {people[0]:,} people, {people[1]:,} with keypoints")
         if subject.published and people != facts.COCO_PEOPLE[split]:
-            found.problem("annotations", f"{split}: expected {facts.COCO_PEOPLE[split]} people, got {people}")
+            findings.problem("annotations", f"{split}: expected {facts.COCO_PEOPLE[split]} people, got {people}")
     objects = coco.Index.read(subject.root, "instances", "val2017")
     counts = len(objects.annotations), len(objects.categories)
-    found.say(f"val2017: {counts[0]:,} objects of {counts[1]} categories")
+    findings.say(f"val2017: {counts[0]:,} objects of {counts[1]} categories")
     if subject.published and counts != facts.COCO_OBJECTS:
-        found.problem("annotations", f"val2017: expected {facts.COCO_OBJECTS} objects and categories, got {counts}")
+        findings.problem("annotations", f"val2017: expected {facts.COCO_OBJECTS} objects and categories, got {counts}")
 
 
-def coco_images(subject: Subject, found: Findings) -> None:
+def coco_images(subject: Subject, findings: Findings) -> None:
     """Check that a sample opens, at the size that the index gives."""
     for split, index in subject.once(_people).items():
         sizes = {index.file(row["id"]): (row["width"], row["height"]) for row in index.images}
-        open_images(subject, found, split, [path for path in sizes if path.is_file()], sizes)
+        open_images(subject, findings, split, [path for path in sizes if path.is_file()], sizes)
 
 
 def _birds(subject: Subject) -> list[Path]:
@@ -95,7 +95,7 @@ def _people(subject: Subject) -> dict[str, coco.Index]:
     return {split: coco.Index.read(subject.root, "person_keypoints", split) for split in coco.SPLITS}
 
 
-def _present(subject: Subject, found: Findings, files: list[Path]) -> None:
+def _present(subject: Subject, findings: Findings, files: list[Path]) -> None:
     """Check that each image that an index lists is there; list folders once, since a look-up a file is slow."""
     present: dict[Path, set[str]] = {}
     for path in files:
@@ -103,4 +103,4 @@ def _present(subject: Subject, found: Findings, files: list[Path]) -> None:
         if folder not in present:
             present[folder] = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
         if path.name not in present[folder]:
-            found.problem("missing images", f"{path.relative_to(subject.root)}: its index lists it, found nothing")
+            findings.problem("missing images", f"{path.relative_to(subject.root)}: its index lists it, found nothing")

@@ -29,10 +29,10 @@ def check_environment(run: Path, profile: str, device: str, *, strict: bool = Fa
     """
     checks = quick(profile, device)
     save(run / FILE, checks, {}, {"profile": profile, "device": device})
-    wrong = [check for check in checks if check.status == "failed"]
-    if wrong and strict:
-        raise RequestError("; ".join(check.text().replace("\n ", "") for check in wrong))
-    for check in wrong:
+    failed_checks = [check for check in checks if check.status == "failed"]
+    if failed_checks and strict:
+        raise RequestError("; ".join(check.text().replace("\n ", "") for check in failed_checks))
+    for check in failed_checks:
         print(f"warning: {check.text()}", file=sys.stderr)
 
 

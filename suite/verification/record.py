@@ -21,21 +21,21 @@ SCHEMA = 1
 
 def digests_of(subjects: Sequence[Subject]) -> dict[str, str]:
     """Map dataset to the digest by which results know their data, so that a report can tell whether it is still so."""
-    found = {}
+    digests = {}
     for subject in subjects:
         with contextlib.suppress(DatasetError):  # a folder or file that cannot be read is for a check to say
-            found[subject.name] = digest(require(subject.root, subject.name))
-    return found
+            digests[subject.name] = digest(require(subject.root, subject.name))
+    return digests
 
 
-def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], how: Mapping[str, Any]) -> None:
+def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], settings: Mapping[str, Any]) -> None:
     """Write the outcome; what the file says of other subjects stays.
 
     Args:
         path: the file.
         checks: what was found.
         data: dataset -> digest of what was checked.
-        how: profile, sample, seed.
+        settings: profile, sample, seed.
 
     Raises:
         StorageError: it cannot be written.
@@ -45,7 +45,7 @@ def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], how: Mapp
     for name in dict.fromkeys(check.subject for check in checks):
         record["subjects"][name] = {
             "finished": finished,
-            "how": dict(how),
+            "how": dict(settings),
             "digest": data.get(name),
             "checks": [check.record() for check in checks if check.subject == name],
         }
@@ -69,9 +69,9 @@ def take_along(data: Path, run: Path, names: Sequence[str]) -> None:
     Raises:
         StorageError: the run folder cannot be written.
     """
-    known, own = read(data / FILE), read(run / FILE)
-    record = own or {"schema": SCHEMA, "subjects": {}}
-    fresh = {name: s for name, s in (known or {"subjects": {}})["subjects"].items() if name in names}
+    data_record, run_record = read(data / FILE), read(run / FILE)
+    record = run_record or {"schema": SCHEMA, "subjects": {}}
+    fresh = {name: s for name, s in (data_record or {"subjects": {}})["subjects"].items() if name in names}
     if fresh:
         write_json(run / FILE, record | {"subjects": record["subjects"] | fresh})
 
@@ -95,11 +95,11 @@ def sayings(path: Path) -> dict[str, str]:
 
 def _sentence(subject: Mapping[str, Any], data: str) -> str:
     checks = list(map(Check.parse, subject["checks"]))
-    wrong = [check for check in checks if not check.acceptable]
+    unacceptable = [check for check in checks if not check.acceptable]
     day = subject["finished"][:10]
     if subject["digest"] != data:
         return f"checked on {day}, but the data were others then"
-    if wrong:
-        return f"checked on {day}: {wrong[0].name}: {wrong[0].detail}"
+    if unacceptable:
+        return f"checked on {day}: {unacceptable[0].name}: {unacceptable[0].detail}"
     sample = subject["how"].get("sample")
     return f"verified on {day}, {'every image' if sample is None else f'a sample of {sample}'} opened"

@@ -13,12 +13,12 @@ from suite.verification.outcome import Findings
 from suite.verification.subject import Subject, check_sizes, in_threads, listed, open_images, report
 
 
-def splits(subject: Subject, found: Findings) -> None:
+def splits(subject: Subject, findings: Findings) -> None:
     """Count images."""
-    check_sizes(subject, found, {split: len(images) for split, images in subject.once(_images).items()})
+    check_sizes(subject, findings, {split: len(images) for split, images in subject.once(_images).items()})
 
 
-def pairs(subject: Subject, found: Findings) -> None:
+def pairs(subject: Subject, findings: Findings) -> None:
     """Check that every image has its mask, and every mask its image."""
     count = 0
     for split, images in subject.once(_images).items():
@@ -27,29 +27,29 @@ def pairs(subject: Subject, found: Findings) -> None:
         present = set(listed(mask_folder, (".png",)))
         count += len(expected.keys() & present)
         for mask in sorted(expected.keys() - present):
-            found.problem("missing masks", f"{_short(mask, subject)}: expected the mask of {expected[mask].name}")
+            findings.problem("missing masks", f"{_short(mask, subject)}: expected the mask of {expected[mask].name}")
         for mask in sorted(present - expected.keys()):
-            found.problem("masks without image", f"{_short(mask, subject)}: expected an image of the same name")
-    found.say(f"{count:,} images with a mask each")
+            findings.problem("masks without image", f"{_short(mask, subject)}: expected an image of the same name")
+    findings.say(f"{count:,} images with a mask each")
 
 
-def images(subject: Subject, found: Findings) -> None:
+def images(subject: Subject, findings: Findings) -> None:
     """Check that a sample opens."""
     for split, files in subject.once(_images).items():
-        open_images(subject, found, split, files)
+        open_images(subject, findings, split, files)
 
 
-def masks(subject: Subject, found: Findings) -> None:
+def masks(subject: Subject, findings: Findings) -> None:
     """Check that a sample of masks holds legal labels only, one channel, and is as large as its images."""
     classes = len(CLASSES[subject.name])
     count = 0
     for split, files in subject.once(_images).items():
         image_folder, mask_folder = folders(subject.name, subject.root, split)
         paired = [(image, mask_of(image, image_folder, mask_folder)) for image in files]
-        chosen = subject.chosen([pair for pair in paired if pair[1].is_file()], split)
-        count += len(chosen)
-        report(found, "illegal masks", in_threads(lambda pair: _illegal(pair, subject, classes), chosen))
-    found.say(f"{count:,} masks hold 0 to {classes} and 255 only, and fit their images")
+        sample = subject.choose([pair for pair in paired if pair[1].is_file()], split)
+        count += len(sample)
+        report(findings, "illegal masks", in_threads(lambda pair: _illegal(pair, subject, classes), sample))
+    findings.say(f"{count:,} masks hold 0 to {classes} and 255 only, and fit their images")
 
 
 def _illegal(pair: tuple[Path, Path], subject: Subject, classes: int) -> str | None:
@@ -57,7 +57,7 @@ def _illegal(pair: tuple[Path, Path], subject: Subject, classes: int) -> str | N
     try:
         height, width = read_mask(mask, classes).shape
     except DatasetError as error:
-        return subject.said(error)
+        return subject.word(error)
     try:
         with Image.open(image) as opened:
             size = opened.size  # the header alone: whether the image decodes is another check's question

@@ -38,84 +38,84 @@ class Subject:
     published: bool
     sample: int | None
     seed: int
-    _made: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    _values: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, make: Callable[[Subject], T]) -> T:
         """Return `make(self)`, made once for all checks: an index of a gigabyte is read a single time."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        made: T = self._made[make]
-        return made
+        if make not in self._values:
+            self._values[make] = make(self)
+        value: T = self._values[make]
+        return value
 
-    def chosen(self, items: Sequence[T], split: str) -> list[T]:
+    def choose(self, items: Sequence[T], split: str) -> list[T]:
         """Choose the items to open, in their order: all, or a sample that depends on the seed alone."""
         if self.sample is None or self.sample >= len(items):
             return list(items)
         indices = random.Random(f"{self.seed}/{self.name}/{split}").sample(range(len(items)), self.sample)
         return [items[i] for i in sorted(indices)]
 
-    def said(self, error: DatasetError) -> str:
+    def word(self, error: DatasetError) -> str:
         """Word an error without what every line of the list would repeat."""
         return str(error).removesuffix(f": {RESTORE}").replace(f"{self.root}/", "", 1)
 
 
-def check_sizes(subject: Subject, found: Findings, sizes: Mapping[str, int]) -> None:
+def check_sizes(subject: Subject, findings: Findings, sizes: Mapping[str, int]) -> None:
     """Compare the number of images of each split with the published one."""
-    found.say(", ".join(f"{split} {size:,}" for split, size in sizes.items()))
+    findings.say(", ".join(f"{split} {size:,}" for split, size in sizes.items()))
     if not subject.published:
         return
     expected = facts.SPLITS[subject.name]
     if not expected:
-        found.no_reference("no size is published")
+        findings.no_reference("no size is published")
     for split, size in expected.items():
-        got = sizes.get(split, 0)
-        if 0 < got < size and subject.name in facts.AT_MOST:
-            found.warn(f"{split}: {size:,} images are annotated, of which processed masks may leave some out")
-        elif got != size:
-            found.problem("wrong sizes", f"{split}: expected {size:,} images, got {got:,}")
+        count = sizes.get(split, 0)
+        if 0 < count < size and subject.name in facts.AT_MOST:
+            findings.warn(f"{split}: {size:,} images are annotated, of which processed masks may leave some out")
+        elif count != size:
+            findings.problem("wrong sizes", f"{split}: expected {size:,} images, got {count:,}")
 
 
-def check_md5(folder: Path, expected: Mapping[str, str], found: Findings, *, published: bool) -> None:
+def check_md5(folder: Path, expected: Mapping[str, str], findings: Findings, *, published: bool) -> None:
     """Compare index files with the published digests; of other data, only whether the files are there."""
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():
-            found.problem("missing files", f"{name}: expected a file, found nothing")
-        elif published and (got := file_digest(path, "md5")) != digest:
-            found.problem("wrong digests", f"{name}: expected MD5 {digest}, got {got}")
-    found.say(f"{len(expected)} index files" + (" with the published MD5" if published else " are there"))
+            findings.problem("missing files", f"{name}: expected a file, found nothing")
+        elif published and (actual := file_digest(path, "md5")) != digest:
+            findings.problem("wrong digests", f"{name}: expected MD5 {digest}, got {actual}")
+    findings.say(f"{len(expected)} index files" + (" with the published MD5" if published else " are there"))
 
 
 def open_images(
-    subject: Subject, found: Findings, split: str, files: Sequence[Path], sizes: Mapping[Path, Size] | None = None
+    subject: Subject, findings: Findings, split: str, files: Sequence[Path], sizes: Mapping[Path, Size] | None = None
 ) -> None:
     """Decode a sample of a split's images, and look for empty files among all of them.
 
     Args:
         subject: the dataset.
-        found: takes the problems.
+        findings: takes the problems.
         split: its name.
         files: every image of the split.
         sizes: the size that an index gives an image.
     """
-    chosen = subject.chosen(files, split)
+    sample = subject.choose(files, split)
     expected = sizes or {}
 
     def look(path: Path) -> str | None:
         try:
             size = read_rgb(path).size
         except DatasetError as error:
-            return subject.said(error)
+            return subject.word(error)
         promised = expected.get(path, size)
-        where = path.relative_to(subject.root)
-        return None if size == promised else f"{where}: expected {promised} pixels as its index says, got {size}"
+        place = path.relative_to(subject.root)
+        return None if size == promised else f"{place}: expected {promised} pixels as its index says, got {size}"
 
-    report(found, "unreadable images", in_threads(look, chosen))
-    opened = set(chosen)
+    report(findings, "unreadable images", in_threads(look, sample))
+    opened = set(sample)
     for path in files:
         if path not in opened and path.is_file() and path.stat().st_size == 0:
-            found.problem("empty files", f"{path.relative_to(subject.root)}: it is empty")
-    found.say(f"{split}: opened {len(chosen):,} of {len(files):,}")
+            findings.problem("empty files", f"{path.relative_to(subject.root)}: it is empty")
+    findings.say(f"{split}: opened {len(sample):,} of {len(files):,}")
 
 
 def listed(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
@@ -126,11 +126,11 @@ def listed(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Pat
         return []
 
 
-def report(found: Findings, kind: str, problems: Iterable[str | None]) -> None:
+def report(findings: Findings, kind: str, problems: Iterable[str | None]) -> None:
     """Pass on what is not None."""
     for problem in problems:
         if problem is not None:
-            found.problem(kind, problem)
+            findings.problem(kind, problem)
 
 
 def in_threads(look: Callable[[T], str | None], items: Sequence[T]) -> list[str | None]:

@@ -117,7 +117,7 @@ def test_a_sample_finds_empty_files_outside_it_and_all_images_find_truncated_one
     assert len(problems(folder, "ade20k", sample=None)["images"]) == 3
     assert len(problems(folder, "ade20k", sample=1)["images"]) == 1
     (other,) = data.subjects(["ade20k"], folder, "paper", sample=1, seed=0)
-    unseen = next(path for path in images if path not in other.chosen(images, "train"))
+    unseen = next(path for path in images if path not in other.choose(images, "train"))
     unseen.write_bytes(b"")
     found = problems(folder, "ade20k", sample=1)["images"]
     assert f"{unseen.relative_to(folder / 'ade20k')}: it is empty" in found
@@ -125,7 +125,7 @@ def test_a_sample_finds_empty_files_outside_it_and_all_images_find_truncated_one
 
 def test_the_sample_follows_the_seed_alone(folder: Path) -> None:
     items = list(range(1000))
-    draws = [data.subjects(["lip"], folder, "paper", sample=5, seed=s)[0].chosen(items, "val") for s in (0, 0, 1)]
+    draws = [data.subjects(["lip"], folder, "paper", sample=5, seed=s)[0].choose(items, "val") for s in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
     assert draws[0] == sorted(draws[0])
 
