@@ -48,13 +48,13 @@ def build(
     client = connect()
     command = builder()
     check_disk(client, name)
-    made_from = digests()
+    image_digests = digests()
     arguments = {
         "BASE_IMAGE": base,
         "REVISION": revision(),
         "CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
-        "LOCK_SHA256": made_from["lock"],
-        "SOURCE_SHA256": made_from["source"],
+        "LOCK_SHA256": image_digests["lock"],
+        "SOURCE_SHA256": image_digests["source"],
     }
     command += ["build", "--progress=plain", f"--tag={name}", f"--network={network or 'default'}"]
     command += [f"--build-arg={key}={value}" for key, value in arguments.items() if value]
@@ -75,8 +75,8 @@ def builder() -> list[str]:
     """
     commands = [Path(folder) / "docker" for folder in os.get_exec_path()]
     for command in (path for path in commands if os.access(path, os.X_OK)):
-        said = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout
-        version = re.search(r"version (\d+)", said)
+        version_text = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout
+        version = re.search(r"version (\d+)", version_text)
         has_plugin = subprocess.run([command, "buildx", "version"], capture_output=True, check=False).returncode == 0
         if has_plugin or (version and int(version[1]) < 23):
             return [str(command)]
@@ -123,19 +123,19 @@ def run_build(command: list[str]) -> None:
     Raises:
         ContainerError: it failed; the message names the cause if it is a known one.
     """
-    last: deque[str] = deque(maxlen=200)
+    recent_lines: deque[str] = deque(maxlen=200)
     environment = os.environ | {"DOCKER_BUILDKIT": "1"}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         for line in process.stdout or ():
             sys.stderr.write(line)
-            last.append(line.strip())
+            recent_lines.append(line.strip())
     if process.returncode:
-        raise ContainerError(f"the image was not built: {why(list(last))}")
+        raise ContainerError(f"the image was not built: {cause(list(recent_lines))}")
 
 
-def why(lines: list[str]) -> str:
+def cause(lines: list[str]) -> str:
     """Return the cause of a failed build, from its output."""
     text = "\n".join(lines)
     complaint = next((line for line in reversed(lines) if "error" in line.lower()), (lines or ["no output"])[-1])

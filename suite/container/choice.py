@@ -49,7 +49,7 @@ def choose(
     if runtime == "venv":
         return None
     try:
-        setup = _asked_for(device, image) if runtime == "container" else _if_complete(device, image)
+        setup = _container_setup(device, image) if runtime == "container" else _if_complete(device, image)
         setup = replace(setup, mounts=folders(), read_only=read_only)
         if setup.user != ROOTLESS:
             make_writable(setup.mounts, setup.user)
@@ -59,12 +59,12 @@ def choose(
         say(f"runtime: virtual environment ({str(error).removesuffix(', or pass RUNTIME=venv')})")
         return None
     stale = f"; warning: built from {setup.image.stale} than this checkout's" if setup.image.stale else ""
-    where = f"{setup.image.id[7:19]}, {'GPU' if setup.gpu else 'CPU'}; /suite inside stands for {Path.cwd()}"
-    say(f"runtime: container {image} ({where}){stale}")
+    place = f"{setup.image.id[7:19]}, {'GPU' if setup.gpu else 'CPU'}; /suite inside stands for {Path.cwd()}"
+    say(f"runtime: container {image} ({place}){stale}")
     return setup
 
 
-def _asked_for(device: str, image: str) -> Setup:
+def _container_setup(device: str, image: str) -> Setup:
     client = connect()
     with explained("docker info"):
         info = client.info()
@@ -83,7 +83,7 @@ def _if_complete(device: str, image: str) -> Setup:
         raise ContainerError("this is a container already")
     if not has_gpu():
         raise ContainerError("no NVIDIA GPU on this machine")
-    setup = _asked_for("auto", image)
+    setup = _container_setup("auto", image)
     if setup.image.stale:
         raise ContainerError(f"{image} was built from {setup.image.stale} than this checkout's: make image")
     return replace(setup, gpu=device != "cpu")

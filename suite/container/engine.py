@@ -35,35 +35,35 @@ def connect() -> DockerClient:
         return docker.from_env()
 
 
-def knock(where: str) -> None:
+def knock(host: str) -> None:
     """Fail within milliseconds where nobody listens: importing the client alone takes 0.3 s.
 
     Raises:
         ContainerError: no such socket, nobody behind it, or no permission.
     """
-    if not where.startswith("unix://"):
+    if not host.startswith("unix://"):
         return
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
             door.settimeout(5)
-            door.connect(where.removeprefix("unix://"))
+            door.connect(host.removeprefix("unix://"))
     except PermissionError as error:
         raise ContainerError(
-            f"no permission for the Docker daemon at {where}: join the group docker (usermod -aG docker $USER, then "
+            f"no permission for the Docker daemon at {host}: join the group docker (usermod -aG docker $USER, then "
             "log in again), or pass RUNTIME=venv"
         ) from error
     except OSError as error:
         raise ContainerError(
-            f"no Docker daemon at {where} ({error.strerror or error}): start it, set DOCKER_HOST, or pass RUNTIME=venv"
+            f"no Docker daemon at {host} ({error.strerror or error}): start it, set DOCKER_HOST, or pass RUNTIME=venv"
         ) from error
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def explained(step: str) -> Iterator[None]:
     """Turn Docker's own errors within into `ContainerError`.
 
     Args:
-        what: the step, for complaints that explain themselves.
+        step: the step, for complaints that explain themselves.
     """
     import docker
     import requests
@@ -71,25 +71,25 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise ContainerError(_advice(str(error.explanation or error), what)) from error
+        raise ContainerError(_advice(str(error.explanation or error), step)) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise ContainerError(f"{what}: the Docker daemon at {address()} does not answer: {_line(error)}") from error
+        raise ContainerError(f"{step}: the Docker daemon at {address()} does not answer: {_line(error)}") from error
 
 
-def _advice(said: str, what: str) -> str:
-    known = {
+def _advice(message: str, step: str) -> str:
+    remedies = {
         "could not select device driver": "Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit and run "
         "nvidia-ctk runtime configure, or pass DEVICE=cpu",
         "nvidia-container-cli": "the NVIDIA runtime cannot reach the GPU: check nvidia-smi, or pass DEVICE=cpu",
         "read-only file system": "the NVIDIA hook needs a writable root: pass --no-read-only (READ_ONLY=0)",
         "no space left on device": "too little disk: free space, e.g. with docker system prune",
     }
-    advice = next((text for mark, text in known.items() if mark in said.lower()), "")
-    return f"{what}: {advice + ': ' if advice else ''}{_line(said)}"
+    advice = next((text for mark, text in remedies.items() if mark in message.lower()), "")
+    return f"{step}: {advice + ': ' if advice else ''}{_line(message)}"
 
 
-def _line(said: object) -> str:
-    return " ".join(str(said).split())
+def _line(message: object) -> str:
+    return " ".join(str(message).split())
 
 
 def can_give_gpu(info: Mapping[str, Any]) -> bool:

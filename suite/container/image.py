@@ -43,9 +43,9 @@ class Image:
     @property
     def stale(self) -> str | None:
         """Part of this checkout that differs from what the image was built from; None if nothing does."""
-        for what, digest in digests().items():
-            if self.labels.get(f"{LABEL}.{what}.sha256") != digest:
-                return {"lock": "another requirements.lock", "source": "other source code"}[what]
+        for part, digest in digests().items():
+            if self.labels.get(f"{LABEL}.{part}.sha256") != digest:
+                return {"lock": "another requirements.lock", "source": "other source code"}[part]
         return None
 
 
@@ -59,11 +59,17 @@ def find(client: DockerClient, name: str = IMAGE) -> Image:
 
     with explained(f"image {name}"):
         try:
-            found = client.images.get(name)
+            docker_image = client.images.get(name)
         except docker.errors.ImageNotFound as error:
             raise ContainerError(f"no image {name}: build it with make image, or pass RUNTIME=venv") from error
-    digests = found.attrs.get("RepoDigests") or []
-    return Image(name, str(found.id), next(iter(digests), None), int(found.attrs["Size"]), dict(found.labels))
+    digests = docker_image.attrs.get("RepoDigests") or []
+    return Image(
+        name,
+        str(docker_image.id),
+        next(iter(digests), None),
+        int(docker_image.attrs["Size"]),
+        dict(docker_image.labels),
+    )
 
 
 def digests() -> dict[str, str]:

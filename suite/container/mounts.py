@@ -57,13 +57,13 @@ def readable(path: Path) -> Iterator[Mount]:
     """
     if not path.exists():
         return
-    whole = mount(path)
-    yield whole
-    links = (entry for pattern in ("*", "*/*") for entry in whole.source.glob(pattern) if entry.is_symlink())
+    top_mount = mount(path)
+    yield top_mount
+    links = (entry for pattern in ("*", "*/*") for entry in top_mount.source.glob(pattern) if entry.is_symlink())
     for link in links:
-        if link.exists() and not link.resolve().is_relative_to(whole.source):
-            here = whole.target / link.parent.relative_to(whole.source).as_posix()
-            yield Mount(link.resolve(), PurePosixPath(os.path.normpath(here / link.readlink())))
+        if link.exists() and not link.resolve().is_relative_to(top_mount.source):
+            link_folder = top_mount.target / link.parent.relative_to(top_mount.source).as_posix()
+            yield Mount(link.resolve(), PurePosixPath(os.path.normpath(link_folder / link.readlink())))
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
@@ -74,7 +74,7 @@ def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
             yield from readable(Path(file))
         elif ":" in name and not name.startswith("timm:"):
             top = name.partition(":")[0].partition(".")[0]
-            yield from (m for found in (Path(top), Path(f"{top}.py")) for m in readable(found))
+            yield from (m for path in (Path(top), Path(f"{top}.py")) for m in readable(path))
 
 
 def folders(
@@ -90,14 +90,14 @@ def folders(
         run: the run, or the folder of all runs.
         encoders: specs as the user wrote them.
     """
-    found = [mount(run, writable=True), mount(cache, writable=True)]
-    found += [mount(data, writable=True)] if draws else readable(data)
-    found += [] if weights is None else readable(weights)
-    found += encoder_files(encoders)
+    mounts = [mount(run, writable=True), mount(cache, writable=True)]
+    mounts += [mount(data, writable=True)] if draws else readable(data)
+    mounts += [] if weights is None else readable(weights)
+    mounts += encoder_files(encoders)
     by_target: dict[PurePosixPath, Mount] = {}
-    for each in found:
-        if not (each.target in by_target and by_target[each.target].writable):
-            by_target[each.target] = each
+    for entry in mounts:
+        if not (entry.target in by_target and by_target[entry.target].writable):
+            by_target[entry.target] = entry
     return list(by_target.values())
 
 
@@ -116,23 +116,23 @@ def make_writable(mounts: Iterable[Mount], user: tuple[int, int]) -> None:
     Raises:
         ContainerError: it may not.
     """
-    for each in mounts:
-        if not each.writable:
+    for entry in mounts:
+        if not entry.writable:
             continue
         try:
-            if not each.source.exists():
-                each.source.mkdir(parents=True)
+            if not entry.source.exists():
+                entry.source.mkdir(parents=True)
                 if os.getuid() == 0:
-                    os.chown(each.source, *user)
-            if not each.source.is_dir():
+                    os.chown(entry.source, *user)
+            if not entry.source.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "it is a file")
-            closed = next((path for path in _upper(each.source) if not _may_write(path, user)), None)
+            closed = next((path for path in _upper(entry.source) if not _may_write(path, user)), None)
         except OSError as error:
-            raise ContainerError(f"{each.source}: expected a folder to write to: {error.strerror or error}") from error
+            raise ContainerError(f"{entry.source}: expected a folder to write to: {error.strerror or error}") from error
         if closed is not None:
             raise ContainerError(
                 f"{closed}: user {user[0]} of the container may not write there: run as the owner, "
-                f"chown -R {user[0]}:{user[1]} {each.source}, or pass RUNTIME=venv"
+                f"chown -R {user[0]}:{user[1]} {entry.source}, or pass RUNTIME=venv"
             )
 
 

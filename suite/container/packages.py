@@ -24,15 +24,15 @@ def runtime_lock(lock: str, project: str) -> str:
         ValueError: a dependency of the project is not in the lock.
     """
     entries = re.findall(r"^(([\w.-]+)(?:\[[^\]]*\])?==.*?)(?=^\S|\Z)", lock, flags=re.MULTILINE | re.DOTALL)
-    asked_by = {name: set(re.findall(r"^ +#(?: via)? +(\S.*)$", text, re.MULTILINE)) for text, name in entries}
-    wanted = {re.match(r"[\w.-]+", line)[0].lower() for line in tomllib.loads(project)["project"]["dependencies"]}  # type: ignore[index]
-    if missing := sorted(name for name in wanted if US not in asked_by.get(name, ())):
+    parents_by_name = {name: set(re.findall(r"^ +#(?: via)? +(\S.*)$", text, re.MULTILINE)) for text, name in entries}
+    names = {re.match(r"[\w.-]+", line)[0].lower() for line in tomllib.loads(project)["project"]["dependencies"]}  # type: ignore[index]
+    if missing := sorted(name for name in names if US not in parents_by_name.get(name, ())):
         raise ValueError(f"requirements.lock: no entry for {', '.join(missing)}: run make lock")
     size = 0
-    while size != len(wanted):
-        size = len(wanted)
-        wanted |= {name for name, parents in asked_by.items() if parents & wanted}
-    return "".join(text for text, name in entries if name in wanted)
+    while size != len(names):
+        size = len(names)
+        names |= {name for name, parents in parents_by_name.items() if parents & names}
+    return "".join(text for text, name in entries if name in names)
 
 
 if __name__ == "__main__":

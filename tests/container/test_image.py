@@ -196,7 +196,7 @@ def test_a_docker_command_with_buildkit_is_found(
     ],
 )
 def test_a_failed_build_names_its_cause(lines: list[str], words: str) -> None:
-    assert words in build.why(lines)
+    assert words in build.cause(lines)
 
 
 def test_a_build_shows_its_output_and_fails_in_one_line(capsys: pytest.CaptureFixture) -> None:
