@@ -9,7 +9,9 @@ from suite.core.files import write_atomically
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE
 from suite.experiments.context import Outcome
-from suite.experiments.heads import Fitted, HeadsTrial, Percent, best_of, fit, label_set
+from suite.experiments.head_history import Percent, best_of
+from suite.experiments.head_training import Fitted, fit
+from suite.experiments.heads import HeadsTrial, label_set
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.store import PerItemScores, sample_path

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from suite.errors import StorageError
-from suite.experiments import heads
-from suite.experiments.heads import History
+from suite.experiments import head_history, head_training
+from suite.experiments.head_history import History
 from suite.experiments.judge import Trial
 from suite.experiments.segmenting import segment
 from suite.metrics import SegmentationCounts
@@ -74,9 +74,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_trained() -> Iterator[None]:
-    heads._FITTED.clear()
+    head_training._FITTED.clear()
     yield
-    heads._FITTED.clear()
+    head_training._FITTED.clear()
 
 
 def trial(data: Path, folder: Path, choice: str) -> Trial:
@@ -103,11 +103,11 @@ def test_values_follow_from_their_own_evaluation_and_do_so_again_after_a_stop(
     data: Path, tmp_path: Path, choice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # which evaluation is the best must not hang on so short a training: say that it is the first
-    monkeypatch.setattr(heads, "best_of", lambda history: history[0])
+    monkeypatch.setattr(head_history, "best_of", lambda history: history[0])
     monkeypatch.setattr("suite.experiments.segmenting.best_of", lambda history: history[0])
     asked = trial(data, tmp_path, choice)
     once, _ = asked.measure(segment)
-    history = heads.fit(asked, 0)["linear_head"].history
+    history = head_training.fit(asked, 0)["linear_head"].history
     assert [done for done, _ in history] == [2, 4, 6]
     first, last = history[0][1], history[-1][1]
     assert first != last, "else the two could not be told apart"
@@ -116,7 +116,7 @@ def test_values_follow_from_their_own_evaluation_and_do_so_again_after_a_stop(
     stored = Store(asked.request.run).checked(asked.key)
     assert stored.values == once.values, "and every one follows from what was counted"
 
-    heads._FITTED.clear()  # another process, which finds the training done
+    head_training._FITTED.clear()  # another process, which finds the training done
     again = segment(trial(data, tmp_path, choice))
     assert again.values == once.values
     items = Store(asked.request.run).items(stored)

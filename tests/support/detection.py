@@ -27,7 +27,7 @@ from suite.core.paths import DOCS
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder
-from suite.experiments import context, heads
+from suite.experiments import context, head_training, heads
 from suite.experiments.base import page_of
 from suite.experiments.judge import Trial
 from suite.judge.verdict import Judgement, judge
@@ -267,7 +267,7 @@ def _fresh_process() -> Iterator[None]:
 
 def _forget() -> None:
     context.load.cache_clear()
-    heads._FITTED.clear()
+    head_training._FITTED.clear()
 
 
 def worst(judgement: Judgement) -> float:
