@@ -57,7 +57,8 @@ class Trial(Context[Any]):
         variants, limit = self.protocol()["variants"], self.request.limit
         expected = references(self.request.profile.name, variants, limit, {self.spec})
         known = known_deviations(self.request.profile.name, variants)
-        cells = judge(list(measured), measured, expected, {}, [], known=known, on=datetime.now(UTC).date()).cells
+        today = datetime.now(UTC).date()
+        cells = judge(list(measured), measured, expected, {}, [], known_deviations=known, finish_date=today).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))
         failing = [c for c in cells if c.verdict == "unexpected" or (c.verdict == "deviates" and _p_value(c) <= level)]
