@@ -97,7 +97,7 @@ def test_claims_are_counted_by_agreement(view: Page) -> None:
 
 def test_costs_are_summed_by_experiment(view: Page) -> None:
     retrieval = view.costs.experiments[1]
-    assert (retrieval.title, retrieval.results, retrieval.reused) == ("Part retrieval", 2, 1)
+    assert (retrieval.title, retrieval.results, retrieval.reused_count) == ("Part retrieval", 2, 1)
     assert (retrieval.time, retrieval.memory) == ("1 min 05 s", "1444 MiB")
     assert (view.costs.total.results, view.costs.total.time) == (4, "1 min 25 s")
     assert [(row.title, row.compared, row.ratio) for row in view.costs.plan] == [("Part retrieval", "18 of 18", "1.21")]
