@@ -45,16 +45,16 @@ def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
         run: its folder.
         report: its report.json.
     """
-    found = {"environment.json": (json.dumps(report["environment"], indent=1) + "\n").encode()}
+    files = {"environment.json": (json.dumps(report["environment"], indent=1) + "\n").encode()}
     places = [path for pattern in RUN for path in run.glob(pattern)]
     places += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
     for path in places:
         # a link may lead out of the folder; what an interrupted write left, or a hand edited, is no evidence
         if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.suffix != ALTERED:
-            found[path.relative_to(run).as_posix()] = path.read_bytes()
+            files[path.relative_to(run).as_posix()] = path.read_bytes()
     for path in (path for pattern in SOURCE for path in ROOT.glob(pattern)):
-        found[f"source/{path.relative_to(ROOT).as_posix()}"] = path.read_bytes()
-    return {name: found[name] for name in sorted(found)}
+        files[f"source/{path.relative_to(ROOT).as_posix()}"] = path.read_bytes()
+    return {name: files[name] for name in sorted(files)}
 
 
 def description(path: str) -> str | None:
@@ -67,6 +67,6 @@ def description(path: str) -> str | None:
 
 def media_type(path: str) -> str:
     """Return the IANA media type of a file by its name."""
-    known = {".toml": "application/toml", ".jsonl": "application/jsonl", ".md": "text/markdown"}
-    known |= {".lock": "text/plain", ".py": "text/x-python"}
-    return known.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    media_types = {".toml": "application/toml", ".jsonl": "application/jsonl", ".md": "text/markdown"}
+    media_types |= {".lock": "text/plain", ".py": "text/x-python"}
+    return media_types.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"

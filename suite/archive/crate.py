@@ -48,8 +48,8 @@ def metadata(files: Mapping[str, bytes], report: Json, *, licence: str, author: 
     crate.metadata.extra_contexts.append(CONTEXT)
 
     def add(identifier: str, kind: str, /, **properties: Any) -> Any:
-        known = {key: value for key, value in properties.items() if value is not None}
-        return crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **known}))
+        values = {key: value for key, value in properties.items() if value is not None}
+        return crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **values}))
 
     root = crate.root_dataset
     root["name"] = f"Reproducibility run {report['run']} of arXiv 2301.11915, {report['profile']} profile"
@@ -64,17 +64,17 @@ def metadata(files: Mapping[str, bytes], report: Json, *, licence: str, author: 
     if person:
         root["author"] = person
     for path, content in files.items():
-        about = {"name": path, "description": description(path), "encodingFormat": media_type(path)}
-        about |= {"contentSize": str(len(content)), "sha256": sha256(content).hexdigest()}
-        crate.add_file(path, path, validate_url=False, properties={k: v for k, v in about.items() if v is not None})
+        facts = {"name": path, "description": description(path), "encodingFormat": media_type(path)}
+        facts |= {"contentSize": str(len(content)), "sha256": sha256(content).hexdigest()}
+        crate.add_file(path, path, validate_url=False, properties={k: v for k, v in facts.items() if v is not None})
 
-    used = [add(name, "CreativeWork", **about) for name, about in _inputs(report["protocol"]["digests"])]
-    used += [crate.get(path) for path in files if path.startswith("source/")]
+    inputs = [add(name, "CreativeWork", **facts) for name, facts in _inputs(report["protocol"]["digests"])]
+    inputs += [crate.get(path) for path in files if path.startswith("source/")]
     image = _image(report["environment"].get("container") or {})
     action = crate.add_action(
         add("#suite", "SoftwareApplication", **_suite(report)),
         identifier="#run",
-        object=used,
+        object=inputs,
         result=[crate.get(path) for path in files if not path.startswith("source/")],
         properties={
             "name": f"Run {report['run']}",

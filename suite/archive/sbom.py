@@ -44,7 +44,7 @@ def sbom(lock: bytes, version: str) -> bytes:
     bom = Bom(version=1, properties=[Property(name=LOCK_DIGEST, value=sha256(lock).hexdigest())])
     bom.metadata.component = Component(type=ComponentType.APPLICATION, name=US, version=version, bom_ref=US)
     # one package may have several entries, a version for each Python
-    found: list[tuple[str, Component, set[str]]] = []
+    packages: list[tuple[str, Component, set[str]]] = []
     for name, number, marker, body in _entries(lock.decode()):
         files = sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", body))
         if not files:
@@ -58,10 +58,10 @@ def sbom(lock: bytes, version: str) -> bytes:
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file) for file in files],
             properties=[Property(name=f"{US}:marker", value=marker)] if marker else [],
         )
-        found.append((name, component, set(re.findall(r"^ +#(?: via)? +([\w.-]+)", body, re.MULTILINE))))
+        packages.append((name, component, set(re.findall(r"^ +#(?: via)? +([\w.-]+)", body, re.MULTILINE))))
         bom.components.add(component)
-    for parent, component in [(US, bom.metadata.component), *((name, component) for name, component, _ in found)]:
-        bom.register_dependency(component, [child for _, child, askers in found if parent in askers])
+    for parent, component in [(US, bom.metadata.component), *((name, component) for name, component, _ in packages)]:
+        bom.register_dependency(component, [child for _, child, askers in packages if parent in askers])
     return _without_occasion(JsonV1Dot6(bom).output_as_string())
 
 
@@ -78,13 +78,13 @@ def _without_occasion(text: str) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
-def for_lock(lock: Path = LOCK, listed: Path = SBOM) -> bytes | None:
+def for_lock(lock: Path = LOCK, sbom_path: Path = SBOM) -> bytes | None:
     """Return sbom.json as it lies beside the lock; None where there is none, or it is that of another lock."""
     try:
-        content = listed.read_bytes()
+        content = sbom_path.read_bytes()
         properties = json.loads(content)["properties"]
-        of = next(entry["value"] for entry in properties if entry["name"] == LOCK_DIGEST)
-        return content if of == sha256(lock.read_bytes()).hexdigest() else None
+        lock_digest = next(entry["value"] for entry in properties if entry["name"] == LOCK_DIGEST)
+        return content if lock_digest == sha256(lock.read_bytes()).hexdigest() else None
     except (OSError, ValueError, LookupError, TypeError, StopIteration):
         return None
 

@@ -11,12 +11,12 @@ from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Store
 
 
-def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tuple[list[str], str | None]:
+def verify(run: Path, *, citation: str | None = None, strict: bool = False) -> tuple[list[str], str | None]:
     """Judge a run's results again and hold everything against its report.
 
     Args:
         run: a run folder with report.json; an unpacked archive is one.
-        cited: the digest somebody else wrote down, whole or its first digits.
+        citation: the digest somebody else wrote down, whole or its first digits.
         strict: whether the report was made so.
 
     Returns:
@@ -26,21 +26,21 @@ def verify(run: Path, *, cited: str | None = None, strict: bool = False) -> tupl
     Raises:
         RequestError: the folder holds no run or no report.
     """
-    reported = files.load(run)
-    altered = [str(error) for _, error in Store(run).altered()]
-    if altered:  # what they would be judged as is no news
-        return altered, None
-    current = assemble(run, strict=strict, claims_gate=bool(reported.get("claims_gate")))
-    problems = disagreements(reported, current)
-    if reported["verdict"] != current["verdict"]:
-        problems.append(f"verdict: reported {reported['verdict']!r}, judged again {current['verdict']!r}")
+    stored_report = files.load(run)
+    alterations = [str(error) for _, error in Store(run).altered()]
+    if alterations:  # what they would be judged as is no news
+        return alterations, None
+    new_report = assemble(run, strict=strict, claims_gate=bool(stored_report.get("claims_gate")))
+    problems = disagreements(stored_report, new_report)
+    if stored_report["verdict"] != new_report["verdict"]:
+        problems.append(f"verdict: reported {stored_report['verdict']!r}, judged again {new_report['verdict']!r}")
     if strict:
         problems += without_evidence(run)
-    digest: str | None = current["digest"]
-    if reported.get("digest") != digest:
-        problems.append(f"digest: reported {reported.get('digest')}, its results have {digest}")
-    if cited is not None and not (digest or "").startswith(cited.removeprefix("sha256:").lower()):
-        problems.append(f"digest: cited {cited}, the results have {digest}")
+    digest: str | None = new_report["digest"]
+    if stored_report.get("digest") != digest:
+        problems.append(f"digest: reported {stored_report.get('digest')}, its results have {digest}")
+    if citation is not None and not (digest or "").startswith(citation.removeprefix("sha256:").lower()):
+        problems.append(f"digest: cited {citation}, the results have {digest}")
     return problems, digest
 
 

@@ -23,12 +23,12 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip can hold: the files' own would differ between copies of a run."""
 
 
-def archive(run: Path, out: Path, *, licence: str, author: str | None = None) -> int:
+def archive(run: Path, target: Path, *, licence: str, author: str | None = None) -> int:
     """Write the archive of a run whose results and report agree.
 
     Args:
         run: a run folder with a report.
-        out: the zip, replaced whole or not at all.
+        target: the zip, replaced whole or not at all.
         licence: URL of the licence under which it is given.
         author: who gives it.
 
@@ -40,17 +40,17 @@ def archive(run: Path, out: Path, *, licence: str, author: str | None = None) ->
         EvidenceError: a result was altered since it was stored.
         StorageError: the zip cannot be written.
     """
-    for _, altered in Store(run).altered():
-        raise altered
+    for _, error in Store(run).altered():
+        raise error
     problems, _ = verify(run)
     if problems:
         raise RequestError(f"{run}: {problems[0]} ({len(problems)} in all); run make report RUN={run} first")
     report = files.load(run)
     refuse_other_source(run, report)
-    found = contents(run, report)
-    found = {METADATA: metadata(found, report, licence=licence, author=author), **found}
-    write_atomically(out, _zip(found))
-    return len(found)
+    entries = contents(run, report)
+    entries = {METADATA: metadata(entries, report, licence=licence, author=author), **entries}
+    write_atomically(target, _zip(entries))
+    return len(entries)
 
 
 def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
@@ -61,21 +61,21 @@ def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
     """
     commit = (report["environment"].get("code") or {}).get("commit") or "of the run"
     advice = f"check out commit {commit}, or make reproduce again"
-    locked = (report["environment"].get("lock") or {}).get("sha256")
-    if locked not in {None, sha256(LOCK.read_bytes()).hexdigest()}:
-        raise RequestError(f"{run}: made with another requirements.lock, {locked[:12]}: {advice}")
+    lock_digest = (report["environment"].get("lock") or {}).get("sha256")
+    if lock_digest not in {None, sha256(LOCK.read_bytes()).hexdigest()}:
+        raise RequestError(f"{run}: made with another requirements.lock, {lock_digest[:12]}: {advice}")
     for result in Store(run).results():
         if str(result.key) in report["results"] and result.inputs.get("code") != trial_code(result.key.experiment):
             raise RequestError(f"{run}: {result.key} was made by other code than is here now: {advice}")
 
 
-def _zip(found: dict[str, bytes]) -> bytes:
+def _zip(entries: dict[str, bytes]) -> bytes:
     """Zip all in memory: a run is some megabytes, and a zip half written is none."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, content in found.items():
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zip_file:
+        for name, content in entries.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr = 0o644 << 16
             entry.create_system = 3
-            zipped.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
+            zip_file.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
     return stream.getvalue()

@@ -39,7 +39,7 @@ class Candidate:
     spec: str
     profile: str
     results: tuple[Result, ...]
-    seven: tuple[Measurement, ...]
+    seven_measurements: tuple[Measurement, ...]
 
     @property
     def measurements(self) -> Iterator[tuple[Result, Measurement]]:
@@ -67,60 +67,66 @@ def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = Fals
         EvidenceError: a result was altered.
     """
     candidate = read_candidate(run)
-    path = folder / f"{_checked(name or candidate.method)}.toml"
-    stored = tomllib.loads(path.read_text()) if path.exists() else {}
+    path = folder / f"{_checked_name(name or candidate.method)}.toml"
+    sections = tomllib.loads(path.read_text()) if path.exists() else {}
     _check_other_files(candidate, path, folder)
     section = _section(candidate, reason)
-    changes = describe(stored.get(candidate.profile, {}), section)
+    changes = describe(sections.get(candidate.profile, {}), section)
     print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
     if diff:
         return int(bool(changes))
-    write_atomically(path, _text(stored | {candidate.profile: section}).encode())
+    write_atomically(path, _text(sections | {candidate.profile: section}).encode())
     print(f"accepted {len(section['cells'])} cells of {candidate.method} in {path}: later runs are held against them")
     return 0
 
 
 def read_candidate(run: Path) -> Candidate:
     """Return the candidate of a run, if the run can be accepted."""
-    asked = read_run(run)["asked"]
-    candidates = [spec for spec in asked["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
+    request = read_run(run)["asked"]
+    candidates = [spec for spec in request["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
     if len(candidates) != 1:
         raise RequestError(
             f"{run}: expected one candidate, got {', '.join(candidates) or 'none'}: make one with make check"
         )
-    if asked["limit"] is not None or asked["variants"]:
-        raise RequestError(f"{run}: expected the whole protocol, got {deviation(asked)}: run it without")
+    if request["limit"] is not None or request["variants"]:
+        raise RequestError(f"{run}: expected the whole protocol, got {deviation(request)}: run it without")
     store, method = Store(run), method_name(candidates[0])
-    results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in asked["experiments"])
-    bare = [r for r in results if r.schema == WITHOUT_EVIDENCE]
-    if bare:
-        raise RequestError(f"{store.path(bare[0].key)}: carries no evidence, made by an older version: run it again")
-    measured = {m.id for r in results for m in r.measurements()}
-    wanted = [cell for cell in map(CellId.parse, asked["cells"]) if cell.method == method]
-    missing = [str(cell) for cell in wanted if cell not in measured]
-    if missing or not measured:
-        raise RequestError(f"{run}: incomplete: {len(missing)} cells did not run, {(missing or ['all'])[0]} first")
+    results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in request["experiments"])
+    bare_results = [r for r in results if r.schema == WITHOUT_EVIDENCE]
+    if bare_results:
+        raise RequestError(
+            f"{store.path(bare_results[0].key)}: carries no evidence, made by an older version: run it again"
+        )
+    measured_cells = {m.id for r in results for m in r.measurements()}
+    requested_cells = [cell for cell in map(CellId.parse, request["cells"]) if cell.method == method]
+    missing_cells = [str(cell) for cell in requested_cells if cell not in measured_cells]
+    if missing_cells or not measured_cells:
+        raise RequestError(
+            f"{run}: incomplete: {len(missing_cells)} cells did not run, {(missing_cells or ['all'])[0]} first"
+        )
     if len({r.inputs["weights"] for r in results}) != 1:
         raise RequestError(f"{run}: {method}: its results are of different weights: run it again")
-    seven = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
-    return Candidate(method, candidates[0], asked["profile"], results, seven)
+    seven_measurements = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
+    return Candidate(method, candidates[0], request["profile"], results, seven_measurements)
 
 
-def describe(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> str:
     """Describe what changes from one table of accepted values to another; empty where nothing does."""
-    if not old:
-        return f"new: {len(new['cells'])} cells\n" + table({}, new["cells"])
+    if not old_section:
+        return f"new: {len(new_section['cells'])} cells\n" + table({}, new_section["cells"])
     lines = [
-        f"{key}: {old.get(key)} -> {new[key]}" for key in ("method", "spec", "weights") if old.get(key) != new[key]
+        f"{key}: {old_section.get(key)} -> {new_section[key]}"
+        for key in ("method", "spec", "weights")
+        if old_section.get(key) != new_section[key]
     ]
-    protocols = old.get("protocols", {})
+    protocols = old_section.get("protocols", {})
     lines += [
         f"protocol of {experiment}: {str(protocols.get(experiment))[:12]} -> {digest[:12]}"
-        for experiment, digest in new["protocols"].items()
+        for experiment, digest in new_section["protocols"].items()
         if protocols.get(experiment) != digest
     ]
-    changed = table(old.get("cells", {}), new["cells"])
-    return "\n".join([*lines, changed] if changed else lines)
+    cell_changes = table(old_section.get("cells", {}), new_section["cells"])
+    return "\n".join([*lines, cell_changes] if cell_changes else lines)
 
 
 def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
@@ -146,11 +152,13 @@ def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
 
 
 def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
-    known = references(candidate.profile, {}, None)
-    caps = {(cell.experiment, cell.metric): expected.cap for cell, expected in known.items()}
+    reference_values = references(candidate.profile, {}, None)
+    caps = {(cell.experiment, cell.metric): expected.cap for cell, expected in reference_values.items()}
     # its own noise, then that of the seven: in this run, and better as recorded
-    noise = pooled_sd([*(m for _, m in candidate.measurements), *candidate.seven])
-    noise |= {pool_of(cell): expected.spread for cell, expected in known.items() if expected.spread is not None}
+    noise = pooled_sd([*(m for _, m in candidate.measurements), *candidate.seven_measurements])
+    noise |= {
+        pool_of(cell): expected.spread for cell, expected in reference_values.items() if expected.spread is not None
+    }
     for result, m in candidate.measurements:
         cell = {"values": [round(value, 6) for value in m.values], "seeds": list(m.seeds)}
         cap = caps.get((m.id.experiment, m.id.metric), cap_of(m.id.metric))
@@ -163,14 +171,14 @@ def _cells(candidate: Candidate) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _spread(m: Measurement, noise: Mapping[CellId, Spread]) -> Spread:
     """Return the candidate's own noise if enough seeds tell it, else that of the seven."""
-    own, theirs = noise.get(m.id), noise.get(pool_of(replace(m.id, method=METHODS[0])))
-    spread = own if theirs is None or len(m.values) >= MIN_SEEDS else theirs
+    own_noise, seven_noise = noise.get(m.id), noise.get(pool_of(replace(m.id, method=METHODS[0])))
+    spread = own_noise if seven_noise is None or len(m.values) >= MIN_SEEDS else seven_noise
     if spread is None:
         raise ExpectedError(f"{m.id}: its seed noise is unknown: run check with SEED=0,1,2,3,4")
     return spread
 
 
-def _checked(name: str) -> str:
+def _checked_name(name: str) -> str:
     if method_name(name) != name or name in (*METHODS, *BASELINES):
         raise RequestError(
             f"name {name!r}: expected letters, digits, '.', '_', '-', and none of {', '.join((*METHODS, *BASELINES))}"
@@ -181,20 +189,20 @@ def _checked(name: str) -> str:
 def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
     """Check that one encoder is in one file, and one file is for one encoder."""
     load_accepted(candidate.profile, folder)  # a broken file is said now, not in the next run
-    for other in sorted(folder.glob("*.toml")):
-        held = tomllib.loads(other.read_text()).get(candidate.profile, {}).get("method")
-        if held == candidate.method and other != path:
-            raise RequestError(f"{other}: holds values of {held} already: pass --name {other.stem}, or remove it")
-        if held not in (None, candidate.method) and other == path:
-            raise RequestError(f"{other}: holds values of {held}: pass another --name")
+    for file in sorted(folder.glob("*.toml")):
+        method = tomllib.loads(file.read_text()).get(candidate.profile, {}).get("method")
+        if method == candidate.method and file != path:
+            raise RequestError(f"{file}: holds values of {method} already: pass --name {file.stem}, or remove it")
+        if method not in (None, candidate.method) and file == path:
+            raise RequestError(f"{file}: holds values of {method}: pass another --name")
 
 
 def _text(content: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the file's text, a section per profile."""
     parts: list[str] = [_TITLE]
     for profile, section in content.items():
-        plain = {key: value for key, value in section.items() if not isinstance(value, dict)}
-        parts.append(toml_section(profile, plain))
+        facts = {key: value for key, value in section.items() if not isinstance(value, dict)}
+        parts.append(toml_section(profile, facts))
         parts.append(toml_section(f"{profile}.protocols", section["protocols"]))
         parts += [toml_section(f'{profile}.cells."{cell}"', values) for cell, values in section["cells"].items()]
     return "".join(parts)

@@ -24,7 +24,7 @@ from suite.results.store import Key, Store
 from suite.run.request import Request, check_writable
 
 
-def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]:
+def companions(specs: Sequence[str], *, profile: str, alone: bool) -> list[str]:
     """Return the encoders that are measured beside the one under test.
 
     In the mini profile all of its own, since they cost little; in the paper's none unless named, since the published
@@ -33,10 +33,10 @@ def beside_whom(named: Sequence[str], *, profile: str, alone: bool) -> list[str]
     Raises:
         RequestError: no such profile, or others were named although it should be alone.
     """
-    if alone and named:
-        raise RequestError(f"--alone and --encoder {','.join(named)}: expected one of them")
-    chosen = load_profile(profile)
-    return list(named) if named or alone or profile != "mini" else list(chosen.methods)
+    if alone and specs:
+        raise RequestError(f"--alone and --encoder {','.join(specs)}: expected one of them")
+    own_profile = load_profile(profile)
+    return list(specs) if specs or alone or profile != "mini" else list(own_profile.methods)
 
 
 def check(spec: str, request: Request, *, workers: int | None = None) -> int:
@@ -58,7 +58,7 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
     check_writable(request.run)
     print(f"conformance of {spec}")
     conformance = run_checks(
-        spec, lambda: load_encoder(spec, device=request.device), other_sizes=_segments(request), tell=_tell
+        spec, lambda: load_encoder(spec, device=request.device), needs_other_sizes=_segments(request), tell=_print_check
     )
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
@@ -71,9 +71,9 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
 
 def standing(candidate: Mapping[str, Any]) -> str:
     """Write where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
-    rows = [(row.column, row.own, row.rank) for row in candidates.table(dict(candidate))]
-    said = tabulate(rows, (candidate["method"], "value", "rank"), disable_numparse=True)
-    return f"\n{said}\n{candidate['sentence']}\n{candidates.verdict_of_pairs(dict(candidate))}"
+    rows = [(row.column, row.value, row.rank) for row in candidates.table(dict(candidate))]
+    table = tabulate(rows, (candidate["method"], "value", "rank"), disable_numparse=True)
+    return f"\n{table}\n{candidate['sentence']}\n{candidates.verdict_of_pairs(dict(candidate))}"
 
 
 def adopt(run: Path, request: Request) -> None:
@@ -81,17 +81,17 @@ def adopt(run: Path, request: Request) -> None:
 
     What was edited by hand there is named, and left.
     """
-    theirs, ours = Store(run), Store(request.run)
+    source, target = Store(run), Store(request.run)
     for task in request.tasks():
         key = request.key(*task)
-        if theirs.path(key).exists() and not ours.path(key).exists() and _believed(theirs, key):
+        if source.path(key).exists() and not target.path(key).exists() and _is_intact(source, key):
             pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
-            for path in (*pictures, theirs.items_path(key), theirs.path(key)):  # the cell last: it vouches for the rest
+            for path in (*pictures, source.items_path(key), source.path(key)):  # the cell last: it vouches for the rest
                 if path.exists():
                     write_atomically(request.run / path.relative_to(run), path.read_bytes())
 
 
-def _believed(store: Store, key: Key) -> bool:
+def _is_intact(store: Store, key: Key) -> bool:
     try:
         store.checked(key)
     except EvidenceError as error:
@@ -104,5 +104,5 @@ def _segments(request: Request) -> bool:
     return any(EXPERIMENTS[experiment.name].kind == "segmentation" for experiment, _, _ in request.tasks())
 
 
-def _tell(check: Check) -> None:
+def _print_check(check: Check) -> None:
     print(f"  {STATUSES[check.status].mark:<4} {check.name:<16} {check.detail or check.status}", flush=True)

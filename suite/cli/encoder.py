@@ -33,9 +33,9 @@ def run_check(options: argparse.Namespace) -> int:
     code = elsewhere(options, "check", positional=["spec"])
     if code is not None:
         return code
-    from suite.candidate.check import beside_whom, check
+    from suite.candidate.check import check, companions
 
-    methods = beside_whom(words(options.encoder), profile=options.profile, alone=options.alone)
+    methods = companions(words(options.encoder), profile=options.profile, alone=options.alone)
     options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
     return check(options.spec, request, workers=options.workers)

@@ -87,7 +87,7 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
         raise RequestError(
             f"digest {options.digest!r}: expected 12 to 64 hexadecimal digits, as the report prints them"
         )
-    problems, digest = verify(run, cited=options.digest, strict=options.strict)
+    problems, digest = verify(run, citation=options.digest, strict=options.strict)
     print("\n".join(problems) if problems else f"{run}: results and report agree")
     if digest or not problems:
         print(f"sha256:{digest}" if digest else "no results")

@@ -73,7 +73,7 @@ def run_checks(
     spec: str,
     load: Callable[[], Encoder],
     *,
-    other_sizes: bool = False,
+    needs_other_sizes: bool = False,
     tell: Callable[[Check], None] = lambda _check: None,
 ) -> Conformance:
     """Ask every question in turn.
@@ -81,39 +81,39 @@ def run_checks(
     Args:
         spec: name of the encoder.
         load: makes it; its `SuiteError` is the first check's answer.
-        other_sizes: whether what was asked for needs images of other sizes; else failing there is only a warning.
+        needs_other_sizes: whether what was asked for needs images of other sizes; else failing there is only a warning.
         tell: called with each check as it is answered.
     """
-    found: list[Check] = []
+    checks: list[Check] = []
     facts: dict[str, Any] = {}
-    prints: dict[str, Any] = {}
+    encoder_print: dict[str, Any] = {}
 
     def ask(name: str, question: Callable[[], Answer]) -> None:
-        failed = any(check.status == FAILED for check in found)
-        status, detail = (NOT_REACHED, "") if failed else _answer(question)
-        if name == "other sizes" and status == FAILED and not other_sizes:
+        has_failed = any(check.status == FAILED for check in checks)
+        status, detail = (NOT_REACHED, "") if has_failed else _answer(question)
+        if name == "other sizes" and status == FAILED and not needs_other_sizes:
             status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
-        found.append(Check(name, QUESTIONS[name], status, detail))
-        tell(found[-1])
+        checks.append(Check(name, QUESTIONS[name], status, detail))
+        tell(checks[-1])
 
-    loaded: list[Encoder] = []
+    encoders: list[Encoder] = []
 
-    def loads() -> Answer:
+    def load_answer() -> Answer:
         encoder = load()
-        loaded.append(encoder)
+        encoders.append(encoder)
         facts.update(_facts(encoder))
         return Answer(f"{_millions(encoder)}, weights {encoder.digest[:12]}")
 
-    ask("loads", loads)
+    ask("loads", load_answer)
     for name, question in _questions():
-        ask(name, lambda question=question: question(loaded[0]))  # type: ignore[misc]
+        ask(name, lambda question=question: question(encoders[0]))  # type: ignore[misc]
 
-    def shown() -> Answer:
-        prints.update(fingerprint(loaded[0]))
-        return Answer(f"{prints['hash']}; {prints['images_per_second']:g} pictures/s")
+    def identify() -> Answer:
+        encoder_print.update(fingerprint(encoders[0]))
+        return Answer(f"{encoder_print['hash']}; {encoder_print['images_per_second']:g} pictures/s")
 
-    ask("fingerprint", shown)
-    return Conformance(spec, tuple(found), facts, prints)
+    ask("fingerprint", identify)
+    return Conformance(spec, tuple(checks), facts, encoder_print)
 
 
 def _questions() -> Iterator[tuple[str, Callable[[Encoder], Answer]]]:
@@ -156,6 +156,6 @@ def require(conformance: Conformance) -> None:
     Raises:
         RequestError: names the check and says what was found.
     """
-    failed = conformance.failure
-    if failed is not None:
-        raise RequestError(f"encoder {conformance.encoder!r}: {failed.name}: {failed.detail}; nothing was measured")
+    failure = conformance.failure
+    if failure is not None:
+        raise RequestError(f"encoder {conformance.encoder!r}: {failure.name}: {failure.detail}; nothing was measured")

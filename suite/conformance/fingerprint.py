@@ -30,18 +30,18 @@ def fingerprint(encoder: Encoder) -> dict[str, Any]:
     """
     images = view(encoder, COUNT)
     encoder(images[:1])  # the first pass pays for setting up
-    started = time.perf_counter()
+    start = time.perf_counter()
     parts = [encoder(batch) for batch in images.split(_BATCH)]
-    encoded = torch.cat([part.patches.mean((2, 3)) for part in parts]).float().cpu()
-    seconds = time.perf_counter() - started
+    features = torch.cat([part.patches.mean((2, 3)) for part in parts]).float().cpu()
+    seconds = time.perf_counter() - start
     cls = torch.cat([part.cls for part in parts]).float().cpu()
-    unit = torch.nn.functional.normalize(encoded, dim=1)
-    rounded = np.rint((encoded / encoded.std().clamp_min(1e-12)).numpy() * 10**DECIMALS).astype("<i4")
+    unit = torch.nn.functional.normalize(features, dim=1)
+    digits = np.rint((features / features.std().clamp_min(1e-12)).numpy() * 10**DECIMALS).astype("<i4")
     return {
-        "hash": hashlib.sha256(rounded.tobytes()).hexdigest()[:16],
+        "hash": hashlib.sha256(digits.tobytes()).hexdigest()[:16],
         "probe": [round(value, 4) for value in (unit[1:9] @ unit[0]).tolist()],
-        "token_norm": round(float(encoded.norm(dim=1).mean()), 4),
-        "token_std": round(float(encoded.std()), 4),
+        "token_norm": round(float(features.norm(dim=1).mean()), 4),
+        "token_std": round(float(features.std()), 4),
         "cls_norm": round(float(cls.norm(dim=1).mean()), 4),
         "pictures": COUNT,
         "images_per_second": float(f"{COUNT / seconds:.3g}"),

@@ -11,7 +11,7 @@ _WAVES = 6
 _BOXES = 5
 
 
-def pictures(count: int, height: int, width: int, *, first: int = 0) -> Tensor:
+def pictures(count: int, height: int, width: int, *, first_number: int = 0) -> Tensor:
     """Draw waves of all directions under a few plain boxes, each picture from its own number.
 
     A picture at twice the height and width is the same picture, sampled twice as finely.
@@ -20,13 +20,13 @@ def pictures(count: int, height: int, width: int, *, first: int = 0) -> Tensor:
         count: B.
         height: H, pixels.
         width: W, pixels.
-        first: number of the first picture.
+        first_number: number of the first picture.
 
     Returns:
         (B, 3, H, W) float32 in [0, 1].
     """
-    drawn = [_picture(number, height, width) for number in range(first, first + count)]
-    return torch.from_numpy(np.stack(drawn).astype(np.float32))
+    images = [_picture(number, height, width) for number in range(first_number, first_number + count)]
+    return torch.from_numpy(np.stack(images).astype(np.float32))
 
 
 def _picture(number: int, height: int, width: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def _picture(number: int, height: int, width: int) -> np.ndarray:
     picture = 0.5 + 0.25 * picture
     for _ in range(_BOXES):
         top, left = draw.uniform(0, 0.8, 2)
-        high, wide = draw.uniform(0.1, 0.4, 2)
-        inside = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
-        picture = np.where(inside, draw.uniform(0, 1, (3, 1, 1)), picture)
+        height_share, width_share = draw.uniform(0.1, 0.4, 2)
+        mask = (y >= top) & (y < top + height_share) & (x >= left) & (x < left + width_share)
+        picture = np.where(mask, draw.uniform(0, 1, (3, 1, 1)), picture)
     return picture.clip(0, 1)

@@ -53,22 +53,22 @@ def normalisation(encoder: Encoder) -> Answer:
         raise CheckError(f"mean {mean}, std {std}: expected those of images in [0, 1]: divide by 255")
     if min(mean) < 0 or min(std) <= 0:
         raise CheckError(f"mean {mean}, std {std}: expected a mean in [0, 1] and a std in (0, 1]")
-    stated = f"mean {_short(mean)}, std {_short(std)}"
+    text = f"mean {_short(mean)}, std {_short(std)}"
     if not _close(mean, IMAGENET_MEAN) or not _close(std, IMAGENET_STD):
-        return Answer(f"{stated}; not ImageNet's: right if it was trained so", warning=True)
-    return Answer(f"{stated}: ImageNet's")
+        return Answer(f"{text}; not ImageNet's: right if it was trained so", warning=True)
+    return Answer(f"{text}: ImageNet's")
 
 
 def shapes(encoder: Encoder) -> Answer:
     """Check shapes: class token (B, D), patches (B, D, h, w), every layer like them, all finite."""
     side = encoder.image_size // encoder.patch_size
     layers = tuple(sorted({0, encoder.depth - 1})) if encoder.depth else ()
-    out = encoder(view(encoder, 2), layers=layers, project=encoder.has_projector)
-    _check_tokens(encoder, out, (2, side, side), layers)
+    tokens = encoder(view(encoder, 2), layers=layers, project=encoder.has_projector)
+    _check_tokens(encoder, tokens, (2, side, side), layers)
     text = f"{side} x {side} patches of {encoder.patch_size} pixels, {encoder.embed_dim} wide"
     if not encoder.depth:
         return Answer(f"{text}; no blocks are named, so segmentation cannot read its layers", warning=True)
-    spread = out.patches.float().std(dim=(0, 2, 3)).mean().item()
+    spread = tokens.patches.float().std(dim=(0, 2, 3)).mean().item()
     if spread == 0:
         return Answer(f"{text}; every patch token of every picture is the same", warning=True)
     return Answer(text)
@@ -85,50 +85,54 @@ def patch_order(encoder: Encoder) -> Answer:
     if side < 2:
         return Answer("a single patch has no order")
     rows, columns = side, side + 1 if _takes(encoder, side, side + 1) else side
-    early = _moved(encoder, rows, columns, layer=0) if encoder.depth else None
-    late = _moved(encoder, rows, columns, layer=None)
-    for where, found in (("the first block", early), ("the end", late)):
-        if found is not None:
-            _check_order(found, rows, columns, where)
-    if _hits(early if early is not None else late) >= HITS:
-        return Answer(f"row by row; {_hits(late):.0%} of disturbed patches move their own token most at the end")
-    if early is None or _hits(early) == 0 == _hits(late):
-        text = f"cannot tell: only {_hits(late):.0%} of disturbed patches move their own token most"
+    early_moves = _largest_moves(encoder, rows, columns, layer=0) if encoder.depth else None
+    late_moves = _largest_moves(encoder, rows, columns, layer=None)
+    for place, moves in (("the first block", early_moves), ("the end", late_moves)):
+        if moves is not None:
+            _check_order(moves, rows, columns, place)
+    if _hits(early_moves if early_moves is not None else late_moves) >= HITS:
+        return Answer(f"row by row; {_hits(late_moves):.0%} of disturbed patches move their own token most at the end")
+    if early_moves is None or _hits(early_moves) == 0 == _hits(late_moves):
+        text = f"cannot tell: only {_hits(late_moves):.0%} of disturbed patches move their own token most"
         return Answer(f"{text}; make sure that patches come row by row", warning=True)
     raise CheckError(
-        f"only {_hits(early):.0%} of disturbed patches move their own token most at the first block: "
+        f"only {_hits(early_moves):.0%} of disturbed patches move their own token most at the first block: "
         "expected patches row by row after prefix_tokens others"
     )
 
 
 def frozen(encoder: Encoder) -> Answer:
     """Check that there is no gradient, no training mode, no tensor that a pass changes."""
-    learning = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
-    if learning:
-        raise CheckError(f"{learning[0]} and {len(learning) - 1} more require a gradient")
+    trainable_names = [name for name, parameter in encoder.named_parameters() if parameter.requires_grad]
+    if trainable_names:
+        raise CheckError(f"{trainable_names[0]} and {len(trainable_names) - 1} more require a gradient")
     encoder.train()
-    training = [name for name, module in encoder.named_modules() if module.training]
-    if training:
-        raise CheckError(f"after train(), {training[0] or 'the encoder'} is in training mode: dropout would be on")
-    before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    out = encoder(view(encoder, 2))
-    changed = [name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])]
-    if changed:
-        raise CheckError(f"a pass changed {changed[0]}")
-    if out.cls.requires_grad or out.patches.requires_grad:
+    training_names = [name for name, module in encoder.named_modules() if module.training]
+    if training_names:
+        raise CheckError(
+            f"after train(), {training_names[0] or 'the encoder'} is in training mode: dropout would be on"
+        )
+    initial_state = {name: value.clone() for name, value in encoder.state_dict().items()}
+    tokens = encoder(view(encoder, 2))
+    changed_names = [
+        name for name, value in encoder.state_dict().items() if not torch.equal(value, initial_state[name])
+    ]
+    if changed_names:
+        raise CheckError(f"a pass changed {changed_names[0]}")
+    if tokens.cls.requires_grad or tokens.patches.requires_grad:
         raise CheckError("its tokens require a gradient")
-    return Answer(f"{len(before)} tensors, none changes")
+    return Answer(f"{len(initial_state)} tensors, none changes")
 
 
 def deterministic(encoder: Encoder) -> Answer:
     """Check that two passes under different random seeds give the same bytes, so nothing is drawn or masked."""
     images = view(encoder, 4)
     torch.manual_seed(0)
-    first = encoder(images)
+    first_tokens = encoder(images)
     torch.manual_seed(1)
-    second = encoder(images)
+    second_tokens = encoder(images)
     for name in ("cls", "patches"):
-        difference = _apart(getattr(first, name), getattr(second, name))
+        difference = _largest_difference(getattr(first_tokens, name), getattr(second_tokens, name))
         if difference > (0 if images.device.type == "cpu" else TOLERANCE["cuda"]):
             raise CheckError(f"{name}: two passes differ by {difference:.2g} standard deviations: is something random?")
     return Answer("two passes under different seeds are the same")
@@ -137,57 +141,64 @@ def deterministic(encoder: Encoder) -> Answer:
 def batch_invariant(encoder: Encoder) -> Answer:
     """Check that an image gets the same tokens alone, together and in another order."""
     images = view(encoder, 6)
-    together = encoder(images)
-    alone = [encoder(image[None]) for image in images]
-    backwards = encoder(images.flip(0))
-    apart = max(
-        _apart(together.patches, torch.cat([tokens.patches for tokens in alone])),
-        _apart(together.cls, torch.cat([tokens.cls for tokens in alone])),
-        _apart(together.patches, backwards.patches.flip(0)),
+    batch_tokens = encoder(images)
+    single_tokens = [encoder(image[None]) for image in images]
+    reversed_tokens = encoder(images.flip(0))
+    difference = max(
+        _largest_difference(batch_tokens.patches, torch.cat([tokens.patches for tokens in single_tokens])),
+        _largest_difference(batch_tokens.cls, torch.cat([tokens.cls for tokens in single_tokens])),
+        _largest_difference(batch_tokens.patches, reversed_tokens.patches.flip(0)),
     )
-    low = together.patches.dtype in {torch.float16, torch.bfloat16}
-    if apart > TOLERANCE.get(images.device.type, 1e-2) * (30 if low else 1):
-        raise CheckError(f"an image's tokens change by {apart:.2g} standard deviations with its batch: batch norm?")
-    return Answer(f"largest change {apart:.1g} standard deviations")
+    is_half_precision = batch_tokens.patches.dtype in {torch.float16, torch.bfloat16}
+    if difference > TOLERANCE.get(images.device.type, 1e-2) * (30 if is_half_precision else 1):
+        raise CheckError(
+            f"an image's tokens change by {difference:.2g} standard deviations with its batch: batch norm?"
+        )
+    return Answer(f"largest change {difference:.1g} standard deviations")
 
 
 def other_sizes(encoder: Encoder) -> Answer:
     """Check, at segmentation's size and oblong, that the grid fits, tokens are finite and resemble those at its own."""
     patch, side = encoder.patch_size, encoder.image_size
     target = LARGE_PX if side >= LARGE_PX // 3 else 2 * side
-    large = max(2, round(target / patch)) * patch
-    grid = large // patch
-    near = encoder(view(encoder, 2))
-    far = encoder(view(encoder, 2, large, large))
-    _check_tokens(encoder, far, (2, grid, grid), ())
-    oblong = encoder(view(encoder, 1, large, large - patch))
-    _check_tokens(encoder, oblong, (1, grid, grid - 1), ())
+    large_side = max(2, round(target / patch)) * patch
+    grid = large_side // patch
+    own_tokens = encoder(view(encoder, 2))
+    large_tokens = encoder(view(encoder, 2, large_side, large_side))
+    _check_tokens(encoder, large_tokens, (2, grid, grid), ())
+    oblong_tokens = encoder(view(encoder, 1, large_side, large_side - patch))
+    _check_tokens(encoder, oblong_tokens, (1, grid, grid - 1), ())
     if side // patch < 2:
-        return Answer(f"{large} pixels: {grid} x {grid} patches")
-    pooled = torch.nn.functional.adaptive_avg_pool2d(far.patches.float(), near.patches.shape[-2:])
-    alike, control = _alike(pooled, near.patches.float()), _alike(pooled.mT, near.patches.float())
-    text = (
-        f"{large} pixels: {grid} x {grid} patches, correlation {alike:.2f} with those at {side} "
-        f"(transposed {control:.2f})"
+        return Answer(f"{large_side} pixels: {grid} x {grid} patches")
+    pooled_patches = torch.nn.functional.adaptive_avg_pool2d(
+        large_tokens.patches.float(), own_tokens.patches.shape[-2:]
     )
-    if not alike > max(control, 0.1):
+    correlation, transposed_correlation = (
+        _mean_correlation(pooled_patches, own_tokens.patches.float()),
+        _mean_correlation(pooled_patches.mT, own_tokens.patches.float()),
+    )
+    text = (
+        f"{large_side} pixels: {grid} x {grid} patches, correlation {correlation:.2f} with those at {side} "
+        f"(transposed {transposed_correlation:.2f})"
+    )
+    if not correlation > max(transposed_correlation, 0.1):
         return Answer(f"{text}: hardly alike; are positions interpolated rightly?", warning=True)
     return Answer(text)
 
 
-def _check_tokens(encoder: Encoder, out: object, grid: tuple[int, int, int], layers: tuple[int, ...]) -> None:
-    if not isinstance(out, Tokens):
-        raise CheckError(f"expected Tokens, got {type(out).__name__}")
+def _check_tokens(encoder: Encoder, tokens: object, grid: tuple[int, int, int], layers: tuple[int, ...]) -> None:
+    if not isinstance(tokens, Tokens):
+        raise CheckError(f"expected Tokens, got {type(tokens).__name__}")
     count, rows, columns = grid
     expected = {"cls": (count, encoder.embed_dim), "patches": (count, encoder.embed_dim, rows, columns)}
     expected |= {f"layer {index}": expected["patches"] for index in layers}
-    found = {"cls": out.cls, "patches": out.patches} | {f"layer {i}": t for i, t in out.layers.items()}
+    tensors = {"cls": tokens.cls, "patches": tokens.patches} | {f"layer {i}": t for i, t in tokens.layers.items()}
     for name, shape in expected.items():
-        if name not in found:
+        if name not in tensors:
             raise CheckError(f"{name}: expected {shape}, got nothing")
-        if tuple(found[name].shape) != shape:
-            raise CheckError(f"{name}: expected {shape}, got {tuple(found[name].shape)}")
-        if not found[name].isfinite().all():
+        if tuple(tensors[name].shape) != shape:
+            raise CheckError(f"{name}: expected {shape}, got {tuple(tensors[name].shape)}")
+        if not tensors[name].isfinite().all():
             raise CheckError(f"{name}: not finite")
 
 
@@ -200,7 +211,7 @@ def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
     return True
 
 
-def _moved(encoder: Encoder, rows: int, columns: int, *, layer: int | None) -> list[tuple[int, int]]:
+def _largest_moves(encoder: Encoder, rows: int, columns: int, *, layer: int | None) -> list[tuple[int, int]]:
     """Return (disturbed, moved most) places, counted row by row, for up to 12 places spread over the grid."""
     patch, count = encoder.patch_size, rows * columns
     images = view(encoder, 2, rows * patch, columns * patch)
@@ -219,29 +230,29 @@ def _moved(encoder: Encoder, rows: int, columns: int, *, layer: int | None) -> l
     return list(zip(places, change.argmax(dim=1).tolist(), strict=True))
 
 
-def _hits(moved: list[tuple[int, int]]) -> float:
-    return sum(place == most for place, most in moved) / len(moved)
+def _hits(moves: list[tuple[int, int]]) -> float:
+    return sum(place == moved_place for place, moved_place in moves) / len(moves)
 
 
-def _check_order(moved: list[tuple[int, int]], rows: int, columns: int, where: str) -> None:
+def _check_order(moves: list[tuple[int, int]], rows: int, columns: int, depth: str) -> None:
     """Refuse an order that is wrong in one of two ways that can be named."""
-    if _hits(moved) >= HITS:
+    if _hits(moves) >= HITS:
         return
-    across = [((place % columns) * rows + place // columns, most) for place, most in moved]
-    if _hits(across) >= HITS:
-        raise CheckError(f"at {where}, patches come column by column: expected row by row")
-    shifts = [most - place for place, most in moved]
-    usual = max(set(shifts), key=shifts.count)
-    if usual and shifts.count(usual) / len(shifts) >= HITS:
-        raise CheckError(f"at {where}, patches are shifted by {usual}: is prefix_tokens right?")
+    transposed_moves = [((place % columns) * rows + place // columns, moved_place) for place, moved_place in moves]
+    if _hits(transposed_moves) >= HITS:
+        raise CheckError(f"at {depth}, patches come column by column: expected row by row")
+    shifts = [moved_place - place for place, moved_place in moves]
+    usual_shift = max(set(shifts), key=shifts.count)
+    if usual_shift and shifts.count(usual_shift) / len(shifts) >= HITS:
+        raise CheckError(f"at {depth}, patches are shifted by {usual_shift}: is prefix_tokens right?")
 
 
-def _apart(a: Tensor, b: Tensor) -> float:
+def _largest_difference(a: Tensor, b: Tensor) -> float:
     scale = a.float().std().clamp_min(1e-12)
     return float((a.float() - b.float()).abs().max() / scale)
 
 
-def _alike(a: Tensor, b: Tensor) -> float:
+def _mean_correlation(a: Tensor, b: Tensor) -> float:
     """Return the mean correlation over places of tokens (B, D, h, w), each channel less its mean over the picture."""
     a, b = (t - t.mean(dim=(2, 3), keepdim=True) for t in (a, b))
     return float(torch.nn.functional.cosine_similarity(a, b, dim=1).mean())

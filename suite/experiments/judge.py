@@ -58,7 +58,13 @@ class Trial(Context[Any]):
         expected = references(self.request.profile.name, variants, limit, {self.spec})
         deviations = known_deviations(self.request.profile.name, variants)
         cells = judge(
-            list(measurements), measurements, expected, {}, [], known=deviations, on=datetime.now(UTC).date()
+            list(measurements),
+            measurements,
+            expected,
+            {},
+            [],
+            known_deviations=deviations,
+            finish_date=datetime.now(UTC).date(),
         ).cells
         self.properties += cell_properties([cell_entry(cell) for cell in cells])
         level = 1.0 if self.request.strict else ALPHA / max(1, len(expected))

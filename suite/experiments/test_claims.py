@@ -11,7 +11,7 @@ import pytest
 
 from suite.judge.claims import Claim, judge_claims
 from suite.judge.entries import claim_entry, claim_outcome
-from suite.judge.testable import untestable
+from suite.judge.testable import untestable_reasons
 from suite.reference.select import references
 from suite.results.store import Store
 from suite.run.request import Request
@@ -22,7 +22,7 @@ def test_claims(claim: Claim, asked: Request) -> None:
     methods = {asked.key(*task).method for task in asked.tasks()}
     results = [result for result in Store(asked.run).results() if result.key.method in methods]
     values = {m.id: m.mean for result in results for m in result.measurements()}
-    reasons = untestable([claim], asked.profile, references(asked.profile.name, {}, None), asked.limit)
+    reasons = untestable_reasons([claim], asked.profile, references(asked.profile.name, {}, None), asked.limit)
     (judgement,) = judge_claims([claim], values, reasons)
     outcome, reason = claim_outcome(claim_entry(judgement), gate=asked.claims_gate)
     if outcome == "failure":

@@ -20,7 +20,7 @@ from suite.judge.intervals import Interval, seeds_needed
 from suite.reference.expected import Expected
 from suite.results.noise import NOISE, Spread
 
-STORED = 5e-7
+HALF_DIGIT = 5e-7
 """Half the last digit that a recorded value is kept with."""
 UNKNOWN_SEEDS = "unknown: two at least"
 NO_SEEDS = "no number of seeds would decide: the reference's own noise alone is wider"
@@ -87,7 +87,7 @@ def judge_cell(measurement: Measurement, reference: Expected | None, noise: Spre
         reference: None where there is none.
         noise: the run's own seed noise; a recorded one comes before it.
     """
-    found = CellVerdict(
+    verdict = CellVerdict(
         measurement.id,
         None,
         "no reference",
@@ -97,59 +97,72 @@ def judge_cell(measurement: Measurement, reference: Expected | None, noise: Spre
         seeds=measurement.seeds,
     )
     if reference is None:
-        return found
+        return verdict
     if reference.value is None:
-        return replace(found, reason=f"published but not transcribed: {reference.source}")
+        return replace(verdict, reason=f"published but not transcribed: {reference.source}")
     by_seed = dict(zip(measurement.seeds, measurement.values, strict=False))
-    again = {seed: value for seed, value in by_seed.items() if seed in reference.by_seed}
-    others = [value for seed, value in by_seed.items() if seed not in again] if again else measurement.values
-    parts = [_same_seeds(again, reference)] if again else []
-    if others:
-        parts.append(_by_interval(others, reference, reference.value, noise))
-    return _united(found, measurement.mean, parts)
+    repeats = {seed: value for seed, value in by_seed.items() if seed in reference.by_seed}
+    new_values = [value for seed, value in by_seed.items() if seed not in repeats] if repeats else measurement.values
+    parts = [_same_seeds(repeats, reference)] if repeats else []
+    if new_values:
+        parts.append(_by_interval(new_values, reference, reference.value, noise))
+    return _united(verdict, measurement.mean, parts)
 
 
-def _united(found: CellVerdict, measured: float, parts: Sequence[_Part]) -> CellVerdict:
+def _united(verdict: CellVerdict, mean: float, parts: Sequence[_Part]) -> CellVerdict:
     """Return the worst of what the seeds say, over the mean that was expected of just these seeds."""
     count = sum(part.seeds for part in parts)
     expected = sum(part.seeds * part.expected for part in parts) / count
     widths = [part.seeds * part.tolerance for part in parts if part.tolerance is not None]
     p_values = [part.p_value for part in parts if part.p_value is not None]
-    last = parts[-1]
+    last_part = parts[-1]
     return replace(
-        found,
+        verdict,
         verdict=max((part.verdict for part in parts), key=_SEVERITY.index),
         reason="; ".join(part.reason for part in parts),
         expected=expected,
-        difference=measured - expected,
+        difference=mean - expected,
         tolerance=sum(widths) / count if len(widths) == len(parts) else None,
         p_value=min(p_values, default=None),
-        by_chance=last.by_chance,
-        seeds_needed=last.seeds_needed,
-        to_decide=last.to_decide,
+        by_chance=last_part.by_chance,
+        seeds_needed=last_part.seeds_needed,
+        to_decide=last_part.to_decide,
     )
 
 
-def _same_seeds(again: Mapping[int, float], reference: Expected) -> _Part:
+def _same_seeds(repeats: Mapping[int, float], reference: Expected) -> _Part:
     """Judge recorded seeds, each against its own value: nothing is left to chance."""
-    recorded = reference.by_seed
+    recorded_values = reference.by_seed
     limit = reference.machine + reference.rounding / 2
-    apart = {seed: value - recorded[seed] for seed, value in again.items()}
-    off = [seed for seed, difference in apart.items() if abs(difference) > limit + STORED]
-    worst = max(apart, key=lambda seed: abs(apart[seed]))
-    by = f"by {_points(apart[worst])} from the recorded {_number(recorded[worst])}"
-    if not off:
-        said = f"seed {worst} as recorded" if len(again) == 1 else f"{len(again)} seeds as recorded, each by itself"
-        reason = f"{said}: differs by {_points(apart[worst])}{'' if len(again) == 1 else ' at most'}, allowed {limit:g}"
-    elif len(again) == 1:
-        reason = f"seed {worst} differs {by}; the machine's arithmetic moves it by at most {limit:g}"
+    differences = {seed: value - recorded_values[seed] for seed, value in repeats.items()}
+    deviating_seeds = [seed for seed, difference in differences.items() if abs(difference) > limit + HALF_DIGIT]
+    worst_seed = max(differences, key=lambda seed: abs(differences[seed]))
+    distance = f"by {_points(differences[worst_seed])} from the recorded {_number(recorded_values[worst_seed])}"
+    if not deviating_seeds:
+        agreement = (
+            f"seed {worst_seed} as recorded"
+            if len(repeats) == 1
+            else f"{len(repeats)} seeds as recorded, each by itself"
+        )
+        largest_difference = f"{_points(differences[worst_seed])}{'' if len(repeats) == 1 else ' at most'}"
+        reason = f"{agreement}: differs by {largest_difference}, allowed {limit:g}"
+    elif len(repeats) == 1:
+        reason = f"seed {worst_seed} differs {distance}; the machine's arithmetic moves it by at most {limit:g}"
     else:
         reason = (
-            f"{len(off)} of {len(again)} recorded seeds differ, seed {worst} most of all, {by}; "
+            f"{len(deviating_seeds)} of {len(repeats)} recorded seeds differ, seed {worst_seed} most of all, "
+            f"{distance}; "
             f"the machine's arithmetic moves one by at most {limit:g}"
         )
-    expected = fmean(recorded[seed] for seed in again)
-    return _Part(len(again), expected, "deviates" if off else "reproduced", reason, limit, 0.0 if off else 1.0)
+    expected = fmean(recorded_values[seed] for seed in repeats)
+    return _Part(
+        len(repeats),
+        expected,
+        "deviates" if deviating_seeds else "reproduced",
+        reason,
+        limit,
+        0.0 if deviating_seeds else 1.0,
+    )
 
 
 def _by_interval(values: Sequence[float], reference: Expected, value: float, noise: Spread | None) -> _Part:
@@ -160,29 +173,29 @@ def _by_interval(values: Sequence[float], reference: Expected, value: float, noi
     interval = Interval(slack) if reference.deterministic else None
     if interval is None and spread is not None:
         interval = Interval.of_means(slack, spread, k, reference.seeds)
-    wrong = _on_the_wrong_side(difference, reference.side)
-    part = _Part(k, value, "reproduced", _seen(difference, reference, interval))
+    excess = _on_the_wrong_side(difference, reference.side)
+    part = _Part(k, value, "reproduced", _difference_text(difference, reference, interval))
     if interval is not None:
         chance = interval.df is not None and interval.error > 0
-        part = replace(part, tolerance=interval.half_width, p_value=interval.p_value(wrong), by_chance=chance)
-    if reference.gross is not None and abs(wrong) > reference.gross + NOISE:
+        part = replace(part, tolerance=interval.half_width, p_value=interval.p_value(excess), by_chance=chance)
+    if reference.gross is not None and abs(excess) > reference.gross + NOISE:
         reason = f"{part.reason}: beyond {reference.gross:g} points, which no seed noise of such a probe explains"
         return replace(part, verdict="deviates", reason=reason, p_value=0.0, by_chance=False)
-    sure = reference.gross if interval is None else interval.half_width
-    if reference.side is not None and wrong == 0 and sure is not None and abs(difference) > sure:
+    bound = reference.gross if interval is None else interval.half_width
+    if reference.side is not None and excess == 0 and bound is not None and abs(difference) > bound:
         return part
     if interval is None:
         return _without_noise(part, difference, slack)
-    if abs(wrong) > interval.half_width + NOISE:
+    if abs(excess) > interval.half_width + NOISE:
         return replace(part, verdict="deviates")
     if interval.half_width <= reference.cap + NOISE:
         return part
-    needed, to_decide = None, "no number of seeds would decide: nothing is trained"
+    seed_count, advice = None, "no number of seeds would decide: nothing is trained"
     if interval.df is not None and spread is not None:
-        needed = seeds_needed(slack, reference.cap, spread, k, reference.seeds, pooled=reference.spread is None)
-        to_decide = NO_SEEDS if needed is None else f"{needed} seeds would decide"
-    reason = f"{part.reason}: wider than {reference.cap:g} is no evidence; {to_decide}"
-    return replace(part, verdict="inconclusive", reason=reason, seeds_needed=needed, to_decide=to_decide)
+        seed_count = seeds_needed(slack, reference.cap, spread, k, reference.seeds, pooled=reference.spread is None)
+        advice = NO_SEEDS if seed_count is None else f"{seed_count} seeds would decide"
+    reason = f"{part.reason}: wider than {reference.cap:g} is no evidence; {advice}"
+    return replace(part, verdict="inconclusive", reason=reason, seeds_needed=seed_count, to_decide=advice)
 
 
 def _without_noise(part: _Part, difference: float, slack: float) -> _Part:
@@ -200,7 +213,7 @@ def _on_the_wrong_side(difference: float, side: str | None) -> float:
     return min(difference, 0.0) if side == "lower" else max(difference, 0.0)
 
 
-def _seen(difference: float, reference: Expected, interval: Interval | None) -> str:
+def _difference_text(difference: float, reference: Expected, interval: Interval | None) -> str:
     bound = f" from its {reference.side} bound" if reference.side else ""
     tolerance = "" if interval is None else f", tolerance {interval.half_width:.2f}"
     return f"differs by {difference:+.2f}{bound}{tolerance}"

@@ -45,15 +45,15 @@ class Outcome:
 
     Attributes:
         holds: None where a cell is missing.
-        true: comparisons that are true, of those that could be made.
+        true_count: comparisons that are true, of those that could be made.
         counterexamples: the false ones, with their numbers.
-        missing: cells that would be needed and are not there.
+        missing_cells: cells that would be needed and are not there.
     """
 
     holds: bool | None
-    true: int
+    true_count: int
     counterexamples: tuple[str, ...]
-    missing: tuple[CellId, ...]
+    missing_cells: tuple[CellId, ...]
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class ClaimVerdict:
     @property
     def differs(self) -> bool:
         """Return whether it was tested and is not as in the paper's own tables."""
-        known = None not in (self.holds_here, self.holds_in_paper)
-        return known and self.untestable is None and self.holds_here != self.holds_in_paper
+        is_comparable = None not in (self.holds_here, self.holds_in_paper)
+        return is_comparable and self.untestable is None and self.holds_here != self.holds_in_paper
 
 
 def load_claims(path: Path = Path("expected/claims.toml")) -> list[Claim]:
@@ -104,32 +104,40 @@ def load_claims(path: Path = Path("expected/claims.toml")) -> list[Claim]:
 
 def evaluate(claim: Claim, values: Mapping[CellId, float]) -> Outcome:
     """Hold a claim against values in per cent; undecided as long as one of its cells is missing."""
-    missing = dict.fromkeys(cell for c in claim.comparisons for cell in c.cells if cell not in values)
-    possible = [c for c in claim.comparisons if all(cell in values for cell in c.cells)]
-    false = [c for c in possible if not c.holds(values)]
+    missing_cells = dict.fromkeys(cell for c in claim.comparisons for cell in c.cells if cell not in values)
+    complete_comparisons = [c for c in claim.comparisons if all(cell in values for cell in c.cells)]
+    false_comparisons = [c for c in complete_comparisons if not c.holds(values)]
     return Outcome(
-        holds=None if missing else not false,
-        true=len(possible) - len(false),
-        counterexamples=tuple(c.show(values) for c in false),
-        missing=tuple(missing),
+        holds=None if missing_cells else not false_comparisons,
+        true_count=len(complete_comparisons) - len(false_comparisons),
+        counterexamples=tuple(c.show(values) for c in false_comparisons),
+        missing_cells=tuple(missing_cells),
     )
 
 
 def judge_claims(
-    claims: Sequence[Claim], values: Mapping[CellId, float], untestable: Mapping[str, str] = MappingProxyType({})
+    claims: Sequence[Claim],
+    values: Mapping[CellId, float],
+    untestable_reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[ClaimVerdict, ...]:
-    """Hold every claim against what was measured, in per cent; `untestable` says of some, by id, why they cannot be."""
-    return tuple(_judge(claim, evaluate(claim, values), untestable.get(claim.id)) for claim in claims)
+    """Hold every claim against what was measured, in per cent.
+
+    Args:
+        claims: all of them.
+        values: of the measured cells.
+        untestable_reasons: why a claim, by its id, says nothing here.
+    """
+    return tuple(_judge(claim, evaluate(claim, values), untestable_reasons.get(claim.id)) for claim in claims)
 
 
-def _judge(claim: Claim, outcome: Outcome, untestable: str | None) -> ClaimVerdict:
+def _judge(claim: Claim, outcome: Outcome, untestable_reason: str | None) -> ClaimVerdict:
     if outcome.holds is None:
         verdict = "not run"
-        detail = f"cells missing: {len(outcome.missing)}, such as {outcome.missing[0]}"
+        detail = f"cells missing: {len(outcome.missing_cells)}, such as {outcome.missing_cells[0]}"
     else:
         verdict = "holds" if outcome.holds else "does not hold"
-        true = f"{outcome.true} of {len(claim.comparisons)} comparisons true"
-        detail = "; ".join((true, *outcome.counterexamples))
+        tally = f"{outcome.true_count} of {len(claim.comparisons)} comparisons true"
+        detail = "; ".join((tally, *outcome.counterexamples))
     return ClaimVerdict(
         id=claim.id,
         section=claim.section,
@@ -139,14 +147,14 @@ def _judge(claim: Claim, outcome: Outcome, untestable: str | None) -> ClaimVerdi
         holds_here=outcome.holds,
         verdict=verdict,
         detail=detail,
-        untestable=untestable,
+        untestable=untestable_reason,
     )
 
 
 def _claim(node: Node) -> Claim:
     texts = {key: node.take(key, "a text") for key in ("id", "section", "statement", "predicate")}
-    holds = node.take("holds_in_paper", "true, false or 'unknown'")
-    true = node.take("true_comparisons", "a whole number >= 0", None)
+    paper_answer = node.take("holds_in_paper", "true, false or 'unknown'")
+    true_count = node.take("true_comparisons", "a whole number >= 0", None)
     total = node.take("comparisons", "a whole number >= 0", None)
     counterexamples = node.take("counterexamples", "a list of texts", [])
     note = node.take("note", "a text", "")
@@ -159,8 +167,8 @@ def _claim(node: Node) -> Claim:
         raise node.error("comparisons", f"expected {len(comparisons)}, as the predicate makes, got {total}")
     return Claim(
         **texts,
-        holds_in_paper=None if holds == "unknown" else holds,
-        true_comparisons=true,
+        holds_in_paper=None if paper_answer == "unknown" else paper_answer,
+        true_comparisons=true_count,
         counterexamples=tuple(counterexamples),
         note=note,
         comparisons=comparisons,

@@ -67,51 +67,51 @@ class Difference:
 
 @dataclass(frozen=True)
 class Count:
-    """Test that at least `least` of `others` are above `method`."""
+    """Test that at least `minimum` of `rivals` are above `method`."""
 
     method: CellId
-    others: tuple[CellId, ...]
-    least: int
+    rivals: tuple[CellId, ...]
+    minimum: int
 
     @property
     def cells(self) -> tuple[CellId, ...]:
         """The method and those counted."""
-        return self.method, *self.others
+        return self.method, *self.rivals
 
-    def above(self, values: Values) -> list[str]:
+    def winners(self, values: Values) -> list[str]:
         """Return the methods that count."""
-        return [other.method for other in self.others if values[other] - values[self.method] > _NOISE]
+        return [rival.method for rival in self.rivals if values[rival] - values[self.method] > _NOISE]
 
     def holds(self, values: Values) -> bool:
         """Return the answer."""
-        return len(self.above(values)) >= self.least
+        return len(self.winners(values)) >= self.minimum
 
     def show(self, values: Values) -> str:
         """Return how many, and which."""
-        above = self.above(values)
-        return f"{_place(self.method)}: {len(above)} ({'+'.join(above) or 'none'})"
+        winners = self.winners(values)
+        return f"{_place(self.method)}: {len(winners)} ({'+'.join(winners) or 'none'})"
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Test that `method` is among the best `most` of the paper's methods; equals share the better rank."""
+    """Test that `method` is among the best `worst_rank` of the paper's methods; equals share the better rank."""
 
     method: CellId
-    others: tuple[CellId, ...]
-    most: int
+    rivals: tuple[CellId, ...]
+    worst_rank: int
 
     @property
     def cells(self) -> tuple[CellId, ...]:
         """All methods."""
-        return self.method, *self.others
+        return self.method, *self.rivals
 
     def rank(self, values: Values) -> int:
         """Return the rank, 1 for the best."""
-        return 1 + sum(values[other] - values[self.method] > _NOISE for other in self.others)
+        return 1 + sum(values[rival] - values[self.method] > _NOISE for rival in self.rivals)
 
     def holds(self, values: Values) -> bool:
         """Return the answer."""
-        return self.rank(values) <= self.most
+        return self.rank(values) <= self.worst_rank
 
     def show(self, values: Values) -> str:
         """Return the rank."""
@@ -120,11 +120,11 @@ class Rank:
 
 @dataclass(frozen=True)
 class Spearman:
-    """Test that the rank correlation of two columns over the same methods is at least `least`."""
+    """Test that the rank correlation of two columns over the same methods is at least `minimum`."""
 
     left: tuple[CellId, ...]
     right: tuple[CellId, ...]
-    least: float
+    minimum: float
 
     @property
     def cells(self) -> tuple[CellId, ...]:
@@ -138,7 +138,7 @@ class Spearman:
 
     def holds(self, values: Values) -> bool:
         """Return the answer."""
-        return self.rho(values) - self.least >= -_NOISE
+        return self.rho(values) - self.minimum >= -_NOISE
 
     def show(self, values: Values) -> str:
         """Return the coefficient."""

@@ -45,9 +45,9 @@ class Deciding:
         if not self.seeds:
             return "no number of seeds: the reference's own noise alone is wider than the cap"
         number = f"{len(self.seeds)} seeds" if self.certain else "unknown: two at least"
-        never = f"; {self.undecidable} of {self.cells} by no number" if self.undecidable else ""
+        remainder = f"; {self.undecidable} of {self.cells} by no number" if self.undecidable else ""
         cost = "time unknown" if self.seconds is None else f"about {self.seconds / 3600:.2g} h here"
-        return f"{number}{never}: SEED={','.join(map(str, self.seeds))}, {cost}"
+        return f"{number}{remainder}: SEED={','.join(map(str, self.seeds))}, {cost}"
 
     def record(self) -> dict[str, Any]:
         """Return a record for the report."""
@@ -64,35 +64,43 @@ class Deciding:
         return self if seconds is None else replace(self, seconds=seconds)
 
 
-def deciding(cells: Iterable[CellVerdict], costs: Sequence[Mapping[str, Any]], asked: Sequence[int]) -> list[Deciding]:
+def deciding(
+    cells: Iterable[CellVerdict], costs: Sequence[Mapping[str, Any]], run_seeds: Sequence[int]
+) -> list[Deciding]:
     """Group the inconclusive cells by what measures them.
 
     Args:
         cells: judged.
         costs: experiment, dataset, method and seconds of every result.
-        asked: the run's seeds.
+        run_seeds: the run's seeds.
     """
     groups: dict[tuple[str, str], list[CellVerdict]] = {}
     for cell in cells:
         if cell.verdict == "inconclusive":
             groups.setdefault((cell.id.experiment, cell.id.dataset), []).append(cell)
-    took = {(c["experiment"], c["dataset"], c["method"]): c["seconds"] for c in costs}
-    found = []
+    seconds_by_trial = {(c["experiment"], c["dataset"], c["method"]): c["seconds"] for c in costs}
+    entries = []
     for (experiment, dataset), group in groups.items():
         methods = tuple(dict.fromkeys(cell.id.method for cell in group))
-        unknown = any(cell.tolerance is None for cell in group)
-        needed = [cell.seeds_needed for cell in group if cell.seeds_needed is not None]
-        number = max([*needed, *([AT_LEAST] if unknown else [])], default=0)
-        undecidable = sum(cell.tolerance is not None and cell.seeds_needed is None for cell in group)
-        spent = [took.get((experiment, dataset, method)) for method in methods]
-        known = [seconds for seconds in spent if seconds is not None]
-        seconds = sum(known) / max(1, len(asked)) * number if len(known) == len(spent) and number else None
-        seeds = tuple(seeds_from(asked, number))
-        found.append(Deciding(experiment, dataset, methods, len(group), undecidable, not unknown, seeds, seconds))
-    return found
+        is_noise_unknown = any(cell.tolerance is None for cell in group)
+        seed_counts = [cell.seeds_needed for cell in group if cell.seeds_needed is not None]
+        number = max([*seed_counts, *([AT_LEAST] if is_noise_unknown else [])], default=0)
+        undecidable_count = sum(cell.tolerance is not None and cell.seeds_needed is None for cell in group)
+        durations = [seconds_by_trial.get((experiment, dataset, method)) for method in methods]
+        known_durations = [seconds for seconds in durations if seconds is not None]
+        seconds = (
+            sum(known_durations) / max(1, len(run_seeds)) * number
+            if len(known_durations) == len(durations) and number
+            else None
+        )
+        seeds = tuple(seeds_from(run_seeds, number))
+        entries.append(
+            Deciding(experiment, dataset, methods, len(group), undecidable_count, not is_noise_unknown, seeds, seconds)
+        )
+    return entries
 
 
-def seeds_from(asked: Sequence[int], number: int) -> list[int]:
+def seeds_from(first_seeds: Sequence[int], number: int) -> list[int]:
     """Return so many seeds, those that were asked for first, then the smallest others."""
-    others = (seed for seed in count() if seed not in asked)
-    return list(islice([*asked, *islice(others, number)], number))
+    further_seeds = (seed for seed in count() if seed not in first_seeds)
+    return list(islice([*first_seeds, *islice(further_seeds, number)], number))

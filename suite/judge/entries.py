@@ -49,16 +49,16 @@ def cell_properties(cells: Sequence[Json]) -> list[tuple[str, str]]:
     return [
         (cell["id"] if field == "measured" else f"{cell['id']}#{field}", str(value))
         for cell in cells
-        for field, value in (*((field, cell.get(field)) for field in FIELDS), *_beside(cell))
+        for field, value in (*((field, cell.get(field)) for field in FIELDS), *_circumstances(cell))
         if value is not None
     ]
 
 
-def _beside(cell: Json) -> Iterator[tuple[str, object]]:
+def _circumstances(cell: Json) -> Iterator[tuple[str, object]]:
     """Yield what else is known of a cell in a judged run: where it was made, if elsewhere, and the second gate."""
     yield "environment", other_environment(cell)
-    held = cell.get("accepted")
-    yield "accepted", held and f"{held['verdict']}: {held['reason']}"
+    gate_answer = cell.get("accepted")
+    yield "accepted", gate_answer and f"{gate_answer['verdict']}: {gate_answer['reason']}"
 
 
 def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
@@ -71,11 +71,11 @@ def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
     word = agreement(claim)
     if word == "as in the paper":
         return "passed", ""
-    here = "holds" if claim["holds_here"] else "does not hold"
+    answer_here = "holds" if claim["holds_here"] else "does not hold"
     detail = f"{claim['statement']} {claim['detail']}".strip()
     if word == "differs from the paper":
-        there = "holds" if claim["holds_in_paper"] else "does not hold"
-        return "failure" if gate else "skipped", f"{word}: {there} there, {here} here: {detail}"
+        paper_answer = "holds" if claim["holds_in_paper"] else "does not hold"
+        return "failure" if gate else "skipped", f"{word}: {paper_answer} there, {answer_here} here: {detail}"
     return "skipped", f"{word}: {claim['untestable'] or detail}"
 
 

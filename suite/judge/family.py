@@ -62,11 +62,11 @@ def family_of(cells: Sequence[CellVerdict]) -> Family:
     """Test the judged cells together."""
     p_values = {c.id: c.p_value for c in cells if c.p_value is not None}
     by_chance = [c for c in cells if c.by_chance]
-    together = all(c.verdict == "deviates" for c in cells if c.p_value is not None)
+    all_deviate = all(c.verdict == "deviates" for c in cells if c.p_value is not None)
     return Family(
         ALPHA,
         len(p_values),
-        tuple(p_values) if together else holm(p_values, ALPHA),
+        tuple(p_values) if all_deviate else holm(p_values, ALPHA),
         len(by_chance),
         sum(c.verdict == "deviates" for c in by_chance),
         chance_bound(len(by_chance), ALPHA),

@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Held:
+class GateVerdict:
     """A cell against its accepted value; per cent, None where unknown.
 
     Attributes:
@@ -66,7 +66,7 @@ class Gate:
 
     verdict: str
     sentence: str
-    cells: Mapping[CellId, Held]
+    cells: Mapping[CellId, GateVerdict]
     runs: tuple[AcceptedRun, ...]
 
     @property
@@ -77,9 +77,9 @@ class Gate:
     @property
     def short(self) -> str:
         """The sentence without its details."""
-        compared = [held for held in self.cells.values() if held.verdict != "not accepted"]
-        count = sum(held.verdict == self.verdict for held in compared)
-        return f"{count} of {len(compared)} cells {self.verdict} against our accepted run of this device."
+        compared_cells = [cell for cell in self.cells.values() if cell.verdict != "not accepted"]
+        count = sum(cell.verdict == self.verdict for cell in compared_cells)
+        return f"{count} of {len(compared_cells)} cells {self.verdict} against our accepted run of this device."
 
     def record(self, environments: Sequence[str]) -> Json:
         """Return what a report says of it, besides its cells.
@@ -87,7 +87,7 @@ class Gate:
         Args:
             environments: digests of those that results of this run were made in.
         """
-        verdicts = [held.verdict for held in self.cells.values()]
+        verdicts = [cell.verdict for cell in self.cells.values()]
         files = [
             {
                 "file": f"expected/accepted/{run.profile}/{run.path.name}",
@@ -136,17 +136,17 @@ def hold(
     """
     runs: dict[str, AcceptedRun] = {}
     for device in {device_model(r.inputs["environment"]) for r in results if "environment" in r.inputs}:
-        found = load(folder, profile, device) if limit is None else None
-        if found is not None:
-            runs[device] = found
-    changed = [load_variants()[name] for name in deviations(dict(variants))]
+        accepted_run = load(folder, profile, device) if limit is None else None
+        if accepted_run is not None:
+            runs[device] = accepted_run
+    changed_variants = [load_variants()[name] for name in deviations(dict(variants))]
     pairs: dict[CellId, tuple[Measurement, AcceptedRun]] = {}
     for result in results:
         run = runs.get(device_model(result.inputs["environment"])) if "environment" in result.inputs else None
         key = result.key
-        varied = any(variant.applies(key.experiment, key.dataset, key.method) for variant in changed)
+        is_affected = any(variant.applies(key.experiment, key.dataset, key.method) for variant in changed_variants)
         # a candidate has accepted values of its own, expected/encoders
-        if run is not None and not varied and key.method in (*METHODS, *BASELINES):
+        if run is not None and not is_affected and key.method in (*METHODS, *BASELINES):
             pairs |= {m.id: (m, run) for m in result.measurements()}
     if not pairs:
         return None
@@ -155,71 +155,81 @@ def hold(
     cells = {
         cell: compare(m, run.cells.get(cell), run.slack, noise.get(pool_of(cell))) for cell, (m, run) in pairs.items()
     }
-    held = _confirm(cells)
-    kept = tuple(runs[device] for device in sorted(runs))
-    verdict, sentence = _judge(held, {cell: m for cell, (m, _) in pairs.items()}, kept)
-    return Gate(verdict, sentence, held, kept)
+    gate_verdicts = _confirm(cells)
+    accepted_runs = tuple(runs[device] for device in sorted(runs))
+    verdict, sentence = _judge(gate_verdicts, {cell: m for cell, (m, _) in pairs.items()}, accepted_runs)
+    return Gate(verdict, sentence, gate_verdicts, accepted_runs)
 
 
-def compare(m: Measurement, accepted: Measurement | None, slack: float, noise: Spread | None) -> Held:
+def compare(m: Measurement, reference: Measurement | None, slack: float, noise: Spread | None) -> GateVerdict:
     """Hold one cell against its accepted value.
 
     Args:
         m: measured.
-        accepted: None where the accepted run lacks the cell.
+        reference: None where the accepted run lacks the cell.
         slack: points that the same seed may differ by.
         noise: of seeds; None where it is unknown.
     """
-    if accepted is None:
-        return Held("not accepted", "the accepted run has no such cell: make accept takes it in")
-    if m.deterministic != accepted.deterministic:
-        now, then = ("seeds play a part" if each.seeds else "nothing is random" for each in (m, accepted))
-        return Held("changed", f"{now} now, {then} in the accepted run", accepted.mean)
-    shared = [seed for seed in m.seeds if seed in accepted.seeds]
-    if shared or m.deterministic:
-        then_by_seed = dict(zip(accepted.seeds or (None,), accepted.values, strict=True))
-        now_by_seed = dict(zip(m.seeds or (None,), m.values, strict=True))
-        moved: list[tuple[float, int | None]] = [(now_by_seed[s] - then_by_seed[s], s) for s in shared or (None,)]
-        difference, seed = max(moved, key=lambda each: abs(each[0]))
-        value = sum(then_by_seed[s] for _, s in moved) / len(moved)
-        which = "" if seed is None else f"seed {seed} "
-        seen = f"{which}differs by {difference:+.3f} from the accepted run, tolerance {slack:g}"
-        return Held("changed" if abs(difference) > slack + NOISE else "unchanged", seen, value, difference, slack)
-    seeds = f"seeds {_listed(m.seeds)} here, {_listed(accepted.seeds)} in the accepted run"
-    difference = m.mean - accepted.mean
+    if reference is None:
+        return GateVerdict("not accepted", "the accepted run has no such cell: make accept takes it in")
+    if m.deterministic != reference.deterministic:
+        role_here, role_then = (
+            "seeds play a part" if measurement.seeds else "nothing is random" for measurement in (m, reference)
+        )
+        return GateVerdict("changed", f"{role_here} now, {role_then} in the accepted run", reference.mean)
+    shared_seeds = [seed for seed in m.seeds if seed in reference.seeds]
+    if shared_seeds or m.deterministic:
+        accepted_values = dict(zip(reference.seeds or (None,), reference.values, strict=True))
+        measured_values = dict(zip(m.seeds or (None,), m.values, strict=True))
+        differences: list[tuple[float, int | None]] = [
+            (measured_values[s] - accepted_values[s], s) for s in shared_seeds or (None,)
+        ]
+        difference, seed = max(differences, key=lambda entry: abs(entry[0]))
+        value = sum(accepted_values[s] for _, s in differences) / len(differences)
+        subject = "" if seed is None else f"seed {seed} "
+        reason = f"{subject}differs by {difference:+.3f} from the accepted run, tolerance {slack:g}"
+        return GateVerdict(
+            "changed" if abs(difference) > slack + NOISE else "unchanged", reason, value, difference, slack
+        )
+    seeds = f"seeds {_seed_list(m.seeds)} here, {_seed_list(reference.seeds)} in the accepted run"
+    difference = m.mean - reference.mean
     if noise is None:
-        return Held("cannot tell", f"{seeds}, and the seed noise is unknown", accepted.mean, difference)
-    interval = Interval.of_means(slack, noise, len(m.values), len(accepted.values))
+        return GateVerdict("cannot tell", f"{seeds}, and the seed noise is unknown", reference.mean, difference)
+    interval = Interval.of_means(slack, noise, len(m.values), len(reference.values))
     width, p_value = interval.half_width, interval.p_value(difference)
-    seen = f"{seeds}: differs by {difference:+.3f}, tolerance {width:.3f}"
+    reason = f"{seeds}: differs by {difference:+.3f}, tolerance {width:.3f}"
     verdict = "changed" if abs(difference) > width + NOISE else "unchanged"
-    return Held(verdict, seen, accepted.mean, difference, width, p_value)
+    return GateVerdict(verdict, reason, reference.mean, difference, width, p_value)
 
 
-def _listed(seeds: Sequence[int]) -> str:
+def _seed_list(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _confirm(cells: Mapping[CellId, Held]) -> dict[CellId, Held]:
+def _confirm(cells: Mapping[CellId, GateVerdict]) -> dict[CellId, GateVerdict]:
     """Count changes of cells with other seeds where Holm's procedure confirms them over all of these."""
-    p_values = {cell: held.p_value for cell, held in cells.items() if held.p_value is not None}
-    confirmed = holm(p_values, ALPHA)
+    p_values = {cell: gate_verdict.p_value for cell, gate_verdict in cells.items() if gate_verdict.p_value is not None}
+    confirmed_cells = holm(p_values, ALPHA)
     return {
-        cell: held
-        if held.verdict != "changed" or held.p_value is None or cell in confirmed
-        else replace(held, verdict="unconfirmed", reason=f"{held.reason}; not confirmed among {len(p_values)} (Holm)")
-        for cell, held in cells.items()
+        cell: gate_verdict
+        if gate_verdict.verdict != "changed" or gate_verdict.p_value is None or cell in confirmed_cells
+        else replace(
+            gate_verdict,
+            verdict="unconfirmed",
+            reason=f"{gate_verdict.reason}; not confirmed among {len(p_values)} (Holm)",
+        )
+        for cell, gate_verdict in cells.items()
     }
 
 
 def _judge(
-    cells: Mapping[CellId, Held], measured: Mapping[CellId, Measurement], runs: Sequence[AcceptedRun]
+    cells: Mapping[CellId, GateVerdict], measurements: Mapping[CellId, Measurement], runs: Sequence[AcceptedRun]
 ) -> tuple[str, str]:
     """Return the verdict of the gate, and its sentence."""
-    counts = {verdict: sum(held.verdict == verdict for held in cells.values()) for verdict in VERDICTS}
-    compared = len(cells) - counts["not accepted"]
-    against = " and ".join(run.name for run in runs)
-    rest = "".join(
+    counts = {verdict: sum(gate_verdict.verdict == verdict for gate_verdict in cells.values()) for verdict in VERDICTS}
+    cell_count = len(cells) - counts["not accepted"]
+    run_names = " and ".join(run.name for run in runs)
+    remainder = "".join(
         f"; {counts[verdict]} {words}"
         for verdict, words in (
             ("cannot tell", "cannot be told, with other seeds whose noise is unknown"),
@@ -229,10 +239,13 @@ def _judge(
         if counts[verdict]
     )
     if counts["changed"]:
-        worst = max((c for c in cells if cells[c].verdict == "changed"), key=lambda c: abs(cells[c].difference or 0))
+        worst_cell = max(
+            (c for c in cells if cells[c].verdict == "changed"), key=lambda c: abs(cells[c].difference or 0)
+        )
         return "changed", (
-            f"{counts['changed']} of {compared} cells have changed against {against}, most of all {worst} with "
-            f"{measured[worst].mean:.2f} instead of {cells[worst].value:.2f}{rest}."
+            f"{counts['changed']} of {cell_count} cells have changed against {run_names}, most of all {worst_cell} "
+            "with "
+            f"{measurements[worst_cell].mean:.2f} instead of {cells[worst_cell].value:.2f}{remainder}."
         )
     verdict = "cannot tell" if counts["cannot tell"] else "unchanged"
-    return verdict, f"{counts['unchanged']} of {compared} cells are unchanged against {against}{rest}."
+    return verdict, f"{counts['unchanged']} of {cell_count} cells are unchanged against {run_names}{remainder}."

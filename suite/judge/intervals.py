@@ -83,8 +83,8 @@ def seeds_needed(slack: float, cap: float, spread: Spread, k: int, K: int, *, po
         df = round(cells * (seeds - 1)) if pooled else spread.df
         return Interval.of_means(slack, Spread(spread.sd, df), seeds, K).half_width <= cap + NOISE
 
-    found = range(k + 1, MOST_SEEDS + 1)[bisect_left(range(k + 1, MOST_SEEDS), True, key=fits)]
-    return found if fits(found) else None
+    number = range(k + 1, MOST_SEEDS + 1)[bisect_left(range(k + 1, MOST_SEEDS), True, key=fits)]
+    return number if fits(number) else None
 
 
 def chance_bound(cells: int, alpha: float) -> int:
@@ -97,9 +97,9 @@ def holm(p_values: Mapping[CellId, float], alpha: float) -> tuple[CellId, ...]:
 
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
     """
-    rejected = []
+    rejected_cells = []
     for rank, cell in enumerate(sorted(p_values, key=p_values.__getitem__)):
         if p_values[cell] > alpha / (len(p_values) - rank):
             break
-        rejected.append(cell)
-    return tuple(rejected)
+        rejected_cells.append(cell)
+    return tuple(rejected_cells)

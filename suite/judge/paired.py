@@ -46,7 +46,7 @@ class Difference:
 
 def differences(
     scores: NDArray[np.float32],
-    others: Mapping[str, NDArray[np.float32]],
+    other_scores: Mapping[str, NDArray[np.float32]],
     groups: NDArray[np.int32],
     *,
     draws: int = DRAWS,
@@ -55,21 +55,23 @@ def differences(
 
     Args:
         scores: (R, N) fractions of the candidate, a row per seed.
-        others: name -> (R', N) fractions on the same items, in the same order.
+        other_scores: name -> (R', N) fractions on the same items, in the same order.
         groups: (N,) image of each item.
         draws: bootstrap samples.
     """
-    names = list(others)
-    apart = np.stack([100 * (scores.mean(axis=0) - others[name].mean(axis=0)) for name in names], axis=1)
+    names = list(other_scores)
+    item_differences = np.stack(
+        [100 * (scores.mean(axis=0) - other_scores[name].mean(axis=0)) for name in names], axis=1
+    )
     _, image = np.unique(groups, return_inverse=True)
     count = int(image.max()) + 1
     # per image: the sum of differences to every other, and the number of items
     sums = np.zeros((count, len(names) + 1))
-    np.add.at(sums, image, np.concatenate([apart, np.ones((len(image), 1))], axis=1))
-    drawn = _resample(sums, draws)
-    means = drawn[:, :-1] / drawn[:, -1:]
+    np.add.at(sums, image, np.concatenate([item_differences, np.ones((len(image), 1))], axis=1))
+    totals = _resample(sums, draws)
+    means = totals[:, :-1] / totals[:, -1:]
     return {
-        name: _difference(float(apart[:, k].mean()), means[:, k], items=len(image), images=count)
+        name: _difference(float(item_differences[:, k].mean()), means[:, k], items=len(image), images=count)
         for k, name in enumerate(names)
     }
 
@@ -78,18 +80,18 @@ def _resample(sums: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
     """Return (draws, K) totals of as many images, drawn with replacement, as there are."""
     count = len(sums)
     generator = np.random.default_rng(SEED)
-    found: list[NDArray[np.float64]] = []
+    totals: list[NDArray[np.float64]] = []
     step = max(1, _AT_ONCE // count)
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        chosen = generator.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(chosen.ravel(), minlength=size * count).reshape(size, count)
-        found.append(times.astype(np.float64) @ sums)
-    return np.concatenate(found)
+        image_indices = generator.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(image_indices.ravel(), minlength=size * count).reshape(size, count)
+        totals.append(times.astype(np.float64) @ sums)
+    return np.concatenate(totals)
 
 
-def _difference(value: float, drawn: NDArray[np.float64], *, items: int, images: int) -> Difference:
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    tail: Sequence[int] = (int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    p_value = min(1.0, 2 * (1 + min(tail)) / (len(drawn) + 1))
+def _difference(value: float, mean_draws: NDArray[np.float64], *, items: int, images: int) -> Difference:
+    low, high = np.quantile(mean_draws, [0.025, 0.975])
+    tail: Sequence[int] = (int((mean_draws <= 0).sum()), int((mean_draws >= 0).sum()))
+    p_value = min(1.0, 2 * (1 + min(tail)) / (len(mean_draws) + 1))
     return Difference(value, float(low), float(high), p_value, items, images)

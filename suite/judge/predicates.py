@@ -64,11 +64,11 @@ def _counts(parts: dict[str, str]) -> Iterator[Comparison]:
         yield Count(_cell(column, method), _cells(column, methods), int(parts["limit"]))
 
 
-def _ranked(parts: dict[str, str]) -> Iterator[Comparison]:
+def _ranks(parts: dict[str, str]) -> Iterator[Comparison]:
     (method,) = _methods(parts["method"])
     for column in _expand(parts["cells"]):
-        others = [other for other in METHODS if other != method]
-        yield Rank(_cell(column, method), _cells(column, others), int(parts["limit"]))
+        rivals = [rival for rival in METHODS if rival != method]
+        yield Rank(_cell(column, method), _cells(column, rivals), int(parts["limit"]))
 
 
 def _correlations(parts: dict[str, str]) -> Iterator[Comparison]:
@@ -77,16 +77,16 @@ def _correlations(parts: dict[str, str]) -> Iterator[Comparison]:
 
 
 _SET, _CELLS, _NUMBER = r"\w+|\{[\w,]+\}", r"[\w{},*/.-]+", r"\d+(?:\.\d+)?"
-_MARGIN, _ON = rf"(?: (?P<sign>[+-]) (?P<margin>{_NUMBER}))?", rf" on (?P<cells>{_CELLS})"
+_MARGIN, _PLACE = rf"(?: (?P<sign>[+-]) (?P<margin>{_NUMBER}))?", rf" on (?P<cells>{_CELLS})"
 _FORMS: tuple[tuple[str, Callable[[dict[str, str]], Iterator[Comparison]]], ...] = (
-    (rf"(?P<left>{_SET}) (?P<relation>[>=]) (?P<right>{_SET}){_MARGIN}{_ON}", _differences),
+    (rf"(?P<left>{_SET}) (?P<relation>[>=]) (?P<right>{_SET}){_MARGIN}{_PLACE}", _differences),
     (
-        rf"abs\((?P<left>{_SET}) - (?P<right>{_SET})\) (?P<relation><=) (?P<margin>{_NUMBER}){_ON}",
+        rf"abs\((?P<left>{_SET}) - (?P<right>{_SET})\) (?P<relation><=) (?P<margin>{_NUMBER}){_PLACE}",
         _differences,
     ),
-    (rf"(?P<methods>{_SET}): (?P<left>\w+) > (?P<right>\w+){_MARGIN}{_ON}", _settings),
-    (rf"count\((?P<methods>{_SET}) > (?P<method>\w+)\) >= (?P<limit>\d+){_ON}", _counts),
-    (rf"rank\((?P<method>\w+)\) <= (?P<limit>\d+){_ON}", _ranked),
+    (rf"(?P<methods>{_SET}): (?P<left>\w+) > (?P<right>\w+){_MARGIN}{_PLACE}", _settings),
+    (rf"count\((?P<methods>{_SET}) > (?P<method>\w+)\) >= (?P<limit>\d+){_PLACE}", _counts),
+    (rf"rank\((?P<method>\w+)\) <= (?P<limit>\d+){_PLACE}", _ranks),
     (rf"spearman\((?P<left>{_CELLS}), (?P<right>{_CELLS})\) >= (?P<limit>{_NUMBER})", _correlations),
 )
 
@@ -95,7 +95,7 @@ def _expand(text: str) -> list[str]:
     """Expand `a/{b,c}` to `a/b`, `a/c`."""
     parts = re.split(r"\{([\w,.-]+)\}", text)
     choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
-    return ["".join(chosen) for chosen in itertools.product(*choices)]
+    return ["".join(combination) for combination in itertools.product(*choices)]
 
 
 def _methods(text: str) -> list[str]:

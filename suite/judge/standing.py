@@ -14,7 +14,7 @@ from suite.reference.expected import Expected
 from suite.results.store import Key, PerItemScores, Result, Store
 
 ALPHA = 0.05
-ABOUT = 0.75
+EQUAL_RANKS = 0.75
 """Difference of mean ranks below which they are called alike."""
 OBJECTS = ("object_retrieval", "image_classification", "object_segmentation")
 PARTS = ("part_retrieval", "part_classification", "part_segmentation")
@@ -27,7 +27,7 @@ _LEVELS = ("object", "part")
 _WORDS = ("experiment", "dataset", "setting", "metric")
 
 
-def beside(
+def standings(
     store: Store, results: Sequence[Result], expected: Mapping[CellId, Expected], word: str
 ) -> list[dict[str, Any]]:
     """Return one entry per candidate in a run (schema: docs/reference/report_schema.md).
@@ -40,12 +40,12 @@ def beside(
     """
     values = {m.id: m.mean for r in results for m in r.measurements()}
     candidates = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
-    found = []
+    entries = []
     for method in candidates:
         columns = list(_columns(method, values, expected, word))
         if columns:
             means = _mean_ranks(method, columns)
-            found.append(
+            entries.append(
                 {
                     "method": method,
                     "columns": columns,
@@ -54,7 +54,7 @@ def beside(
                     "pairs": _pairs(method, columns, store, {r.key: r for r in results}),
                 }
             )
-    return found
+    return entries
 
 
 def _columns(
@@ -66,13 +66,13 @@ def _columns(
         if cell.method != method or level is None or cell.setting not in SETTINGS or cell.metric not in METRICS:
             continue
         references: dict[str, dict[str, Any]] = {}
-        for other in METHODS:
-            place = replace(cell, method=other)
+        for rival in METHODS:
+            place = replace(cell, method=rival)
             reference = expected.get(place)
             if place in values:
-                references[other] = {"value": values[place], "source": "measured"}
+                references[rival] = {"value": values[place], "source": "measured"}
             elif reference is not None and reference.value is not None:
-                references[other] = {"value": reference.value, "source": word}
+                references[rival] = {"value": reference.value, "source": word}
         if references:
             words = asdict(cell) | {"level": level, "value": value}
             ranks = _ranks({method: value} | {m: r["value"] for m, r in references.items()})
@@ -82,65 +82,71 @@ def _columns(
 def _ranks(values: Mapping[str, float]) -> dict[str, float]:
     """Return ranks, 1 for the highest; equal values share the mean of their ranks."""
     return {
-        name: 1 + sum(other > value for other in values.values()) + (list(values.values()).count(value) - 1) / 2
+        name: 1
+        + sum(rival_value > value for rival_value in values.values())
+        + (list(values.values()).count(value) - 1) / 2
         for name, value in values.items()
     }
 
 
 def _mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return method -> level -> mean rank, over the columns in which all seven stand, so that ranks are of eight."""
-    whole = {level: [c for c in columns if c["level"] == level and c["of"] == 1 + len(METHODS)] for level in _LEVELS}
+    full_columns = {
+        level: [c for c in columns if c["level"] == level and c["of"] == 1 + len(METHODS)] for level in _LEVELS
+    }
     return {
-        name: {level: fmean(c["ranks"][name] for c in whole[level]) for level in _LEVELS if whole[level]}
+        name: {level: fmean(c["ranks"][name] for c in full_columns[level]) for level in _LEVELS if full_columns[level]}
         for name in (method, *METHODS)
-        if any(whole.values())
+        if any(full_columns.values())
     }
 
 
 def _sentence(ranks: Mapping[str, float], columns: Sequence[Mapping[str, Any]]) -> str:
     """Compare object level with part level, in words."""
     if len(ranks) < 2:
-        known = f"only {next(iter(ranks))} level" if ranks else "no level"
-        return f"Levels cannot be compared: {known} has a column with a value of all seven."
+        level_text = f"only {next(iter(ranks))} level" if ranks else "no level"
+        return f"Levels cannot be compared: {level_text} has a column with a value of all seven."
     low, high = ranks["object"], ranks["part"]
-    whole = [c["level"] for c in columns if c["of"] == 1 + len(METHODS)]
-    counts = {level: f"{(n := whole.count(level))} column{'s' if n > 1 else ''}" for level in _LEVELS}
-    said = (
+    full_levels = [c["level"] for c in columns if c["of"] == 1 + len(METHODS)]
+    counts = {level: f"{(n := full_levels.count(level))} column{'s' if n > 1 else ''}" for level in _LEVELS}
+    ranking = (
         f"Among eight encoders it ranks {low:.1f} on average at object level ({counts['object']}) "
         f"and {high:.1f} at part level ({counts['part']})"
     )
-    if abs(low - high) < ABOUT:
-        return f"{said}: much the same standing at both levels."
-    better, worse = ("objects", "parts") if low < high else ("parts", "objects")
-    return f"{said}: better with {better} than with {worse}, beside the seven."
+    if abs(low - high) < EQUAL_RANKS:
+        return f"{ranking}: much the same standing at both levels."
+    strength, weakness = ("objects", "parts") if low < high else ("parts", "objects")
+    return f"{ranking}: better with {strength} than with {weakness}, beside the seven."
 
 
 def _pairs(
     method: str, columns: Sequence[Mapping[str, Any]], store: Store, results: Mapping[Key, Result]
 ) -> list[dict[str, Any]]:
     """Return paired comparisons with every reference that was measured on the same items; Holm over all of them."""
-    found: dict[CellId, dict[str, Any]] = {}
+    pairs: dict[CellId, dict[str, Any]] = {}
     for column in columns:
         name = f"{column['setting']}/{column['metric']}"
-        own = _items(store, results, column, method)
-        if own is None or name not in own.scores:
+        candidate_items = _items(store, results, column, method)
+        if candidate_items is None or name not in candidate_items.scores:
             continue
-        others = {
-            other: items.scores[name]
-            for other, reference in column["references"].items()
+        reference_scores = {
+            rival: items.scores[name]
+            for rival, reference in column["references"].items()
             if reference["source"] == "measured"
-            and (items := _items(store, results, column, other)) is not None
-            and items.identity == own.identity
+            and (items := _items(store, results, column, rival)) is not None
+            and items.identity == candidate_items.identity
             and name in items.scores
         }
-        if others:
+        if reference_scores:
             place = {word: column[word] for word in (*_WORDS, "level")}
-            for other, difference in differences(own.scores[name], others, own.groups).items():
-                found[CellId(method=other, **{word: column[word] for word in _WORDS})] = (
-                    place | {"reference": other} | asdict(difference)
+            for rival, difference in differences(
+                candidate_items.scores[name], reference_scores, candidate_items.groups
+            ).items():
+                pairs[CellId(method=rival, **{word: column[word] for word in _WORDS})] = (
+                    place | {"reference": rival} | asdict(difference)
                 )
-    confirmed = set(holm({cell: pair["p_value"] for cell, pair in found.items()}, ALPHA))
-    return [pair | {"confirmed": cell in confirmed} for cell, pair in found.items()]
+    confirmed_cells = set(holm({cell: pair["p_value"] for cell, pair in pairs.items()}, ALPHA))
+    return [pair | {"confirmed": cell in confirmed_cells} for cell, pair in pairs.items()]
 
 
 def _items(store: Store, results: Mapping[Key, Result], column: Mapping[str, Any], method: str) -> PerItemScores | None:

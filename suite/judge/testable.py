@@ -19,7 +19,7 @@ NOISES = 3
 """Times the seed noise by which a number has to stand above the baselines."""
 
 
-def untestable(
+def untestable_reasons(
     claims: Sequence[Claim], profile: Profile, expected: Mapping[CellId, Expected], limit: int | None = None
 ) -> dict[str, str]:
     """Return the claims that cannot be tested, and why.
@@ -35,24 +35,29 @@ def untestable(
     """
     if limit is not None:
         return {claim.id: f"a run limited to {limit} views measures something else" for claim in claims}
-    listed = set(profile.cells())
-    reasons = ((claim.id, _why(claim, profile.name, listed, expected)) for claim in claims)
-    return {name: why for name, why in reasons if why is not None}
+    profile_cells = set(profile.cells())
+    reasons = ((claim.id, _reason(claim, profile.name, profile_cells, expected)) for claim in claims)
+    return {name: reason for name, reason in reasons if reason is not None}
 
 
-def _why(claim: Claim, profile: str, listed: Collection[CellId], expected: Mapping[CellId, Expected]) -> str | None:
+def _reason(
+    claim: Claim, profile: str, profile_cells: Collection[CellId], expected: Mapping[CellId, Expected]
+) -> str | None:
     cells = list(dict.fromkeys(cell for comparison in claim.comparisons for cell in comparison.cells))
-    absent = [cell for cell in cells if cell not in listed]
-    if absent:
-        return f"the {profile} profile lists no {absent[0]}"
-    low = dict(_low(cells, expected))
-    mute = [c.cells for c in claim.comparisons if sum(cell in low for cell in c.cells) > len(c.cells) / 2]
-    if not mute:
+    absent_cells = [cell for cell in cells if cell not in profile_cells]
+    if absent_cells:
+        return f"the {profile} profile lists no {absent_cells[0]}"
+    low_cells = dict(_low(cells, expected))
+    mute_comparisons = [
+        c.cells for c in claim.comparisons if sum(cell in low_cells for cell in c.cells) > len(c.cells) / 2
+    ]
+    if not mute_comparisons:
         return None
-    cell = next(cell for cell in mute[0] if cell in low)
+    cell = next(cell for cell in mute_comparisons[0] if cell in low_cells)
     return (
-        f"in {len(mute)} of its {len(claim.comparisons)} comparisons most numbers do not stand above the baselines by "
-        f"{NOISES} times the seed noise, first {cell} with {expected[cell].value:.1f} against {low[cell]:.1f}"
+        f"in {len(mute_comparisons)} of its {len(claim.comparisons)} comparisons most numbers do not stand above the "
+        "baselines by "
+        f"{NOISES} times the seed noise, first {cell} with {expected[cell].value:.1f} against {low_cells[cell]:.1f}"
     )
 
 
@@ -61,9 +66,9 @@ def _low(cells: Sequence[CellId], expected: Mapping[CellId, Expected]) -> Iterat
     for cell in cells:
         baselines = [expected.get(replace(cell, method=baseline)) for baseline in BASELINES]
         values = [baseline.value for baseline in baselines if baseline is not None and baseline.value is not None]
-        own = expected.get(cell)
-        if own is None or own.value is None or not values:
+        reference = expected.get(cell)
+        if reference is None or reference.value is None or not values:
             continue
-        noise = own.numeric if own.spread is None else own.spread.sd
-        if own.value - max(values) <= NOISES * noise:
+        noise = reference.numeric if reference.spread is None else reference.spread.sd
+        if reference.value - max(values) <= NOISES * noise:
             yield cell, max(values)

@@ -28,7 +28,7 @@ from suite.judge.claims import Claim, ClaimVerdict, judge_claims
 from suite.judge.family import ALPHA, Family, family_of
 from suite.judge.known import excuse
 from suite.reference.expected import Expected
-from suite.reference.known import Known
+from suite.reference.known import KnownDeviation
 from suite.results.noise import pool_of, pooled_sd
 
 __all__ = ["ALPHA", "CellVerdict", "ClaimVerdict", "Family", "Judgement", "judge"]
@@ -47,7 +47,7 @@ EXIT_CODES = {
     "not judged": 0,
 }
 """Exit code of a run by its verdict, the worst first."""
-ALLOWED = " Allowed by --allow-inconclusive."
+ALLOWANCE = " Allowed by --allow-inconclusive."
 
 
 @dataclass(frozen=True)
@@ -81,87 +81,98 @@ class Judgement:
 
 
 def judge(
-    wanted: Sequence[CellId],
-    measured: Mapping[CellId, Measurement],
+    requested_cells: Sequence[CellId],
+    measurements: Mapping[CellId, Measurement],
     expected: Mapping[CellId, Expected],
     not_run: Mapping[CellId, str],
     claims: Sequence[Claim],
     *,
-    listed: Sequence[CellId] = (),
+    profile_cells: Sequence[CellId] = (),
     places: Mapping[CellId, str] = MappingProxyType({}),
-    known: Mapping[CellId, Known] = MappingProxyType({}),
-    on: date = date.min,
+    known_deviations: Mapping[CellId, KnownDeviation] = MappingProxyType({}),
+    finish_date: date = date.min,
     strict: bool = False,
     allow_inconclusive: bool = False,
-    untestable: Mapping[str, str] = MappingProxyType({}),
+    untestable_reasons: Mapping[str, str] = MappingProxyType({}),
     claims_gate: bool = False,
 ) -> Judgement:
     """Judge every cell and claim.
 
     Args:
-        wanted: what was asked for: if it did not run, the run is incomplete.
-        measured: what ran, now or in an earlier part of the run; judged whether asked for or not.
+        requested_cells: what was asked for: if it did not run, the run is incomplete.
+        measurements: what ran, now or in an earlier part of the run; judged whether asked for or not.
         expected: the references.
         not_run: why cells did not run.
         claims: held against everything measured; they fail no run unless they are a gate.
-        listed: the profile's other cells, shown but not asked for: a method that was not chosen, an experiment
+        profile_cells: the profile's other cells, shown but not asked for: a method that was not chosen, an experiment
             that is not available yet.
         places: where the paper prints a cell, for references that do not say.
-        known: deviations that are excused, see `suite.reference.known`.
-        on: the day on which the run finished, which decides whether an excuse has expired.
+        known_deviations: deviations that are excused, see `suite.reference.known`.
+        finish_date: the day on which the run finished, which decides whether an excuse has expired.
         strict: fail on any deviation, confirmed or not.
         allow_inconclusive: end in 0 although something cannot be told.
-        untestable: why a claim, by its id, cannot be tested in this profile.
+        untestable_reasons: why a claim, by its id, cannot be tested in this profile.
         claims_gate: fail on a claim that differs from the paper.
 
     Raises:
         RequestError: nothing was asked for, so nothing could have failed.
     """
-    if not wanted:
+    if not requested_cells:
         raise RequestError("nothing to judge: no cell fits what was asked for; choose another experiment or dataset")
-    measured = {cell: m for cell, m in measured.items() if m.values and all(map(math.isfinite, m.values))}
-    reasons = dict.fromkeys(wanted, "no result was stored") | dict(not_run)
-    noise = pooled_sd(measured.values())
+    measurements = {cell: m for cell, m in measurements.items() if m.values and all(map(math.isfinite, m.values))}
+    reasons = dict.fromkeys(requested_cells, "no result was stored") | dict(not_run)
+    noise = pooled_sd(measurements.values())
     cells = []
-    for cell in dict.fromkeys((*wanted, *listed, *measured)):
+    for cell in dict.fromkeys((*requested_cells, *profile_cells, *measurements)):
         reference = expected.get(cell)
-        if cell in measured:
-            found = excuse(judge_cell(measured[cell], reference, noise.get(pool_of(cell))), known.get(cell), on)
+        if cell in measurements:
+            verdict = excuse(
+                judge_cell(measurements[cell], reference, noise.get(pool_of(cell))),
+                known_deviations.get(cell),
+                finish_date,
+            )
         else:
             value = None if reference is None else reference.value
-            found = CellVerdict(cell, None, "not run", reasons.get(cell, NOT_ASKED), expected=value)
+            verdict = CellVerdict(cell, None, "not run", reasons.get(cell, NOT_ASKED), expected=value)
         place = None if reference is None else reference.table
-        cells.append(replace(found, table=place or places.get(cell)))
-    held = judge_claims(claims, {cell: m.mean for cell, m in measured.items()}, untestable)
-    differing = [claim.id for claim in held if claims_gate and claim.differs]
-    return _judge_run(cells, set(wanted), held, differing, strict=strict, allowed=allow_inconclusive)
+        cells.append(replace(verdict, table=place or places.get(cell)))
+    claim_verdicts = judge_claims(claims, {cell: m.mean for cell, m in measurements.items()}, untestable_reasons)
+    differing_claims = [claim.id for claim in claim_verdicts if claims_gate and claim.differs]
+    return _judge_run(
+        cells,
+        set(requested_cells),
+        claim_verdicts,
+        differing_claims,
+        strict=strict,
+        allow_inconclusive=allow_inconclusive,
+    )
 
 
 def _judge_run(
     cells: Sequence[CellVerdict],
-    asked: set[CellId],
+    requested_cells: set[CellId],
     claims: tuple[ClaimVerdict, ...],
-    differing: Sequence[str],
+    differing_claims: Sequence[str],
     *,
     strict: bool,
-    allowed: bool,
+    allow_inconclusive: bool,
 ) -> Judgement:
     family = family_of(cells)
     cells = tuple(_warn(cell, family) for cell in cells)
     counts = {verdict: sum(c.verdict == verdict for c in cells) for verdict in VERDICTS}
-    missing = sum(c.id in asked and c.verdict == "not run" for c in cells)
-    deviating = [c for c in cells if c.verdict == "deviates" and (strict or not c.warning)]
-    unexpected = [c for c in cells if c.verdict == "unexpected"]
-    verdict = _verdict(counts, bool(deviating), bool(differing), missing)
+    missing_count = sum(c.id in requested_cells and c.verdict == "not run" for c in cells)
+    deviating_cells = [c for c in cells if c.verdict == "deviates" and (strict or not c.warning)]
+    unexpected_cells = [c for c in cells if c.verdict == "unexpected"]
+    verdict = _verdict(counts, bool(deviating_cells), bool(differing_claims), missing_count)
     parts = [
-        *_bad_news(deviating, unexpected, differing, counts),
-        *([f"{missing} of {len(asked)} cells asked for did not run"] if missing else []),
-        *_good_news(verdict, counts, family, len(asked)),
+        *_bad_news(deviating_cells, unexpected_cells, differing_claims, counts),
+        *([f"{missing_count} of {len(requested_cells)} cells asked for did not run"] if missing_count else []),
+        *_good_news(verdict, counts, family, len(requested_cells)),
         *_aside(counts),
     ]
     sentence, exit_code = "; ".join(parts) + ".", EXIT_CODES[verdict]
-    if verdict == "inconclusive" and allowed:
-        sentence, exit_code = sentence + ALLOWED, 0
+    if verdict == "inconclusive" and allow_inconclusive:
+        sentence, exit_code = sentence + ALLOWANCE, 0
     return Judgement(
         cells,
         claims,
@@ -171,19 +182,19 @@ def _judge_run(
         sentence,
         exit_code,
         warnings=() if family.warning is None else (family.warning,),
-        failing=tuple(c.id for c in (*deviating, *unexpected)),
-        allow_inconclusive=allowed,
+        failing=tuple(c.id for c in (*deviating_cells, *unexpected_cells)),
+        allow_inconclusive=allow_inconclusive,
     )
 
 
-def _verdict(counts: Mapping[str, int], deviating: bool, differing: bool, missing: int) -> str:
-    if deviating:
+def _verdict(counts: Mapping[str, int], has_deviations: bool, has_differing_claims: bool, missing_count: int) -> str:
+    if has_deviations:
         return "deviates"
     if counts["unexpected"]:
         return "unexpected"
-    if differing:
+    if has_differing_claims:
         return "claims differ"
-    if missing:
+    if missing_count:
         return "incomplete"
     if counts["inconclusive"] or (counts["deviates"] and not counts["reproduced"]):
         return "inconclusive"
@@ -193,62 +204,67 @@ def _verdict(counts: Mapping[str, int], deviating: bool, differing: bool, missin
 def _warn(cell: CellVerdict, family: Family) -> CellVerdict:
     if cell.verdict != "deviates" or cell.id in family.rejected:
         return cell
-    why = f"{cell.reason}; not confirmed among {family.judged} tested cells (Holm, {family.alpha:.0%})"
-    return replace(cell, warning=True, reason=why)
+    reason = f"{cell.reason}; not confirmed among {family.judged} tested cells (Holm, {family.alpha:.0%})"
+    return replace(cell, warning=True, reason=reason)
 
 
 def _bad_news(
-    deviating: Sequence[CellVerdict],
-    unexpected: Sequence[CellVerdict],
-    differing: Sequence[str],
+    deviating_cells: Sequence[CellVerdict],
+    unexpected_cells: Sequence[CellVerdict],
+    differing_claims: Sequence[str],
     counts: Mapping[str, int],
 ) -> Iterator[str]:
     """Yield what fails the run."""
-    if deviating:
-        worst = max(deviating, key=lambda cell: abs(cell.difference or 0))
+    if deviating_cells:
+        worst_cell = max(deviating_cells, key=lambda cell: abs(cell.difference or 0))
         yield (
-            f"{len(deviating)} of {_judged(counts)} judged cells differ from their reference beyond tolerance, "
-            f"most of all {worst.id} with {worst.measured:.2f} instead of {worst.expected:.2f}"
+            f"{len(deviating_cells)} of {_judged_count(counts)} judged cells differ from their reference beyond "
+            "tolerance, "
+            f"most of all {worst_cell.id} with {worst_cell.measured:.2f} instead of {worst_cell.expected:.2f}"
         )
-    if unexpected:
-        first = unexpected[0]
-        many = "deviations are" if len(unexpected) > 1 else "deviation is"
-        yield f"{len(unexpected)} known {many} unexpected now, first {first.id}, which {first.reason}"
-    if differing:
-        many = "claims are" if len(differing) > 1 else "claim is"
-        yield f"{len(differing)} {many} not as in the paper, first {differing[0]} (--claims=gate)"
+    if unexpected_cells:
+        first_cell = unexpected_cells[0]
+        subject = "deviations are" if len(unexpected_cells) > 1 else "deviation is"
+        yield (
+            f"{len(unexpected_cells)} known {subject} unexpected now, first {first_cell.id}, which {first_cell.reason}"
+        )
+    if differing_claims:
+        subject = "claims are" if len(differing_claims) > 1 else "claim is"
+        yield f"{len(differing_claims)} {subject} not as in the paper, first {differing_claims[0]} (--claims=gate)"
 
 
-def _good_news(verdict: str, counts: Mapping[str, int], family: Family, asked: int) -> Iterator[str]:
+def _good_news(verdict: str, counts: Mapping[str, int], family: Family, requested_count: int) -> Iterator[str]:
     """Yield what agrees, and how sure that is; where a cell deviates, that alone is the news."""
-    off, open_ = counts["deviates"], counts["inconclusive"]
-    agree = f"{counts['reproduced']} of {_judged(counts)} judged cells agree with their reference"
+    deviation_count, open_count = counts["deviates"], counts["inconclusive"]
+    agreement = f"{counts['reproduced']} of {_judged_count(counts)} judged cells agree with their reference"
     if verdict == "inconclusive":
         yield (
-            f"No deviation is confirmed, but only {agree}; {open_} cannot tell, with seed noise too large or unknown, "
-            f"and {off} deviate singly"
+            f"No deviation is confirmed, but only {agreement}; {open_count} cannot tell, with seed noise too large "
+            "or unknown, "
+            f"and {deviation_count} deviate singly"
         )
     elif verdict == "not judged":
-        yield f"Everything asked for ran, but none of its cells ({asked}) has a reference value"
+        yield f"Everything asked for ran, but none of its cells ({requested_count}) has a reference value"
     elif verdict == "known deviation":
         yield "No cell agrees with its reference, and none differs from it but as known"
-    elif verdict != "deviates" and _judged(counts):
-        yield agree
-    if verdict == "reproduced" and off:
+    elif verdict != "deviates" and _judged_count(counts):
+        yield agreement
+    if verdict == "reproduced" and deviation_count:
         yield (
-            f"{off} deviate singly, more than chance explains, but none so far off that the family confirms it"
+            f"{deviation_count} deviate singly, more than chance explains, but none so far off that the family "
+            "confirms it"
             if family.exceeds
             else "the remainder is within what chance explains"
         )
 
 
-def _judged(counts: Mapping[str, int]) -> int:
+def _judged_count(counts: Mapping[str, int]) -> int:
     return counts["reproduced"] + counts["deviates"] + counts["inconclusive"]
 
 
 def _aside(counts: Mapping[str, int]) -> list[str]:
     """Return what is neither good nor bad news, but is not to be overlooked."""
-    known, bare = counts["known deviation"], counts["no reference"]
-    said = [f"{known} deviate{'s' if known == 1 else ''} as known"] if known else []
-    judged = _judged(counts) or known or counts["unexpected"]
-    return [*said, f"{bare} ran without a reference value"] if bare and judged else said
+    known_count, bare_count = counts["known deviation"], counts["no reference"]
+    remarks = [f"{known_count} deviate{'s' if known_count == 1 else ''} as known"] if known_count else []
+    has_verdicts = _judged_count(counts) or known_count or counts["unexpected"]
+    return [*remarks, f"{bare_count} ran without a reference value"] if bare_count and has_verdicts else remarks

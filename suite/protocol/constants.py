@@ -41,10 +41,10 @@ def load_constants() -> dict[str, Group]:
     """
     groups = {}
     for name, table in tomllib.loads(FILE.read_text(encoding="utf-8")).items():
-        where = f"{FILE.name}: {name}"
-        check_keys(where, table, table, required={"experiments"})
+        place = f"{FILE.name}: {name}"
+        check_keys(place, table, table, required={"experiments"})
         constants = {key: entry for key, entry in table.items() if key != "experiments"}
-        groups[name] = Group(tuple(table["experiments"]), parameters(where, constants))
+        groups[name] = Group(tuple(table["experiments"]), parameters(place, constants))
     return groups
 
 

@@ -59,8 +59,8 @@ class Experiment:
         Raises:
             ProtocolError: one is missing, unknown or of another type.
         """
-        where, kind = f"{self.file}: {self.name}: parameters", registry.EXPERIMENTS[self.name].kind
-        object.__setattr__(self, "settings", typed(where, SETTINGS[kind], values(self.parameters), self.datasets))
+        place, kind = f"{self.file}: {self.name}: parameters", registry.EXPERIMENTS[self.name].kind
+        object.__setattr__(self, "settings", typed(place, SETTINGS[kind], values(self.parameters), self.datasets))
 
     def cells(self, dataset: str, method: str) -> Iterator[CellId]:
         """Yield the cells that one run of this experiment measures for one dataset and method.
@@ -93,8 +93,8 @@ class Profile:
         Raises:
             ProtocolError: one is missing, unknown or of another type.
         """
-        where = f"{self.name}.toml: profile: parameters"
-        object.__setattr__(self, "settings", typed(where, ProfileSettings, values(self.parameters)))
+        place = f"{self.name}.toml: profile: parameters"
+        object.__setattr__(self, "settings", typed(place, ProfileSettings, values(self.parameters)))
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -154,20 +154,20 @@ def load_profile(name: str) -> Profile:
 
 
 def _experiment(file: str, name: str, tables: Mapping[str, dict[str, Any]]) -> Experiment:
-    where, table = f"{file}: {name}", tables[name]
+    place, table = f"{file}: {name}", tables[name]
     check_keys(file, {name: table}, registry.EXPERIMENTS, required=set())
-    check_keys(where, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
+    check_keys(place, table, _EXPERIMENT_KEYS, required=_EXPERIMENT_KEYS - _OPTIONAL)
     model = table.get("like")
     if model is not None and model not in tables:
-        raise ProtocolError(f"{where}: like: expected the name of an experiment of this file, got {model!r}")
-    inherited = tables[model].get("parameters", {}) if model else {}
+        raise ProtocolError(f"{place}: like: expected the name of an experiment of this file, got {model!r}")
+    model_parameters = tables[model].get("parameters", {}) if model else {}
     return Experiment(
         name=name,
         section=table["section"],
         datasets=tuple(table["datasets"]),
         cell_settings=tuple(table["settings"]),
         metrics=tuple(table["metrics"]),
-        parameters=parameters(f"{where}: parameters", {**inherited, **table.get("parameters", {})}),
+        parameters=parameters(f"{place}: parameters", {**model_parameters, **table.get("parameters", {})}),
         without=tuple(table.get("without", ())),
         file=file,
     )

@@ -21,18 +21,18 @@ class Parameter:
     source: str
 
 
-def parameters(where: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
+def parameters(place: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Parameter]:
     """Return values with their sources, as they stand in a table.
 
     Args:
-        where: the table, in errors.
+        place: the table, in errors.
         table: name -> `{ value, source }`.
 
     Raises:
         ProtocolError: one of them has another key, or lacks one.
     """
     for key, entry in table.items():
-        check_keys(f"{where}.{key}", entry, {"value", "source"}, required={"value", "source"})
+        check_keys(f"{place}.{key}", entry, {"value", "source"}, required={"value", "source"})
     return {key: Parameter(**entry) for key, entry in table.items()}
 
 
@@ -46,16 +46,16 @@ def values(table: Mapping[str, Parameter]) -> dict[str, Any]:
     return {name: parameter.value for name, parameter in table.items()}
 
 
-def check_keys(where: str, table: object, known: Collection[str], *, required: set[str]) -> None:
+def check_keys(place: str, table: object, known_keys: Collection[str], *, required: set[str]) -> None:
     """Refuse a table with an unknown key, or without a required one.
 
     Raises:
         ProtocolError: there is one, or this is no table.
     """
     if not isinstance(table, Mapping):
-        raise ProtocolError(f"{where}: expected a table with {', '.join(sorted(required))}, got {table!r}")
-    for key in sorted(table.keys() - set(known)):
-        expected = f"one of {', '.join(sorted(known))}" if known else "none"
-        raise ProtocolError(f"{where}: unknown key {key!r}: expected {expected}")
+        raise ProtocolError(f"{place}: expected a table with {', '.join(sorted(required))}, got {table!r}")
+    for key in sorted(table.keys() - set(known_keys)):
+        expected = f"one of {', '.join(sorted(known_keys))}" if known_keys else "none"
+        raise ProtocolError(f"{place}: unknown key {key!r}: expected {expected}")
     for key in sorted(required - table.keys()):
-        raise ProtocolError(f"{where}: key {key!r} is missing")
+        raise ProtocolError(f"{place}: key {key!r} is missing")

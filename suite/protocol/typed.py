@@ -26,11 +26,11 @@ _SIMPLE: Mapping[object, tuple[str, str, Callable[[object], bool]]] = {
 """Type -> what one value of it is called, what several are, and whether a value is one."""
 
 
-def typed(where: str, kind: type[T], values: Mapping[str, Any], datasets: Collection[str] = ()) -> T:
+def typed(place: str, kind: type[T], values: Mapping[str, Any], datasets: Collection[str] = ()) -> T:
     """Make a dataclass of these values: numbers as they stand, lists as tuples.
 
     Args:
-        where: the table, in errors.
+        place: the table, in errors.
         kind: the dataclass; a field that is a mapping holds a value for each dataset.
         values: by name of the field.
         datasets: those that such a field needs.
@@ -39,27 +39,27 @@ def typed(where: str, kind: type[T], values: Mapping[str, Any], datasets: Collec
         ProtocolError: a value is missing, unknown or of another type.
     """
     hints = get_type_hints(kind)
-    check_keys(where, values, hints, required=set())
+    check_keys(place, values, hints, required=set())
     for name, hint in hints.items():
         if name not in values:
-            raise ProtocolError(f"{where}.{name}: expected {_words(hint)}, got none: add it, with its source")
-    return kind(**{name: _checked(f"{where}.{name}", hint, values[name], datasets) for name, hint in hints.items()})
+            raise ProtocolError(f"{place}.{name}: expected {_words(hint)}, got none: add it, with its source")
+    return kind(**{name: _converted(f"{place}.{name}", hint, values[name], datasets) for name, hint in hints.items()})
 
 
-def _checked(where: str, hint: Any, value: Any, datasets: Collection[str]) -> Any:
+def _converted(place: str, hint: Any, value: Any, datasets: Collection[str]) -> Any:
     if get_origin(hint) is Mapping and isinstance(value, dict):
         _, inner = get_args(hint)
-        check_keys(where, value, DATASETS, required=set())
+        check_keys(place, value, DATASETS, required=set())
         for dataset in datasets:
             if dataset not in value:
-                raise ProtocolError(f"{where}.{dataset}: expected {_words(inner)}, got none: add it")
-        return {dataset: _checked(f"{where}.{dataset}", inner, entry, ()) for dataset, entry in value.items()}
-    if not _holds(hint, value):
-        raise ProtocolError(f"{where}: expected {_words(hint)}, got {value!r}")
+                raise ProtocolError(f"{place}.{dataset}: expected {_words(inner)}, got none: add it")
+        return {dataset: _converted(f"{place}.{dataset}", inner, entry, ()) for dataset, entry in value.items()}
+    if not _fits(hint, value):
+        raise ProtocolError(f"{place}: expected {_words(hint)}, got {value!r}")
     return tuple(value) if isinstance(value, list) else value
 
 
-def _holds(hint: Any, value: object) -> bool:
+def _fits(hint: Any, value: object) -> bool:
     """Tell whether a value is of a type that a field may have."""
     args = get_args(hint)
     if hint in _SIMPLE:
@@ -68,7 +68,7 @@ def _holds(hint: Any, value: object) -> bool:
         return value in args
     if get_origin(hint) is not tuple or not isinstance(value, list):
         return False
-    return (Ellipsis in args or len(value) == len(args)) and all(_holds(args[0], entry) for entry in value)
+    return (Ellipsis in args or len(value) == len(args)) and all(_fits(args[0], entry) for entry in value)
 
 
 def _words(hint: Any) -> str:
@@ -80,5 +80,5 @@ def _words(hint: Any) -> str:
         return f"one of {', '.join(args)}"
     if get_origin(hint) is Mapping:
         return f"for each dataset {_words(args[1])}"
-    several = _SIMPLE[args[0]][1]
-    return f"a list of {several}" if Ellipsis in args else f"a list of {len(args)} {several}"
+    plural = _SIMPLE[args[0]][1]
+    return f"a list of {plural}" if Ellipsis in args else f"a list of {len(args)} {plural}"

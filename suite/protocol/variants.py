@@ -45,8 +45,10 @@ class Variant:
     def applies(self, experiment: str, dataset: str, spec: str) -> bool:
         """Tell whether this decision can change the numbers of a trial; its encoder is given as `mae` or `mae@FILE`."""
         release = release_of(spec)
-        placed = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
-        return placed and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
+        is_in_scope = experiment in self.experiments and (not self.datasets or dataset in self.datasets)
+        return (
+            is_in_scope and (not self.methods or release in self.methods) and not (self.picks_file and spec != release)
+        )
 
 
 @functools.cache
@@ -70,7 +72,7 @@ def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
         RequestError: an unknown variant or choice, or one that this profile has no files for.
     """
     variants = load_variants()
-    chosen = {name: variant.default for name, variant in variants.items()}
+    choices = {name: variant.default for name, variant in variants.items()}
     for text in texts:
         name, _, choice = text.partition("=")
         if name not in variants:
@@ -80,11 +82,11 @@ def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
             raise unknown(f"choice of variant {name}", choice, variant.choices)
         if choice != variant.default and profile not in variant.profiles:
             raise RequestError(f"variant {text}: the {profile} profile has no such checkpoint")
-        chosen[name] = choice
-    return chosen
+        choices[name] = choice
+    return choices
 
 
-def deviations(chosen: Mapping[str, str]) -> dict[str, str]:
+def deviations(choices: Mapping[str, str]) -> dict[str, str]:
     """Return the choices that are not the default."""
     variants = load_variants()
-    return {name: choice for name, choice in chosen.items() if choice != variants[name].default}
+    return {name: choice for name, choice in choices.items() if choice != variants[name].default}

@@ -31,8 +31,8 @@ def _section(variant: Variant) -> str:
     if variant.datasets:
         lines.append(f"Datasets: {_titles(variant.datasets)}.")
     if variant.methods:
-        named = " It picks the file, so an encoder whose file is named is left as it is." if variant.picks_file else ""
-        lines.append(f"Encoders: {_titles(variant.methods)}.{named}")
+        note = " It picks the file, so an encoder whose file is named is left as it is." if variant.picks_file else ""
+        lines.append(f"Encoders: {_titles(variant.methods)}.{note}")
     if variant.profiles != PROFILES:
         lines.append(f"Profiles: {', '.join(variant.profiles)}.")
     facts = "\n".join(f"- {line}" for line in lines)

@@ -104,12 +104,12 @@ def _read(path: Path, profile: str) -> AcceptedRun:
     top = read_toml(path)
     run, environment = top.child("run"), top.take("environment", "a table")
     texts = {name: run.take(name, "a text") for name in TEXTS}
-    found_profile, device = run.take("profile", "a text"), run.take("device", "a text")
+    file_profile, device = run.take("profile", "a text"), run.take("device", "a text")
     seeds = tuple(run.take("seeds", "a list of whole numbers >= 0"))
     slack, digest = run.take("slack", "a number >= 0"), run.take("environment", "a text")
     run.end()
-    if found_profile != profile:
-        raise run.error("profile", f"expected {profile!r}, after the file's folder, got {found_profile!r}")
+    if file_profile != profile:
+        raise run.error("profile", f"expected {profile!r}, after the file's folder, got {file_profile!r}")
     if slug(device) != path.stem:
         raise run.error(
             "device",
@@ -143,15 +143,15 @@ def _is_of(environment: Mapping[str, Any], device: str) -> bool:
         return False
 
 
-def _cell(text: str, node: Node, asked: tuple[int, ...]) -> Measurement:
+def _cell(text: str, node: Node, run_seeds: tuple[int, ...]) -> Measurement:
     try:
         cell = CellId.parse(text)
     except RequestError as error:
         raise node.error("id", str(error)) from error
     values, seeds = node.take("values", "a list of numbers >= 0"), node.take("seeds", "a list of whole numbers >= 0")
     node.end()
-    if len(set(seeds)) != len(seeds) or not set(seeds) <= set(asked):
-        raise node.error("seeds", f"expected different ones among those of the run, {list(asked)}, got {seeds}")
+    if len(set(seeds)) != len(seeds) or not set(seeds) <= set(run_seeds):
+        raise node.error("seeds", f"expected different ones among those of the run, {list(run_seeds)}, got {seeds}")
     if len(values) != max(1, len(seeds)) or max(values) > 100:
         raise node.error("values", f"expected {max(1, len(seeds))} in per cent, one per seed, got {values}")
     return Measurement(cell, tuple(map(float, values)), tuple(seeds))

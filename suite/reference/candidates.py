@@ -38,13 +38,13 @@ def load_accepted(profile: str, folder: Path) -> dict[CellId, Expected]:
     Raises:
         ExpectedError: a file breaks the schema, or two files hold one encoder.
     """
-    found: dict[CellId, Expected] = {}
+    references: dict[CellId, Expected] = {}
     for path in sorted(folder.glob("*.toml")):
         for expected in _read(path, profile):
-            if expected.cell in found:
+            if expected.cell in references:
                 raise ExpectedError(f"{path}: {expected.cell}: accepted in another file of this folder too: keep one")
-            found[expected.cell] = expected
-    return found
+            references[expected.cell] = expected
+    return references
 
 
 def _read(path: Path, profile: str) -> Iterator[Expected]:

@@ -102,15 +102,15 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
         raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
     if profile == RECORDED:
         check_seal(root / profile)
-    found: dict[CellId, Expected] = {}
+    references: dict[CellId, Expected] = {}
     origin: dict[CellId, Path] = {}
     for path in sorted((root / profile).glob("*.toml")):
         for reference in _read(path):
             cell = reference.cell
-            if cell in found:
+            if cell in references:
                 raise ExpectedError(f"{path}: {cell}: already given in {origin[cell]}: keep one of them")
-            found[cell], origin[cell] = reference, path
-    return found
+            references[cell], origin[cell] = reference, path
+    return references
 
 
 def places(root: Path = Path("expected")) -> dict[CellId, str]:
@@ -120,36 +120,36 @@ def places(root: Path = Path("expected")) -> dict[CellId, str]:
 
 def _read(path: Path) -> Iterator[Expected]:
     for experiment, section in read_toml(path).children():
-        common = {
+        section_facts = {
             "table": section.take("table", "a text", None),
             "source": section.take("source", "a text"),
             "unit": section.take("unit", "a text"),
             "rounding": section.take("rounding", "a number >= 0"),
             "deterministic": section.take("deterministic", "true or false"),
         }
-        if common["unit"] != "percent":
-            raise section.error("unit", f"expected 'percent', got {common['unit']!r}")
+        if section_facts["unit"] != "percent":
+            raise section.error("unit", f"expected 'percent', got {section_facts['unit']!r}")
         limits = dict(section.child("tolerance").children())
         runs: dict[CellId, tuple[float, ...]] = {}
         sides: dict[CellId, str] = {}
         values = dict(_cells(experiment, section.child("cells"), runs, sides))
         if runs and len(runs) < len(values):
-            bare = next(cell for cell in values if cell not in runs)
-            raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare}")
+            bare_cell = next(cell for cell in values if cell not in runs)
+            raise section.error("cells", f"expected a recorded table for every cell, got a bare value for {bare_cell}")
         seeds, noise = _noise(experiment, section, runs) if runs else ((), {})
-        apart = dict(_apart(experiment, section.child("machine"), runs)) if seeds else {}
+        machine_slack = dict(_machine_slack(experiment, section.child("machine"), runs)) if seeds else {}
         section.end()
         tolerances = {metric: _tolerance(node, trained=bool(seeds)) for metric, node in limits.items()}
         for cell, value in values.items():
             if cell.metric not in tolerances:
                 raise section.error(f"tolerance.{cell.metric}", f"missing: needed by {cell}")
-            own: dict[str, Any] = {"side": sides.get(cell)}
+            cell_facts: dict[str, Any] = {"side": sides.get(cell)}
             if seeds:
-                seen = noise[pool_of(cell)]
-                own |= {"seed_sd": seen.sd, "seed_df": seen.df, "seeds": len(seeds)}
-                own["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
-                own |= {"machine": apart[cell]} if cell in apart else {}
-            yield Expected(**{"cell": cell, "value": value, **common, **tolerances[cell.metric], **own})
+                spread = noise[pool_of(cell)]
+                cell_facts |= {"seed_sd": spread.sd, "seed_df": spread.df, "seeds": len(seeds)}
+                cell_facts["by_seed"] = dict(zip(seeds, runs[cell], strict=True))
+                cell_facts |= {"machine": machine_slack[cell]} if cell in machine_slack else {}
+            yield Expected(**{"cell": cell, "value": value, **section_facts, **tolerances[cell.metric], **cell_facts})
 
 
 def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
@@ -157,13 +157,13 @@ def _tolerance(node: Node, *, trained: bool) -> dict[str, Any]:
     keys = ("numeric", "cap", *(("machine",) if trained else ()))
     numbers = {key: node.take(key, "a number >= 0") for key in keys}
     tolerance = {**numbers, "reason": node.take("reason", "a text")}
-    gross, why = node.take("gross", "a number >= 0", None), node.take("gross_reason", "a text", None)
+    gross, gross_reason = node.take("gross", "a number >= 0", None), node.take("gross_reason", "a text", None)
     node.end()
-    if (gross is None) != (why is None):
-        raise node.error("gross", f"expected it together with gross_reason, got {gross!r} and {why!r}")
+    if (gross is None) != (gross_reason is None):
+        raise node.error("gross", f"expected it together with gross_reason, got {gross!r} and {gross_reason!r}")
     if gross is not None and gross <= tolerance["cap"]:
         raise node.error("gross", f"expected more than cap, {tolerance['cap']:g} points, got {gross:g}")
-    return tolerance | {"gross": gross, "gross_reason": why}
+    return tolerance | {"gross": gross, "gross_reason": gross_reason}
 
 
 def _cells(
@@ -187,7 +187,9 @@ def _cells(
         yield cell, None if value == NOT_TRANSCRIBED else float(value)
 
 
-def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -> Iterator[tuple[CellId, float]]:
+def _machine_slack(
+    experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]
+) -> Iterator[tuple[CellId, float]]:
     """Yield cells with a `machine` of their own."""
     for (dataset, setting, metric, method), column in node.leaves(3):
         cell = CellId(experiment, dataset, method, setting, metric)
@@ -199,36 +201,38 @@ def _apart(experiment: str, node: Node, runs: dict[CellId, tuple[float, ...]]) -
 
 def _bound(node: Node) -> tuple[str, float]:
     """Return `lower` or `upper`, and the value that the cell is bounded by."""
-    found = {side: node.take(side, "a number >= 0", None) for side in ("lower", "upper")}
+    bounds = {side: node.take(side, "a number >= 0", None) for side in ("lower", "upper")}
     node.end()
-    (given, *more) = [(side, value) for side, value in found.items() if value is not None]
-    if more:
+    (bound, *surplus) = [(side, value) for side, value in bounds.items() if value is not None]
+    if surplus:
         raise node.error(
-            "upper", f"expected one of lower and upper, got both: {found['lower']:g} and {found['upper']:g}"
+            "upper", f"expected one of lower and upper, got both: {bounds['lower']:g} and {bounds['upper']:g}"
         )
-    return given
+    return bound
 
 
 def _noise(
     experiment: str, section: Node, runs: dict[CellId, tuple[float, ...]]
 ) -> tuple[tuple[int, ...], dict[CellId, Spread]]:
     """Return recorded seeds, and their noise per pool, checked against the raw values it comes from."""
-    recorded = section.child("recorded")
+    record = section.child("recorded")
     for key in ("command", "commit", "date", "machine"):
-        recorded.take(key, "a text")
-    recorded.take("reason", "a text", None)  # older recordings have none
-    seeds = tuple(recorded.take("seeds", "a list of whole numbers >= 0"))
-    recorded.end()
-    stored = {}
+        record.take(key, "a text")
+    record.take("reason", "a text", None)  # older recordings have none
+    seeds = tuple(record.take("seeds", "a list of whole numbers >= 0"))
+    record.end()
+    stored_spreads = {}
     for (dataset, setting, metric, pool), column in section.child("spread").leaves(3):
         spread = column.child(pool)
         sd, df = spread.take("sd", "a number >= 0"), spread.take("df", "a number >= 0")
         spread.end()
-        stored[CellId(experiment, dataset, pool, setting, metric)] = Spread(sd, df)
-    computed = pooled_sd(Measurement(cell, values) for cell, values in runs.items())
-    whole = len(seeds) != 1 and len(set(seeds)) == len(seeds)  # noise is a difference of two
-    if not whole or any(len(values) != max(len(seeds), 1) for values in runs.values()):
+        stored_spreads[CellId(experiment, dataset, pool, setting, metric)] = Spread(sd, df)
+    pooled_spreads = pooled_sd(Measurement(cell, values) for cell, values in runs.items())
+    are_seeds_valid = len(seeds) != 1 and len(set(seeds)) == len(seeds)  # noise is a difference of two
+    if not are_seeds_valid or any(len(values) != max(len(seeds), 1) for values in runs.values()):
         raise section.error("recorded.seeds", EDITED)
-    if stored.keys() != computed.keys() or not all(stored[pool].close_to(computed[pool]) for pool in stored):
+    if stored_spreads.keys() != pooled_spreads.keys() or not all(
+        stored_spreads[pool].close_to(pooled_spreads[pool]) for pool in stored_spreads
+    ):
         raise section.error("spread", EDITED)
-    return seeds, stored
+    return seeds, stored_spreads

@@ -21,17 +21,19 @@ def commit_of(results: Sequence[Result]) -> str:
     return ", ".join(commits)
 
 
-def deviation(asked: Mapping[str, Any]) -> str:
+def deviation(request: Mapping[str, Any]) -> str:
     """Word what a request leaves of the whole protocol."""
-    return f"limit {asked['limit']}" if asked["limit"] is not None else f"variants {json.dumps(asked['variants'])}"
+    return (
+        f"limit {request['limit']}" if request["limit"] is not None else f"variants {json.dumps(request['variants'])}"
+    )
 
 
-def table(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def table(old_cells: Mapping[str, Any], new_cells: Mapping[str, Any]) -> str:
     """Write the cells whose values change, by name; empty where none does."""
     rows = []
-    for cell in dict.fromkeys((*old, *new)):
-        before, after = (fmean(side[cell]["values"]) if cell in side else None for side in (old, new))
-        if cell not in old or cell not in new or old[cell] != new[cell]:
-            change = None if before is None or after is None else after - before
-            rows.append([cell, before, after, change])
+    for cell in dict.fromkeys((*old_cells, *new_cells)):
+        old_mean, new_mean = (fmean(side[cell]["values"]) if cell in side else None for side in (old_cells, new_cells))
+        if cell not in old_cells or cell not in new_cells or old_cells[cell] != new_cells[cell]:
+            change = None if old_mean is None or new_mean is None else new_mean - old_mean
+            rows.append([cell, old_mean, new_mean, change])
     return tabulate(rows, ("cell", "accepted", "this run", "change"), floatfmt=".3f") if rows else ""

@@ -37,7 +37,7 @@ FILE = "known.toml"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDeviation:
     """A known deviation.
 
     Attributes:
@@ -46,7 +46,7 @@ class Known:
         observed: per cent, when it was entered.
         lower: the least that it is expected to be; None for no bound.
         upper: the most.
-        entered: on that day.
+        entry_date: the day on which it was entered.
         expires: last day on which a run is excused.
     """
 
@@ -57,7 +57,7 @@ class Known:
     upper: float | None
     reason: str
     link: str
-    entered: date
+    entry_date: date
     expires: date
 
     def fits(self, cell: CellId) -> bool:
@@ -77,7 +77,9 @@ class Known:
         return f"{self.lower:g} or more" if self.upper is None else f"{self.lower:g} to {self.upper:g}"
 
 
-def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path = Path("expected")) -> dict[CellId, Known]:
+def load_known(
+    profile: str, expected: Mapping[CellId, Expected], root: Path = Path("expected")
+) -> dict[CellId, KnownDeviation]:
     """Load the known deviations of a profile, by cell; none where there is no file.
 
     Args:
@@ -95,7 +97,7 @@ def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path = P
     top = read_toml(path)
     tables = top.take("known", "a list of tables", [])
     top.end()
-    found: dict[CellId, Known] = {}
+    entries: dict[CellId, KnownDeviation] = {}
     for index, table in enumerate(tables):
         node = Node(f"{path}: known[{index}]", table)
         entry = _entry(node)
@@ -106,20 +108,20 @@ def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path = P
             raise node.error("cells", f"{entry.cells!r} fits no cell of the {profile} profile that has a reference")
         for cell in cells:
             value = expected[cell].value
-            if cell in found:
+            if cell in entries:
                 raise node.error(
-                    "cells", f"{cell} is named by an earlier entry, {found[cell].cells!r}: keep one of them"
+                    "cells", f"{cell} is named by an earlier entry, {entries[cell].cells!r}: keep one of them"
                 )
             if value is not None and entry.holds(value):
                 raise node.error(
                     "lower" if entry.upper is None else "upper",
                     f"the bounds, {entry.bounds}, hold the reference of {cell}, {value:g}: that is no deviation",
                 )
-            found[cell] = entry
-    return found
+            entries[cell] = entry
+    return entries
 
 
-def _entry(node: Node) -> Known:
+def _entry(node: Node) -> KnownDeviation:
     profile = node.take("profile", "a text")
     if profile not in PROFILES:
         raise node.error("profile", f"expected one of {', '.join(PROFILES)}, got {profile!r}")
@@ -130,15 +132,15 @@ def _entry(node: Node) -> Known:
     observed = node.take("observed", "a number >= 0")
     lower, upper = (node.take(side, "a number >= 0", None) for side in ("lower", "upper"))
     reason, link = node.take("reason", "a text"), node.take("link", "a text")
-    entered, expires = (node.take(key, "a date without quotes") for key in ("date", "expires"))
+    entry_date, expires = (node.take(key, "a date without quotes") for key in ("date", "expires"))
     node.end()
-    entry = Known(profile, cells, observed, lower, upper, reason, link, entered, expires)
+    entry = KnownDeviation(profile, cells, observed, lower, upper, reason, link, entry_date, expires)
     if lower is None and upper is None:
         raise node.error("lower", "missing: expected lower, upper, or both")
     if lower is not None and upper is not None and lower > upper:
         raise node.error("lower", f"contradicts upper: {lower:g} is more than {upper:g}")
     if not entry.holds(observed):
         raise node.error("observed", f"{observed:g} is outside its own bounds, {entry.bounds}")
-    if expires < entered:
-        raise node.error("expires", f"{expires} is before the date of the entry, {entered}")
+    if expires < entry_date:
+        raise node.error("expires", f"{expires} is before the date of the entry, {entry_date}")
     return entry

@@ -42,9 +42,9 @@ def results_page(profile: Profile, measurements: Sequence[Measurement], recordin
         for experiment, dataset, setting, metric in tasks
     ]
     table = tabulate(rows, ["task", "data", "readout", "metric", *profile.methods], tablefmt="github", floatfmt=".1f")
-    below = [row for task in tasks if (row := _not_above(task, profile, means, noise))]
-    lacking = tabulate(
-        below,
+    low_rows = [row for task in tasks if (row := _not_above(task, profile, means, noise))]
+    low_table = tabulate(
+        low_rows,
         ["task", "data", "readout", "higher baseline", "seed noise", "not above"],
         tablefmt="github",
         floatfmt=".2f",
@@ -64,7 +64,7 @@ as they do above several in retrieval from COCO, its cosine similarity says less
 Where something is trained, an encoder's number tells something about it if it exceeds both baselines by {NOISES:g}
 standard deviations over seeds (pooled over encoders). These do not:
 
-{lacking}
+{low_table}
 
 Why, as far as it is known:
 
@@ -105,5 +105,5 @@ def _not_above(
     if spread is None:
         return None
     baseline = max(means[cell(method)] for method in profile.baselines if cell(method) in means)
-    low = [method for method in METHODS if means[cell(method)] < baseline + NOISES * spread.sd]
-    return [experiment.title, dataset, setting, baseline, spread.sd, ", ".join(low)] if low else None
+    low_methods = [method for method in METHODS if means[cell(method)] < baseline + NOISES * spread.sd]
+    return [experiment.title, dataset, setting, baseline, spread.sd, ", ".join(low_methods)] if low_methods else None

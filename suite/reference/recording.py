@@ -60,8 +60,8 @@ def write_mini(
             without measured slack.
         StorageError: the file cannot be written.
     """
-    experiment = _common(path, "experiment", (m.id.experiment for m in measurements))
-    seeds = _common(path, "list of seeds", (m.seeds for m in measurements))
+    experiment = _common_value(path, "experiment", (m.id.experiment for m in measurements))
+    seeds = _common_value(path, "list of seeds", (m.seeds for m in measurements))
     _check_runs(path, seeds, measurements)
     sections: dict[str, dict[str, Any]] = {
         experiment: {
@@ -75,24 +75,24 @@ def write_mini(
     for metric in sorted({m.id.metric for m in measurements}):
         machine = {"machine": slack_of(slack, experiment, metric)} if seeds else {}
         sections[f"{experiment}.tolerance.{metric}"] = machine | tolerance(bool(seeds), test_items, cap_of(metric))
-    rounded = [replace(m, values=tuple(round(value, 6) for value in m.values)) for m in measurements]
-    for m in rounded if seeds else ():
+    rounded_measurements = [replace(m, values=tuple(round(value, 6) for value in m.values)) for m in measurements]
+    for m in rounded_measurements if seeds else ():
         if m.id in slack:
             sections.setdefault(_column("machine", m.id), {})[m.id.method] = slack[m.id]
-    for pool, spread in pooled_sd(rounded).items():
+    for pool, spread in pooled_sd(rounded_measurements).items():
         sections.setdefault(_column("spread", pool), {})[pool.method] = asdict(spread)
-    for m in rounded:
+    for m in rounded_measurements:
         cell = {"mean": round(fmean(m.values), 6), "values": list(m.values)}
         sections.setdefault(_column("cells", m.id), {})[m.id.method] = cell
     write_atomically(path, (_TITLE + "".join(map(toml_section, sections, sections.values()))).encode())
 
 
-def _common(path: Path, what: str, values: Iterable[T]) -> T:
+def _common_value(path: Path, noun: str, values: Iterable[T]) -> T:
     """Return the one value that all cells share."""
-    found = sorted(set(values))  # type: ignore[type-var]
-    if len(found) != 1:
-        raise ExpectedError(f"{path}: expected cells of one {what}, got {found}")
-    return found[0]
+    distinct_values = sorted(set(values))  # type: ignore[type-var]
+    if len(distinct_values) != 1:
+        raise ExpectedError(f"{path}: expected cells of one {noun}, got {distinct_values}")
+    return distinct_values[0]
 
 
 def _check_runs(path: Path, seeds: tuple[int, ...], measurements: Sequence[Measurement]) -> None:

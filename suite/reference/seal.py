@@ -36,27 +36,29 @@ def check_seal(folder: Path) -> None:
     Raises:
         ExpectedError: a file was altered, removed or added since, or the seal itself; the message names it.
     """
-    found = dict(_digests(folder))
+    digests = dict(_digests(folder))
     path = folder / FILE
     if not path.exists():
         if any(folder.glob("*.toml")):
             raise ExpectedError(f"{path}: missing: expected the digests of the references beside it: {ADVICE}")
         return
     title, _, lines = path.read_text().partition("\n")
-    whole = sha256(lines.encode()).hexdigest()
-    if title != _TITLE + whole:
-        raise ExpectedError(f"{path}: altered: its first line is not the digest of the others, {whole[:12]}: {ADVICE}")
-    sealed = {name: digest for digest, _, name in (line.partition("  ") for line in lines.splitlines())}
-    for name in sorted(sealed.keys() | found.keys()):
+    lines_digest = sha256(lines.encode()).hexdigest()
+    if title != _TITLE + lines_digest:
+        raise ExpectedError(
+            f"{path}: altered: its first line is not the digest of the others, {lines_digest[:12]}: {ADVICE}"
+        )
+    sealed_digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines.splitlines())}
+    for name in sorted(sealed_digests.keys() | digests.keys()):
         place = folder.parent / SLACK if name.startswith("../") else folder / name
-        if name not in found:
+        if name not in digests:
             raise ExpectedError(f"{place}: missing: {path} lists it: {ADVICE}")
-        if name not in sealed:
+        if name not in sealed_digests:
             raise ExpectedError(f"{place}: added: {path} does not list it: remove it, or record anew (make record)")
-        if sealed[name] != found[name]:
+        if sealed_digests[name] != digests[name]:
             raise ExpectedError(
-                f"{place}: altered since it was recorded: expected SHA-256 {sealed[name][:12]}, "
-                f"got {found[name][:12]}: {ADVICE}"
+                f"{place}: altered since it was recorded: expected SHA-256 {sealed_digests[name][:12]}, "
+                f"got {digests[name][:12]}: {ADVICE}"
             )
 
 

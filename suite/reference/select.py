@@ -12,7 +12,7 @@ from suite.protocol.profiles import load_profile
 from suite.protocol.variants import Variant, deviations, load_variants
 from suite.reference.candidates import load_accepted
 from suite.reference.expected import RECORDED, Expected, load_expected
-from suite.reference.known import Known, load_known
+from suite.reference.known import KnownDeviation, load_known
 from suite.reference.seal import ADVICE
 
 
@@ -29,19 +29,23 @@ def references(
     """
     if limit is not None:
         return {}
-    changed = [load_variants()[name] for name in deviations(variants)]
+    changed_variants = [load_variants()[name] for name in deviations(variants)]
     candidates = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
-    accepted = load_accepted(profile, EXPECTED / "encoders") if candidates else {}
-    expected = {c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed, c, c.method)}
-    theirs = {c: e for c, e in accepted.items() if c.method in candidates}
-    return expected | {c: e for c, e in theirs.items() if not _changes(changed, c, candidates[c.method])}
+    accepted_values = load_accepted(profile, EXPECTED / "encoders") if candidates else {}
+    expected = {
+        c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed_variants, c, c.method)
+    }
+    candidate_values = {c: e for c, e in accepted_values.items() if c.method in candidates}
+    return expected | {
+        c: e for c, e in candidate_values.items() if not _changes(changed_variants, c, candidates[c.method])
+    }
 
 
-def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, Known]:
+def known_deviations(profile: str, variants: Mapping[str, str]) -> dict[CellId, KnownDeviation]:
     """Select the deviations that are excused; what another variant changes is no longer what was seen then."""
-    changed = [load_variants()[name] for name in deviations(variants)]
-    known = load_known(profile, _load(profile), EXPECTED)
-    return {cell: entry for cell, entry in known.items() if not _changes(changed, cell, cell.method)}
+    changed_variants = [load_variants()[name] for name in deviations(variants)]
+    entries = load_known(profile, _load(profile), EXPECTED)
+    return {cell: entry for cell, entry in entries.items() if not _changes(changed_variants, cell, cell.method)}
 
 
 def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
@@ -51,9 +55,11 @@ def _changes(variants: Sequence[Variant], cell: CellId, spec: str) -> bool:
 @functools.cache
 def _load(profile: str) -> dict[CellId, Expected]:
     """Read once a process: every trial asks. A recorded profile has a reference for each of its cells."""
-    found = load_expected(profile, EXPECTED)
-    lacking = [cell for cell in load_profile(profile).cells() if cell not in found] if profile == RECORDED else []
-    if lacking:
-        found_none = f"cells of the profile without a reference: {len(lacking)}, {lacking[0]} first"
-        raise ExpectedError(f"{EXPECTED / profile}: {found_none}: {ADVICE}")
-    return found
+    expected = load_expected(profile, EXPECTED)
+    missing_cells = (
+        [cell for cell in load_profile(profile).cells() if cell not in expected] if profile == RECORDED else []
+    )
+    if missing_cells:
+        problem = f"cells of the profile without a reference: {len(missing_cells)}, {missing_cells[0]} first"
+        raise ExpectedError(f"{EXPECTED / profile}: {problem}: {ADVICE}")
+    return expected

@@ -35,26 +35,26 @@ def load_slack(root: Path = Path("expected")) -> Slack:
             the message names the key.
     """
     top = read_toml(root / FILE)
-    measured = top.child("measured")
+    origin = top.child("measured")
     for key in ("how", "date", "commit"):
-        measured.take(key, "a text")
-    measured.end()
-    known = load_profile("mini").experiments
-    found: Slack = {}
+        origin.take(key, "a text")
+    origin.end()
+    experiments = load_profile("mini").experiments
+    slack: Slack = {}
     for experiment, section in top.children():
-        if experiment not in known:
-            raise top.error(experiment, f"unknown experiment: expected one of {', '.join(known)}")
+        if experiment not in experiments:
+            raise top.error(experiment, f"unknown experiment: expected one of {', '.join(experiments)}")
         for metric, node in section.children():
-            if metric not in known[experiment].metrics:
-                valid = ", ".join(known[experiment].metrics)
-                raise section.error(metric, f"unknown metric: expected one of {valid}")
-            found[experiment, metric] = node.take("points", "a number >= 0")
+            if metric not in experiments[experiment].metrics:
+                metric_names = ", ".join(experiments[experiment].metrics)
+                raise section.error(metric, f"unknown metric: expected one of {metric_names}")
+            slack[experiment, metric] = node.take("points", "a number >= 0")
             node.take("reason", "a text")
             for (dataset, setting, method), column in node.child("apart").leaves(2):
                 cell = CellId(experiment, dataset, method, setting, metric)
-                found[cell] = column.take(method, "a number >= 0")
+                slack[cell] = column.take(method, "a number >= 0")
             node.end()
-    return found
+    return slack
 
 
 def slack_of(slack: Slack, experiment: str, metric: str) -> float:

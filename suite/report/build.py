@@ -12,7 +12,7 @@ from suite.judge.entries import cell_entry, claim_entry
 from suite.report.variables import variables
 
 if TYPE_CHECKING:
-    from suite.judge.gate import Held
+    from suite.judge.gate import GateVerdict
     from suite.judge.verdict import CellVerdict, Judgement
 
 SCHEMA = 1
@@ -24,7 +24,7 @@ def build(
     *,
     profile: str,
     run: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     environment: Mapping[str, Any],
     costs: Sequence[Mapping[str, Any]],
     figures: Sequence[Mapping[str, Any]],
@@ -44,8 +44,8 @@ def build(
     claims_gate: bool = False,
     environments: Sequence[Mapping[str, Any]] = (),
     attempts: Mapping[str, Any] | None = None,
-    accepted: Mapping[str, Any] | None = None,
-    held: Mapping[CellId, Held] = MappingProxyType({}),
+    gate: Mapping[str, Any] | None = None,
+    gate_verdicts: Mapping[CellId, GateVerdict] = MappingProxyType({}),
 ) -> Json:
     """Put a report together; nothing is measured or judged here.
 
@@ -53,7 +53,7 @@ def build(
         judgement: cells, claims and the verdict over them.
         profile: `mini` or `paper`.
         run: name of the run.
-        asked: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
+        request: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
         environment: see `suite.core.environment.capture`.
         costs: one per finished test: experiment, dataset, method, seconds, peak_memory_mib, reused.
         figures: one per strip: kind, dataset, method, path relative to the run's folder; query and setting of patch
@@ -71,8 +71,8 @@ def build(
         deciding: what would decide the inconclusive cells, see `suite.judge.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
-        accepted: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
-        held: cells against the accepted run.
+        gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
+        gate_verdicts: cells against the accepted run.
         attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
         environments: those that results were made in, see `suite.report.contributions`.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
@@ -80,9 +80,13 @@ def build(
     Returns:
         Plain JSON types only; None where a value is unknown or not finite.
     """
-    made_in = {name: entry["number"] for entry in environments for name in entry["results"]}
+    environment_numbers = {name: entry["number"] for entry in environments for name in entry["results"]}
     cells = [
-        cell_entry(cell) | {"environment": made_in.get(_result_of(cell)), "accepted": _accepted(held.get(cell.id))}
+        cell_entry(cell)
+        | {
+            "environment": environment_numbers.get(_result_of(cell)),
+            "accepted": _gate_answer(gate_verdicts.get(cell.id)),
+        }
         for cell in judgement.cells
     ]
     return plain(
@@ -94,7 +98,7 @@ def build(
             "digest": digest,
             "profile": profile,
             "run": run,
-            "asked": asked,
+            "asked": request,
             "notes": notes,
             "summary": judgement.counts,
             "family": judgement.family,
@@ -103,14 +107,14 @@ def build(
             "claims_gate": claims_gate,
             "deciding": deciding,
             "pictures_missing": pictures_missing,
-            "accepted": accepted,
+            "accepted": gate,
             "newcomers": candidates,
             "conformance": conformance,
             "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],
             "environment": environment,
             "environments": environments,
-            "variables": variables(profile=profile, environment=environment, protocol=protocol, asked=asked),
+            "variables": variables(profile=profile, environment=environment, protocol=protocol, request=request),
             "results": results or {},
             "attempts": attempts,
             "costs": costs,
@@ -131,5 +135,5 @@ def _result_of(cell: CellVerdict) -> str | None:
     return None if cell.measured is None else place
 
 
-def _accepted(held: Held | None) -> Json | None:
-    return None if held is None else {field: getattr(held, field) for field in HELD_FIELDS}
+def _gate_answer(gate_verdict: GateVerdict | None) -> Json | None:
+    return None if gate_verdict is None else {field: getattr(gate_verdict, field) for field in HELD_FIELDS}

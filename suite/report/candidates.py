@@ -19,22 +19,22 @@ ITEMS = {"ap": "queries", "miou": "images"}
 
 
 @dataclass(frozen=True)
-class Beside:
+class CandidateRow:
     """A row of the table: the candidate's value in one column, and everybody else's.
 
     Attributes:
         level: `object level` or `part level`.
         values: of the seven in the paper's order: text, and its mark.
         rank: `3 of 8`.
-        best: whether nobody is above it.
+        is_best: whether nobody is above it.
     """
 
     level: str
     column: str
-    own: str
+    value: str
     values: tuple[tuple[str, str], ...]
     rank: str
-    best: bool
+    is_best: bool
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Candidate:
     method: str
     sentence: str
     methods: tuple[str, ...]
-    rows: tuple[Beside, ...]
+    rows: tuple[CandidateRow, ...]
     marks: tuple[tuple[str, str], ...]
     conclusion: str
     pairs: tuple[Pair, ...]
@@ -114,7 +114,7 @@ def conformance_of(entry: Json | None) -> Conformance | None:
     return Conformance(entry["encoder"], tuple(checks), facts(entry))
 
 
-def table(candidate: Json) -> list[Beside]:
+def table(candidate: Json) -> list[CandidateRow]:
     """Order object level first, then part level."""
     columns = sorted(candidate["columns"], key=lambda column: list(LEVELS).index(column["level"]))
     return [_row(column) for column in columns]
@@ -122,8 +122,8 @@ def table(candidate: Json) -> list[Beside]:
 
 def marks(candidate: Json) -> list[tuple[str, str]]:
     """List (mark, source) of the sources that the table uses besides this run."""
-    used = {reference["source"] for column in candidate["columns"] for reference in column["references"].values()}
-    return [(mark, source) for source, mark in MARKS.items() if mark and source in used]
+    sources = {reference["source"] for column in candidate["columns"] for reference in column["references"].values()}
+    return [(mark, source) for source, mark in MARKS.items() if mark and source in sources]
 
 
 def pairs(candidate: Json) -> list[Pair]:
@@ -133,17 +133,18 @@ def pairs(candidate: Json) -> list[Pair]:
 
 def verdict_of_pairs(candidate: Json) -> str:
     """Count in a sentence the comparisons that are certain."""
-    found = candidate["pairs"]
-    if not found:
+    comparisons = candidate["pairs"]
+    if not comparisons:
         return (
             "No paired comparison: scores of single items exist only for encoders that this run measured on the same "
             "items; measure them beside it with BESIDE=dino,mae."
         )
-    above = sum(pair["confirmed"] and pair["value"] > 0 for pair in found)
-    below = sum(pair["confirmed"] and pair["value"] < 0 for pair in found)
+    better_count = sum(pair["confirmed"] and pair["value"] > 0 for pair in comparisons)
+    worse_count = sum(pair["confirmed"] and pair["value"] < 0 for pair in comparisons)
     return (
-        f"Of {len(found)} paired comparisons Holm's procedure at 5 % confirms that it is better in {above} and worse "
-        f"in {below}; {len(found) - above - below} are open."
+        f"Of {len(comparisons)} paired comparisons Holm's procedure at 5 % confirms that it is better in "
+        f"{better_count} and worse "
+        f"in {worse_count}; {len(comparisons) - better_count - worse_count} are open."
     )
 
 
@@ -155,26 +156,28 @@ def title(column: Mapping[str, Any]) -> str:
 
 def facts(conformance: Json) -> str:
     """State in one line what the conformance checks found of the encoder; empty if it was not reached."""
-    found, prints = conformance["facts"], conformance["fingerprint"]
-    if not found:
+    encoder_facts, encoder_print = conformance["facts"], conformance["fingerprint"]
+    if not encoder_facts:
         return ""
     text = (
-        f"patches of {found['patch_size']} pixels on images of {found['image_size']}, {found['embed_dim']} wide, "
-        f"{found['depth']} blocks, weights {found['weights'][:12]}"
+        f"patches of {encoder_facts['patch_size']} pixels on images of {encoder_facts['image_size']}, "
+        f"{encoder_facts['embed_dim']} wide, "
+        f"{encoder_facts['depth']} blocks, weights {encoder_facts['weights'][:12]}"
     )
-    if not prints:
+    if not encoder_print:
         return text
-    return f"{text}; fingerprint {prints['hash']}, cosines {' '.join(f'{value:.3f}' for value in prints['probe'])}"
+    cosines = " ".join(f"{value:.3f}" for value in encoder_print["probe"])
+    return f"{text}; fingerprint {encoder_print['hash']}, cosines {cosines}"
 
 
-def _row(column: Json) -> Beside:
+def _row(column: Json) -> CandidateRow:
     references = column["references"]
     values: Sequence[tuple[str, str]] = [
         (number(references[m]["value"]), MARKS[references[m]["source"]]) if m in references else ("—", "")
         for m in METHODS
     ]
     level, rank = LEVELS[column["level"]], f"{column['rank']:g} of {column['of']}"
-    return Beside(level, title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)
+    return CandidateRow(level, title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)
 
 
 def _pair(pair: Json) -> Pair:

@@ -15,9 +15,9 @@ from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
-from suite.judge.standing import beside
-from suite.judge.testable import untestable
-from suite.judge.verdict import ALLOWED, EXIT_CODES, Judgement, judge
+from suite.judge.standing import standings
+from suite.judge.testable import untestable_reasons
+from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
 from suite.protocol.constants import load_constants
 from suite.protocol.profiles import Profile, load_profile
@@ -41,12 +41,12 @@ NO_EVIDENCE = (
 )
 
 
-def report(run: Path, **how: bool) -> int:
+def report(run: Path, **options: bool) -> int:
     """Judge a run folder and write its report; needs neither data nor weights.
 
     Args:
         run: the run folder.
-        how: see `assemble`.
+        options: see `assemble`.
 
     Returns:
         The exit code of the verdict.
@@ -55,19 +55,19 @@ def report(run: Path, **how: bool) -> int:
         RequestError: the folder holds no run.
         EvidenceError: a result was altered since it was stored.
     """
-    judged = assemble(run, **how)
-    publish(run, judged)
-    return int(judged["exit_code"])
+    content = assemble(run, **options)
+    publish(run, content)
+    return int(content["exit_code"])
 
 
-def publish(run: Path, judged: dict[str, Any]) -> None:
+def publish(run: Path, content: dict[str, Any]) -> None:
     """Write a judged run's report into its folder, and print it.
 
     Raises:
         StorageError: the folder cannot be written or the disk is full.
     """
-    files.write(run, judged)
-    print(terminal.render(judged))
+    files.write(run, content)
+    print(terminal.render(content))
     print(f"report: {(run / 'report.html').resolve()}")
 
 
@@ -83,53 +83,54 @@ def assemble(
         claims_gate: fail on a claim that differs from the paper, likewise.
     """
     record = read_run(run)
-    asked = record["asked"]
-    profile = load_profile(asked["profile"])
+    request = record["asked"]
+    profile = load_profile(request["profile"])
     store = Store(run)
-    results = [result for result in store.results() if _asked_for(result.key, asked)]
-    wanted = [CellId.parse(text) for text in asked["cells"]]
-    expected = references(profile.name, asked["variants"], asked["limit"], asked["encoders"])
-    finished = record["finished"] or _last(results) or record["started"]
-    claims, gate = load_claims(), claims_gate or bool(asked.get("claims_gate"))
+    results = [result for result in store.results() if _is_requested(result.key, request)]
+    requested_cells = [CellId.parse(text) for text in request["cells"]]
+    expected = references(profile.name, request["variants"], request["limit"], request["encoders"])
+    finish = record["finished"] or _last_finish(results) or record["started"]
+    claims, gate = load_claims(), claims_gate or bool(request.get("claims_gate"))
     judgement = judge(
-        wanted,
+        requested_cells,
         {m.id: m for result in results for m in result.measurements()},
         expected,
-        reasons(store, wanted),
+        reasons(store, requested_cells),
         claims,
-        listed=profile.cells(),
+        profile_cells=profile.cells(),
         places=places(EXPECTED),
-        known=known_deviations(profile.name, asked["variants"]),
-        on=day_of(finished),
-        strict=strict or bool(asked["strict"]),
-        allow_inconclusive=allow_inconclusive or bool(asked.get("allow_inconclusive")),
-        untestable=untestable(claims, profile, references(profile.name, {}, None), asked["limit"]),
+        known_deviations=known_deviations(profile.name, request["variants"]),
+        finish_date=day_of(finish),
+        strict=strict or bool(request["strict"]),
+        allow_inconclusive=allow_inconclusive or bool(request.get("allow_inconclusive")),
+        untestable_reasons=untestable_reasons(claims, profile, references(profile.name, {}, None), request["limit"]),
         claims_gate=gate,
     )
-    lost = [
-        {"trial": str(key), "reason": why}
-        for key, why in store.reasons().items()
-        if _asked_for(key, asked) and _cellless(profile, key)
+    missing_pictures = [
+        {"trial": str(key), "reason": reason}
+        for key, reason in store.reasons().items()
+        if _is_requested(key, request) and _cellless(profile, key)
     ]
     digests = result_digests(results)
     environment = _environment(run)
     environments = contributions(results, environment)
     costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
-    if lost:
+    if missing_pictures:
         verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
-        sentence = (
-            f"{judgement.sentence.removesuffix(ALLOWED)} Pictures are missing: {lost[0]['trial']}: {lost[0]['reason']}."
-        )
+        first_picture = f"{missing_pictures[0]['trial']}: {missing_pictures[0]['reason']}"
+        sentence = f"{judgement.sentence.removesuffix(ALLOWANCE)} Pictures are missing: {first_picture}."
         judgement = replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
-    variants, limit = asked["variants"], asked["limit"]
-    second = hold(results, EXPECTED / "accepted", profile.name, variants=variants, limit=limit, references=expected)
+    variants, limit = request["variants"], request["limit"]
+    second_gate = hold(
+        results, EXPECTED / "accepted", profile.name, variants=variants, limit=limit, references=expected
+    )
     return build(
-        _through(judgement, second),
-        accepted=second.record([entry["digest"] for entry in environments]) if second else None,
-        held=second.cells if second else {},
+        _through(judgement, second_gate),
+        gate=second_gate.record([entry["digest"] for entry in environments]) if second_gate else None,
+        gate_verdicts=second_gate.cells if second_gate else {},
         profile=profile.name,
         run=run.name,
-        asked=asked,
+        request=request,
         environment=environment | {"checks": outcomes(run)},
         environments=environments,
         costs=costs,
@@ -137,31 +138,31 @@ def assemble(
         figures=figures(results),
         trainings=trainings(results),
         rates=rates(results),
-        protocol=protocol(profile, results, asked["variants"])
+        protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
-        candidates=beside(store, results, expected, "recorded" if profile.name == "mini" else "published"),
-        conformance=_conformance(run, asked),
+        candidates=standings(store, results, expected, "recorded" if profile.name == "mini" else "published"),
+        conformance=_conformance(run, request),
         attempts=history(run),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=[*judgement.warnings, *_notes(results), *notes(environments, kept=_keeps(asked))],
-        deciding=[group.record() for group in deciding(judgement.cells, costs, asked["seeds"])],
-        pictures_missing=lost,
+        notes=[*judgement.warnings, *_notes(results), *notes(environments, keeps_others=_keeps(request))],
+        deciding=[group.record() for group in deciding(judgement.cells, costs, request["seeds"])],
+        pictures_missing=missing_pictures,
         claims_gate=gate,
         started=record["started"],
-        finished=finished,
+        finished=finish,
     )
 
 
 def _notes(results: Sequence[Result]) -> list[str]:
     """Note what a reader should see beside the verdict."""
-    bare = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
-    return [f"{NO_EVIDENCE}: {len(bare)} of {len(results)} results, {bare[0]} first."] if bare else []
+    bare_names = [str(result.key) for result in results if result.schema == WITHOUT_EVIDENCE]
+    return [f"{NO_EVIDENCE}: {len(bare_names)} of {len(results)} results, {bare_names[0]} first."] if bare_names else []
 
 
-def _keeps(asked: Mapping[str, Any]) -> bool:
+def _keeps(request: Mapping[str, Any]) -> bool:
     """Tell whether results of other environments were to be kept; older runs could not be asked to."""
-    return bool(asked.get("keep_other_environments", False))
+    return bool(request.get("keep_other_environments", False))
 
 
 def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
@@ -172,22 +173,22 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
     return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
 
 
-def _conformance(run: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+def _conformance(run: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the candidate's answers to the conformance checks; None where none was asked in this run."""
     try:
-        found: dict[str, Any] = json.loads((run / "conformance.json").read_text())
+        answers: dict[str, Any] = json.loads((run / "conformance.json").read_text())
     except (OSError, ValueError):
         return None
-    return found if found.get("encoder") in asked["encoders"] else None
+    return answers if answers.get("encoder") in request["encoders"] else None
 
 
-def _asked_for(key: Key, asked: Mapping[str, Any]) -> bool:
+def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
     """Tell whether a result was asked for: only those were held against their inputs just now, others may be stale."""
-    methods = {method_name(spec) for spec in asked["encoders"]}
-    return key.experiment in asked["experiments"] and key.dataset in asked["datasets"] and key.method in methods
+    methods = {method_name(spec) for spec in request["encoders"]}
+    return key.experiment in request["experiments"] and key.dataset in request["datasets"] and key.method in methods
 
 
-def _last(results: Sequence[Result]) -> str | None:
+def _last_finish(results: Sequence[Result]) -> str | None:
     """Return when an interrupted run's last result was made; the clock would say something else at each call."""
     return max((r.facts["finished"] for r in results if "finished" in r.facts), default=None)
 
@@ -196,30 +197,32 @@ def _cellless(profile: Profile, key: Key) -> bool:
     return not profile.experiment(key.experiment).metrics
 
 
-def reasons(store: Store, wanted: Sequence[CellId]) -> dict[CellId, str]:
+def reasons(store: Store, cells: Sequence[CellId]) -> dict[CellId, str]:
     """Give the reason why each cell without a value has none."""
-    found = {}
+    reasons_by_cell = {}
     notes = store.reasons()
-    for cell in wanted:
+    for cell in cells:
         key = Key(cell.experiment, cell.dataset, cell.method)
         if key in notes:
-            found[cell] = notes[key]
-    return found
+            reasons_by_cell[cell] = notes[key]
+    return reasons_by_cell
 
 
 def figures(results: Sequence[Result]) -> list[dict[str, str]]:
     """List the strips of patch search, by method, query and setting, and of segmentation, by method and role."""
-    found = []
+    entries = []
     for result in results:
         place = {"dataset": result.key.dataset, "method": result.key.method}
         if result.key.experiment == "patch_search":
             for name in result.summaries:
                 query, setting = name.split()
                 strip = {"query": query, "setting": setting, "path": str(strip_path(result.key, query, setting))}
-                found.append({"kind": "patch_search"} | place | strip)
+                entries.append({"kind": "patch_search"} | place | strip)
         for role in result.summaries.get("samples", ()):
-            found.append({"kind": "segmentation"} | place | {"role": role, "path": str(sample_path(result.key, role))})
-    return found
+            entries.append(
+                {"kind": "segmentation"} | place | {"role": role, "path": str(sample_path(result.key, role))}
+            )
+    return entries
 
 
 def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -250,10 +253,10 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
     """Describe how it was done, as the report says: hyper-parameters, constants, variants, splits, digests."""
     splits: dict[str, list[str]] = {}
     for result in results:
-        said = result.summaries.get("split")
-        if said and said not in splits.setdefault(result.key.dataset, []):
-            splits[result.key.dataset].append(said)
-    chosen = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
+        split = result.summaries.get("split")
+        if split and split not in splits.setdefault(result.key.dataset, []):
+            splits[result.key.dataset].append(split)
+    choices = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
     return {
         "parameters": sourced(profile.parameters),
         "experiments": {e.name: sourced(e.parameters) for e in profile.experiments.values()},
@@ -261,7 +264,7 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
             name: {"experiments": list(group.experiments)} | sourced(group.constants)
             for name, group in load_constants().items()
         },
-        "variants": chosen,
+        "variants": choices,
         "notice": profile.notice,
         "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
         "digests": {
@@ -274,10 +277,10 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
 def _environment(run: Path) -> dict[str, Any]:
     """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts."""
     try:
-        noted: dict[str, Any] = json.loads((run / "environment.json").read_text())
+        facts: dict[str, Any] = json.loads((run / "environment.json").read_text())
     except (OSError, ValueError):
         return {}
-    return noted
+    return facts
 
 
 def read_run(run: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from suite.core.files import Json
 from suite.core.text import duration, number, signed
 from suite.report import summary
-from suite.report.facts import asked, flatten
+from suite.report.facts import flatten, request
 from suite.report.files import load
 from suite.results.store import Store
 
@@ -28,8 +28,8 @@ def compare_runs(a: Path, b: Path) -> tuple[str, int]:
     """
     for folder in (a, b):
         list(Store(folder).results())
-    first, second = load(a), load(b)
-    return compare(first, second), exit_code(first, second)
+    first_report, second_report = load(a), load(b)
+    return compare(first_report, second_report), exit_code(first_report, second_report)
 
 
 def exit_code(a: Json, b: Json) -> int:
@@ -51,18 +51,20 @@ def compare(a: Json, b: Json) -> str:
         ("Verdict", _verdict(a, b)),
         ("Cells", _cells(a, b)),
         ("Claims", _claims(a, b)),
-        ("Asked for", _facts(_asked(a), _asked(b))),
+        ("Asked for", _facts(_request(a), _request(b))),
         ("Environment", _facts(a["environment"], b["environment"])),
         ("Protocol", _facts(a["protocol"], b["protocol"])),
     ]
-    changed = [f"{title}\n{text}" for title, text in sections if text]
-    if not changed:
-        measured = sum(cell["measured"] is not None for cell in a["cells"])
-        return f"Identical: {measured} measured values, all verdicts, claims, environment and protocol. {_costs(a, b)}"
+    changed_sections = [f"{title}\n{text}" for title, text in sections if text]
+    if not changed_sections:
+        value_count = sum(cell["measured"] is not None for cell in a["cells"])
+        return (
+            f"Identical: {value_count} measured values, all verdicts, claims, environment and protocol. {_costs(a, b)}"
+        )
     head = f"A: {a['run']}, {a['finished']}\nB: {b['run']}, {b['finished']}"
     if not exit_code(a, b):
         head += "\nEvery value is the same."
-    return "\n\n".join([head, *changed, _costs(a, b)])
+    return "\n\n".join([head, *changed_sections, _costs(a, b)])
 
 
 def _values(report: Json) -> dict[str, tuple[Any, Any]]:
@@ -74,54 +76,67 @@ def _verdict(a: Json, b: Json) -> str:
 
 
 def _cells(a: Json, b: Json) -> str:
-    old, new = ({cell["id"]: cell for cell in report["cells"]} for report in (a, b))
-    rows = [_row(key, old[key], new[key]) for key in old if key in new and _differ(old[key], new[key])]
+    old_cells, new_cells = ({cell["id"]: cell for cell in report["cells"]} for report in (a, b))
+    rows = [
+        _row(key, old_cells[key], new_cells[key])
+        for key in old_cells
+        if key in new_cells and _differ(old_cells[key], new_cells[key])
+    ]
     lines = [tabulate(rows, ("cell", "A", "B", "B - A", "verdict"), disable_numparse=True)] if rows else []
-    moved = [abs(n["measured"] - o["measured"]) for o, n in _both_measured(old, new)]
-    if rows and any(moved):
-        lines.append(f"  {sum(map(bool, moved))} of {len(moved)} values moved, by {max(moved):.4f} points at most")
-    lines += [f"  only in A: {key}" for key in old if key not in new]
-    lines += [f"  only in B: {key}" for key in new if key not in old]
+    differences = [abs(n["measured"] - o["measured"]) for o, n in _measured_pairs(old_cells, new_cells)]
+    if rows and any(differences):
+        lines.append(
+            f"  {sum(map(bool, differences))} of {len(differences)} values moved, by {max(differences):.4f} points "
+            "at most"
+        )
+    lines += [f"  only in A: {key}" for key in old_cells if key not in new_cells]
+    lines += [f"  only in B: {key}" for key in new_cells if key not in old_cells]
     return "\n".join(lines)
 
 
-def _both_measured(old: Cells, new: Cells) -> Iterator[tuple[Json, Json]]:
-    for key in old.keys() & new.keys():
-        if old[key]["measured"] is not None and new[key]["measured"] is not None:
-            yield old[key], new[key]
+def _measured_pairs(old_cells: Cells, new_cells: Cells) -> Iterator[tuple[Json, Json]]:
+    for key in old_cells.keys() & new_cells.keys():
+        if old_cells[key]["measured"] is not None and new_cells[key]["measured"] is not None:
+            yield old_cells[key], new_cells[key]
 
 
-def _differ(old: Json, new: Json) -> bool:
-    return any(old[key] != new[key] for key in ("measured", "values", "verdict"))
+def _differ(old_cell: Json, new_cell: Json) -> bool:
+    return any(old_cell[key] != new_cell[key] for key in ("measured", "values", "verdict"))
 
 
-def _row(key: str, old: Json, new: Json) -> tuple[str, ...]:
-    known = old["measured"] is not None and new["measured"] is not None
-    change = signed(new["measured"] - old["measured"], 4) if known else ""
-    verdict = old["verdict"] if old["verdict"] == new["verdict"] else f"{old['verdict']} -> {new['verdict']}"
-    return key, number(old["measured"], 4), number(new["measured"], 4), change, verdict
+def _row(key: str, old_cell: Json, new_cell: Json) -> tuple[str, ...]:
+    are_both_measured = old_cell["measured"] is not None and new_cell["measured"] is not None
+    change = signed(new_cell["measured"] - old_cell["measured"], 4) if are_both_measured else ""
+    verdict = (
+        old_cell["verdict"]
+        if old_cell["verdict"] == new_cell["verdict"]
+        else f"{old_cell['verdict']} -> {new_cell['verdict']}"
+    )
+    return key, number(old_cell["measured"], 4), number(new_cell["measured"], 4), change, verdict
 
 
 def _claims(a: Json, b: Json) -> str:
     words = {True: "holds", False: "fails", None: "not run"}
-    old = {claim["id"]: claim["holds_here"] for claim in a["claims"]}
+    old_answers = {claim["id"]: claim["holds_here"] for claim in a["claims"]}
     return "\n".join(
-        f"  {claim['id']}: {words[old[claim['id']]]} -> {words[claim['holds_here']]}: {claim['statement']}"
+        f"  {claim['id']}: {words[old_answers[claim['id']]]} -> {words[claim['holds_here']]}: {claim['statement']}"
         for claim in b["claims"]
-        if claim["id"] in old and old[claim["id"]] != claim["holds_here"]
+        if claim["id"] in old_answers and old_answers[claim["id"]] != claim["holds_here"]
     )
 
 
-def _asked(report: Json) -> Json:
+def _request(report: Json) -> Json:
     """Return the request less its name, in which any two runs differ."""
-    return {key: value for key, value in asked(report).items() if key not in NAMES_OF_A_RUN}
+    return {key: value for key, value in request(report).items() if key not in NAMES_OF_A_RUN}
 
 
 def _facts(a: Any, b: Any) -> str:
-    old, new = dict(flatten(a)), dict(flatten(b))
-    keys = [*old, *(key for key in new if key not in old)]
+    old_facts, new_facts = dict(flatten(a)), dict(flatten(b))
+    keys = [*old_facts, *(key for key in new_facts if key not in old_facts)]
     return "\n".join(
-        f"  {key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}" for key in keys if old.get(key) != new.get(key)
+        f"  {key}: {old_facts.get(key, 'absent')} -> {new_facts.get(key, 'absent')}"
+        for key in keys
+        if old_facts.get(key) != new_facts.get(key)
     )
 
 

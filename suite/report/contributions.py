@@ -9,7 +9,7 @@ from suite.core.numerics import Environment, differences, digest_of_environment,
 from suite.results.store import Result
 
 Json = dict[str, Any]
-OWN = 1
+OWN_NUMBER = 1
 """Number of the run's own environment, whether or not a result was made in it."""
 
 
@@ -25,30 +25,32 @@ def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> 
         `said` (in one line), `noted_in` (`inputs`, or `packages` where a result is older than the input), `differs`
         (from the run's own, in words), `results` (names), `facts`.
     """
-    own = environment.get("numerics")
+    own_numerics = environment.get("numerics")
     packages = environment.get("packages") or {}
     groups: dict[tuple[str, str], tuple[Environment, list[str]]] = {}
     for result in results:
-        noted_in = "inputs" if "environment" in result.inputs else "packages"
-        made_in = result.inputs["environment"] if noted_in == "inputs" else _noted(result)
-        key = (noted_in, digest_of_environment(made_in))
-        groups.setdefault(key, (made_in, []))[1].append(str(result.key))
-    found = []
-    for (noted_in, digest), (made_in, names) in groups.items():
+        source = "inputs" if "environment" in result.inputs else "packages"
+        origin = result.inputs["environment"] if source == "inputs" else _noted_environment(result)
+        key = (source, digest_of_environment(origin))
+        groups.setdefault(key, (origin, []))[1].append(str(result.key))
+    entries = []
+    for (source, digest), (origin, names) in groups.items():
         # where one of the two is known by its packages only, these are what can be compared
-        if own is not None and noted_in == "inputs":
-            differs = differences(made_in, own)
+        if own_numerics is not None and source == "inputs":
+            difference_texts = differences(origin, own_numerics)
         else:
-            known = {name: version for name, version in made_in["packages"].items() if name in packages}
-            differs = differences({"packages": known}, {"packages": {name: packages[name] for name in known}})
-        entry = {"here": not differs, "digest": digest, "said": environment_line(made_in), "noted_in": noted_in}
-        found.append(entry | {"differs": differs, "results": sorted(names), "facts": dict(made_in)})
-    found.sort(key=lambda entry: (not entry["here"], entry["noted_in"] != "inputs", entry["results"]))
-    first = OWN if found and found[0]["here"] else OWN + 1
-    return [{"number": number, **entry} for number, entry in enumerate(found, first)]
+            shared_packages = {name: version for name, version in origin["packages"].items() if name in packages}
+            difference_texts = differences(
+                {"packages": shared_packages}, {"packages": {name: packages[name] for name in shared_packages}}
+            )
+        entry = {"here": not difference_texts, "digest": digest, "said": environment_line(origin), "noted_in": source}
+        entries.append(entry | {"differs": difference_texts, "results": sorted(names), "facts": dict(origin)})
+    entries.sort(key=lambda entry: (not entry["here"], entry["noted_in"] != "inputs", entry["results"]))
+    first_number = OWN_NUMBER if entries and entries[0]["here"] else OWN_NUMBER + 1
+    return [{"number": number, **entry} for number, entry in enumerate(entries, first_number)]
 
 
-def _noted(result: Result) -> Environment:
+def _noted_environment(result: Result) -> Environment:
     """Return what a result from before the input says of its environment."""
     return {
         "packages": dict(result.facts.get("packages") or {}),
@@ -56,27 +58,29 @@ def _noted(result: Result) -> Environment:
     }
 
 
-def notes(entries: Sequence[Mapping[str, Any]], *, kept: bool) -> list[str]:
+def notes(entries: Sequence[Mapping[str, Any]], *, keeps_others: bool) -> list[str]:
     """Write the notes of a report's head where not every result was made in the run's own environment.
 
     Args:
         entries: see `contributions`.
-        kept: whether the run was asked to keep results of other environments.
+        keeps_others: whether the run was asked to keep results of other environments.
     """
-    every = sum(len(entry["results"]) for entry in entries)
-    found = []
+    result_count = sum(len(entry["results"]) for entry in entries)
+    sentences = []
     for entry in entries:
-        count, where = len(entry["results"]), f"environment {entry['number']}"
+        count, place = len(entry["results"]), f"environment {entry['number']}"
         if not entry["here"]:
-            why = ", kept as asked (--keep-other-environments)" if kept else ""
-            found.append(
-                f"{count} of {every} results were made in another environment than this run's{why}; their cells carry "
-                f"its number. In {where}: {'; '.join(entry['differs'])}."
+            cause = ", kept as asked (--keep-other-environments)" if keeps_others else ""
+            sentences.append(
+                f"{count} of {result_count} results were made in another environment than this run's{cause}; their "
+                "cells carry "
+                f"its number. In {place}: {'; '.join(entry['differs'])}."
             )
         elif entry["noted_in"] == "packages":
-            known = f"known only by the packages noted with them: {entry['said']}"
-            found.append(
-                f"The environment of {count} of {every} results ({where}) is "
-                f"{known if entry['facts']['packages'] else 'not noted'}. The next make reproduce measures them again."
+            description = f"known only by the packages noted with them: {entry['said']}"
+            sentences.append(
+                f"The environment of {count} of {result_count} results ({place}) is "
+                f"{description if entry['facts']['packages'] else 'not noted'}. The next make reproduce measures "
+                "them again."
             )
-    return found
+    return sentences

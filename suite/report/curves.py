@@ -31,30 +31,32 @@ class Curves:
 
 def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Json] = ()) -> list[Curves]:
     """Plot each loss per set, mIoU while training where it was measured, and what learning rates do."""
-    drawn = []
+    plots = []
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
-        of_set = [t for t in trainings if t["dataset"] == dataset]
-        losses = {t["method"]: (t["steps"], t["losses"]) for t in of_set}
-        drawn.append(_curves(f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
-        beside = {t["method"]: (t["steps"], t["auxiliary_losses"]) for t in of_set if "auxiliary_losses" in t}
-        if beside:
+        set_trainings = [t for t in trainings if t["dataset"] == dataset]
+        losses = {t["method"]: (t["steps"], t["losses"]) for t in set_trainings}
+        plots.append(_curves(f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
+        auxiliary_losses = {
+            t["method"]: (t["steps"], t["auxiliary_losses"]) for t in set_trainings if "auxiliary_losses" in t
+        }
+        if auxiliary_losses:
             caption = f"{title_of(dataset)}: training loss of the auxiliary head"
-            drawn.append(_curves(caption, f"{dataset}-auxiliary", beside, "iteration", "loss x 0.4"))
-        scores = {t["method"]: _line(t["evaluations"]) for t in of_set if len(t["evaluations"]) > 1}
+            plots.append(_curves(caption, f"{dataset}-auxiliary", auxiliary_losses, "iteration", "loss x 0.4"))
+        scores = {t["method"]: _line(t["evaluations"]) for t in set_trainings if len(t["evaluations"]) > 1}
         if scores:
             caption = f"{title_of(dataset)}: mIoU while training"
-            drawn.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
-    return drawn + sweep(cells) + probe_rates(rates)
+            plots.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
+    return plots + sweep(cells) + probe_rates(rates)
 
 
 def sweep(cells: Sequence[Json]) -> list[Curves]:
     """Plot mean IoU against the learning rate, where more than one was measured."""
-    found: dict[str, dict[float, float]] = {}
+    points_by_method: dict[str, dict[float, float]] = {}
     for cell in cells:
         if cell["experiment"] == "learning_rate_sweep" and cell["metric"] == "miou" and cell["measured"] is not None:
             rate = float(cell["setting"].removeprefix("lr_"))
-            found.setdefault(cell["method"], {})[rate] = cell["measured"]
-    lines = {m: _line(sorted(rates.items())) for m, rates in found.items() if len(rates) > 1}
+            points_by_method.setdefault(cell["method"], {})[rate] = cell["measured"]
+    lines = {m: _line(sorted(rates.items())) for m, rates in points_by_method.items() if len(rates) > 1}
     if not lines:
         return []
     caption = f"{title_of('lip')}: learning rates"
@@ -63,10 +65,10 @@ def sweep(cells: Sequence[Json]) -> list[Curves]:
 
 def probe_rates(rates: Sequence[Json]) -> list[Curves]:
     """Plot each probe's accuracy against its learning rate."""
-    found: dict[tuple[str, str, str], dict[str, Line]] = {}
-    for swept in rates:
-        place = (swept["experiment"], swept["dataset"], swept["setting"])
-        found.setdefault(place, {})[swept["method"]] = _line(swept["points"])
+    lines_by_place: dict[tuple[str, str, str], dict[str, Line]] = {}
+    for head in rates:
+        place = (head["experiment"], head["dataset"], head["setting"])
+        lines_by_place.setdefault(place, {})[head["method"]] = _line(head["points"])
     return [
         _curves(
             f"{title_of(experiment)}, {title_of(dataset)}: {setting} probe by learning rate",
@@ -76,15 +78,15 @@ def probe_rates(rates: Sequence[Json]) -> list[Curves]:
             "accuracy (%)",
             logarithmic=True,
         )
-        for (experiment, dataset, setting), lines in found.items()
+        for (experiment, dataset, setting), lines in lines_by_place.items()
     ]
 
 
 def line_styles(methods: Sequence[str]) -> dict[str, tuple[str, Dashes]]:
     """Return (colour, dashes) per method: the family's colour, dashes by place within the family."""
-    ordered = sorted(methods, key=method_order)
-    places = {m: [o for o in ordered if family(o) == family(m)].index(m) for m in ordered}
-    return {m: (STYLES[family(m)][0], DASHES[places[m] % len(DASHES)]) for m in ordered}
+    sorted_methods = sorted(methods, key=method_order)
+    places = {m: [o for o in sorted_methods if family(o) == family(m)].index(m) for m in sorted_methods}
+    return {m: (STYLES[family(m)][0], DASHES[places[m] % len(DASHES)]) for m in sorted_methods}
 
 
 def _line(points: Sequence[tuple[float, float]]) -> Line:
@@ -94,8 +96,8 @@ def _line(points: Sequence[tuple[float, float]]) -> Line:
 def _curves(
     caption: str, key: str, lines: dict[str, Line], x_label: str, y_label: str, *, logarithmic: bool = False
 ) -> Curves:
-    ends = "; ".join(f"{title_of(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
-    alt = f"Line plot, {caption}, {y_label} over {x_label}; last values: {ends}."
+    last_values = "; ".join(f"{title_of(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
+    alt = f"Line plot, {caption}, {y_label} over {x_label}; last values: {last_values}."
     return Curves(caption, _draw(key, lines, (x_label, y_label), logarithmic=logarithmic), alt)
 
 
@@ -107,7 +109,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
         axes.plot(*lines[method], color=colour, linestyle=dashes, linewidth=1.5, marker="." if logarithmic else None)
     if logarithmic:
         axes.set_xscale("log")
-    _plain(axes, axis_labels)
+    _style(axes, axis_labels)
     axes.legend(
         [title_of(method) for method in line_styles(list(lines))], fontsize=7, ncols=2, frameon=False, labelcolor=INK
     )
@@ -116,7 +118,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
     return inline(sink.getvalue(), f"curve-{key}")
 
 
-def _plain(axes: Axes, axis_labels: tuple[str, str]) -> None:
+def _style(axes: Axes, axis_labels: tuple[str, str]) -> None:
     """Draw in ink that follows the page, with no frame that says nothing."""
     axes.set_xlabel(axis_labels[0], color=INK)
     axes.set_ylabel(axis_labels[1], color=INK)

@@ -28,7 +28,7 @@ def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
 
 
-def asked(report: Json) -> Json:
+def request(report: Json) -> Json:
     """Write the request for a person: of the list of cells, its length."""
     cells = report["asked"].get("cells")
     return report["asked"] | ({} if cells is None else {"cells": len(cells)})
@@ -51,8 +51,8 @@ def rerun_commands(report: Json) -> list[str]:
     commit = report["environment"].get("code", {}).get("commit")
     checkout = [f"git checkout {commit}"] if commit else []
     seeds = ",".join(map(str, report["asked"].get("seeds") or ()))
-    same = f"make reproduce PROFILE={report['profile']}" + (f" SEED={seeds}" if seeds else "")
-    command = report["asked"].get("command") or same
+    default_command = f"make reproduce PROFILE={report['profile']}" + (f" SEED={seeds}" if seeds else "")
+    command = report["asked"].get("command") or default_command
     return [*checkout, "make setup", command, f"make compare A=runs/{report['run']} B=runs/<the new run>"]
 
 

@@ -50,7 +50,7 @@ def load(place: Path) -> Json:
         raise RequestError(f"{path}: no report: {error.strerror}; expected the folder of a finished run") from error
     except ValueError as error:
         raise RequestError(f"{path}: expected JSON, got something else: {error}; run that report again") from error
-    found = report.get("schema") if isinstance(report, dict) else None
-    if found != SCHEMA:
-        raise RequestError(f"{path}: expected a report of schema {SCHEMA}, got schema {found}; run that report again")
+    schema = report.get("schema") if isinstance(report, dict) else None
+    if schema != SCHEMA:
+        raise RequestError(f"{path}: expected a report of schema {SCHEMA}, got schema {schema}; run that report again")
     return report

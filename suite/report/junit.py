@@ -18,7 +18,7 @@ from suite.core.files import Json
 from suite.judge.entries import Outcome, cell_properties, claim_outcome
 from suite.judge.verdict import NOT_ASKED
 
-CRASHED = "stopped by "
+CRASH_PREFIX = "stopped by "
 """Beginning of the reason of a test that ended in an error of the code."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -32,7 +32,7 @@ def render(report: Json) -> str:
     suite = ET.Element("testsuite", name="reproduce", timestamp=report["started"])
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     total = 0.0
-    for page, name, seconds, cells, (outcome, why) in (*_trials(report), *_claims(report)):
+    for page, name, seconds, cells, (outcome, reason) in (*_trials(report), *_claims(report)):
         attributes = {"classname": f"suite.experiments.test_{page}", "name": f"test_{page}[{name}]"}
         case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{seconds:.3f}"})
         if cells:
@@ -40,7 +40,7 @@ def render(report: Json) -> str:
             for key, text in cell_properties(cells):
                 ET.SubElement(properties, "property", name=_text(key), value=_text(text))
         if outcome != "passed":
-            ET.SubElement(case, outcome, message=_text(why))
+            ET.SubElement(case, outcome, message=_text(reason))
         total += seconds
         counts["tests"] += 1
         counts[{"failure": "failures", "error": "errors"}.get(outcome, "skipped")] += outcome != "passed"
@@ -63,31 +63,31 @@ def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
             groups.setdefault((cell["experiment"], cell["dataset"], cell["method"]), []).append(cell)
     for place, cells in groups.items():
         yield place[0], "/".join(place), seconds.get(place, 0.0), cells, _outcome(cells, report)
-    for lost in report["pictures_missing"]:
-        yield lost["trial"].partition("/")[0], lost["trial"], 0.0, [], _lost(lost["reason"])
+    for picture in report["pictures_missing"]:
+        yield picture["trial"].partition("/")[0], picture["trial"], 0.0, [], _not_run(picture["reason"])
 
 
 def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
     """Return the worst that a cell of the test says."""
-    failing = set(report["failing"])
-    wrong = [f"{cell['id']}: {cell['reason']}" for cell in cells if cell["id"] in failing]
-    held = ((cell, cell.get("accepted") or {}) for cell in cells)
-    wrong += [f"{cell['id']}: {h['reason']}" for cell, h in held if h.get("verdict") == "changed"]
-    if wrong:
-        return "failure", "; ".join(wrong)
-    silent = () if report["allow_inconclusive"] else ("inconclusive",)
-    for verdict in ("not run", *silent, "known deviation", "no reference"):
-        found = [cell for cell in cells if cell["verdict"] == verdict]
-        if found:
-            first = found[0]
+    failing_cells = set(report["failing"])
+    failures = [f"{cell['id']}: {cell['reason']}" for cell in cells if cell["id"] in failing_cells]
+    answers = ((cell, cell.get("accepted") or {}) for cell in cells)
+    failures += [f"{cell['id']}: {answer['reason']}" for cell, answer in answers if answer.get("verdict") == "changed"]
+    if failures:
+        return "failure", "; ".join(failures)
+    open_verdicts = () if report["allow_inconclusive"] else ("inconclusive",)
+    for verdict in ("not run", *open_verdicts, "known deviation", "no reference"):
+        verdict_cells = [cell for cell in cells if cell["verdict"] == verdict]
+        if verdict_cells:
+            first_cell = verdict_cells[0]
             if verdict == "not run":
-                return _lost(first["reason"] or "no reason was given")
-            return "skipped", f"{verdict}: {len(found)} cells, {first['id']} first: {first['reason']}"
+                return _not_run(first_cell["reason"] or "no reason was given")
+            return "skipped", f"{verdict}: {len(verdict_cells)} cells, {first_cell['id']} first: {first_cell['reason']}"
     return "passed", ""
 
 
-def _lost(reason: str) -> Outcome:
-    return "error" if reason.startswith(CRASHED) else "skipped", reason
+def _not_run(reason: str) -> Outcome:
+    return "error" if reason.startswith(CRASH_PREFIX) else "skipped", reason
 
 
 def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:

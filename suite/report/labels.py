@@ -55,7 +55,7 @@ _RARE = ("known deviation", "unexpected")
 """Verdicts shown only where a cell has one."""
 EVIDENCE_TONES = {"provided": "good", "partial": "warn", "missing": "bad"}
 """Tone of the status of a reproducibility variable."""
-ACCEPTED = {
+GATE_LABELS = {
     "unchanged": Label("unchanged", "=", "✅", "=", "good"),
     "changed": Label("changed", "Δ", "❌", "CHG", "bad"),
     "unconfirmed": Label("changed, unconfirmed", "!", "⚠️", "chg?", "warn"),
@@ -72,19 +72,19 @@ def label(cell: Mapping[str, Any]) -> Label:
     return VERDICTS[cell["verdict"]]
 
 
-def why(cell: Mapping[str, Any]) -> str:
+def reason_of(cell: Mapping[str, Any]) -> str:
     """Give the reason of a cell's verdict, and where it was made, if elsewhere."""
     number, reason = other_environment(cell), cell["reason"] or ""
     return reason if number is None else f"{reason}{'; ' if reason else ''}made in environment {number}"
 
 
-def shown(cells: Sequence[Json]) -> tuple[str, ...]:
+def verdicts_of(cells: Sequence[Json]) -> tuple[str, ...]:
     """List the verdicts that a report of these cells speaks of, in the order of `CELL_VERDICTS`."""
-    found = {cell["verdict"] for cell in cells}
-    return tuple(verdict for verdict in CELL_VERDICTS if verdict not in _RARE or verdict in found)
+    cell_verdicts = {cell["verdict"] for cell in cells}
+    return tuple(verdict for verdict in CELL_VERDICTS if verdict not in _RARE or verdict in cell_verdicts)
 
 
 def tally(cells: Sequence[Json], verdicts: Sequence[str] = CELL_VERDICTS) -> dict[str, int]:
     """Count cells of each verdict, in this order, zeros included."""
-    found = [cell["verdict"] for cell in cells]
-    return {verdict: found.count(verdict) for verdict in verdicts}
+    cell_verdicts = [cell["verdict"] for cell in cells]
+    return {verdict: cell_verdicts.count(verdict) for verdict in verdicts}

@@ -9,13 +9,13 @@ from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance
 from suite.report.labels import VERDICTS
 from suite.report.markup import badge, code, details, escape, grid
-from suite.report.view.cells import Accepted, Attention, CellLine, Held
+from suite.report.view.cells import Attention, CellLine, GateLine, SecondGate
 from suite.report.view.claims import Claims
 from suite.report.view.costs import Costs
 from suite.report.view.head import Head, Summary
 from suite.report.view.page import HEADINGS, Page, page
 from suite.report.view.pictures import Search
-from suite.report.view.record import Again, Attempt, MadeIn, Variable
+from suite.report.view.record import Attempt, Rerun, ResultEnvironment, Variable
 from suite.report.view.tables import Box, Table, Tables
 
 MAX_BYTES = 1_000_000
@@ -35,7 +35,7 @@ def _sections(view: Page) -> Iterator[str]:
     yield _head(view.head)
     yield _summary(view.summary)
     yield _attention(view.attention, view.expected)
-    yield _accepted(view.accepted)
+    yield _second_gate(view.second_gate)
     yield _conformance(view.conformance)
     for candidate in view.candidates:
         yield _candidate(candidate)
@@ -49,19 +49,19 @@ def _sections(view: Page) -> Iterator[str]:
     yield _environments(view.environment.results)
     yield details("Environment", _facts(view.environment.facts))
     yield details("Protocol", _facts(view.protocol.facts))
-    yield _again(view.again)
+    yield _rerun(view.rerun)
     yield _cells(view)
 
 
 def _fit(sections: list[str]) -> str:
-    kept, size = [], 0
+    page_sections, size = [], 0
     for section in sections:
         size += len(section.encode("utf-8", "replace")) + 2
         if size > MAX_BYTES:
-            kept.append("_Cut here: the rest is in report.html and report.json._")
+            page_sections.append("_Cut here: the rest is in report.html and report.json._")
             break
-        kept.append(section)
-    return "\n\n".join(kept) + "\n"
+        page_sections.append(section)
+    return "\n\n".join(page_sections) + "\n"
 
 
 # the sections
@@ -80,7 +80,7 @@ def _head(head: Head) -> str:
         "# Reproducibility report: part-aware representation learning",
         f"## {badge(head.verdict)}: {escape(head.sentence)}",
         f"Profile **{head.profile}**, run **{escape(head.run)}**, finished {escape(head.finished)}, "
-        f"took {head.took}, exit code {head.exit_code}.",
+        f"took {head.duration}, exit code {head.exit_code}.",
     ]
     if head.gate:
         label, sentence = head.gate
@@ -120,20 +120,20 @@ def _cell_heads(expected: str) -> list[str]:
 
 def _cell(line: CellLine) -> list[str]:
     values = line.measured, line.expected, line.difference, line.tolerance
-    return [code(line.id), badge(line.label), *values, escape(line.why)]
+    return [code(line.id), badge(line.label), *values, escape(line.reason)]
 
 
-def _held(held: Held | None) -> list[str]:
+def _gate_words(line: GateLine | None) -> list[str]:
     """Write the second gate's answer for a cell: its word, the accepted value, how far the cell moved."""
-    return ["", "–", "–"] if held is None else [badge(held.label), held.accepted, held.moved]
+    return ["", "–", "–"] if line is None else [badge(line.label), line.value, line.difference]
 
 
-def _accepted(accepted: Accepted | None) -> str:
-    if accepted is None:
+def _second_gate(gate: SecondGate | None) -> str:
+    if gate is None:
         return ""
-    rows = [[code(id_), *_held(held), held.measured, escape(held.reason)] for id_, held in accepted.changed]
+    rows = [[code(id_), *_gate_words(line), line.measured, escape(line.reason)] for id_, line in gate.changes]
     heads = ("cell", "second gate", "accepted", "moved", "measured", "why")
-    files = "\n".join(f"- {escape(file)}" for file in accepted.files)
+    files = "\n".join(f"- {escape(file)}" for file in gate.files)
     return f"{_heading('accepted')}\n\n{files}\n\n" + (grid(rows, heads, "llrrrl") if rows else "No cell has changed.")
 
 
@@ -149,7 +149,7 @@ def _candidate(candidate: Candidate) -> str:
     name = escape(candidate.method)
     marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in candidate.marks)
     rows = [
-        [row.level, row.column, f"**{row.own}**", row.rank]
+        [row.level, row.column, f"**{row.value}**", row.rank]
         + [f"{value} ({mark})" if mark else value for value, mark in row.values]
         for row in candidate.rows
     ]
@@ -172,9 +172,9 @@ def _tables(tables: Tables) -> Iterator[str]:
     yield f"{_heading('tables')}\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {key}."
     for table in tables.paper:
         yield f"### {table.title}\n\n{_table(table)}"
-    if tables.others:
-        others = "\n\n".join(f"**{table.title}**\n\n{_table(table)}" for table in tables.others)
-        yield details("Other readouts and metrics, not in the paper's tables", others)
+    if tables.other_tables:
+        other_tables = "\n\n".join(f"**{table.title}**\n\n{_table(table)}" for table in tables.other_tables)
+        yield details("Other readouts and metrics, not in the paper's tables", other_tables)
 
 
 def _table(table: Table) -> str:
@@ -191,25 +191,25 @@ def _box(box: Box | None) -> str:
     if box is None:
         return "—"
     value = f"{box.label.emoji} {box.measured or 'not run'}"
-    if box.elsewhere:
-        value += f" <sup>{box.elsewhere}</sup>"
+    if box.environment:
+        value += f" <sup>{box.environment}</sup>"
     if box.expected is None:
         return value
     return f"{value} ({box.expected}, {box.difference})" if box.difference else f"{value} ({box.expected})"
 
 
 def _claims(claims: Claims) -> str:
-    in_paper = {True: "✓ holds", False: "✗ fails", None: "? unknown"}
-    here = in_paper | {None: badge(VERDICTS["not run"])}
+    answers_in_paper = {True: "✓ holds", False: "✗ fails", None: "? unknown"}
+    answers_here = answers_in_paper | {None: badge(VERDICTS["not run"])}
     rows = [
         [
             f"{escape(claim.id)} ({escape(claim.section)})",
             f"{escape(claim.statement)}<br>{code(claim.predicate)}",
-            in_paper[claim.in_paper],
-            here[claim.here],
+            answers_in_paper[claim.holds_in_paper],
+            answers_here[claim.holds_here],
             escape(claim.detail),
         ]
-        for claim in claims.listed
+        for claim in claims.claims
     ]
     counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts)
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
@@ -217,7 +217,7 @@ def _claims(claims: Claims) -> str:
 
 
 def _costs(costs: Costs) -> str:
-    rows = [(c.title, c.results, c.reused, c.time, c.memory) for c in (*costs.experiments, costs.total)]
+    rows = [(c.title, c.results, c.reused_count, c.time, c.memory) for c in (*costs.experiments, costs.total)]
     text = f"{_heading('costs')}\n\n"
     text += grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
     if not costs.plan:
@@ -248,7 +248,7 @@ def _attempts(attempts: Sequence[Attempt] | None) -> str:
     rows = [
         [
             *(escape(a.started), escape(a.verb), code(a.code), code(a.environment)),
-            *(a.measured, a.reused, a.lost, escape(a.ending), escape(a.why)),
+            *(a.measured, a.reused, a.lost, escape(a.ending), escape(a.reason)),
         ]
         for a in attempts
     ]
@@ -256,25 +256,25 @@ def _attempts(attempts: Sequence[Attempt] | None) -> str:
     return f"{_heading('attempts')}\n\n{grid(rows, heads, 'llllrrrll')}"
 
 
-def _environments(environments: Sequence[MadeIn]) -> str:
+def _environments(environments: Sequence[ResultEnvironment]) -> str:
     if not environments:
         return ""
-    rows = [(e.number, e.results, e.belongs, escape(e.contents), code(e.digest)) for e in environments]
+    rows = [(e.number, e.results, e.relation, escape(e.contents), code(e.digest)) for e in environments]
     heads = ("environment", "results", "is", "made with", "digest")
     return f"## Environments of the results\n\n{grid(rows, heads, 'rrlll')}"
 
 
-def _again(again: Again) -> str:
-    commands = "\n".join(html.escape(line, quote=False) for line in again.commands)
+def _rerun(rerun: Rerun) -> str:
+    commands = "\n".join(html.escape(line, quote=False) for line in rerun.commands)
     text = f"{_heading('again')}\n\n<pre>\n{commands}\n</pre>"
-    if again.citation is None:
+    if rerun.citation is None:
         return text
-    return f"{text}\n\nTo cite this report: {code(again.citation)}; {code(again.verify)} checks it."
+    return f"{text}\n\nTo cite this report: {code(rerun.citation)}; {code(rerun.verify)} checks it."
 
 
 def _cells(view: Page) -> str:
     rows, heads = [_cell(line) for line in view.cells], _cell_heads(view.expected)
-    if view.accepted:
-        rows = [[*row, *_held(line.held)] for row, line in zip(rows, view.cells, strict=True)]
+    if view.second_gate:
+        rows = [[*row, *_gate_words(line.gate)] for row, line in zip(rows, view.cells, strict=True)]
         heads += ["second gate", "accepted", "moved"]
     return details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))

@@ -13,8 +13,8 @@ from suite.report.labels import Label
 
 def escape(text: object) -> str:
     """Escape text so that it stays text: no HTML, no link, no table border, no emphasis, one line."""
-    plain = html.escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~@#!$])", r"\\\1", plain)
+    line = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~@#!$])", r"\\\1", line)
 
 
 def code(text: object) -> str:
@@ -22,9 +22,9 @@ def code(text: object) -> str:
     return f"<code>{html.escape(' '.join(str(text).split())).replace('|', '&#124;')}</code>"
 
 
-def grid(rows: Iterable[Sequence[object]], headers: Sequence[str], numeric: str = "") -> str:
-    """Write a table; columns whose letter in `numeric` is `r` are aligned right. Cells must be escaped."""
-    align = ["right" if letter == "r" else "left" for letter in numeric.ljust(len(headers))]
+def grid(rows: Iterable[Sequence[object]], headers: Sequence[str], alignment: str = "") -> str:
+    """Write a table; columns whose letter in `alignment` is `r` are aligned right. Cells must be escaped."""
+    align = ["right" if letter == "r" else "left" for letter in alignment.ljust(len(headers))]
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 

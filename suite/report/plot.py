@@ -73,12 +73,12 @@ class Plot:
 
 def plots(cells: Sequence[Json]) -> list[Plot]:
     """Draw every panel for which at least two encoders have both values."""
-    drawn = (_plot(panel, cells) for panel in PANELS)
-    return [plot for plot in drawn if plot is not None]
+    panel_plots = (_plot(panel, cells) for panel in PANELS)
+    return [plot for plot in panel_plots if plot is not None]
 
 
 def _plot(panel: Panel, cells: Sequence[Json]) -> Plot | None:
-    (x_name, x), (y_name, y) = _first(panel.x, cells), _first(panel.y, cells)
+    (x_name, x), (y_name, y) = _first_values(panel.x, cells), _first_values(panel.y, cells)
     methods = sorted(x.keys() & y.keys(), key=method_order)
     if len(methods) < 2:
         return None
@@ -89,19 +89,19 @@ def _plot(panel: Panel, cells: Sequence[Json]) -> Plot | None:
     return Plot(_draw(panel.key, points, _title(x_name), _title(y_name)), alt, families)
 
 
-def _first(places: Sequence[str], cells: Sequence[Json]) -> tuple[str, dict[str, float]]:
+def _first_values(places: Sequence[str], cells: Sequence[Json]) -> tuple[str, dict[str, float]]:
     """Return the first place with a measured value, and its values by method."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for place in places:
-        found = {
+        values = {
             cell["method"]: cell["measured"]
             for cell in cells
             if cell["measured"] is not None
             and "/".join(cell[k] for k in ("experiment", "dataset", "setting", "metric")) == place
         }
-        if found:
-            return place, found
-    return places[0], found
+        if values:
+            return place, values
+    return places[0], values
 
 
 def _title(place: str) -> str:
@@ -134,17 +134,20 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
     """Put each name beside its point, at the first of 16 places that hides nothing (else the best of them)."""
     pixels = axes.transData.transform(list(points.values()))
     scale = figure.dpi / 72
-    taken = [np.array([x - 6, y - 6, x + 6, y + 6]) for x, y in pixels]
+    occupied_boxes = [np.array([x - 6, y - 6, x + 6, y + 6]) for x, y in pixels]
     left, bottom, right, top = axes.bbox.extents
     for (method, point), (x, y) in zip(points.items(), pixels, strict=True):
-        wide, high = 5.4 * scale * len(title_of(method)) + 2, 10 * scale
-        places = _places(wide, high)
-        boxes = [np.array([x + dx, y + dy, x + dx + wide, y + dy + high]) for dx, dy in places]
-        outside = [max(left - b[0], b[2] - right, bottom - b[1], b[3] - top, 0) * high for b in boxes]
-        costs = [sum(_overlap(box, other) for other in taken) + out for box, out in zip(boxes, outside, strict=True)]
-        best = int(np.argmin(costs))
-        taken.append(boxes[best])
-        dx, dy = places[best]
+        label_width, label_height = 5.4 * scale * len(title_of(method)) + 2, 10 * scale
+        places = _places(label_width, label_height)
+        boxes = [np.array([x + dx, y + dy, x + dx + label_width, y + dy + label_height]) for dx, dy in places]
+        overflows = [max(left - b[0], b[2] - right, bottom - b[1], b[3] - top, 0) * label_height for b in boxes]
+        costs = [
+            sum(_overlap(box, obstacle) for obstacle in occupied_boxes) + overflow
+            for box, overflow in zip(boxes, overflows, strict=True)
+        ]
+        best_index = int(np.argmin(costs))
+        occupied_boxes.append(boxes[best_index])
+        dx, dy = places[best_index]
         axes.annotate(
             title_of(method),
             point,
@@ -157,12 +160,22 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
         )
 
 
-def _places(wide: float, high: float) -> list[tuple[float, float]]:
+def _places(label_width: float, label_height: float) -> list[tuple[float, float]]:
     """List lower left corners of a label around its point, nearest and most readable first (pixels)."""
     corners = []
     for gap in (8.0, 20.0):
-        corners += [(gap, -high / 2), (-wide - gap, -high / 2), (-wide / 2, gap), (-wide / 2, -high - gap)]
-        corners += [(gap, gap), (-wide - gap, gap), (gap, -high - gap), (-wide - gap, -high - gap)]
+        corners += [
+            (gap, -label_height / 2),
+            (-label_width - gap, -label_height / 2),
+            (-label_width / 2, gap),
+            (-label_width / 2, -label_height - gap),
+        ]
+        corners += [
+            (gap, gap),
+            (-label_width - gap, gap),
+            (gap, -label_height - gap),
+            (-label_width - gap, -label_height - gap),
+        ]
     return corners
 
 

@@ -23,8 +23,8 @@ def ranks(candidate: Json, number: int) -> Plot | None:
     lines = {method: (levels["object"], levels["part"]) for method, levels in means.items() if len(levels) == 2}
     if candidate["method"] not in lines:
         return None
-    said = "; ".join(f"{title_of(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
-    alt = f"Mean rank of eight encoders at object level and at part level, 1 is best: {said}."
+    values = "; ".join(f"{title_of(method)} {low:.1f}, {high:.1f}" for method, (low, high) in lines.items())
+    alt = f"Mean rank of eight encoders at object level and at part level, 1 is best: {values}."
     families = tuple(f for f in STYLES if f in {family(method) for method in lines})
     return Plot(_draw(lines, candidate["method"], f"ranks{number}"), alt, families)
 
@@ -33,12 +33,19 @@ def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) ->
     figure = Figure(figsize=(5.4, 3.9), layout="constrained")
     canvas = FigureCanvasSVG(figure)
     axes = figure.add_subplot()
-    for method, ends in lines.items():
+    for method, levels in lines.items():
         colour, marker, _ = STYLES[family(method)]
-        own = method == candidate
-        axes.plot((0, 1), ends, color=colour, marker=marker, linewidth=3 if own else 1.2, markersize=9 if own else 6)
+        is_candidate = method == candidate
+        axes.plot(
+            (0, 1),
+            levels,
+            color=colour,
+            marker=marker,
+            linewidth=3 if is_candidate else 1.2,
+            markersize=9 if is_candidate else 6,
+        )
     for side, align, x in ((0, "right", -0.05), (1, "left", 1.05)):
-        places = _spaced([ends[side] for ends in lines.values()])
+        places = _spaced([levels[side] for levels in lines.values()])
         for method, y in zip(lines, places, strict=True):
             text = title_of(method) if len(title_of(method)) <= 16 else title_of(method)[:15] + "…"
             weight = "bold" if method == candidate else "normal"
@@ -61,11 +68,11 @@ def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) ->
 def _spaced(places: Sequence[float]) -> list[float]:
     """Move the places apart, in their order, so that names do not cover each other."""
     order = sorted(range(len(places)), key=places.__getitem__)
-    moved = list(places)
-    for before, after in pairwise(order):
-        moved[after] = max(moved[after], moved[before] + _GAP)
+    positions = list(places)
+    for upper, lower in pairwise(order):
+        positions[lower] = max(positions[lower], positions[upper] + _GAP)
     limit = 8.2
-    for after in reversed(order):  # back inside, where the last were pushed out
-        moved[after] = min(moved[after], limit)
-        limit = moved[after] - _GAP
-    return moved
+    for lower in reversed(order):  # back inside, where the last were pushed out
+        positions[lower] = min(positions[lower], limit)
+        limit = positions[lower] - _GAP
+    return positions

@@ -16,7 +16,7 @@ from suite.core.text import duration
 from suite.judge.verdict import NOT_ASKED
 from suite.registry import title_of
 from suite.report import summary
-from suite.report.labels import ACCEPTED, UNCONFIRMED, VERDICTS, shown
+from suite.report.labels import GATE_LABELS, UNCONFIRMED, VERDICTS, verdicts_of
 from suite.report.view.tables import Row, Table, paper_tables
 
 COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
@@ -36,55 +36,55 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     """
     width = width or shutil.get_terminal_size().columns
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
-    tables = [_asked(table) for table in paper_tables(report["cells"])]
+    tables = [_requested_table(table) for table in paper_tables(report["cells"])]
     blocks = [block for table in tables if table for block in _blocks(table, width, colour)]
-    looks = (*(VERDICTS[verdict] for verdict in shown(report["cells"])), UNCONFIRMED)
-    legend = ", ".join(f"{look.mark} = {look.word}" for look in looks)
-    others = [cell for cell in report["cells"] if cell["reason"] == NOT_ASKED]
-    asked = report | {"cells": [cell for cell in report["cells"] if cell["reason"] != NOT_ASKED]}
-    lines = [summary_line(*row) for row in summary.by_experiment(asked)]
-    lines += [f"{NOT_ASKED:<22} {len(others)} of {len(report['cells'])} cells"] if others else []
-    open_ = [
+    labels = (*(VERDICTS[verdict] for verdict in verdicts_of(report["cells"])), UNCONFIRMED)
+    legend = ", ".join(f"{label.mark} = {label.word}" for label in labels)
+    other_cells = [cell for cell in report["cells"] if cell["reason"] == NOT_ASKED]
+    requested_report = report | {"cells": [cell for cell in report["cells"] if cell["reason"] != NOT_ASKED]}
+    lines = [summary_line(*row) for row in summary.by_experiment(requested_report)]
+    lines += [f"{NOT_ASKED:<22} {len(other_cells)} of {len(report['cells'])} cells"] if other_cells else []
+    advice_lines = [
         f"to decide {d['cells']} cells of {title_of(d['experiment'])} on {title_of(d['dataset'])}: "
         f"{_printable(d['sentence'])}"
         for d in report["deciding"]
     ]
-    said = filter(None, (*report["notes"], summary.attempts_line(report)))
-    end = [*open_, *(f"note: {_printable(note)}" for note in said), verdict_line(report, colour=colour)]
+    notes = filter(None, (*report["notes"], summary.attempts_line(report)))
+    end = [*advice_lines, *(f"note: {_printable(note)}" for note in notes), verdict_line(report, colour=colour)]
     return "\n\n".join([*blocks, legend, "\n".join(lines), "\n".join(end)])
 
 
 def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> str:
     """Sum up one experiment in one line: `Part retrieval        41 reproduced, 1 deviates (12 s)`."""
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "pictures only"
+    tally = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "pictures only"
     seconds = summary.seconds(costs)
-    return f"{title_of(experiment):<22} {said}" + (f" ({duration(seconds)})" if seconds is not None else "")
+    return f"{title_of(experiment):<22} {tally}" + (f" ({duration(seconds)})" if seconds is not None else "")
 
 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
     """Write the verdict's word and sentence; where a run of this device was accepted, also the second gate's line."""
-    look = VERDICTS[report["verdict"]]
-    line = f"{_paint(look.word.upper(), look.tone, colour)}: {_printable(report['sentence'])}"
-    accepted = report.get("accepted")
-    if not accepted:
+    label = VERDICTS[report["verdict"]]
+    line = f"{_paint(label.word.upper(), label.tone, colour)}: {_printable(report['sentence'])}"
+    gate = report.get("accepted")
+    if not gate:
         return line
-    held = ACCEPTED[accepted["verdict"]]
-    return f"{line}\n{_paint(held.word.upper(), held.tone, colour)}: {_printable(accepted['sentence'])}"
+    gate_label = GATE_LABELS[gate["verdict"]]
+    return f"{line}\n{_paint(gate_label.word.upper(), gate_label.tone, colour)}: {_printable(gate['sentence'])}"
 
 
-def _asked(table: Table) -> Table | None:
+def _requested_table(table: Table) -> Table | None:
     """Drop the columns and rows of a table that nobody asked for; None where that leaves nothing."""
-    wanted = [[bool(cell and cell.asked) for cell in row.cells] for row in table.rows]
-    kept = [k for k in range(len(table.columns)) if any(row[k] for row in wanted)]
-    if table.cells and not kept:
+    flags = [[bool(cell and cell.is_requested) for cell in row.cells] for row in table.rows]
+    column_indices = [k for k in range(len(table.columns)) if any(row[k] for row in flags)]
+    if table.cells and not column_indices:
         return None
     rows = [
-        Row(row.method, tuple(row.cells[k] for k in kept))
-        for row, asked in zip(table.rows, wanted, strict=True)
-        if any(asked)
+        Row(row.method, tuple(row.cells[k] for k in column_indices))
+        for row, row_flags in zip(table.rows, flags, strict=True)
+        if any(row_flags)
     ]
-    cells = [cell for cell in table.cells if cell.asked]
-    return replace(table, columns=tuple(table.columns[k] for k in kept), rows=tuple(rows), cells=tuple(cells))
+    cells = [cell for cell in table.cells if cell.is_requested]
+    return replace(table, columns=tuple(table.columns[k] for k in column_indices), rows=tuple(rows), cells=tuple(cells))
 
 
 def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _blocks(table: Table, width: int, colour: bool) -> Iterator[str]:
     if table.not_run_reasons:
         yield f"{table.title}: not run: {_printable('; '.join(table.not_run_reasons))}"
         return
-    longest = max(len(row.title) for row in table.rows) + 2
-    head = min(max(longest, ROW_HEAD[0]), ROW_HEAD[1])
+    title_width = max(len(row.title) for row in table.rows) + 2
+    head = min(max(title_width, ROW_HEAD[0]), ROW_HEAD[1])
     step = max(1, (width - head) // CELL)
     for _, group in groupby(range(len(table.columns)), lambda k: table.columns[k].experiment):
         indices = list(group)

@@ -12,7 +12,7 @@ Evidence = tuple[str, str]
 Group = Mapping[str, Any]
 
 
-def variables(*, profile: str, environment: Group, protocol: Group, asked: Group) -> list[Json]:
+def variables(*, profile: str, environment: Group, protocol: Group, request: Group) -> list[Json]:
     """Answer the seven questions from this run's own records.
 
     `protocol` is read for `parameters` (name -> {value, source}), `experiments` (name -> parameter -> {value, source}),
@@ -62,7 +62,7 @@ def variables(*, profile: str, environment: Group, protocol: Group, asked: Group
             "Experiment setup",
             "Is every hyper-parameter, seed and checkpoint named?",
             "Probe learning rates, batch and epochs; no seeds, no spread over seeds, checkpoints by family.",
-            _setup(protocol, digests.get("weights") or {}, asked),
+            _setup(protocol, digests.get("weights") or {}, request),
         ),
     )
     return [
@@ -88,16 +88,16 @@ def _code(code: Group) -> Evidence:
 
 
 def _data(profile: str, digests: Group, verification: Group) -> Evidence:
-    made = "rendered from a seed by the suite itself" if profile == "mini" else "read from local copies"
+    origin = "rendered from a seed by the suite itself" if profile == "mini" else "read from local copies"
     if not digests:
-        return "missing", f"The data were {made}; no digest was recorded."
-    listed = ", ".join(f"{dataset} {str(digest)[:12]}" for dataset, digest in sorted(digests.items()))
-    text = f"{len(digests)} datasets, {made}; SHA-256 {listed}."
+        return "missing", f"The data were {origin}; no digest was recorded."
+    digest_list = ", ".join(f"{dataset} {str(digest)[:12]}" for dataset, digest in sorted(digests.items()))
+    text = f"{len(digests)} datasets, {origin}; SHA-256 {digest_list}."
     if not verification:
         return "provided", text
-    sure = all(said.startswith("verified") for said in verification.values())
-    said = "; ".join(f"{dataset} {sentence}" for dataset, sentence in verification.items())
-    return ("provided" if sure else "partial"), f"{text} Verification: {said}."
+    are_all_verified = all(sentence.startswith("verified") for sentence in verification.values())
+    sentences = "; ".join(f"{dataset} {sentence}" for dataset, sentence in verification.items())
+    return ("provided" if are_all_verified else "partial"), f"{text} Verification: {sentences}."
 
 
 def _splits(splits: Group) -> Evidence:
@@ -126,9 +126,13 @@ def _software(environment: Group) -> Evidence:
     if "torch" not in packages:
         return "missing", f"Python {python}; package versions were not recorded."
     text = f"Python {python}, torch {packages['torch']}, {len(packages)} packages recorded"
-    wrong = [f"{name} {said}" for name, said in (environment.get("checks") or {}).items() if said.startswith("failed")]
-    if wrong:
-        return "partial", f"{text}; {wrong[0]}."
+    failed_checks = [
+        f"{name} {outcome}"
+        for name, outcome in (environment.get("checks") or {}).items()
+        if outcome.startswith("failed")
+    ]
+    if failed_checks:
+        return "partial", f"{text}; {failed_checks[0]}."
     if lock.get("differ"):
         return "partial", f"{text}; not at the locked version: {', '.join(sorted(lock['differ']))}."
     if not lock.get("sha256"):
@@ -136,13 +140,13 @@ def _software(environment: Group) -> Evidence:
     return "provided", f"{text}, all as locked (requirements.lock {lock['sha256'][:12]})."
 
 
-def _setup(protocol: Group, weights: Group, asked: Group) -> Evidence:
+def _setup(protocol: Group, weights: Group, request: Group) -> Evidence:
     groups = [group for name in ("experiments", "constants") for group in (protocol.get(name) or {}).values()]
     groups.append(protocol.get("parameters") or {})
     values = [entry for group in groups for name, entry in group.items() if name != "experiments"]
-    sourced = sum(1 for entry in values if isinstance(entry, Mapping) and entry.get("source"))
-    seeds = asked.get("seeds")
-    text = f"{sourced} of {len(values)} hyper-parameters with their source; {len(weights)} checkpoints by SHA-256"
+    source_count = sum(1 for entry in values if isinstance(entry, Mapping) and entry.get("source"))
+    seeds = request.get("seeds")
+    text = f"{source_count} of {len(values)} hyper-parameters with their source; {len(weights)} checkpoints by SHA-256"
     text += f"; seeds {', '.join(map(str, seeds))}." if seeds else "; seeds not recorded."
-    complete = bool(values) and sourced == len(values) and bool(weights) and bool(seeds)
-    return ("provided" if complete else "partial"), text
+    is_complete = bool(values) and source_count == len(values) and bool(weights) and bool(seeds)
+    return ("provided" if is_complete else "partial"), text

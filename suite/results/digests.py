@@ -17,7 +17,7 @@ from suite.results.store import Result
 
 def result_digest(result: Result) -> str:
     """Return the SHA-256 of what a result claims, as JSON with sorted keys and without spaces."""
-    claimed = {
+    content = {
         "name": str(result.key),
         "values": result.values,
         "summaries": result.summaries,
@@ -26,7 +26,7 @@ def result_digest(result: Result) -> str:
         "seeds": result.facts.get("seeds"),
         "items": result.facts.get("items"),
     }
-    return sha256(json.dumps(claimed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def result_digests(results: Iterable[Result]) -> dict[str, str]:

@@ -33,9 +33,9 @@ def recompute(items: PerItemScores, name: str) -> list[float] | None:
     if metric == "map" and f"{setting}/ap" in items.scores and "labels" in items.evidence:
         return [_mean_over_classes(row, items.evidence["labels"]) for row in items.scores[f"{setting}/ap"]]
     arrays = {part: items.evidence.get(f"{setting}.{part}") for part in PARTS}
-    found = {part: array for part, array in arrays.items() if array is not None}
-    if metric in PIXELS and len(found) == len(PARTS):
-        return [run.percent()[metric] for run in unpack(found)]
+    counts = {part: array for part, array in arrays.items() if array is not None}
+    if metric in PIXELS and len(counts) == len(PARTS):
+        return [run.percent()[metric] for run in unpack(counts)]
     return None
 
 
@@ -53,39 +53,40 @@ def check_values(result: Result, items: PerItemScores | None, place: str, items_
     """
     seeds = list(result.facts["seeds"])
     if items is not None and "seeds" in items.evidence and items.evidence["seeds"].tolist() != seeds:
-        measured = items.evidence["seeds"].tolist()
-        raise EvidenceError(f"{place}: seeds: expected {measured}, of which {items_place} is, got {seeds}")
+        evidence_seeds = items.evidence["seeds"].tolist()
+        raise EvidenceError(f"{place}: seeds: expected {evidence_seeds}, of which {items_place} is, got {seeds}")
     for name, values in result.values.items():
         try:
-            found = None if items is None else recompute(items, name)
+            evidence_values = None if items is None else recompute(items, name)
         except ValueError as error:
             raise EvidenceError(f"{items_place}: expected the evidence of {name}, got {error}") from error
-        if found is None:
+        if evidence_values is None:
             raise EvidenceError(f"{place}: {name}: expected scores of single items in {items_place}, got none")
-        if len(found) != len(values):
+        if len(evidence_values) != len(values):
             raise EvidenceError(
-                f"{place}: {name}: expected {len(found)} values, as {items_place} holds, got {len(values)}"
+                f"{place}: {name}: expected {len(evidence_values)} values, as {items_place} holds, got {len(values)}"
             )
-        for run, (value, expected) in enumerate(zip(values, found, strict=True)):
+        for run, (value, expected) in enumerate(zip(values, evidence_values, strict=True)):
             if not abs(value - expected) <= ROUNDING:
-                of = f" of seed {seeds[run]}" if seeds else ""
+                seed_text = f" of seed {seeds[run]}" if seeds else ""
                 raise EvidenceError(
-                    f"{place}: {name}{of}: expected {expected:.6f}, as the items of {items_place} score, got {value!r}"
+                    f"{place}: {name}{seed_text}: expected {expected:.6f}, as the items of {items_place} score, got "
+                    f"{value!r}"
                 )
 
 
 def _mean(row: NDArray[np.generic]) -> float:
     """Average those that have a score at all, per cent."""
     values = row.astype(np.float64)
-    defined = values[~np.isnan(values)]
-    if not len(defined):
+    scores = values[~np.isnan(values)]
+    if not len(scores):
         raise ValueError("no item with a score")
-    return 100 * float(defined.mean())
+    return 100 * float(scores.mean())
 
 
 def _mean_over_classes(row: NDArray[np.float64], labels: NDArray[np.integer]) -> float:
     if row.shape != labels.shape:
         raise ValueError(f"{len(labels)} labels of {len(row)} items")
-    defined = ~np.isnan(row)
-    classes = [row[defined & (labels == label)] for label in np.unique(labels[defined])]
-    return 100 * float(np.mean([of_class.mean() for of_class in classes]))
+    mask = ~np.isnan(row)
+    classes = [row[mask & (labels == label)] for label in np.unique(labels[mask])]
+    return 100 * float(np.mean([class_scores.mean() for class_scores in classes]))

@@ -69,14 +69,14 @@ def pack(runs: Sequence[ImageCounts]) -> dict[str, NDArray[Any]]:
         classes: (M,) uint8, which, image by image and run by run.
         pixels: (M, 3) uint32, correct, predicted and labelled ones.
     """
-    present = [run.union > 0 for run in runs]
+    masks = [run.union > 0 for run in runs]
     pixels = [
-        np.stack([run.correct[there], run.predicted[there], run.labelled[there]], axis=1)
-        for run, there in zip(runs, present, strict=True)
+        np.stack([run.correct[mask], run.predicted[mask], run.labelled[mask]], axis=1)
+        for run, mask in zip(runs, masks, strict=True)
     ]
     return {
-        "sizes": np.stack([there.sum(axis=1) for there in present]).astype(np.uint8),
-        "classes": np.concatenate([there.nonzero()[1] for there in present]).astype(np.uint8),
+        "sizes": np.stack([mask.sum(axis=1) for mask in masks]).astype(np.uint8),
+        "classes": np.concatenate([mask.nonzero()[1] for mask in masks]).astype(np.uint8),
         "pixels": np.concatenate(pixels).astype(np.uint32),
     }
 

@@ -99,8 +99,8 @@ def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]
     """
     words = {word: getattr(result.key, word) for word in _WORDS}
     parts = {part: getattr(result, part) for part in _PARTS}
-    noted = {} if items is None else {"items": items}
-    record = {"schema": SCHEMA, **words, "unit": "percent", **parts, **result.facts, **noted}
+    items_entry = {} if items is None else {"items": items}
+    record = {"schema": SCHEMA, **words, "unit": "percent", **parts, **result.facts, **items_entry}
     return record | {"digest": digest_of_record(record)}
 
 
@@ -126,14 +126,15 @@ def read_record(path: Path, key: Key) -> Result:
         raise EvidenceError(f"{path}: expected a result as JSON, got none: {error}") from error
     schema = record.get("schema") if isinstance(record, dict) else None
     if schema not in (SCHEMA, WITHOUT_EVIDENCE):
-        newer = isinstance(schema, int) and schema > SCHEMA
-        whose = ", which a newer version of the suite writes: use that one" if newer else ""
-        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}{whose}")
+        is_newer = isinstance(schema, int) and schema > SCHEMA
+        hint = ", which a newer version of the suite writes: use that one" if is_newer else ""
+        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}{hint}")
     if schema == SCHEMA:
-        noted, found = record.get("digest"), digest_of_record(record)
-        if noted != found:
+        stated_digest, actual_digest = record.get("digest"), digest_of_record(record)
+        if stated_digest != actual_digest:
             raise EvidenceError(
-                f"{path}: altered: expected content of SHA-256 {str(noted)[:12]}, as it says itself, got {found[:12]}"
+                f"{path}: altered: expected content of SHA-256 {str(stated_digest)[:12]}, as it says itself, got "
+                f"{actual_digest[:12]}"
             )
     _check_form(path, record, key)
     facts = {name: record[name] for name in record.keys() - _NAMES - {*_PARTS}}
@@ -145,9 +146,9 @@ def _check_form(path: Path, record: Mapping[str, Any], key: Key) -> None:
     for part in _PARTS:
         if not isinstance(record.get(part), dict):
             raise EvidenceError(f"{path}: {part}: expected a table, got {record.get(part)!r}")
-    holds = "/".join(str(record.get(word)) for word in _WORDS)
-    if holds != str(key):
-        raise EvidenceError(f"{path}: expected the result of {key}, got that of {holds}")
+    result_name = "/".join(str(record.get(word)) for word in _WORDS)
+    if result_name != str(key):
+        raise EvidenceError(f"{path}: expected the result of {key}, got that of {result_name}")
     seeds = record.get("seeds")
     if not isinstance(seeds, list) or not all(isinstance(seed, int) for seed in seeds):
         raise EvidenceError(f"{path}: seeds: expected a list of integers, got {seeds!r}")
@@ -157,8 +158,10 @@ def _check_form(path: Path, record: Mapping[str, Any], key: Key) -> None:
         if not isinstance(values, list) or not all(map(_is_percent, values)):
             raise EvidenceError(f"{path}: {name}: expected numbers from 0 to 100, got {values!r}")
         if len(values) != max(1, len(seeds)):
-            wanted = f"a value for each of the seeds {seeds}" if seeds else "a single value, since nothing is random"
-            raise EvidenceError(f"{path}: {name}: expected {wanted}, got {len(values)}: {values}")
+            requirement = (
+                f"a value for each of the seeds {seeds}" if seeds else "a single value, since nothing is random"
+            )
+            raise EvidenceError(f"{path}: {name}: expected {requirement}, got {len(values)}: {values}")
 
 
 def _is_percent(value: object) -> bool:

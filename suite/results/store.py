@@ -57,7 +57,7 @@ class Store:
 
     def save(self, result: Result, items: PerItemScores | None = None) -> None:
         """Store a finished result; it replaces an older one and any note that it did not run."""
-        noted = None
+        items_entry = None
         if items is not None:
             evidence = {"seeds": np.array(result.facts["seeds"], np.int64), **items.evidence}
             arrays = {**items.scores, _GROUPS: items.groups}
@@ -65,8 +65,12 @@ class Store:
             # safetensors writes memory as it lies, whatever order an array reads it in
             content = save_arrays({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             write_atomically(self.items_path(result.key), content)
-            noted = {"sha256": sha256(content).hexdigest(), "identity": items.identity, "count": len(items.groups)}
-        write_json(self.path(result.key), record_of(result, noted))
+            items_entry = {
+                "sha256": sha256(content).hexdigest(),
+                "identity": items.identity,
+                "count": len(items.groups),
+            }
+        write_json(self.path(result.key), record_of(result, items_entry))
         self._reason_path(result.key).unlink(missing_ok=True)
 
     def load(self, key: Key) -> Result | None:
@@ -85,7 +89,7 @@ class Store:
         """
         result = read_record(self.path(key), key)
         if result.schema != WITHOUT_EVIDENCE:
-            items = self._own_items(result) if "items" in result.facts else None
+            items = self._load_items(result) if "items" in result.facts else None
             check_values(result, items, str(self.path(key)), str(self.items_path(key)))
         return result
 
@@ -100,32 +104,33 @@ class Store:
     def items(self, result: Result) -> PerItemScores | None:
         """Load scores of the single items of a stored result; None where it has none or they are damaged."""
         try:
-            return self._own_items(result) if "items" in result.facts else None
+            return self._load_items(result) if "items" in result.facts else None
         except EvidenceError:
             return None
 
-    def _own_items(self, result: Result) -> PerItemScores:
+    def _load_items(self, result: Result) -> PerItemScores:
         """Load the items that a result names."""
-        path, noted = self.items_path(result.key), result.facts["items"]
+        path, items_entry = self.items_path(result.key), result.facts["items"]
         try:
             content = path.read_bytes()
-            found = sha256(content).hexdigest()
-            if found != noted["sha256"]:
+            digest = sha256(content).hexdigest()
+            if digest != items_entry["sha256"]:
                 raise EvidenceError(
-                    f"{path}: altered: expected SHA-256 {noted['sha256'][:12]}, as {self.path(result.key)} names it, "
-                    f"got {found[:12]}"
+                    f"{path}: altered: expected SHA-256 {items_entry['sha256'][:12]}, as {self.path(result.key)} "
+                    "names it, "
+                    f"got {digest[:12]}"
                 )
             arrays = load_arrays(content)
             evidence = {name: arrays.pop(name) for name in sorted(arrays) if name.startswith(_EVIDENCE)}
             return PerItemScores(
                 groups=arrays.pop(_GROUPS),
                 scores=arrays,
-                identity=noted["identity"],
+                identity=items_entry["identity"],
                 evidence={name.removeprefix(_EVIDENCE): array for name, array in evidence.items()},
             )
         except (OSError, SafetensorError, KeyError, TypeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {why}") from error
+            cause = getattr(error, "strerror", None) or error
+            raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {cause}") from error
 
     def keys(self) -> Iterator[Key]:
         """List the key of every cell file, in order of name."""
@@ -138,8 +143,8 @@ class Store:
         Raises:
             EvidenceError: one of them is not what was stored, or not what its items score.
         """
-        outranked = self.reasons()
-        return (self.checked(key) for key in self.keys() if key not in outranked)
+        not_run = self.reasons()
+        return (self.checked(key) for key in self.keys() if key not in not_run)
 
     def altered(self) -> Iterator[tuple[Key, EvidenceError]]:
         """List results that are not what was stored, or not what their items score."""

@@ -27,16 +27,16 @@ typing-extensions==4.0 \\
 
 
 def test_the_shipped_list_is_that_of_the_lock() -> None:
-    made = sbom.sbom(LOCK.read_bytes(), suite_version() or "")
-    assert sbom.SBOM.read_bytes() == made, "run make lock"
+    content = sbom.sbom(LOCK.read_bytes(), suite_version() or "")
+    assert sbom.SBOM.read_bytes() == content, "run make lock"
 
 
 def test_it_has_every_package_and_every_hash_of_the_lock() -> None:
     content = json.loads(sbom.SBOM.read_text())
     assert (content["bomFormat"], content["specVersion"]) == ("CycloneDX", "1.6")
     lines = LOCK.read_text().splitlines()
-    listed = {component["purl"] for component in content["components"]}
-    assert listed == {
+    package_urls = {component["purl"] for component in content["components"]}
+    assert package_urls == {
         f"pkg:pypi/{match[1]}@{match[2]}" for line in lines if (match := re.match(r"([\w.-]+)==([^\s;]+)", line))
     }
     hashes = {entry["content"] for component in content["components"] for entry in component["hashes"]}

@@ -30,21 +30,21 @@ def test_the_digest_is_that_of_sha256sums_lines(pristine: Path) -> None:
     for path in sorted((pristine / "cells").rglob("*.json")):
         cell = json.loads(path.read_text())
         name = "/".join(cell[word] for word in ("experiment", "dataset", "method"))
-        claimed = {k: cell[k] for k in ("values", "summaries", "inputs", "protocol", "seeds")}
-        text = json.dumps({**claimed, "items": cell.get("items"), "name": name}, sort_keys=True, separators=(",", ":"))
+        content = {k: cell[k] for k in ("values", "summaries", "inputs", "protocol", "seeds")}
+        text = json.dumps({**content, "items": cell.get("items"), "name": name}, sort_keys=True, separators=(",", ":"))
         claims.append(f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n")
-    reported = json.loads((pristine / "report.json").read_text())
-    assert reported["digest"] == hashlib.sha256("".join(claims).encode()).hexdigest()
+    stored_report = json.loads((pristine / "report.json").read_text())
+    assert stored_report["digest"] == hashlib.sha256("".join(claims).encode()).hexdigest()
 
 
 def test_the_digest_tells_values_from_circumstances() -> None:
     def digest(*results: Result) -> str:
         return run_digest(result_digests(results))
 
-    other = Key("object_retrieval", "coco", "deit")
+    other_key = Key("object_retrieval", "coco", "deit")
     assert digest(result()) == digest(result(seconds=2.0)), "how long it took is no result"
-    assert digest(result(), result(other)) == digest(result(other), result()), "in any order"
-    digests = {digest(result()), digest(result(value=12.250000000000002)), digest(result(other)), digest()}
+    assert digest(result(), result(other_key)) == digest(result(other_key), result()), "in any order"
+    digests = {digest(result()), digest(result(value=12.250000000000002)), digest(result(other_key)), digest()}
     assert len(digests) == 4
 
 
@@ -97,22 +97,22 @@ ALTERED = {
 }
 
 
-@pytest.mark.parametrize(("edit", "said"), ALTERED.values(), ids=ALTERED)
-def test_what_was_altered_is_named(edit: Callable, said: str, run: Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(("edit", "message"), ALTERED.values(), ids=ALTERED)
+def test_what_was_altered_is_named(edit: Callable, message: str, run: Path, capsys: pytest.CaptureFixture) -> None:
     edit(run)
     assert main(["verify", str(run)]) == 1
-    out = capsys.readouterr().out
-    assert said in out
-    assert "mae" not in out.replace("claim", ""), "and nothing else is accused"
+    output = capsys.readouterr().out
+    assert message in output
+    assert "mae" not in output.replace("claim", ""), "and nothing else is accused"
 
 
 def test_a_report_made_anew_hides_nothing_from_its_citation(run: Path, capsys: pytest.CaptureFixture) -> None:
-    cited = json.loads((run / "report.json").read_text())["digest"]
+    citation = json.loads((run / "report.json").read_text())["digest"]
     set_value(run)
     report(run)
     assert main(["verify", str(run)]) == 0, "a forger who reports again is consistent"
-    assert main(["verify", str(run), "--digest", cited]) == 1, "but the citation knows"
-    assert f"digest: cited {cited}, the results have " in capsys.readouterr().out
+    assert main(["verify", str(run), "--digest", citation]) == 1, "but the citation knows"
+    assert f"digest: cited {citation}, the results have " in capsys.readouterr().out
 
 
 def test_the_report_says_how_to_cite_and_check_it(pristine: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_report_says_how_to_cite_and_check_it(pristine: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere"], "expected data, or the folder of a run"),
         (["{run}", "cub200"], "expected one run and nothing after it, got cub200"),
@@ -132,10 +132,12 @@ def test_the_report_says_how_to_cite_and_check_it(pristine: Path) -> None:
         (["{run}/cells"], "no report"),
     ],
 )
-def test_a_wrong_request_is_one_line(arguments: list[str], said: str, run: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_wrong_request_is_one_line(
+    arguments: list[str], message: str, run: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert main(["verify", *(word.format(run=run) for word in arguments)]) == 3
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 

@@ -27,47 +27,47 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def zipped(run: Path) -> Path:
+def archive_path(run: Path) -> Path:
     assert main(["archive", str(run), "--author", "A. N. Other"]) == 0
     return run.with_name("run.crate.zip")
 
 
 @pytest.fixture(scope="module")
-def unpacked(zipped: Path) -> Path:
-    with zipfile.ZipFile(zipped) as archive:
+def unpacked_run(archive_path: Path) -> Path:
+    with zipfile.ZipFile(archive_path) as archive:
         assert archive.testzip() is None
-        archive.extractall(zipped.with_name("unpacked"))
-    return zipped.with_name("unpacked")
+        archive.extractall(archive_path.with_name("unpacked"))
+    return archive_path.with_name("unpacked")
 
 
-def test_it_holds_the_run_its_source_and_nothing_of_the_machine(unpacked: Path) -> None:
-    found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
-    assert {"report.html", "report.json", "run.json", "environment.json", CELLS, f"items/{KEY}.safetensors"} <= found
-    assert {"source/requirements.lock", "source/suite/protocol/mini.toml", "figures/a/strip.png"} <= found
-    assert not {name for name in found if "junit" in name or "link" in name or "/." in f"/{name}"}
-    assert json.loads((unpacked / "environment.json").read_text())["packages"]["torch"]
+def test_it_holds_the_run_its_source_and_nothing_of_the_machine(unpacked_run: Path) -> None:
+    names = {path.relative_to(unpacked_run).as_posix() for path in unpacked_run.rglob("*") if path.is_file()}
+    assert {"report.html", "report.json", "run.json", "environment.json", CELLS, f"items/{KEY}.safetensors"} <= names
+    assert {"source/requirements.lock", "source/suite/protocol/mini.toml", "figures/a/strip.png"} <= names
+    assert not {name for name in names if "junit" in name or "link" in name or "/." in f"/{name}"}
+    assert json.loads((unpacked_run / "environment.json").read_text())["packages"]["torch"]
 
 
-def test_unpacked_it_is_a_run_that_verifies(unpacked: Path) -> None:
-    assert main(["verify", str(unpacked)]) == 0
-    (unpacked.with_name("altered")).mkdir()
-    altered = unpacked.with_name("altered")
+def test_unpacked_it_is_a_run_that_verifies(unpacked_run: Path) -> None:
+    assert main(["verify", str(unpacked_run)]) == 0
+    (unpacked_run.with_name("altered")).mkdir()
+    altered_run = unpacked_run.with_name("altered")
     for name in ("run.json", "report.json", CELLS, CELLS.replace("deit", "mae")):
-        (altered / name).parent.mkdir(parents=True, exist_ok=True)
-        (altered / name).write_text((unpacked / name).read_text().replace("12.25", "13.25"))
-    assert main(["verify", str(altered)]) == 1
+        (altered_run / name).parent.mkdir(parents=True, exist_ok=True)
+        (altered_run / name).write_text((unpacked_run / name).read_text().replace("12.25", "13.25"))
+    assert main(["verify", str(altered_run)]) == 1
 
 
-def test_its_description_is_a_process_run_crate(unpacked: Path) -> None:
-    crate = ROCrate(unpacked)
-    reported = json.loads((unpacked / "report.json").read_text())
+def test_its_description_is_a_process_run_crate(unpacked_run: Path) -> None:
+    crate = ROCrate(unpacked_run)
+    report = json.loads((unpacked_run / "report.json").read_text())
     root, action = crate.root_dataset, crate.get("#run")
     assert root["conformsTo"].id == "https://w3id.org/ro/wfrun/process/0.5"
-    assert (root["datePublished"], root["identifier"]) == (reported["finished"], f"sha256:{reported['digest']}")
+    assert (root["datePublished"], root["identifier"]) == (report["finished"], f"sha256:{report['digest']}")
     assert root["mentions"].id == "#run"
     assert action.type == "CreateAction"
     assert action["instrument"]["softwareVersion"].startswith("0.")
-    assert (action["startTime"], action["endTime"]) == (reported["started"], reported["finished"])
+    assert (action["startTime"], action["endTime"]) == (report["started"], report["finished"])
     assert action["agent"]["name"] == "A. N. Other"
     assert {entity.id for entity in action["result"]} >= {CELLS, "report.html"}
     assert {entity["identifier"] for entity in action["object"] if "identifier" in entity} == {
@@ -76,19 +76,19 @@ def test_its_description_is_a_process_run_crate(unpacked: Path) -> None:
     }
 
 
-def test_every_file_is_described_with_its_digest(unpacked: Path) -> None:
-    graph = json.loads((unpacked / METADATA).read_text())["@graph"]
+def test_every_file_is_described_with_its_digest(unpacked_run: Path) -> None:
+    graph = json.loads((unpacked_run / METADATA).read_text())["@graph"]
     described = {entity["@id"]: entity for entity in graph if entity["@type"] == "File"}
-    files = {path.relative_to(unpacked).as_posix(): path for path in unpacked.rglob("*") if path.is_file()}
+    files = {path.relative_to(unpacked_run).as_posix(): path for path in unpacked_run.rglob("*") if path.is_file()}
     assert described.keys() == files.keys() - {METADATA}
     for name, entity in described.items():
         content = files[name].read_bytes()
         assert (entity["sha256"], entity["contentSize"]) == (sha256(content).hexdigest(), str(len(content))), name
 
 
-def test_the_same_run_gives_the_same_bytes(run: Path, zipped: Path, tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(run: Path, archive_path: Path, tmp_path: Path) -> None:
     assert main(["archive", str(run), "--author", "A. N. Other", "-o", str(tmp_path / "again.zip")]) == 0
-    assert (tmp_path / "again.zip").read_bytes() == zipped.read_bytes()
+    assert (tmp_path / "again.zip").read_bytes() == archive_path.read_bytes()
 
 
 def test_what_does_not_verify_or_has_other_source_is_not_archived(

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from suite.candidate.accept import accept
-from suite.candidate.check import adopt, beside_whom
+from suite.candidate.check import adopt, companions
 from suite.cells import METHODS, CellId, method_name
 from suite.cli.main import main
 from suite.core.files import write_json
 from suite.errors import ExpectedError, RequestError
 from suite.judge.paired import differences
-from suite.judge.standing import beside
+from suite.judge.standing import standings
 from suite.mini.render import render
 from suite.protocol import constants
 from suite.reference import select as references
@@ -88,7 +88,7 @@ def run(tmp_path: Path) -> Path:
 def write_record(folder: Path, **changes: object) -> None:
     specs = ["mine:build", *METHODS]
     cells = [f"{place}/{method_name(spec)}/{PLACES[place][0]}" for place in PLACES for spec in specs]
-    asked = {
+    request = {
         "profile": "mini",
         "encoders": specs,
         "experiments": [place.split("/")[0] for place in PLACES],
@@ -101,12 +101,12 @@ def write_record(folder: Path, **changes: object) -> None:
         "seeds": [0],
     } | changes
     times = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00", "reused": []}
-    write_json(folder / "run.json", {"asked": asked, **times})
+    write_json(folder / "run.json", {"asked": request, **times})
 
 
 def entry(run: Path, expected: dict | None = None) -> dict:
-    [found] = beside(Store(run), list(Store(run).results()), expected or {}, "recorded")
-    return found
+    [candidate_entry] = standings(Store(run), list(Store(run).results()), expected or {}, "recorded")
+    return candidate_entry
 
 
 # paired comparisons
@@ -115,11 +115,11 @@ def entry(run: Path, expected: dict | None = None) -> dict:
 def slow_bootstrap(a: list[float], b: list[float], groups: list[int], draws: int) -> list[float]:
     """Draw whole groups again, average what was drawn: the definition."""
     draw = random.Random(1)
-    members = {g: [i for i, other in enumerate(groups) if other == g] for g in set(groups)}
+    members = {g: [i for i, group in enumerate(groups) if group == g] for g in set(groups)}
     means = []
     for _ in range(draws):
-        chosen = [i for _ in members for i in members[draw.choice(list(members))]]
-        means.append(100 * statistics.fmean(a[i] - b[i] for i in chosen))
+        indices = [i for _ in members for i in members[draw.choice(list(members))]]
+        means.append(100 * statistics.fmean(a[i] - b[i] for i in indices))
     return sorted(means)
 
 
@@ -128,23 +128,25 @@ def test_an_interval_is_that_of_the_definition() -> None:
     groups = draw.integers(0, 30, 90).astype(np.int32)
     image = draw.normal(0, 0.2, 30)[groups]  # what the items of an image share
     a, b = (0.5 + draw.normal(0, 0.1, 90) + image).astype(np.float32), draw.normal(0.45, 0.1, 90).astype(np.float32)
-    found = differences(a[None], {"b": b[None]}, groups)["b"]
+    difference = differences(a[None], {"b": b[None]}, groups)["b"]
     means = slow_bootstrap(a.tolist(), b.tolist(), groups.tolist(), 3000)
-    assert found.value == pytest.approx(100 * float((a - b).mean()), abs=1e-4)
-    assert (found.items, found.images) == (90, len(set(groups.tolist())))
-    assert found.low == pytest.approx(means[75], abs=0.6)
-    assert found.high == pytest.approx(means[2925], abs=0.6)
-    alone = differences(a[None], {"b": b[None]}, np.arange(90, dtype=np.int32))["b"]
-    assert alone.high - alone.low < 0.8 * (found.high - found.low), "items of one image are no independent evidence"
+    assert difference.value == pytest.approx(100 * float((a - b).mean()), abs=1e-4)
+    assert (difference.items, difference.images) == (90, len(set(groups.tolist())))
+    assert difference.low == pytest.approx(means[75], abs=0.6)
+    assert difference.high == pytest.approx(means[2925], abs=0.6)
+    independent_difference = differences(a[None], {"b": b[None]}, np.arange(90, dtype=np.int32))["b"]
+    assert independent_difference.high - independent_difference.low < 0.8 * (difference.high - difference.low), (
+        "items of one image are no independent evidence"
+    )
 
 
 def test_what_is_hard_for_both_cancels() -> None:
     hard = np.random.default_rng(0).normal(0.5, 0.2, 200).astype(np.float32)
     groups = np.arange(200, dtype=np.int32)
-    found = differences((hard + 0.01)[None], {"other": hard[None]}, groups)["other"]
-    assert found.value == pytest.approx(1.0, abs=1e-3)
-    assert found.low == pytest.approx(found.high, abs=1e-3)
-    assert found.p_value == pytest.approx(2 / 10_000)
+    difference = differences((hard + 0.01)[None], {"other": hard[None]}, groups)["other"]
+    assert difference.value == pytest.approx(1.0, abs=1e-3)
+    assert difference.low == pytest.approx(difference.high, abs=1e-3)
+    assert difference.p_value == pytest.approx(2 / 10_000)
 
 
 def test_equal_scores_are_no_difference_and_seeds_are_averaged() -> None:
@@ -166,12 +168,12 @@ def test_a_true_difference_of_none_is_rarely_called_one() -> None:
 
 
 def test_ranks_and_levels_are_those_of_the_values(run: Path) -> None:
-    found = entry(run)
-    ranks = sorted((column["level"], column["rank"], column["of"]) for column in found["columns"])
+    candidate_entry = entry(run)
+    ranks = sorted((column["level"], column["rank"], column["of"]) for column in candidate_entry["columns"])
     assert ranks == [("object", 2, 8), ("object", 2, 8), ("part", 8, 8), ("part", 8, 8)]
-    assert found["mean_ranks"][MINE] == {"object": 2, "part": 8}
-    assert found["mean_ranks"]["deit"] == {"object": 1, "part": 1}
-    assert found["sentence"] == (
+    assert candidate_entry["mean_ranks"][MINE] == {"object": 2, "part": 8}
+    assert candidate_entry["mean_ranks"]["deit"] == {"object": 1, "part": 1}
+    assert candidate_entry["sentence"] == (
         "Among eight encoders it ranks 2.0 on average at object level (2 columns) and 8.0 at part level (2 columns): "
         "better with objects than with parts, beside the seven."
     )
@@ -187,30 +189,32 @@ def test_a_method_that_was_not_measured_is_replaced_by_its_reference_and_said_to
     cell = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")
     (run / "cells/part_retrieval/cub200/dino.json").unlink()
     reference = Expected(cell, 44.4, "percent", 0.0, None, "us", True, 0.05, 0.3, "why")
-    found = entry(run, {cell: reference})
-    [column] = [c for c in found["columns"] if c["experiment"] == "part_retrieval"]
+    candidate_entry = entry(run, {cell: reference})
+    [column] = [c for c in candidate_entry["columns"] if c["experiment"] == "part_retrieval"]
     assert column["references"]["dino"] == {"value": 44.4, "source": "recorded"}
     assert column["references"]["mae"]["source"] == "measured"
-    assert not [p for p in found["pairs"] if p["experiment"] == "part_retrieval" and p["reference"] == "dino"]
-    [row] = [row for row in table(found) if row.column.startswith("Part retrieval")]
+    assert not [p for p in candidate_entry["pairs"] if p["experiment"] == "part_retrieval" and p["reference"] == "dino"]
+    [row] = [row for row in table(candidate_entry) if row.column.startswith("Part retrieval")]
     assert row.values[METHODS.index("dino")] == ("44.4", "r")
-    assert candidates.marks(found) == [("r", "recorded")]
+    assert candidates.marks(candidate_entry) == [("r", "recorded")]
 
 
 def test_only_the_same_items_are_paired(run: Path) -> None:
     assert len(entry(run)["pairs"]) == 4 * 7
     store_result(run, "part_retrieval/cub200", "dino", 60.0, identity="other items")
     of_older_version(run, store_result(run, "part_retrieval/cub200", "mae", 40.0))
-    found = {p["reference"] for p in entry(run)["pairs"] if p["experiment"] == "part_retrieval"}
-    assert found == set(METHODS) - {"dino", "mae"}
+    methods = {p["reference"] for p in entry(run)["pairs"] if p["experiment"] == "part_retrieval"}
+    assert methods == set(METHODS) - {"dino", "mae"}
 
 
 def test_pairs_are_confirmed_by_holm_and_said_in_words(run: Path) -> None:
-    found = entry(run)
-    assert all(pair["confirmed"] for pair in found["pairs"]), "differences of 5 points and more on 120 items"
-    assert "confirms that it is better in 12 and worse in 16; 0 are open" in candidates.verdict_of_pairs(found)
-    assert {(p.word, p.tone) for p in pairs(found)} == {("better", "good"), ("worse", "bad")}
-    assert "No paired comparison" in candidates.verdict_of_pairs(found | {"pairs": []})
+    candidate_entry = entry(run)
+    assert all(pair["confirmed"] for pair in candidate_entry["pairs"]), "differences of 5 points and more on 120 items"
+    assert "confirms that it is better in 12 and worse in 16; 0 are open" in candidates.verdict_of_pairs(
+        candidate_entry
+    )
+    assert {(p.word, p.tone) for p in pairs(candidate_entry)} == {("better", "good"), ("worse", "bad")}
+    assert "No paired comparison" in candidates.verdict_of_pairs(candidate_entry | {"pairs": []})
 
 
 def test_the_report_shows_the_section(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,13 +223,13 @@ def test_the_report_shows_the_section(run: Path, monkeypatch: pytest.MonkeyPatch
     write_json(run / "conformance.json", conformance)
     report = assemble.assemble(run)
     page, text = html.render(report, run), markdown.render(report)
-    for shown in (
+    for phrase in (
         "Beside the seven",
         "better with objects than with parts",
         "28 paired comparisons",
         "Mean rank of eight",
     ):
-        assert shown in page
+        assert phrase in page
     assert "&lt;b&gt;odd" in page
     assert "<b>odd" not in page
     assert "### mine-build beside the seven" in text
@@ -238,14 +242,14 @@ def test_the_report_shows_the_section(run: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where accepted values go."""
+    """Folder of accepted values."""
     root = tmp_path / "expected"
     monkeypatch.setattr(references, "EXPECTED", root)
     monkeypatch.setattr(references, "_load", lambda _profile: EXPECTED_OF_THE_SEVEN)
     return root / "encoders"
 
 
-def recorded(experiment: str, dataset: str, setting: str, metric: str) -> Expected:
+def recorded_value(experiment: str, dataset: str, setting: str, metric: str) -> Expected:
     cell = CellId(experiment, dataset, "dino", setting, metric)
     return Expected(cell, 60.0, "percent", 0.0, None, "us", False, 0.25, 3.0, "why", seed_sd=0.4, seed_df=36, seeds=5)
 
@@ -253,8 +257,8 @@ def recorded(experiment: str, dataset: str, setting: str, metric: str) -> Expect
 EXPECTED_OF_THE_SEVEN = {
     e.cell: e
     for e in (
-        recorded("image_classification", "imagenet1k", "linear", "top1"),
-        recorded("part_classification", "cub200", "linear", "accuracy"),
+        recorded_value("image_classification", "imagenet1k", "linear", "top1"),
+        recorded_value("part_classification", "cub200", "linear", "accuracy"),
     )
 }
 
@@ -264,8 +268,8 @@ def test_accepted_values_judge_later_runs(run: Path, folder: Path, capsys: pytes
     assert "accepted 4 cells of mine-build" in capsys.readouterr().out
     section = tomllib.loads((folder / "mine-build.toml").read_text())["mini"]
     assert (section["reason"], section["commit"]) == ("first", "c0ffee"), "the code that made them, not that of today"
-    found = references.references("mini", {}, None, {MINE})
-    mine = {cell: e for cell, e in found.items() if cell.method == MINE}
+    values = references.references("mini", {}, None, {MINE})
+    mine = {cell: e for cell, e in values.items() if cell.method == MINE}
     assert len(mine) == 4
     exact = mine[CellId("part_retrieval", "cub200", MINE, "encoded", "ap")]
     probe = mine[CellId("part_classification", "cub200", MINE, "linear", "accuracy")]
@@ -286,40 +290,42 @@ def test_accepted_values_judge_later_runs(run: Path, folder: Path, capsys: pytes
 
 def test_a_variant_is_not_held_against_accepted_values(run: Path, folder: Path) -> None:
     accept(run, reason="first", folder=folder)
-    changed = references.references("mini", {"keypoint-box": "full"}, None, {MINE})
-    assert {cell.experiment for cell in changed if cell.method == MINE} == {"object_retrieval", "image_classification"}
+    values = references.references("mini", {"keypoint-box": "full"}, None, {MINE})
+    assert {cell.experiment for cell in values if cell.method == MINE} == {"object_retrieval", "image_classification"}
 
 
 def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path, capsys) -> None:
     assert accept(run, reason="", diff=True, folder=folder) == 1
     assert not folder.exists()
     accept(run, reason="first", folder=folder)
-    before = (folder / "mine-build.toml").read_bytes()
+    old_content = (folder / "mine-build.toml").read_bytes()
     capsys.readouterr()
     assert accept(run, reason="", diff=True, folder=folder) == 0
     assert "nothing would change" in capsys.readouterr().out
     store_result(run, "part_retrieval/cub200", MINE, 12.5)
     assert accept(run, reason="", diff=True, folder=folder) == 1
-    said = capsys.readouterr().out
-    assert "10.000" in said
-    assert "12.500" in said
-    assert "object_retrieval" not in said
-    assert (folder / "mine-build.toml").read_bytes() == before
+    output = capsys.readouterr().out
+    assert "10.000" in output
+    assert "12.500" in output
+    assert "object_retrieval" not in output
+    assert (folder / "mine-build.toml").read_bytes() == old_content
 
 
 def test_diff_names_the_experiments_whose_constants_changed(
     run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     accept(run, reason="first", folder=folder)
-    other = tmp_path / "constants.toml"
-    other.write_text(constants.FILE.read_text().replace("nearest_px = { value = [40,", "nearest_px = { value = [41,"))
-    monkeypatch.setattr(constants, "FILE", other)
+    other_file = tmp_path / "constants.toml"
+    other_file.write_text(
+        constants.FILE.read_text().replace("nearest_px = { value = [40,", "nearest_px = { value = [41,")
+    )
+    monkeypatch.setattr(constants, "FILE", other_file)
     constants.load_constants.cache_clear()
     capsys.readouterr()
     assert accept(run, reason="", diff=True, folder=folder) == 1
     constants.load_constants.cache_clear()
-    said = capsys.readouterr().out
-    assert [line.split(":")[0] for line in said.splitlines() if line.startswith("protocol of")] == [
+    output = capsys.readouterr().out
+    assert [line.split(":")[0] for line in output.splitlines() if line.startswith("protocol of")] == [
         "protocol of part_classification",
         "protocol of part_retrieval",
     ]
@@ -390,13 +396,13 @@ def test_a_broken_file_of_accepted_values_is_named(run: Path, folder: Path) -> N
 # check
 
 
-def test_beside_whom() -> None:
-    assert beside_whom([], profile="mini", alone=False)[:7] == list(METHODS)
-    assert beside_whom([], profile="mini", alone=True) == []
-    assert beside_whom([], profile="paper", alone=False) == []
-    assert beside_whom(["dino"], profile="paper", alone=False) == ["dino"]
+def test_companions() -> None:
+    assert companions([], profile="mini", alone=False)[:7] == list(METHODS)
+    assert companions([], profile="mini", alone=True) == []
+    assert companions([], profile="paper", alone=False) == []
+    assert companions(["dino"], profile="paper", alone=False) == ["dino"]
     with pytest.raises(RequestError, match="--alone and --encoder dino"):
-        beside_whom(["dino"], profile="mini", alone=True)
+        companions(["dino"], profile="mini", alone=True)
 
 
 def test_finished_results_of_another_run_are_adopted_with_their_items(run: Path, tmp_path: Path) -> None:
@@ -443,9 +449,9 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     run = tmp_path / "run"
-    ask = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--workers", "1", "--encoder", "dino"]
+    narrow_options = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--workers", "1", "--encoder", "dino"]
     places = ["--run", str(run), "--data", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")]
-    assert main(["check", "checked:build", *ask, *places]) == 0
+    assert main(["check", "checked:build", *narrow_options, *places]) == 0
     assert "ok   patch order" in capsys.readouterr().out
     report = json.loads((run / "report.json").read_text())
     [candidate] = report["newcomers"]
@@ -456,7 +462,7 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
     assert candidate["columns"][0]["references"]["mae"]["source"] == "recorded"
     assert {check["status"] for check in report["conformance"]["rungs"]} == {"passed"}
 
-    assert main(["check", "checked:broken", *ask, "--run", str(tmp_path / "broken")]) == 3
+    assert main(["check", "checked:broken", *narrow_options, "--run", str(tmp_path / "broken")]) == 3
     captured = capsys.readouterr()
     assert "error: encoder 'checked:broken': normalisation: mean (123.0" in captured.err
     assert "FAIL normalisation" in captured.out
@@ -474,11 +480,11 @@ def test_check_measures_a_user_s_encoder_beside_another(tmp_path: Path, monkeypa
     ],
 )
 def test_a_wrong_request_is_one_line(arguments: list[str], words: str, tmp_path: Path, capsys) -> None:
-    more = ["--run", str(tmp_path / "run")] if arguments[0] == "check" else []
-    assert main([*arguments, *more]) == 3
-    said = capsys.readouterr().err.strip()
-    assert said.startswith(words)
-    assert "\n" not in said
+    run_options = ["--run", str(tmp_path / "run")] if arguments[0] == "check" else []
+    assert main([*arguments, *run_options]) == 3
+    error_text = capsys.readouterr().err.strip()
+    assert error_text.startswith(words)
+    assert "\n" not in error_text
 
 
 def test_two_files_of_one_name_would_share_their_cells() -> None:

@@ -21,11 +21,11 @@ def checks(encoder: Encoder, **options: bool) -> dict[str, tuple[str, str]]:
 
 def stops_at(encoder: Encoder, name: str) -> str:
     """The words of the check that failed; all before it are passed, all after it not reached."""
-    found = checks(encoder)
+    answers = checks(encoder)
     order = list(QUESTIONS)
-    assert [check for check, (status, _) in found.items() if status == "failed"] == [name]
-    assert all(found[check][0] == "not reached" for check in order[order.index(name) + 1 :])
-    return found[name][1]
+    assert [check for check, (status, _) in answers.items() if status == "failed"] == [name]
+    assert all(answers[check][0] == "not reached" for check in order[order.index(name) + 1 :])
+    return answers[name][1]
 
 
 @pytest.mark.parametrize("spec", ["deit", "beit", "mae", "random_init", "raw_pixels"])
@@ -88,7 +88,7 @@ def spoilt(spoil: object, where: str = "all") -> Encoder:
     return Encoder("mine", Grid(spoil, where), patch_size=8, embed_dim=24, depth=2, image_size=32)
 
 
-def across(tokens: torch.Tensor) -> torch.Tensor:
+def column_by_column(tokens: torch.Tensor) -> torch.Tensor:
     """Patches column by column, for grids that TinyViT tests see."""
     count = tokens.shape[1] - 1
     rows = int(count**0.5)
@@ -98,7 +98,7 @@ def across(tokens: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("where", ["all", "end"])
 def test_patches_column_by_column_are_called_so(where: str) -> None:
-    assert "patches come column by column" in stops_at(spoilt(across, where), "patch order")
+    assert "patches come column by column" in stops_at(spoilt(column_by_column, where), "patch order")
 
 
 def test_patches_shifted_by_a_token_are_called_so() -> None:
@@ -162,7 +162,7 @@ def test_a_fixed_size_is_a_warning_unless_segmentation_was_asked_for() -> None:
     status, detail = checks(encoder)["other sizes"]
     assert status == "warning"
     assert "segmentation does" in detail
-    assert checks(encoder, other_sizes=True)["other sizes"][0] == "failed"
+    assert checks(encoder, needs_other_sizes=True)["other sizes"][0] == "failed"
 
 
 def test_positions_that_are_not_interpolated_rightly_are_suspected() -> None:
@@ -191,12 +191,14 @@ def test_tokens_of_a_module_that_names_no_blocks_warn_about_segmentation() -> No
 
 
 def test_the_fingerprint_tells_encoders_apart_and_repeats() -> None:
-    one, again, other = (run_checks("x", lambda s=s: TinyViT(seed=s).wrapped()).fingerprint for s in (0, 0, 1))
-    assert one["hash"] == again["hash"] != other["hash"]
-    assert one["probe"] == again["probe"] != other["probe"]
+    first_print, repeated_print, other_print = (
+        run_checks("x", lambda s=s: TinyViT(seed=s).wrapped()).fingerprint for s in (0, 0, 1)
+    )
+    assert first_print["hash"] == repeated_print["hash"] != other_print["hash"]
+    assert first_print["probe"] == repeated_print["probe"] != other_print["probe"]
 
 
 def test_a_picture_at_twice_the_size_is_the_same_picture() -> None:
-    small, large = pictures(4, 24, 24), pictures(4, 48, 48)
-    assert float((nn.functional.avg_pool2d(large, 2) - small).abs().mean()) < 0.02
-    torch.testing.assert_close(pictures(2, 24, 24, first=1), small[1:3])
+    small_pictures, large_pictures = pictures(4, 24, 24), pictures(4, 48, 48)
+    assert float((nn.functional.avg_pool2d(large_pictures, 2) - small_pictures).abs().mean()) < 0.02
+    torch.testing.assert_close(pictures(2, 24, 24, first_number=1), small_pictures[1:3])

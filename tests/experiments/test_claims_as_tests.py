@@ -17,7 +17,7 @@ from suite.cells import BASELINES, METHODS, CellId
 from suite.cli.main import main
 from suite.core.paths import ROOT
 from suite.judge.claims import load_claims
-from suite.judge.testable import untestable
+from suite.judge.testable import untestable_reasons
 from suite.protocol.profiles import load_profile
 from suite.reference.expected import Expected
 from suite.report import junit
@@ -91,23 +91,24 @@ def test_the_mini_study_says_which_claims_it_can_test() -> None:
     values = dict.fromkeys(METHODS, 20.0) | {"deit": 50.0} | dict.fromkeys(BASELINES, 17.5)
     expected = {replace(column, method=m): level(replace(column, method=m), v) for m, v in values.items()}
     profile = load_profile("mini")
-    assert untestable([claim], profile, expected) == {}, "one side of each comparison stands above the baselines"
+    assert untestable_reasons([claim], profile, expected) == {}, "a side of each comparison stands above the baselines"
     cell = replace(column, method="deit")
     low = expected | {cell: level(cell, 20.4)}
-    assert untestable([claim], profile, low) == {
+    assert untestable_reasons([claim], profile, low) == {
         "C27": "in 2 of its 2 comparisons most numbers do not stand above the baselines by 3 times the seed noise, "
         "first image_classification/imagenet1k/deit/linear/top1 with 20.4 against 17.5"
     }
-    assert untestable([claim], profile, expected, 40) == {"C27": "a run limited to 40 views measures something else"}
+    reason = "a run limited to 40 views measures something else"
+    assert untestable_reasons([claim], profile, expected, 40) == {"C27": reason}
     segmented = next(claim for claim in CLAIMS if claim.id == "C02")
     without = replace(profile, experiments={"image_classification": profile.experiments["image_classification"]})
-    assert untestable([segmented], without, expected) == {
+    assert untestable_reasons([segmented], without, expected) == {
         "C02": "the mini profile lists no object_segmentation/ade20k/deit/linear_head/miou"
     }
 
 
 def test_the_papers_profile_can_test_every_claim() -> None:
-    assert untestable(CLAIMS, load_profile("paper"), {}) == {}
+    assert untestable_reasons(CLAIMS, load_profile("paper"), {}) == {}
 
 
 def test_an_untestable_claim_neither_passes_nor_fails() -> None:

@@ -13,13 +13,13 @@ from suite.core.text import day_of as day
 from suite.experiments.context import Outcome
 from suite.experiments.judge import Trial
 from suite.reference import select as references
-from suite.reference.known import Known
+from suite.reference.known import KnownDeviation
 from suite.results.store import Result
 from suite.run.request import make_request
 
 PLACE = "image_classification/imagenet1k/dino"
 LINEAR = CellId.parse(f"{PLACE}/linear/top1")
-ENTRY = Known(
+ENTRY = KnownDeviation(
     *("paper", str(LINEAR), 74.0, 73.5, 74.5),
     *("they trained longer", "https://example.org/1", day("2026-01-01"), day("2999-12-31")),
 )

@@ -41,7 +41,8 @@ CELL = CellId("image_classification", "imagenet1k", "dino", "linear", "top1")
 # Table 1 of the paper, top-1 of linear and attentive probes
 TABLE = tomllib.loads((EXPECTED / "paper" / "table1.toml").read_text())["image_classification"]["cells"]["imagenet1k"]
 OFFSETS = (-0.05, 0.0, 0.05)
-"""Of three seeds: sd 0.05, so that the tolerance is 0.05 + 0.05 + t(.975, 14) * 0.05 * sqrt(1/3 + 1) = 0.2238."""
+"""Offsets of three seeds: sd 0.05, so that the tolerance is 0.05 + 0.05 + t(.975, 14) * 0.05 * sqrt(1/3 + 1)
+= 0.2238."""
 
 
 def environment(device: str, torch: str = "2.14.1") -> dict[str, Any]:
@@ -49,14 +50,14 @@ def environment(device: str, torch: str = "2.14.1") -> dict[str, Any]:
 
 
 def write_run(
-    run: Path, *, moved: float = 0.0, device: str = H100, torch: str = "2.14.1", seeds: tuple[int, ...] = (0, 1, 2)
+    run: Path, *, shift: float = 0.0, device: str = H100, torch: str = "2.14.1", seeds: tuple[int, ...] = (0, 1, 2)
 ) -> Path:
     """A finished run of Table 1 that agrees with the paper; one cell is moved."""
-    asked = make_request(profile="paper", experiments=["image_classification"], seeds=seeds, device="cpu", run=run)
-    for _, dataset, method in asked.tasks():
+    request = make_request(profile="paper", experiments=["image_classification"], seeds=seeds, device="cpu", run=run)
+    for _, dataset, method in request.tasks():
         values = {
             f"{setting}/top1": [
-                round(columns["top1"][method] + offset + moved * (method == "dino" and setting == "linear"), 6)
+                round(columns["top1"][method] + offset + shift * (method == "dino" and setting == "linear"), 6)
                 for offset in OFFSETS[: len(seeds)]
             ]
             for setting, columns in TABLE.items()
@@ -66,7 +67,7 @@ def write_run(
         facts["code_state"] = {"suite": "0.1.0", "commit": COMMIT, "dirty": False}
         save(run, Result(Key("image_classification", dataset, method), values, {}, inputs, {}, facts))
     times = {"started": "2026-01-31T00:00:00+00:00", "finished": "2026-01-31T01:00:00+00:00", "reused": []}
-    write_json(run / "run.json", {"asked": asked.record(), **times})
+    write_json(run / "run.json", {"asked": request.record(), **times})
     write_json(run / "environment.json", report_sample.environment() | {"numerics": environment(device, torch)})
     return run
 
@@ -89,7 +90,7 @@ def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def accepted(expected: Path, tmp_path: Path) -> Path:
+def accepted_file(expected: Path, tmp_path: Path) -> Path:
     """The file of an accepted run."""
     accept_run(write_run(tmp_path / "first"), reason="the first run on this GPU")
     return expected / "accepted" / "paper" / FILE
@@ -98,46 +99,52 @@ def accepted(expected: Path, tmp_path: Path) -> Path:
 # one cell, by hand
 
 
-def of(*values: float, seeds: tuple[int, ...] = ()) -> Measurement:
+def measurement(*values: float, seeds: tuple[int, ...] = ()) -> Measurement:
     return Measurement(CELL, values, seeds)
 
 
 @pytest.mark.parametrize(
-    ("measured", "then", "verdict", "difference", "tolerance"),
+    ("current", "reference", "verdict", "difference", "tolerance"),
     [
-        (of(48.97), of(48.93), "unchanged", 0.04, 0.05),
-        (of(48.98), of(48.93), "unchanged", 0.05, 0.05),
-        (of(48.99), of(48.93), "changed", 0.06, 0.05),
-        (of(49.13), of(48.93), "changed", 0.2, 0.05),
-        (of(77.1, seeds=(0,)), of(77.3, seeds=(0,)), "changed", -0.2, 0.05),
+        (measurement(48.97), measurement(48.93), "unchanged", 0.04, 0.05),
+        (measurement(48.98), measurement(48.93), "unchanged", 0.05, 0.05),
+        (measurement(48.99), measurement(48.93), "changed", 0.06, 0.05),
+        (measurement(49.13), measurement(48.93), "changed", 0.2, 0.05),
+        (measurement(77.1, seeds=(0,)), measurement(77.3, seeds=(0,)), "changed", -0.2, 0.05),
         # the same seed, although the means of both seeds are all but equal
-        (of(77.0, 77.61, seeds=(0, 1)), of(77.2, 77.4, seeds=(0, 1)), "changed", 0.21, 0.05),
-        (of(77.4, 77.2, seeds=(1, 0)), of(77.2, 77.4, seeds=(0, 1)), "unchanged", 0.0, 0.05),
+        (measurement(77.0, 77.61, seeds=(0, 1)), measurement(77.2, 77.4, seeds=(0, 1)), "changed", 0.21, 0.05),
+        (measurement(77.4, 77.2, seeds=(1, 0)), measurement(77.2, 77.4, seeds=(0, 1)), "unchanged", 0.0, 0.05),
         # only seed 1 is in both
-        (of(77.4, 99.0, seeds=(1, 9)), of(77.2, 77.4, seeds=(0, 1)), "unchanged", 0.0, 0.05),
+        (measurement(77.4, 99.0, seeds=(1, 9)), measurement(77.2, 77.4, seeds=(0, 1)), "unchanged", 0.0, 0.05),
         # other seeds, sd 0.1 with 4 degrees of freedom: 0.05 + 2.776445 * 0.1 * sqrt(2) = 0.442649
-        (of(77.74, seeds=(5,)), of(77.3, seeds=(0,)), "unchanged", 0.44, 0.442649),
-        (of(77.75, seeds=(5,)), of(77.3, seeds=(0,)), "changed", 0.45, 0.442649),
+        (measurement(77.74, seeds=(5,)), measurement(77.3, seeds=(0,)), "unchanged", 0.44, 0.442649),
+        (measurement(77.75, seeds=(5,)), measurement(77.3, seeds=(0,)), "changed", 0.45, 0.442649),
         # three of each: 0.05 + 2.776445 * 0.1 * sqrt(2 / 3) = 0.276695
-        (of(77.5, 77.6, 77.7, seeds=(5, 6, 7)), of(77.2, 77.3, 77.4, seeds=(0, 1, 2)), "changed", 0.3, 0.276695),
+        (
+            measurement(77.5, 77.6, 77.7, seeds=(5, 6, 7)),
+            measurement(77.2, 77.3, 77.4, seeds=(0, 1, 2)),
+            "changed",
+            0.3,
+            0.276695,
+        ),
     ],
 )
 def test_a_cell_is_held_against_the_same_seed_and_else_against_the_noise(
-    measured: Measurement, then: Measurement, verdict: str, difference: float, tolerance: float
+    current: Measurement, reference: Measurement, verdict: str, difference: float, tolerance: float
 ) -> None:
-    held = compare(measured, then, 0.05, Spread(0.1, 4))
-    assert held.verdict == verdict, held.reason
-    assert held.difference == pytest.approx(difference, abs=1e-9)
-    assert held.tolerance == pytest.approx(tolerance, abs=1e-6)
+    gate_verdict = compare(current, reference, 0.05, Spread(0.1, 4))
+    assert gate_verdict.verdict == verdict, gate_verdict.reason
+    assert gate_verdict.difference == pytest.approx(difference, abs=1e-9)
+    assert gate_verdict.tolerance == pytest.approx(tolerance, abs=1e-6)
 
 
 def test_what_cannot_be_compared_is_said() -> None:
-    unknown = compare(of(77.9, seeds=(5,)), of(77.3, seeds=(0,)), 0.05, None)
-    assert (unknown.verdict, unknown.tolerance) == ("cannot tell", None)
-    assert unknown.reason == "seeds 5 here, 0 in the accepted run, and the seed noise is unknown"
-    assert compare(of(77.9), None, 0.05, None).verdict == "not accepted"
-    kind = compare(of(77.3, seeds=(0,)), of(77.3), 0.05, None)
-    assert (kind.verdict, kind.reason) == (
+    open_verdict = compare(measurement(77.9, seeds=(5,)), measurement(77.3, seeds=(0,)), 0.05, None)
+    assert (open_verdict.verdict, open_verdict.tolerance) == ("cannot tell", None)
+    assert open_verdict.reason == "seeds 5 here, 0 in the accepted run, and the seed noise is unknown"
+    assert compare(measurement(77.9), None, 0.05, None).verdict == "not accepted"
+    changed_verdict = compare(measurement(77.3, seeds=(0,)), measurement(77.3), 0.05, None)
+    assert (changed_verdict.verdict, changed_verdict.reason) == (
         "changed",
         "seeds play a part now, nothing is random in the accepted run",
     )
@@ -147,35 +154,39 @@ def test_what_cannot_be_compared_is_said() -> None:
 
 
 def test_a_cell_moved_inside_the_papers_tolerance_turns_the_second_gate_red_and_leaves_the_first_green(
-    accepted: Path, tmp_path: Path
+    accepted_file: Path, tmp_path: Path
 ) -> None:
-    same = assemble(write_run(tmp_path / "same"))
-    assert (same["verdict"], same["exit_code"], same["accepted"]["verdict"]) == ("reproduced", 0, "unchanged")
-    assert same["accepted"]["sentence"] == (
-        f"14 of 14 cells are unchanged against the accepted run of {H100} ({same['accepted']['files'][0]['date']}, "
-        f"commit {COMMIT[:12]})."
+    unchanged_content = assemble(write_run(tmp_path / "same"))
+    assert (unchanged_content["verdict"], unchanged_content["exit_code"], unchanged_content["accepted"]["verdict"]) == (
+        "reproduced",
+        0,
+        "unchanged",
     )
-    run = write_run(tmp_path / "moved", moved=0.2)
+    assert unchanged_content["accepted"]["sentence"] == (
+        f"14 of 14 cells are unchanged against the accepted run of {H100} "
+        f"({unchanged_content['accepted']['files'][0]['date']}, commit {COMMIT[:12]})."
+    )
+    run = write_run(tmp_path / "moved", shift=0.2)
     code = report(run)
-    found = json.loads((run / "report.json").read_text())
-    assert (found["verdict"], found["summary"]["reproduced"]) == ("reproduced", 14), "the first gate"
-    [cell] = [each for each in found["cells"] if each["id"] == str(CELL)]
+    content = json.loads((run / "report.json").read_text())
+    assert (content["verdict"], content["summary"]["reproduced"]) == ("reproduced", 14), "the first gate"
+    [cell] = [entry for entry in content["cells"] if entry["id"] == str(CELL)]
     assert (cell["verdict"], cell["tolerance"]) == ("reproduced", pytest.approx(0.2238, abs=1e-4))
-    assert (found["accepted"]["verdict"], found["accepted"]["exit_code"], code, found["exit_code"]) == (
+    assert (content["accepted"]["verdict"], content["accepted"]["exit_code"], code, content["exit_code"]) == (
         "changed",
         1,
         1,
         1,
     )
-    assert found["accepted"]["counts"] == {
+    assert content["accepted"]["counts"] == {
         "unchanged": 13, "changed": 1, "unconfirmed": 0, "cannot tell": 0, "not accepted": 0
     }  # fmt: skip
     gate = (
-        f"1 of 14 cells have changed against the accepted run of {H100} ({found['accepted']['files'][0]['date']}, "
+        f"1 of 14 cells have changed against the accepted run of {H100} ({content['accepted']['files'][0]['date']}, "
         f"commit {COMMIT[:12]}), most of all {CELL} with 77.50 instead of 77.30."
     )
-    assert found["accepted"]["sentence"] == gate
-    assert found["sentence"] == (
+    assert content["accepted"]["sentence"] == gate
+    assert content["sentence"] == (
         "14 of 14 judged cells agree with their reference. "
         "Second gate: 1 of 14 cells changed against our accepted run of this device."
     )
@@ -198,105 +209,105 @@ def test_a_cell_moved_inside_the_papers_tolerance_turns_the_second_gate_red_and_
     junit = (run / "junit.xml").read_text()
     assert f'<failure message="{CELL}: {cell["accepted"]["reason"]}" />' in junit
     assert f'name="{CELL}#accepted" value="changed: {cell["accepted"]["reason"]}"' in junit
-    assert terminal.render(found).splitlines()[-1].startswith("CHANGED: 1 of 14 cells have changed")
+    assert terminal.render(content).splitlines()[-1].startswith("CHANGED: 1 of 14 cells have changed")
 
 
-def test_the_gate_is_told_in_verify(accepted: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    run = write_run(tmp_path / "run", moved=0.2)
+def test_the_gate_is_told_in_verify(accepted_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run = write_run(tmp_path / "run", shift=0.2)
     report(run)
     assert main(["verify", str(run)]) == 0
-    found = json.loads((run / "report.json").read_text())
-    next(c for c in found["cells"] if c["id"] == str(CELL))["accepted"]["verdict"] = "unchanged"
-    write_json(run / "report.json", found)
+    content = json.loads((run / "report.json").read_text())
+    next(c for c in content["cells"] if c["id"] == str(CELL))["accepted"]["verdict"] = "unchanged"
+    write_json(run / "report.json", content)
     capsys.readouterr()
     assert main(["verify", str(run)]) == 1
     assert f"{CELL}: accepted: reported 'unchanged', 77.3" in capsys.readouterr().out
-    accepted.unlink()
+    accepted_file.unlink()
     assert main(["verify", str(run)]) == 1
     assert "accepted run of this device: reported 'changed', held again 'no accepted run'" in capsys.readouterr().out
 
 
-def test_another_device_is_not_held_against_this_ones(accepted: Path, tmp_path: Path) -> None:
-    found = assemble(write_run(tmp_path / "run", moved=0.2, device=A100))
-    assert (found["accepted"], found["exit_code"]) == (None, 0)
-    assert {cell["accepted"] for cell in found["cells"]} == {None}
+def test_another_device_is_not_held_against_this_ones(accepted_file: Path, tmp_path: Path) -> None:
+    content = assemble(write_run(tmp_path / "run", shift=0.2, device=A100))
+    assert (content["accepted"], content["exit_code"]) == (None, 0)
+    assert {cell["accepted"] for cell in content["cells"]} == {None}
 
 
-def test_another_torch_on_the_device_is_and_the_report_says_so(accepted: Path, tmp_path: Path) -> None:
-    found = assemble(write_run(tmp_path / "run", moved=0.2, torch="2.15.0"))
-    assert found["accepted"]["verdict"] == "changed"
-    assert found["accepted"]["files"][0]["same_environment"] is False
-    assert "in another environment than this run's" in markdown.render(found)
-    assert "in another environment than this run" in html.render(found, tmp_path)
+def test_another_torch_on_the_device_is_and_the_report_says_so(accepted_file: Path, tmp_path: Path) -> None:
+    content = assemble(write_run(tmp_path / "run", shift=0.2, torch="2.15.0"))
+    assert content["accepted"]["verdict"] == "changed"
+    assert content["accepted"]["files"][0]["same_environment"] is False
+    assert "in another environment than this run's" in markdown.render(content)
+    assert "in another environment than this run" in html.render(content, tmp_path)
 
 
-def test_limited_and_varied_runs_are_not_held(accepted: Path, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", moved=0.2)
+def test_limited_and_varied_runs_are_not_held(accepted_file: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", shift=0.2)
     record = json.loads((run / "run.json").read_text())
     for change in ({"limit": 64}, {"variants": {"imagenet-protocol": "cae"}}):
         write_json(run / "run.json", record | {"asked": record["asked"] | change})
         assert assemble(run)["accepted"] is None, change
 
 
-def test_other_seeds_are_held_against_the_noise_of_both(accepted: Path, tmp_path: Path) -> None:
+def test_other_seeds_are_held_against_the_noise_of_both(accepted_file: Path, tmp_path: Path) -> None:
     # pooled over both runs: sd 0.05, df 28; 0.05 + 2.048407 * 0.05 * sqrt(2 / 3) = 0.133625, and Holm over 14 cells
-    found = assemble(write_run(tmp_path / "far", moved=0.2, seeds=(7, 8, 9)))
-    [cell] = [each for each in found["cells"] if each["id"] == str(CELL)]
+    far_content = assemble(write_run(tmp_path / "far", shift=0.2, seeds=(7, 8, 9)))
+    [cell] = [entry for entry in far_content["cells"] if entry["id"] == str(CELL)]
     assert cell["accepted"]["tolerance"] == pytest.approx(0.133625, abs=1e-5)
-    assert (cell["accepted"]["verdict"], found["exit_code"]) == ("changed", 1)
-    near = assemble(write_run(tmp_path / "near", moved=0.14, seeds=(7, 8, 9)))
-    [cell] = [each for each in near["cells"] if each["id"] == str(CELL)]
-    assert (cell["accepted"]["verdict"], near["exit_code"]) == ("unconfirmed", 0)
+    assert (cell["accepted"]["verdict"], far_content["exit_code"]) == ("changed", 1)
+    near_content = assemble(write_run(tmp_path / "near", shift=0.14, seeds=(7, 8, 9)))
+    [cell] = [entry for entry in near_content["cells"] if entry["id"] == str(CELL)]
+    assert (cell["accepted"]["verdict"], near_content["exit_code"]) == ("unconfirmed", 0)
     assert cell["accepted"]["reason"].endswith("not confirmed among 14 (Holm)")
 
 
-def test_pytest_fails_a_changed_cell_by_name(accepted: Path, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", moved=0.2)
-    asked = make_request(profile="paper", experiments=["image_classification"], device="cpu", run=run)
-    task = next(t for t in asked.tasks() if t[2] == "dino")
-    made = Trial(asked, *task)
-    stored = Store(run).load(made.key)
-    assert stored is not None
-    lines = made._changes(stored, {})
+def test_pytest_fails_a_changed_cell_by_name(accepted_file: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", shift=0.2)
+    request = make_request(profile="paper", experiments=["image_classification"], device="cpu", run=run)
+    task = next(t for t in request.tasks() if t[2] == "dino")
+    trial = Trial(request, *task)
+    result = Store(run).load(trial.key)
+    assert result is not None
+    lines = trial._changes(result, {})
     assert [line.partition(": ")[0] for line in lines] == [str(CELL)]
-    assert (f"{CELL}#accepted", f"changed: {lines[0].partition(': ')[2]}") in made.properties
+    assert (f"{CELL}#accepted", f"changed: {lines[0].partition(': ')[2]}") in trial.properties
 
 
 # accepting
 
 
-def test_a_file_says_who_when_why_and_what(accepted: Path, expected: Path) -> None:
-    content = tomllib.loads(accepted.read_text())
+def test_a_file_says_who_when_why_and_what(accepted_file: Path, expected: Path) -> None:
+    content = tomllib.loads(accepted_file.read_text())
     run = content["run"]
     assert (run["profile"], run["device"], run["commit"], run["seeds"]) == ("paper", H100, COMMIT, [0, 1, 2])
     assert (run["reason"], run["slack"]) == ("the first run on this GPU", 0.05)
     assert content["environment"] == environment(H100)
     assert content["cells"][str(CELL)] == {"values": [77.25, 77.3, 77.35], "seeds": [0, 1, 2]}
     assert len(content["cells"]) == 14
-    found = load(expected / "accepted", "paper", H100)
-    assert found is not None
-    assert found.content() == accepted.read_bytes()
+    accepted_run = load(expected / "accepted", "paper", H100)
+    assert accepted_run is not None
+    assert accepted_run.content() == accepted_file.read_bytes()
 
 
 def test_a_changed_value_is_accepted_for_a_reason_and_diff_writes_nothing(
-    accepted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    accepted_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    run = write_run(tmp_path / "moved", moved=0.2)
-    before = accepted.read_bytes()
+    run = write_run(tmp_path / "moved", shift=0.2)
+    old_content = accepted_file.read_bytes()
     capsys.readouterr()
     assert main(["accept", str(run), "--diff"]) == 1
-    said = capsys.readouterr().out
-    assert [word for word in ("77.300", "77.500", "0.200") if word not in said] == []
+    output = capsys.readouterr().out
+    assert [word for word in ("77.300", "77.500", "0.200") if word not in output] == []
     assert main(["accept", str(run)]) == 3
     assert capsys.readouterr().err == (
         "error: accept: expected a reason, got none: pass REASON='why these values are to be the new ones'\n"
     )
-    assert accepted.read_bytes() == before
+    assert accepted_file.read_bytes() == old_content
     assert main(["accept", str(run), "--reason", "a fault in the crop is mended"]) == 0
     assert "accepted 14 cells in" in capsys.readouterr().out
     assert assemble(run)["accepted"]["verdict"] == "unchanged"
     assert main(["accept", str(run), "--diff"]) == 0
-    assert capsys.readouterr().out == f"{accepted}: nothing would change\n"
+    assert capsys.readouterr().out == f"{accepted_file}: nothing would change\n"
 
 
 def edit(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -306,14 +317,14 @@ def edit(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def other_environment(run: Path) -> None:
-    stored = Store(run).load(Key("image_classification", "imagenet1k", "mae"))
-    assert stored is not None
-    save(run, replace(stored, inputs={**stored.inputs, "environment": environment(H100, "2.5.0")}))
+    result = Store(run).load(Key("image_classification", "imagenet1k", "mae"))
+    assert result is not None
+    save(run, replace(result, inputs={**result.inputs, "environment": environment(H100, "2.5.0")}))
 
 
 def older(run: Path) -> None:
-    for stored in list(Store(run).results()):
-        save(run, replace(stored, inputs={k: v for k, v in stored.inputs.items() if k != "environment"}))
+    for result in list(Store(run).results()):
+        save(run, replace(result, inputs={k: v for k, v in result.inputs.items() if k != "environment"}))
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -354,14 +365,14 @@ def test_a_run_that_cannot_stand_for_its_device_is_refused(
     assert not (expected / "accepted").exists()
 
 
-def test_nothing_that_was_accepted_is_dropped_in_passing(accepted: Path, tmp_path: Path) -> None:
+def test_nothing_that_was_accepted_is_dropped_in_passing(accepted_file: Path, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     (run / "cells/image_classification/imagenet1k/mae.json").unlink()
     edit(run, lambda r: r["asked"].update(cells=[c for c in r["asked"]["cells"] if "/mae/" not in c]))
     with pytest.raises(RequestError) as caught:
         accept_run(run, reason="why")
     assert str(caught.value) == (
-        f"{run}: {accepted} holds 2 cells that this run lacks, image_classification/imagenet1k/mae/attentive/top1 "
+        f"{run}: {accepted_file} holds 2 cells that this run lacks, image_classification/imagenet1k/mae/attentive/top1 "
         "first: run them too, or remove the file"
     )
 
@@ -410,13 +421,13 @@ BAD: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("old", "new", "words"), BAD.values(), ids=BAD)
 def test_a_bad_file_is_one_clear_line(
-    old: str, new: str, words: str, accepted: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    old: str, new: str, words: str, accepted_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert accepted.read_text().count(old) >= 1
-    accepted.write_text(accepted.read_text().replace(old, new, 1))
+    assert accepted_file.read_text().count(old) >= 1
+    accepted_file.write_text(accepted_file.read_text().replace(old, new, 1))
     with pytest.raises(ExpectedError) as caught:
-        load(accepted.parent.parent, "paper", H100)
-    assert str(caught.value).startswith(f"{accepted}: {words}")
+        load(accepted_file.parent.parent, "paper", H100)
+    assert str(caught.value).startswith(f"{accepted_file}: {words}")
     run = write_run(tmp_path / "run")
     capsys.readouterr()
     assert main(["report", str(run)]) == 3

@@ -42,7 +42,7 @@ RECORDED = replace(
 )
 
 
-def seen(reference: Expected, noise: Spread | None = None, **values: float) -> CellVerdict:
+def judged_cell(reference: Expected, noise: Spread | None = None, **values: float) -> CellVerdict:
     """Judge values by seed: `s0=35.4`."""
     seeds = tuple(int(name[1:]) for name in values)
     return judge_cell(Measurement(CELL, tuple(values.values()), seeds), reference, noise)
@@ -78,7 +78,7 @@ def seen(reference: Expected, noise: Spread | None = None, **values: float) -> C
     ],
 )
 def test_a_recorded_seed_is_held_against_itself(value: float, verdict: str, p_value: float, reason: str) -> None:
-    cell = seen(RECORDED, s0=value)
+    cell = judged_cell(RECORDED, s0=value)
     assert (cell.verdict, cell.p_value, cell.reason) == (verdict, p_value, reason)
     assert (cell.measured, cell.expected, cell.tolerance) == (value, 35.4, 0.05), "seed 0's own value, not the mean"
     assert cell.difference == pytest.approx(value - 35.4)
@@ -86,8 +86,8 @@ def test_a_recorded_seed_is_held_against_itself(value: float, verdict: str, p_va
 
 
 def test_a_factor_of_one_hundredth_turns_the_run_red() -> None:
-    measured = {CELL: Measurement(CELL, (35.4 * 1.01,), (0,))}
-    judgement = judge([CELL], measured, {CELL: RECORDED}, {}, [])
+    measurements = {CELL: Measurement(CELL, (35.4 * 1.01,), (0,))}
+    judgement = judge([CELL], measurements, {CELL: RECORDED}, {}, [])
     assert (judgement.verdict, judgement.exit_code, judgement.family.rejected) == ("deviates", 1, (CELL,))
     assert judgement.sentence == (
         "1 of 1 judged cells differ from their reference beyond tolerance, "
@@ -97,40 +97,40 @@ def test_a_factor_of_one_hundredth_turns_the_run_red() -> None:
 
 def test_a_value_as_recorded_is_reproduced_although_the_file_keeps_six_decimals() -> None:
     exact = replace(RECORDED, by_seed={0: 35.333333}, machine=0.0)
-    assert seen(exact, s0=100 * 106 / 300).verdict == "reproduced"  # 35.3333333..
-    assert seen(exact, s0=35.333335).verdict == "deviates"
+    assert judged_cell(exact, s0=100 * 106 / 300).verdict == "reproduced"  # 35.3333333..
+    assert judged_cell(exact, s0=35.333335).verdict == "deviates"
 
 
 def test_seeds_that_cancel_in_the_mean_are_seen_one_by_one() -> None:
-    cell = seen(RECORDED, s0=36.6, s1=36.0, s2=35.4)
+    cell = judged_cell(RECORDED, s0=36.6, s1=36.0, s2=35.4)
     assert (cell.verdict, cell.measured, cell.expected, cell.p_value) == ("deviates", 36.0, 36.0, 0.0)
     assert cell.reason == (
         "2 of 3 recorded seeds differ, seed 0 most of all, by +1.20 from the recorded 35.4; "
         "the machine's arithmetic moves one by at most 0.05"
     )
-    same = seen(RECORDED, s0=35.4, s1=36.0, s2=36.58)
-    assert (same.verdict, same.reason) == (
+    recorded_cell = judged_cell(RECORDED, s0=35.4, s1=36.0, s2=36.58)
+    assert (recorded_cell.verdict, recorded_cell.reason) == (
         "reproduced",
         "3 seeds as recorded, each by itself: differs by -0.02 at most, allowed 0.05",
     )
 
 
 def test_a_seed_that_was_not_recorded_is_held_against_the_mean() -> None:
-    cell = seen(RECORDED, s17=37.0)
+    cell = judged_cell(RECORDED, s17=37.0)
     assert (cell.verdict, cell.expected, cell.by_chance) == ("reproduced", 36.0, True)
     # 0.25 + 2.0484 * 0.5 * sqrt(1 + 1/3) = 1.4326
     assert cell.tolerance == pytest.approx(1.4326, abs=1e-4)
     assert cell.reason == "differs by +1.00, tolerance 1.43"
-    assert seen(RECORDED, s17=37.5).verdict == "deviates"
+    assert judged_cell(RECORDED, s17=37.5).verdict == "deviates"
 
 
 def test_of_both_kinds_the_worse_counts_and_the_expected_mean_is_of_the_same_seeds() -> None:
-    good = seen(RECORDED, s0=35.4, s17=37.0)
-    assert (good.verdict, good.measured, good.expected) == ("reproduced", 36.2, pytest.approx((35.4 + 36.0) / 2))
-    assert good.tolerance == pytest.approx((0.05 + 1.4326) / 2, abs=1e-4)
-    assert good.reason == "seed 0 as recorded: differs by +0.00, allowed 0.05; differs by +1.00, tolerance 1.43"
-    for one, other in (({"s0": 35.6}, {"s17": 36.0}), ({"s0": 35.4}, {"s17": 39.0})):
-        assert seen(RECORDED, **one, **other).verdict == "deviates"
+    cell = judged_cell(RECORDED, s0=35.4, s17=37.0)
+    assert (cell.verdict, cell.measured, cell.expected) == ("reproduced", 36.2, pytest.approx((35.4 + 36.0) / 2))
+    assert cell.tolerance == pytest.approx((0.05 + 1.4326) / 2, abs=1e-4)
+    assert cell.reason == "seed 0 as recorded: differs by +0.00, allowed 0.05; differs by +1.00, tolerance 1.43"
+    for recorded_values, new_values in (({"s0": 35.6}, {"s17": 36.0}), ({"s0": 35.4}, {"s17": 39.0})):
+        assert judged_cell(RECORDED, **recorded_values, **new_values).verdict == "deviates"
 
 
 # what no seed noise explains
@@ -154,14 +154,14 @@ def test_of_both_kinds_the_worse_counts_and_the_expected_mean_is_of_the_same_see
 def test_a_single_seed_beyond_the_gross_bound_deviates(
     value: float, verdict: str, p_value: float | None, reason: str
 ) -> None:
-    cell = seen(GROSS, s0=value)
+    cell = judged_cell(GROSS, s0=value)
     assert (cell.verdict, cell.p_value, cell.reason) == (verdict, p_value, reason)
     assert cell.to_decide == ("unknown: two at least" if verdict == "inconclusive" else None)
 
 
 def test_the_gross_bound_holds_where_a_wide_interval_would_excuse() -> None:
     # sd 5 over 3 seeds, df 2: 0.05 + 4.3027 * 5 * sqrt(1/3 + 1) = 24.89
-    cell = seen(GROSS, Spread(5.0, 2), s0=25.0, s1=30.0, s2=35.0)
+    cell = judged_cell(GROSS, Spread(5.0, 2), s0=25.0, s1=30.0, s2=35.0)
     assert (cell.verdict, cell.p_value) == ("deviates", 0.0)
     assert cell.reason == (
         "differs by -20.00, tolerance 24.89: beyond 2 points, which no seed noise of such a probe explains"
@@ -183,15 +183,15 @@ def test_the_gross_bound_holds_where_a_wide_interval_would_excuse() -> None:
 )
 def test_a_bound_of_one_side_allows_the_other(side: str, value: float, verdict: str, reason: str) -> None:
     bound = replace(GROSS, side=side, seed_sd=0.1, seed_df=28)
-    cell = seen(bound, s0=value)
+    cell = judged_cell(bound, s0=value)
     assert (cell.verdict, cell.reason) == (verdict, reason)
-    near = seen(bound, s0=50.1 if side == "lower" else 49.9)
-    assert near.verdict == "inconclusive", "the interval is wider than the cap, and reaches across the bound"
+    near_cell = judged_cell(bound, s0=50.1 if side == "lower" else 49.9)
+    assert near_cell.verdict == "inconclusive", "the interval is wider than the cap, and reaches across the bound"
 
 
 def test_without_noise_only_what_lies_far_on_the_allowed_side_is_reproduced() -> None:
     bound = replace(GROSS, side="lower")
-    assert [seen(bound, s0=value).verdict for value in (53.0, 51.0, 50.0, 49.0, 47.0)] == [
+    assert [judged_cell(bound, s0=value).verdict for value in (53.0, 51.0, 50.0, 49.0, 47.0)] == [
         "reproduced",
         "inconclusive",
         "reproduced",
@@ -213,7 +213,7 @@ def test_how_many_seeds_bring_the_interval_below_its_cap() -> None:
 
 
 def test_an_inconclusive_cell_says_how_many_seeds_would_decide() -> None:
-    cell = seen(PUBLISHED, Spread(0.12, 14), s0=49.9, s1=50.0, s2=50.1)
+    cell = judged_cell(PUBLISHED, Spread(0.12, 14), s0=49.9, s1=50.0, s2=50.1)
     assert (cell.verdict, cell.seeds_needed, cell.to_decide) == ("inconclusive", 11, "11 seeds would decide")
     assert cell.reason == "differs by +0.00, tolerance 0.35: wider than 0.3 is no evidence; 11 seeds would decide"
 
@@ -221,43 +221,43 @@ def test_an_inconclusive_cell_says_how_many_seeds_would_decide() -> None:
 # the family's size
 
 
-def family(off: int, of: int) -> Judgement:
+def family(deviation_count: int, cell_count: int) -> Judgement:
     """So many of so many cells with a difference of 0.38, p = 0.027 each, the others with none."""
-    cells = [replace(CELL, dataset=f"d{k}") for k in range(of)]
+    cells = [replace(CELL, dataset=f"d{k}") for k in range(cell_count)]
     # 0.05 + 2.0484 * 0.1 * sqrt(1 + 1) = 0.3397
     wide = replace(PUBLISHED, seed_sd=0.1, seed_df=28, cap=0.4)
-    measured = {c: Measurement(c, (50.38 if k < off else 50.0,), (0,)) for k, c in enumerate(cells)}
-    return judge(cells, measured, {c: replace(wide, cell=c) for c in cells}, {}, [])
+    measurements = {c: Measurement(c, (50.38 if k < deviation_count else 50.0,), (0,)) for k, c in enumerate(cells)}
+    return judge(cells, measurements, {c: replace(wide, cell=c) for c in cells}, {}, [])
 
 
 def test_more_single_deviations_than_chance_gives_are_a_warning() -> None:
     # 20 cells: at most 3 in 95 of 100 runs
-    few, many = family(3, 20), family(4, 20)
-    assert (few.exit_code, few.warnings) == (0, ())
-    assert few.sentence == (
+    small_share, large_share = family(3, 20), family(4, 20)
+    assert (small_share.exit_code, small_share.warnings) == (0, ())
+    assert small_share.sentence == (
         "17 of 20 judged cells agree with their reference; the remainder is within what chance explains."
     )
-    assert (many.verdict, many.exit_code, many.family.rejected) == ("reproduced", 0, ())
-    assert many.warnings == (
+    assert (large_share.verdict, large_share.exit_code, large_share.family.rejected) == ("reproduced", 0, ())
+    assert large_share.warnings == (
         "4 of 20 cells with seed noise deviate, more than chance explains: it gives 1.0 on average, and at most 3 in "
         "95 of 100 runs (binomial, cells taken to be independent).",
     )
-    assert many.sentence == (
+    assert large_share.sentence == (
         "16 of 20 judged cells agree with their reference; "
         "4 deviate singly, more than chance explains, but none so far off that the family confirms it."
     )
 
 
 def test_if_every_cell_deviates_that_is_confirmed_of_all_together() -> None:
-    all_of_them = family(4, 4)
-    assert (all_of_them.verdict, all_of_them.exit_code, len(all_of_them.failing)) == ("deviates", 1, 4)
-    assert holm({c.id: c.p_value or 0 for c in all_of_them.cells}, 0.05) == (), "which no single one shows"
+    judgement = family(4, 4)
+    assert (judgement.verdict, judgement.exit_code, len(judgement.failing)) == ("deviates", 1, 4)
+    assert holm({c.id: c.p_value or 0 for c in judgement.cells}, 0.05) == (), "which no single one shows"
     assert family(3, 4).exit_code == 0
 
 
 def test_what_is_not_left_to_chance_is_not_counted_as_chance() -> None:
-    measured = {CELL: Measurement(CELL, (35.4,), (0,))}
-    assert judge([CELL], measured, {CELL: RECORDED}, {}, []).family.by_chance == 0
+    measurements = {CELL: Measurement(CELL, (35.4,), (0,))}
+    assert judge([CELL], measurements, {CELL: RECORDED}, {}, []).family.by_chance == 0
 
 
 def test_how_many_deviations_chance_gives() -> None:

@@ -19,8 +19,8 @@ PAPER = {cell: e.value for cell, e in load_expected("paper", ROOT).items() if e.
 
 def test_all_52_claims_are_there() -> None:
     assert [claim.id for claim in CLAIMS] == [f"C{number:02}" for number in range(1, 53)]
-    held = [claim.holds_in_paper for claim in CLAIMS]
-    assert (held.count(True), held.count(False), held.count(None)) == (33, 17, 2)
+    answers = [claim.holds_in_paper for claim in CLAIMS]
+    assert (answers.count(True), answers.count(False), answers.count(None)) == (33, 17, 2)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
@@ -28,18 +28,18 @@ def test_the_papers_own_tables_decide_as_listed(claim: Claim) -> None:
     outcome = evaluate(claim, PAPER)
     assert outcome.holds is claim.holds_in_paper
     if outcome.holds is not None:
-        assert (outcome.true, outcome.counterexamples) == (claim.true_comparisons, claim.counterexamples)
+        assert (outcome.true_count, outcome.counterexamples) == (claim.true_comparisons, claim.counterexamples)
 
 
 def test_claims_speak_of_cells_that_the_paper_has() -> None:
-    known = load_expected("paper", ROOT).keys()
-    assert [cell for claim in CLAIMS for c in claim.comparisons for cell in c.cells if cell not in known] == []
+    paper_cells = load_expected("paper", ROOT).keys()
+    assert [cell for claim in CLAIMS for c in claim.comparisons for cell in c.cells if cell not in paper_cells] == []
 
 
 def test_a_flipped_value_flips_the_claim() -> None:
     claim = next(claim for claim in CLAIMS if claim.id == "C22")
-    worse = PAPER | {CellId.parse("part_retrieval/coco/cae/encoded/ap"): 44.0}
-    outcome = evaluate(claim, worse)
+    values = PAPER | {CellId.parse("part_retrieval/coco/cae/encoded/ap"): 44.0}
+    outcome = evaluate(claim, values)
     assert (outcome.holds, outcome.counterexamples) == (False, ("coco/encoded/ap: cae 44.0 vs deit 44.1",))
 
 
@@ -55,7 +55,7 @@ ASCENDING = dict(zip(METHODS, (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0), strict
 
 
 @pytest.mark.parametrize(
-    ("predicate", "values", "holds", "shown"),
+    ("predicate", "values", "answer", "text"),
     [
         ("dino > mae on e/d/s/m", {"dino": 50.1, "mae": 50.0}, True, "d/s/m: dino 50.1 vs mae 50.0"),
         ("dino > mae on e/d/s/m", {"dino": 50.0, "mae": 50.0}, False, "d/s/m: dino 50.0 vs mae 50.0"),
@@ -76,10 +76,10 @@ ASCENDING = dict(zip(METHODS, (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0), strict
         ("rank(cae) <= 1 on e/d/s/m", ASCENDING | {"ibot": 60.0}, True, "d/s/m: cae has rank 1"),
     ],
 )
-def test_the_language(predicate: str, values: dict[str, float], holds: bool, shown: str) -> None:
+def test_the_language(predicate: str, values: dict[str, float], answer: bool, text: str) -> None:
     (comparison,) = parse(predicate)
-    assert comparison.holds(cells(**values)) is holds
-    assert comparison.show(cells(**values)) == shown
+    assert comparison.holds(cells(**values)) is answer
+    assert comparison.show(cells(**values)) == text
 
 
 def test_braces_mean_every_combination_and_clauses_add_up() -> None:
@@ -117,7 +117,7 @@ def test_a_missing_cell_leaves_a_claim_undecided() -> None:
     claim = next(claim for claim in CLAIMS if claim.id == "C27")
     column = "image_classification/imagenet1k/linear/top1"
     outcome = evaluate(claim, cells(column, deit=80.0, cae=75.0))
-    assert (outcome.holds, outcome.true, len(outcome.missing)) == (None, 0, 1)
+    assert (outcome.holds, outcome.true_count, len(outcome.missing_cells)) == (None, 0, 1)
     (verdict,) = judge_claims([claim], cells(column, deit=80.0, cae=75.0))
     assert (verdict.holds_here, verdict.verdict) == (None, "not run")
     assert verdict.detail == "cells missing: 1, such as image_classification/imagenet1k/mae/linear/top1"
@@ -133,8 +133,8 @@ def test_a_missing_cell_leaves_a_claim_undecided() -> None:
 def test_a_decided_claim_shows_its_numbers(mae: float, verdict: str, detail: str) -> None:
     claim = next(claim for claim in CLAIMS if claim.id == "C27")
     values = cells("image_classification/imagenet1k/linear/top1", deit=80.0, cae=65.0, mae=mae)
-    (found,) = judge_claims([claim], values)
-    assert (found.verdict, found.detail, found.holds_in_paper) == (verdict, detail, True)
+    (claim_verdict,) = judge_claims([claim], values)
+    assert (claim_verdict.verdict, claim_verdict.detail, claim_verdict.holds_in_paper) == (verdict, detail, True)
 
 
 GOOD = """

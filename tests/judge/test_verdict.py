@@ -1,4 +1,4 @@
-"""What is green, what is red, what is neither, and how a run ends."""
+"""Verdicts of cells and of runs: green, red or neither, and how a run ends."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ RECORDED = replace(PROBE, rounding=0.0, numeric=0.25, cap=3.0, seed_sd=0.5, seed
 
 
 def run(reference: Expected | None, *values: float, strict: bool = False) -> Judgement:
-    measured = {CELL: Measurement(CELL, values, () if len(values) == 1 else tuple(range(len(values))))}
+    measurements = {CELL: Measurement(CELL, values, () if len(values) == 1 else tuple(range(len(values))))}
     expected = {} if reference is None else {CELL: reference}
-    return judge([CELL], measured, expected, {}, [], strict=strict)
+    return judge([CELL], measurements, expected, {}, [], strict=strict)
 
 
 @pytest.mark.parametrize(
@@ -141,16 +141,18 @@ def test_holm_steps_down() -> None:
     assert holm({}, 0.05) == ()
 
 
-def many(value: float, *, strict: bool = False) -> Judgement:
+def judge_seven(value: float, *, strict: bool = False) -> Judgement:
     """Seven probes with 50.0 recorded; six at 50.0, one at `value`."""
     cells = [replace(CELL, method=method) for method in METHODS]
-    measured = {cell: Measurement(cell, (50.0,), (0,)) for cell in cells} | {CELL: Measurement(CELL, (value,), (0,))}
+    measurements = {cell: Measurement(cell, (50.0,), (0,)) for cell in cells} | {
+        CELL: Measurement(CELL, (value,), (0,))
+    }
     expected = {cell: replace(RECORDED, cell=cell) for cell in cells}
-    return judge(cells, measured, expected, {}, [], strict=strict)
+    return judge(cells, measurements, expected, {}, [], strict=strict)
 
 
 def test_a_single_deviation_warns() -> None:
-    judgement = many(51.45)  # p = .037, above .05 / 7
+    judgement = judge_seven(51.45)  # p = .037, above .05 / 7
     cell = next(c for c in judgement.cells if c.id == CELL)
     assert (cell.verdict, cell.warning) == ("deviates", True)
     assert cell.reason == "differs by +1.45, tolerance 1.37; not confirmed among 7 tested cells (Holm, 5%)"
@@ -161,7 +163,7 @@ def test_a_single_deviation_warns() -> None:
 
 
 def test_strict_fails_on_any_deviation() -> None:
-    judgement = many(51.45, strict=True)
+    judgement = judge_seven(51.45, strict=True)
     assert (judgement.verdict, judgement.exit_code) == ("deviates", 1)
     assert judgement.sentence == (
         "1 of 7 judged cells differ from their reference beyond tolerance, "
@@ -170,7 +172,7 @@ def test_strict_fails_on_any_deviation() -> None:
 
 
 def test_a_confirmed_deviation_fails() -> None:
-    judgement = many(55.0)
+    judgement = judge_seven(55.0)
     assert judgement.family.rejected == (CELL,)
     assert (judgement.family.alpha, judgement.family.judged) == (0.05, 7)
     assert (judgement.verdict, judgement.exit_code) == ("deviates", 1)
@@ -194,15 +196,15 @@ def test_what_agrees_is_green() -> None:
 def both(value: float, **options: object) -> Judgement:
     """DINO measured, MAE not."""
     expected = {CELL: PUBLISHED, OTHER: replace(PUBLISHED, cell=OTHER, value=40.0)}
-    measured = {CELL: Measurement(CELL, (value,))}
-    wanted = options.pop("wanted", [CELL, OTHER])
-    return judge(wanted, measured, expected, options.pop("not_run", {}), [], **options)  # type: ignore[arg-type]
+    measurements = {CELL: Measurement(CELL, (value,))}
+    requested_cells = options.pop("requested_cells", [CELL, OTHER])
+    return judge(requested_cells, measurements, expected, options.pop("not_run", {}), [], **options)  # type: ignore[arg-type]
 
 
 def test_what_was_asked_for_and_did_not_run_is_incomplete() -> None:
     judgement = both(50.0, not_run={OTHER: "weights missing"})
-    missing = judgement.cells[1]
-    assert (missing.verdict, missing.reason, missing.measured, missing.expected) == (
+    missing_cell = judgement.cells[1]
+    assert (missing_cell.verdict, missing_cell.reason, missing_cell.measured, missing_cell.expected) == (
         "not run",
         "weights missing",
         None,
@@ -226,15 +228,15 @@ def test_a_deviation_wins_over_what_did_not_run() -> None:
 
 @pytest.mark.parametrize(("reasons", "reason"), [({}, "not asked for"), ({OTHER: "not there yet"}, "not there yet")])
 def test_listed_cells_are_shown_and_fail_nothing(reasons: dict[CellId, str], reason: str) -> None:
-    judgement = both(50.0, wanted=[CELL], listed=[OTHER, CELL], not_run=reasons)
+    judgement = both(50.0, requested_cells=[CELL], profile_cells=[OTHER, CELL], not_run=reasons)
     assert [(c.id, c.verdict) for c in judgement.cells] == [(CELL, "reproduced"), (OTHER, "not run")]
     assert judgement.cells[1].reason == reason
     assert (judgement.verdict, judgement.exit_code, judgement.counts["not run"]) == ("reproduced", 0, 1)
 
 
 def test_a_stored_cell_is_judged_even_if_not_asked_for() -> None:
-    measured = {CELL: Measurement(CELL, (50.0,)), OTHER: Measurement(OTHER, (10.0,))}
-    judgement = judge([CELL], measured, {CELL: PUBLISHED, OTHER: replace(PUBLISHED, cell=OTHER)}, {}, [])
+    measurements = {CELL: Measurement(CELL, (50.0,)), OTHER: Measurement(OTHER, (10.0,))}
+    judgement = judge([CELL], measurements, {CELL: PUBLISHED, OTHER: replace(PUBLISHED, cell=OTHER)}, {}, [])
     assert [c.verdict for c in judgement.cells] == ["reproduced", "deviates"]
     assert judgement.exit_code == 1
 
@@ -268,20 +270,20 @@ def test_nothing_asked_for_is_a_wrong_request() -> None:
 
 
 def test_the_place_in_the_paper_is_filled_in() -> None:
-    measured = {CELL: Measurement(CELL, (50.0,), (0,))}
-    judgement = judge([CELL], measured, {CELL: replace(RECORDED, table=None)}, {}, [], places={CELL: "Table 3"})
+    measurements = {CELL: Measurement(CELL, (50.0,), (0,))}
+    judgement = judge([CELL], measurements, {CELL: replace(RECORDED, table=None)}, {}, [], places={CELL: "Table 3"})
     assert judgement.cells[0].table == "Table 3"
 
 
 def test_the_papers_own_numbers_reproduce_the_paper() -> None:
     expected = load_expected("paper", ROOT)
-    measured = {
+    measurements = {
         cell: Measurement(cell, (e.value,), () if e.deterministic else (0,))
         for cell, e in expected.items()
         if e.value is not None
     }
     claims = load_claims(ROOT / "claims.toml")
-    judgement = judge(list(measured), measured, expected, {}, claims, listed=list(expected))
+    judgement = judge(list(measurements), measurements, expected, {}, claims, profile_cells=list(expected))
     assert judgement.counts == {
         "reproduced": 146,
         "deviates": 0,

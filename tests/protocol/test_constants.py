@@ -33,7 +33,7 @@ from tests.support.constants_in_use import in_use
 from tests.support.probe_bank import train as train_probes
 from tests.support.segmentation_bank import train as train_heads
 
-NAMES = [(group, name) for group, found in load_constants().items() for name in found.constants]
+NAMES = [(group, name) for group, constant_group in load_constants().items() for name in constant_group.constants]
 
 
 @pytest.fixture
@@ -49,25 +49,25 @@ def other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 def values() -> dict[str, dict[str, Any]]:
     """As JSON has them."""
-    return {g: {name: c.value for name, c in found.constants.items()} for g, found in load_constants().items()}
+    return {g: {name: c.value for name, c in group.constants.items()} for g, group in load_constants().items()}
 
 
 def test_each_has_a_source_and_concerns_experiments_that_exist() -> None:
-    known = {name for profile in PROFILES for name in load_profile(profile).experiments}
+    experiment_names = {name for profile in PROFILES for name in load_profile(profile).experiments}
     for group in load_constants().values():
         assert group.constants
-        assert set(group.experiments) <= known
+        assert set(group.experiments) <= experiment_names
         assert group.experiments
         assert all(c.source.startswith(("paper: ", "code: ", "code of ", "ours")) for c in group.constants.values())
 
 
 def test_each_is_read_by_the_code_and_nothing_else_is() -> None:
-    read = set()
+    names = set()
     for path in (ROOT / "suite").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "constant":
-                read.add(tuple(ast.literal_eval(argument) for argument in node.args))
-    assert read == set(NAMES)
+                names.add(tuple(ast.literal_eval(argument) for argument in node.args))
+    assert names == set(NAMES)
 
 
 def test_the_code_works_with_what_the_file_says() -> None:
@@ -76,29 +76,31 @@ def test_the_code_works_with_what_the_file_says() -> None:
 
 @pytest.mark.slow
 def test_a_changed_file_changes_what_the_code_works_with(tmp_path: Path) -> None:
-    changed = {group: {name: other(value) for name, value in found.items()} for group, found in values().items()}
-    assert all(changed[group][name] != constant(group, name) for group, name in NAMES)
+    changed_values = {
+        group: {name: other_value(value) for name, value in entries.items()} for group, entries in values().items()
+    }
+    assert all(changed_values[group][name] != constant(group, name) for group, name in NAMES)
     path = tmp_path / "constants.toml"
-    path.write_text("".join(map(table, changed, changed.values())))
+    path.write_text("".join(map(table, changed_values, changed_values.values())))
     command = [sys.executable, "-m", "tests.support.constants_in_use", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == changed
+    assert json.loads(done.stdout) == changed_values
 
 
-def other(value: Any) -> Any:
+def other_value(value: Any) -> Any:
     """Another value of the same kind."""
     if isinstance(value, dict):
-        return {key: other(item) for key, item in value.items()}
+        return {key: other_value(item) for key, item in value.items()}
     if isinstance(value, list):
-        return value[::-1] if isinstance(value[0], str) else [other(item) for item in value]
+        return value[::-1] if isinstance(value[0], str) else [other_value(item) for item in value]
     if isinstance(value, bool):
         return not value
     return value + 2 if isinstance(value, int) else value / 2 or 0.25
 
 
-def table(group: str, found: dict[str, Any]) -> str:
-    lines = [f"{name} = {{ value = {toml(value)}, source = 'code: x' }}\n" for name, value in found.items()]
+def table(group: str, entries: dict[str, Any]) -> str:
+    lines = [f"{name} = {{ value = {toml(value)}, source = 'code: x' }}\n" for name, value in entries.items()]
     return f"[{group}]\nexperiments = ['part_retrieval']\n{''.join(lines)}"
 
 
@@ -113,22 +115,22 @@ def test_the_report_lists_each_with_value_and_source(profile: str, tmp_path: Pat
     protocol = assemble.protocol(load_profile(profile), [], {})
     report = report_sample.report(tmp_path) | {"protocol": protocol, "profile": profile}
     files.write(tmp_path, report)
-    stored = json.loads((tmp_path / "report.json").read_text())["protocol"]
-    shown = html.unescape((tmp_path / "report.html").read_text())
+    stored_protocol = json.loads((tmp_path / "report.json").read_text())["protocol"]
+    page = html.unescape((tmp_path / "report.html").read_text())
     text = (tmp_path / "report.md").read_text()
     for name, group in load_constants().items():
-        assert stored["constants"][name].pop("experiments") == list(group.experiments)
-        for key, found in group.constants.items():
-            fact = {"value": found.value, "source": found.source}
-            assert stored["constants"][name].pop(key) == fact
+        assert stored_protocol["constants"][name].pop("experiments") == list(group.experiments)
+        for key, parameter in group.constants.items():
+            fact = {"value": parameter.value, "source": parameter.source}
+            assert stored_protocol["constants"][name].pop(key) == fact
             [(_, line)] = flatten(fact)
-            assert line.endswith(f"({found.source})")
-            assert f"constants.{name}.{key}" in shown
-            assert line in shown
+            assert line.endswith(f"({parameter.source})")
+            assert f"constants.{name}.{key}" in page
+            assert line in page
             assert f"| {markdown.code(f'protocol.constants.{name}.{key}')}" in text
             assert markdown.escape(line) in text
-    assert set(map(str, stored["constants"].values())) == {"{}"}
-    assert stored["parameters"] == {
+    assert set(map(str, stored_protocol["constants"].values())) == {"{}"}
+    assert stored_protocol["parameters"] == {
         key: {"value": p.value, "source": p.source} for key, p in load_profile(profile).parameters.items()
     }
 
@@ -139,10 +141,10 @@ def trial(experiment: str, tmp_path: Path) -> Trial:
 
 
 def test_a_trial_records_the_constants_of_its_experiment(tmp_path: Path) -> None:
-    recorded = trial("part_retrieval", tmp_path).protocol()["constants"]
-    assert recorded == constants_of("part_retrieval")
-    assert list(recorded) == ["encoders", "projectors", "retrieval", "part_patches", "cub_parts", "coco_parts"]
-    assert recorded["part_patches"]["nearest_px"] == {
+    trial_constants = trial("part_retrieval", tmp_path).protocol()["constants"]
+    assert trial_constants == constants_of("part_retrieval")
+    assert list(trial_constants) == ["encoders", "projectors", "retrieval", "part_patches", "cub_parts", "coco_parts"]
+    assert trial_constants["part_patches"]["nearest_px"] == {
         "value": [40, 2000],
         "source": "code: moco/loader.py: half the distance between 20 and 1000, both excluded",
     }
@@ -156,11 +158,11 @@ def test_a_changed_constant_makes_the_results_of_its_experiments_stale_and_no_ot
     def digests() -> dict[str, tuple[str, str]]:
         return {name: (digest_of(trial(name, tmp_path).protocol()), trial_code(name)) for name in names}
 
-    before = digests()
+    old_digests = digests()
     other_file.write_text(other_file.read_text().replace("brightness = { value = 32,", "brightness = { value = 33,"))
     load_constants.cache_clear()
-    after = digests()
-    stale = {name for name in names if before[name] != after[name]}
+    new_digests = digests()
+    stale = {name for name in names if old_digests[name] != new_digests[name]}
     assert stale == {"object_segmentation", "part_segmentation", "learning_rate_sweep"}
 
 
@@ -173,11 +175,11 @@ def test_kept_features_and_checkpoints_depend_on_the_file(other_file: Path, tmp_
         train_heads(folder=tmp_path / "heads")
         return {*tmp_path.rglob("*.safetensors")}
 
-    kept = keep()
+    old_files = keep()
     other_file.write_text(other_file.read_text().replace("brightness = { value = 32,", "brightness = { value = 33,"))
-    new = keep() - kept
-    assert len(new) == len(kept)
-    assert {path.parent.name for path in new} == {"features", "probes", "heads"}
+    new_files = keep() - old_files
+    assert len(new_files) == len(old_files)
+    assert {path.parent.name for path in new_files} == {"features", "probes", "heads"}
 
 
 @pytest.mark.parametrize(
@@ -198,8 +200,8 @@ def test_a_file_that_breaks_the_schema_is_refused(other_file: Path, text: str, m
     assert str(caught.value) == f"constants.toml: {message}"
 
 
-@pytest.mark.parametrize("asked", [("photometric", "gamma"), ("photo", "hue")])
-def test_a_constant_that_is_not_there_is_named(asked: tuple[str, str]) -> None:
+@pytest.mark.parametrize("names", [("photometric", "gamma"), ("photo", "hue")])
+def test_a_constant_that_is_not_there_is_named(names: tuple[str, str]) -> None:
     with pytest.raises(ProtocolError) as caught:
-        constant(*asked)
-    assert str(caught.value) == f"constants.toml: {'.'.join(asked)}: missing: add it, with its source"
+        constant(*names)
+    assert str(caught.value) == f"constants.toml: {'.'.join(names)}: missing: add it, with its source"

@@ -26,12 +26,12 @@ def test_both_profiles_run_the_same_experiments_with_the_same_parameters() -> No
     mini, paper = load_profile("mini"), load_profile("paper")
     assert mini.experiments.keys() == paper.experiments.keys()
     for name, experiment in mini.experiments.items():
-        other = paper.experiment(name)
-        assert experiment.parameters.keys() == other.parameters.keys()
+        paper_experiment = paper.experiment(name)
+        assert experiment.parameters.keys() == paper_experiment.parameters.keys()
         assert (experiment.datasets, experiment.cell_settings, experiment.metrics) == (
-            other.datasets,
-            other.cell_settings,
-            other.metrics,
+            paper_experiment.datasets,
+            paper_experiment.cell_settings,
+            paper_experiment.metrics,
         )
 
 
@@ -60,9 +60,9 @@ def test_the_probing_rates_are_the_published_ones() -> None:
 
 def test_variants_default_to_the_primary_protocol() -> None:
     assert deviations(choose_variants([], "mini")) == {}
-    chosen = choose_variants(["keypoint-box=full", "encoder-token=cls"], "mini")
-    assert deviations(chosen) == {"keypoint-box": "full", "encoder-token": "cls"}
-    assert chosen["dino-weights"] == "teacher"
+    choices = choose_variants(["keypoint-box=full", "encoder-token=cls"], "mini")
+    assert deviations(choices) == {"keypoint-box": "full", "encoder-token": "cls"}
+    assert choices["dino-weights"] == "teacher"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_profile_that_breaks_the_schema_is_refused(
 
 
 def refusal(folder: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> str:
-    """What is said of the mini profile with another text in place of this one."""
+    """Return the error of the mini profile with another text in place of this one."""
     text = (protocol.PROTOCOLS / "mini.toml").read_text()
     assert old in text
     (folder / "mini.toml").write_text(text.replace(old, new))

@@ -30,9 +30,9 @@ from tests.support import checkpoints
 
 def trial_of(folder: Path, spec: str, *variants: str, experiment: str = "part_retrieval", **places: Path) -> Trial:
     """A trial of the paper's profile."""
-    asked = {"profile": "paper", "encoders": [spec], "experiments": [experiment], "variants": variants}
+    options = {"profile": "paper", "encoders": [spec], "experiments": [experiment], "variants": variants}
     places = {"weights": folder, "data": folder, "cache": folder / "cache", "run": folder / "run"} | places
-    request = make_request(**asked, device="cpu", **places)
+    request = make_request(**options, device="cpu", **places)
     return Trial(request, *next(iter(request.tasks())))
 
 
@@ -110,11 +110,11 @@ def test_a_variant_reads_its_own_file_beside_the_default_one(
     else:
         checkpoints.write(method, tmp_path / file, seed=1, variant=kind)
     load.cache_clear()
-    default, other = trial_of(tmp_path, method).encoder, trial_of(tmp_path, method, variant).encoder
-    assert default.digest == load_encoder(method, weights=tmp_path).digest
+    default_encoder, other_encoder = trial_of(tmp_path, method).encoder, trial_of(tmp_path, method, variant).encoder
+    assert default_encoder.digest == load_encoder(method, weights=tmp_path).digest
     checkpoints.write(method, tmp_path / "same.pth", seed=1, variant="" if kind == "timm" else kind)
-    assert other.digest == load_encoder(f"{method}@{tmp_path / 'same.pth'}").digest != default.digest
-    assert (other.mean, other.std) == (IMAGENET_MEAN, IMAGENET_STD)
+    assert other_encoder.digest == load_encoder(f"{method}@{tmp_path / 'same.pth'}").digest != default_encoder.digest
+    assert (other_encoder.mean, other_encoder.std) == (IMAGENET_MEAN, IMAGENET_STD)
 
 
 @pytest.mark.parametrize(
@@ -177,29 +177,31 @@ def test_caes_epsilon_changes_its_tokens_a_little_and_its_identity(tmp_path: Pat
     checkpoints.write("cae", tmp_path / "cae.pth")
     images = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     for spec in ("cae", f"cae@{tmp_path / 'cae.pth'}"):
-        found = {eps: trial_of(tmp_path, spec, f"cae-epsilon={eps}").encoder for eps in ("1e-6", "1e-5")}
-        assert {m.eps for m in found["1e-5"].modules() if isinstance(m, nn.LayerNorm)} == {1e-5}
-        apart = (found["1e-5"](images).patches - found["1e-6"](images).patches).abs().max()
-        assert 1e-6 < apart < 0.05
-        assert digest_of(identity(found["1e-5"])) != digest_of(identity(found["1e-6"]))
-        default = load_encoder(spec, weights=tmp_path)
-        assert identity(default) == identity(found["1e-6"])
-        assert torch.equal(default(images).patches, found["1e-6"](images).patches)
-    segmented = trial_of(tmp_path, "cae", "cae-epsilon=1e-5", experiment="part_segmentation")
-    assert (segmented.encoder.norm_eps, "cae-epsilon" in segmented.protocol()["variants"]) == (1e-6, False)
+        encoders = {eps: trial_of(tmp_path, spec, f"cae-epsilon={eps}").encoder for eps in ("1e-6", "1e-5")}
+        assert {m.eps for m in encoders["1e-5"].modules() if isinstance(m, nn.LayerNorm)} == {1e-5}
+        difference = (encoders["1e-5"](images).patches - encoders["1e-6"](images).patches).abs().max()
+        assert 1e-6 < difference < 0.05
+        assert digest_of(identity(encoders["1e-5"])) != digest_of(identity(encoders["1e-6"]))
+        default_encoder = load_encoder(spec, weights=tmp_path)
+        assert identity(default_encoder) == identity(encoders["1e-6"])
+        assert torch.equal(default_encoder(images).patches, encoders["1e-6"](images).patches)
+    trial = trial_of(tmp_path, "cae", "cae-epsilon=1e-5", experiment="part_segmentation")
+    assert (trial.encoder.norm_eps, "cae-epsilon" in trial.protocol()["variants"]) == (1e-6, False)
     assert trial_of(tmp_path, "mae", "cae-epsilon=1e-5").choice("cae-epsilon") == "1e-6"
 
 
 def test_a_variant_of_some_datasets_is_not_claimed_of_others_and_leaves_their_references(tmp_path: Path) -> None:
     trial = trial_of(tmp_path, "deit", "keypoint-distance=person")
-    there = {d: Trial(trial.request, trial.experiment, d, "deit").protocol()["variants"] for d in ("cub200", "coco")}
-    assert there["coco"]["keypoint-distance"] == "person"
-    assert "keypoint-distance" not in there["cub200"]
-    kept = {
+    variants_by_dataset = {
+        d: Trial(trial.request, trial.experiment, d, "deit").protocol()["variants"] for d in ("cub200", "coco")
+    }
+    assert variants_by_dataset["coco"]["keypoint-distance"] == "person"
+    assert "keypoint-distance" not in variants_by_dataset["cub200"]
+    datasets = {
         cell.dataset for cell in references("mini", {"keypoint-distance": "person"}, None) if "part_" in cell.experiment
     }
-    assert "cub200" in kept
-    assert "coco" not in kept
+    assert "cub200" in datasets
+    assert "coco" not in datasets
 
 
 def test_labels_have_sides_where_the_variant_that_swaps_them_says() -> None:
@@ -210,12 +212,12 @@ def test_labels_have_sides_where_the_variant_that_swaps_them_says() -> None:
 
 def test_accepted_values_of_a_named_file_do_not_judge_a_variant_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [CellId("part_retrieval", "cub200", "mae-mine.pth", "encoded", metric) for metric in ("ap", "map")]
-    accepted = {c: Expected(c, 10.0, "percent", 0.0, None, "us", True, 0.05, 0.3, "why") for c in cells}
-    monkeypatch.setattr("suite.reference.select.load_accepted", lambda _profile, _folder: accepted)
+    accepted_values = {c: Expected(c, 10.0, "percent", 0.0, None, "us", True, 0.05, 0.3, "why") for c in cells}
+    monkeypatch.setattr("suite.reference.select.load_accepted", lambda _profile, _folder: accepted_values)
 
-    def found(**variants: str) -> set[CellId]:
-        chosen = {name.replace("_", "-"): choice for name, choice in variants.items()}
-        return set(references("mini", chosen, None, ["weights/mae.pth", "mae@some/mine.pth"])) & set(cells)
+    def selected_cells(**variants: str) -> set[CellId]:
+        choices = {name.replace("_", "-"): choice for name, choice in variants.items()}
+        return set(references("mini", choices, None, ["weights/mae.pth", "mae@some/mine.pth"])) & set(cells)
 
-    assert found() == found(dino_weights="student") == set(cells)
-    assert found(mae_order="permuted") == set()
+    assert selected_cells() == selected_cells(dino_weights="student") == set(cells)
+    assert selected_cells(mae_order="permuted") == set()

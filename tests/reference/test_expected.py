@@ -106,9 +106,9 @@ def test_values_are_printed_digits_in_per_cent(paper: dict[CellId, Expected]) ->
 def test_tolerances(
     paper: dict[CellId, Expected], experiment: str, metric: str, deterministic: bool, numeric: float, cap: float
 ) -> None:
-    found = [e for c, e in paper.items() if (c.experiment, c.metric) == (experiment, metric)]
-    assert found
-    assert {(e.deterministic, e.numeric, e.cap) for e in found} == {(deterministic, numeric, cap)}
+    references = [e for c, e in paper.items() if (c.experiment, c.metric) == (experiment, metric)]
+    assert references
+    assert {(e.deterministic, e.numeric, e.cap) for e in references} == {(deterministic, numeric, cap)}
 
 
 def test_every_published_probe_has_a_gross_bound_with_its_source(paper: dict[CellId, Expected]) -> None:
@@ -223,9 +223,9 @@ def test_a_cell_is_given_once(tmp_path: Path) -> None:
 
 
 def test_profile_and_folder_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(RequestError) as unknown:
+    with pytest.raises(RequestError) as error:
         load_expected("big", ROOT)
-    assert str(unknown.value) == "unknown profile 'big': expected one of mini, paper"
+    assert str(error.value) == "unknown profile 'big': expected one of mini, paper"
     with pytest.raises(ExpectedError, match="run from the root of the repository"):
         load_expected("paper", tmp_path / "nowhere")
     assert load_expected("mini", tmp_path) == {}
@@ -244,9 +244,9 @@ def test_a_recording_reads_back(tmp_path: Path) -> None:
     ]
     write_mini(path, runs, recording=RECORDING, slack=SLACK, test_items=400)
     seal(path.parent)
-    found = load_expected("mini", tmp_path)
-    assert [e.value for e in found.values()] == [92.0, 81.0, 50.0]
-    deit, _, pixels = found.values()
+    references = load_expected("mini", tmp_path)
+    assert [e.value for e in references.values()] == [92.0, 81.0, 50.0]
+    deit, _, pixels = references.values()
     assert (deit.seeds, deit.seed_df, deit.rounding, deit.numeric) == (5, 12, 0.0, 0.25)
     assert deit.seed_sd == pytest.approx(math.sqrt((2.5 + 5 + 0) / 3))
     assert (pixels.seed_sd, pixels.seed_df) == (deit.seed_sd, 12)  # one protocol, one noise
@@ -261,10 +261,10 @@ def test_a_deterministic_recording_reads_back(tmp_path: Path) -> None:
     cell = CellId("part_retrieval", "coco", "mae", "encoded", "ap")
     write_mini(tmp_path / "mini" / "x.toml", [Measurement(cell, (42.1234567,))], recording=RECORDING, slack=SLACK)
     seal(tmp_path / "mini")
-    found = load_expected("mini", tmp_path)[cell]
-    assert (found.value, found.deterministic, found.seeds, found.spread) == (42.123457, True, 1, None)
-    assert (found.rounding, found.numeric) == (0.0, 0.05)
-    assert (found.by_seed, found.machine) == ({}, 0.0)
+    reference = load_expected("mini", tmp_path)[cell]
+    assert (reference.value, reference.deterministic, reference.seeds, reference.spread) == (42.123457, True, 1, None)
+    assert (reference.rounding, reference.numeric) == (0.0, 0.05)
+    assert (reference.by_seed, reference.machine) == ({}, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -322,8 +322,8 @@ def test_a_recording_of_probes_says_what_a_machine_may_do(tmp_path: Path, old: s
 def test_a_value_may_be_a_bound_of_one_side(tmp_path: Path) -> None:
     (tmp_path / "paper").mkdir()
     (tmp_path / "paper" / "x.toml").write_text(GOOD.replace("dino = 48.9", "dino = { lower = 48.9 }\nmae = 3.0"))
-    found = {e.cell.method: (e.value, e.side) for e in load_expected("paper", tmp_path).values()}
-    assert found == {"dino": (48.9, "lower"), "mae": (3.0, None)}
+    values = {e.cell.method: (e.value, e.side) for e in load_expected("paper", tmp_path).values()}
+    assert values == {"dino": (48.9, "lower"), "mae": (3.0, None)}
 
 
 def test_what_is_not_trained_has_no_machine_of_its_own(tmp_path: Path) -> None:
@@ -378,16 +378,16 @@ def test_a_cell_that_moves_further_than_others_has_a_slack_of_its_own(tmp_path: 
     assert [e.machine for e in load_expected("mini", tmp_path).values()] == [0.15, 0.9]
     path.write_text(path.read_text().replace("\nmae = 0.9\n", "\ndino = 0.9\n"))
     seal(path.parent)
-    where = ".".join(("part_classification.machine", runs[1].id.dataset, runs[1].id.setting, runs[1].id.metric, "dino"))
+    key = ".".join(("part_classification.machine", runs[1].id.dataset, runs[1].id.setting, runs[1].id.metric, "dino"))
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", tmp_path)
     cell = replace(runs[1].id, method="dino")
-    assert str(error.value) == f"{path}: {where}: expected a cell that was recorded, got {cell}"
+    assert str(error.value) == f"{path}: {key}: expected a cell that was recorded, got {cell}"
 
 
 def test_every_trained_metric_has_a_slack() -> None:
-    trained = {(c.experiment, c.metric) for c, e in load_expected("mini", ROOT).items() if e.by_seed}
-    assert {key for key in load_slack(ROOT) if not isinstance(key, CellId)} == trained
+    trained_metrics = {(c.experiment, c.metric) for c, e in load_expected("mini", ROOT).items() if e.by_seed}
+    assert {key for key in load_slack(ROOT) if not isinstance(key, CellId)} == trained_metrics
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ NOISE = (-1.0, 0.0, 1.0)
 """Standard deviation 1."""
 
 
-def measured(cell: CellId, mean: float) -> Measurement:
+def measurement(cell: CellId, mean: float) -> Measurement:
     if cell.experiment.endswith("retrieval"):
         return Measurement(cell, (mean,))
     return Measurement(cell, tuple(mean + noise for noise in NOISE), (0, 1, 2))
@@ -19,12 +19,12 @@ def measured(cell: CellId, mean: float) -> Measurement:
 def page(means: dict[str, float]) -> str:
     """The page where every encoder has 50 and every baseline 40, but for some cells."""
     profile = load_profile("mini")
-    of = {True: 40.0, False: 50.0}
-    cells = [measured(c, means.get(str(c), of[c.method in profile.baselines])) for c in profile.cells()]
+    default_means = {True: 40.0, False: 50.0}
+    cells = [measurement(c, means.get(str(c), default_means[c.method in profile.baselines])) for c in profile.cells()]
     return results_page(profile, cells, RECORDING)
 
 
-def told_apart(text: str) -> list[list[str]]:
+def low_rows(text: str) -> list[list[str]]:
     """Rows of the second table."""
     section = text.partition("## Which numbers tell nothing")[2]
     lines = [line for line in section.splitlines() if line.startswith("|")]
@@ -34,17 +34,17 @@ def told_apart(text: str) -> list[list[str]]:
 def test_an_encoder_s_number_tells_something_from_three_standard_deviations_above_both_floors_on() -> None:
     task = "part_classification/cub200/{}/linear/accuracy"
     means = {task.format("mae"): 43.01, task.format("cae"): 42.99, task.format("dino"): 38.0}
-    assert told_apart(page(means)) == [
+    assert low_rows(page(means)) == [
         ["Part classification", "cub200", "linear", "40.00", "1.00", "dino, cae"],
     ]
     means[task.format("raw_pixels")] = 45.0  # the higher baseline counts
-    assert told_apart(page(means)) == [
+    assert low_rows(page(means)) == [
         ["Part classification", "cub200", "linear", "45.00", "1.00", "dino, mae, cae"],
     ]
 
 
 def test_what_nothing_is_trained_for_has_no_noise_and_is_not_listed() -> None:
-    assert told_apart(page({"part_retrieval/cub200/mae/encoded/ap": 30.0})) == []
+    assert low_rows(page({"part_retrieval/cub200/mae/encoded/ap": 30.0})) == []
 
 
 def test_the_table_has_a_row_per_task_and_says_where_it_comes_from() -> None:

@@ -35,7 +35,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def edit(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], None]:
-    """What replaces a text in a file of references."""
+    """Return a function that replaces a text in a file of references."""
 
     def edit_file(root: Path) -> None:
         path = root / name
@@ -80,17 +80,17 @@ ALTERED = {
 @pytest.mark.parametrize(("alter", "name"), ALTERED.values(), ids=ALTERED)
 def test_a_file_edited_since_it_was_recorded_is_named(alter: Callable[[Path], None], name: str, root: Path) -> None:
     assert load_expected("mini", root)
-    before = (root / "mini" / "SHA256SUMS").read_text()
-    sealed = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", before)
+    seal_text = (root / "mini" / "SHA256SUMS").read_text()
+    old_digest = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", seal_text)
     alter(root)
     with pytest.raises(ExpectedError) as error:
         load_expected("mini", root)
     seal(root / "mini")
-    got = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", (root / "mini" / "SHA256SUMS").read_text())
-    assert sealed
-    assert got
+    new_digest = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", (root / "mini" / "SHA256SUMS").read_text())
+    assert old_digest
+    assert new_digest
     assert str(error.value) == (
-        f"{root / name}: altered since it was recorded: expected SHA-256 {sealed[1]}, got {got[1]}: {ADVICE}"
+        f"{root / name}: altered since it was recorded: expected SHA-256 {old_digest[1]}, got {new_digest[1]}: {ADVICE}"
     )
 
 
@@ -170,7 +170,7 @@ def test_every_verb_that_judges_ends_in_one_line(root: Path, tmp_path: Path, cap
     path = root / "mini" / PART
     path.unlink()
     references._load.cache_clear()
-    said = f"error: {path}: missing: {root}/mini/SHA256SUMS lists it: {ADVICE}\n"
+    message = f"error: {path}: missing: {root}/mini/SHA256SUMS lists it: {ADVICE}\n"
     for verb in (
         ["report", str(run)],
         ["verify", str(run)],
@@ -178,7 +178,7 @@ def test_every_verb_that_judges_ends_in_one_line(root: Path, tmp_path: Path, cap
         ["reproduce", "--runtime", "venv", "--run", str(tmp_path / "new"), "--data", str(tmp_path / "data")],
     ):
         assert main(verb) == 3, verb
-        assert capsys.readouterr().err == said, verb
+        assert capsys.readouterr().err == message, verb
     assert not (tmp_path / "new").exists(), "nothing was measured"
 
 
@@ -189,13 +189,13 @@ def test_what_is_recorded_is_not_held_against_what_it_replaces(
 
     (root / "mini" / PART).unlink()
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], run=tmp_path / "run", device="cpu")
-    seen: list[list[str]] = []
+    calls: list[list[str]] = []
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
     monkeypatch.setattr(
-        "suite.reproduction.measure.pytest.main", lambda arguments, plugins: seen.append(arguments) or 0
+        "suite.reproduction.measure.pytest.main", lambda arguments, plugins: calls.append(arguments) or 0
     )
     with pytest.raises(ExpectedError, match="missing"):
         reproduce(request)
     assert measure(replace(request, judged=False)) is False
-    assert "--unjudged" in seen[0]
+    assert "--unjudged" in calls[0]

@@ -26,12 +26,12 @@ def judgement(**changes: Any) -> Judgement:
     return Judgement((cell,), (claim,), {"deviates": 1}, family, "deviates", "Deviates.", 1)
 
 
-def built(judged: Judgement) -> dict[str, Any]:
+def built(judgement_of_run: Judgement) -> dict[str, Any]:
     return build(
-        judged,
+        judgement_of_run,
         profile="mini",
         run="r",
-        asked={"seeds": (0, 1)},
+        request={"seeds": (0, 1)},
         environment=report_sample.environment(),
         costs=[],
         figures=[],
@@ -46,8 +46,8 @@ def built(judged: Judgement) -> dict[str, Any]:
 def documented(section: str) -> set[str]:
     """Names in the first column of a section's table in docs/reference/report_schema.md."""
     text = SCHEMA_PAGE.read_text().split(section)[1].split("\n## ")[0]
-    firsts = (line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
-    return {name for first in firsts for name in re.findall(r"`(\w+)`", first)}
+    first_columns = (line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+    return {name for column in first_columns for name in re.findall(r"`(\w+)`", column)}
 
 
 def test_a_report_has_exactly_the_documented_fields() -> None:
@@ -117,13 +117,13 @@ def test_plain_reduces_to_json(value: object, expected: object) -> None:
 
 
 def status(**changes: Any) -> dict[str, str]:
-    given = {
+    arguments = {
         "profile": "mini",
         "environment": report_sample.environment(),
         "protocol": report_sample.protocol(),
-        "asked": {"seeds": [0]},
+        "request": {"seeds": [0]},
     }
-    return {row["name"]: row["status"] for row in variables(**given | changes)}
+    return {row["name"]: row["status"] for row in variables(**arguments | changes)}
 
 
 def test_all_seven_variables_are_provided_when_everything_was_recorded() -> None:
@@ -159,6 +159,6 @@ def test_a_variable_is_not_provided_without_its_evidence(
 
 
 def test_nothing_recorded_provides_nothing() -> None:
-    assert set(status(environment={}, protocol={}, asked={}).values()) == {"partial", "missing"}
+    assert set(status(environment={}, protocol={}, request={}).values()) == {"partial", "missing"}
     assert status(protocol={})["Open data"] == "missing"
-    assert status(asked={})["Experiment setup"] == "partial"
+    assert status(request={})["Experiment setup"] == "partial"

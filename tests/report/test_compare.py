@@ -27,8 +27,8 @@ def b(a: Report) -> Report:
 
 
 def cell(report: Report, name: str = CELL) -> dict[str, Any]:
-    [found] = [cell for cell in report["cells"] if cell["id"] == name]
-    return found
+    [entry] = [cell for cell in report["cells"] if cell["id"] == name]
+    return entry
 
 
 def test_identical_runs_say_so_in_one_line(a: Report, b: Report) -> None:
@@ -42,8 +42,8 @@ def test_identical_runs_say_so_in_one_line(a: Report, b: Report) -> None:
 
 
 def test_a_changed_value_is_shown_with_its_size(a: Report, b: Report) -> None:
-    changed = cell(b)
-    changed |= {"measured": 10.5, "values": [10.5], "verdict": "deviates"}
+    new_cell = cell(b)
+    new_cell |= {"measured": 10.5, "values": [10.5], "verdict": "deviates"}
     cell(a)["measured"] = 10.0
     text = compare(a, b)
     [line] = [line for line in text.splitlines() if CELL in line]
@@ -87,7 +87,7 @@ def judge_again(report: Report) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said", "code"),
+    ("change", "message", "code"),
     [
         (drop, f"  only in A: {CELL}", 1),
         (lose, "reproduced -> not run", 1),
@@ -98,9 +98,9 @@ def judge_again(report: Report) -> None:
         (judge_again, "Every value is the same.", 0),
     ],
 )
-def test_each_kind_of_change(change: Callable[[Report], None], said: str, code: int, a: Report, b: Report) -> None:
+def test_each_kind_of_change(change: Callable[[Report], None], message: str, code: int, a: Report, b: Report) -> None:
     change(b)
-    assert said in compare(a, b)
+    assert message in compare(a, b)
     assert exit_code(a, b) == code
 
 

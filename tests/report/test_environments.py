@@ -42,15 +42,15 @@ def ask(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     context.load.cache_clear()
     narrow = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "deit", "--workers", "1"]
     places = ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache")]
-    yield lambda *more: main(["reproduce", *narrow, *places, *more])
+    yield lambda *options: main(["reproduce", *narrow, *places, *options])
     context.load.cache_clear()
 
 
 def under(monkeypatch: pytest.MonkeyPatch, torch: str) -> None:
     """From now on this process has that torch."""
-    described = numerics._fixed("cpu")
-    changed = described | {"packages": described["packages"] | {"torch": torch}}
-    monkeypatch.setattr(numerics, "_fixed", lambda _kind: changed)
+    facts = numerics._fixed("cpu")
+    changed_facts = facts | {"packages": facts["packages"] | {"torch": torch}}
+    monkeypatch.setattr(numerics, "_fixed", lambda _kind: changed_facts)
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def read(run: Path) -> dict[str, Any]:
 def test_a_result_of_another_torch_is_measured_again(
     ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    with monkeypatch.context() as before:
-        under(before, "2.5.0")
+    with monkeypatch.context() as patch:
+        under(patch, "2.5.0")
         assert ask() == 0
     path = tmp_path / "run" / "cells" / f"{KEY}.json"
     assert json.loads(path.read_text())["inputs"]["environment"]["packages"]["torch"] == "2.5.0"
@@ -78,23 +78,23 @@ def test_asked_to_it_is_kept_and_said_to_be(
     ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     run = tmp_path / "run"
-    with monkeypatch.context() as before:
-        under(before, "2.5.0")
+    with monkeypatch.context() as patch:
+        under(patch, "2.5.0")
         ask()
     capsys.readouterr()
     assert ask("--keep-other-environments") == 0
-    said = capsys.readouterr()
-    assert "1 reused" in said.err
-    here = read(run)["environment"]["packages"]["torch"]
+    output = capsys.readouterr()
+    assert "1 reused" in output.err
+    torch_version = read(run)["environment"]["packages"]["torch"]
     note = (
         "1 of 1 results were made in another environment than this run's, kept as asked (--keep-other-environments); "
-        f"their cells carry its number. In environment 2: packages.torch 2.5.0, not {here}."
+        f"their cells carry its number. In environment 2: packages.torch 2.5.0, not {torch_version}."
     )
-    assert f"note: {note}" in said.out
-    found = read(run)
-    assert found["notes"] == [note]
-    assert [cell["environment"] for cell in found["cells"] if cell["id"] == CELL] == [2]
-    assert found["asked"]["command"].endswith("--keep-other-environments")
+    assert f"note: {note}" in output.out
+    content = read(run)
+    assert content["notes"] == [note]
+    assert [cell["environment"] for cell in content["cells"] if cell["id"] == CELL] == [2]
+    assert content["asked"]["command"].endswith("--keep-other-environments")
     assert f'name="{CELL}#environment" value="2"' in (run / "junit.xml").read_text()
     assert main(["verify", str(run)]) == 0
     assert ask() == 0, "without it, measured again"
@@ -104,67 +104,67 @@ def test_asked_to_it_is_kept_and_said_to_be(
 def test_what_else_has_changed_is_measured_again_even_if_asked_to_keep(tmp_path: Path) -> None:
     request = make_request(device="cpu", run=tmp_path, keep_other_environments=True)
     task = next(iter(request.tasks()))
-    made = Trial(request, *task)
-    made.inputs = lambda: {"weights": "a", "environment": NEW}
-    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}), items())
-    assert made.stored() is not None
-    made.store.save(replace(result(made.key), inputs={"weights": "b", "environment": OLD}), items())
-    assert made.stored() is None
-    strict = Trial(replace(request, keep_other_environments=False), *task)
-    strict.inputs = made.inputs
-    made.store.save(replace(result(made.key), inputs={"weights": "a", "environment": OLD}), items())
-    assert strict.stored() is None
+    trial = Trial(request, *task)
+    trial.inputs = lambda: {"weights": "a", "environment": NEW}
+    trial.store.save(replace(result(trial.key), inputs={"weights": "a", "environment": OLD}), items())
+    assert trial.stored() is not None
+    trial.store.save(replace(result(trial.key), inputs={"weights": "b", "environment": OLD}), items())
+    assert trial.stored() is None
+    strict_trial = Trial(replace(request, keep_other_environments=False), *task)
+    strict_trial.inputs = trial.inputs
+    trial.store.save(replace(result(trial.key), inputs={"weights": "a", "environment": OLD}), items())
+    assert strict_trial.stored() is None
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> Path:
+def mixed_run(tmp_path: Path) -> Path:
     """A run in one environment that holds a result of another, which nobody asked to keep."""
     run = write_run(tmp_path / "run")
     store = Store(run)
     mae = Key("object_retrieval", "cifar10", "mae")
-    for key, value, made_in in ((KEY, 12.25, OLD), (mae, 10.5, NEW)):
-        stored = result(key, value)
-        store.save(replace(stored, inputs={**stored.inputs, "environment": made_in}), items(value))
+    for key, value, origin in ((KEY, 12.25, OLD), (mae, 10.5, NEW)):
+        stored_result = result(key, value)
+        store.save(replace(stored_result, inputs={**stored_result.inputs, "environment": origin}), items(value))
     environment = report_sample.environment() | {"numerics": NEW}
     write_json(run / "environment.json", environment)
     report(run)
     return run
 
 
-def test_the_report_lists_every_environment_and_marks_the_cells(mixed: Path) -> None:
-    found = read(mixed)
-    assert [(e["number"], e["here"], e["differs"], e["results"]) for e in found["environments"]] == [
+def test_the_report_lists_every_environment_and_marks_the_cells(mixed_run: Path) -> None:
+    content = read(mixed_run)
+    assert [(e["number"], e["here"], e["differs"], e["results"]) for e in content["environments"]] == [
         (1, True, [], ["object_retrieval/cifar10/mae"]),
         (2, False, ["packages.torch 2.5.0, not 2.14.1"], [str(KEY)]),
     ]
-    cells = {cell["id"]: cell["environment"] for cell in found["cells"] if cell["measured"] is not None}
+    cells = {cell["id"]: cell["environment"] for cell in content["cells"] if cell["measured"] is not None}
     assert cells == {CELL: 2, CELL.replace("deit", "mae"): 1}
-    page, text = (mixed / "report.html").read_text(), (mixed / "report.md").read_text()
-    for shown in (page, text):
-        assert "1 of 2 results were made in another environment than this run" in " ".join(shown.split())
-        assert "made in environment 2" in shown
-        assert "another: packages.torch 2.5.0, not 2.14.1" in shown
+    page, text = (mixed_run / "report.html").read_text(), (mixed_run / "report.md").read_text()
+    for rendering in (page, text):
+        assert "1 of 2 results were made in another environment than this run" in " ".join(rendering.split())
+        assert "made in environment 2" in rendering
+        assert "another: packages.torch 2.5.0, not 2.14.1" in rendering
 
 
-def test_verify_names_a_cell_of_another_environment_than_the_report_says(mixed: Path, capsys) -> None:
+def test_verify_names_a_cell_of_another_environment_than_the_report_says(mixed_run: Path, capsys) -> None:
     capsys.readouterr()
-    assert main(["verify", str(mixed)]) == 1
+    assert main(["verify", str(mixed_run)]) == 1
     assert capsys.readouterr().out.splitlines()[0] == (
         "cells/object_retrieval/cifar10/deit.json: made in another environment than the report's: "
         "packages.torch 2.5.0, not 2.14.1; measure again with make reproduce"
     )
 
 
-def test_verify_holds_environment_and_marks_against_the_report(mixed: Path, capsys) -> None:
-    found = read(mixed)
-    found["environment"]["packages"]["torch"] = "2.5.0"
-    found["environments"] = found["environments"][:1]
-    write_json(mixed / "report.json", found)
+def test_verify_holds_environment_and_marks_against_the_report(mixed_run: Path, capsys) -> None:
+    content = read(mixed_run)
+    content["environment"]["packages"]["torch"] = "2.5.0"
+    content["environments"] = content["environments"][:1]
+    write_json(mixed_run / "report.json", content)
     capsys.readouterr()
-    assert main(["verify", str(mixed)]) == 1
-    said = capsys.readouterr().out
-    assert "report.json: environment: its packages are not those that the run noted in environment.json\n" in said
-    assert f"cells/{KEY}.json: environment: reported none, the result's is " in said
+    assert main(["verify", str(mixed_run)]) == 1
+    output = capsys.readouterr().out
+    assert "report.json: environment: its packages are not those that the run noted in environment.json\n" in output
+    assert f"cells/{KEY}.json: environment: reported none, the result's is " in output
 
 
 def test_an_old_run_opens_and_says_how_its_environment_is_known(tmp_path: Path, capsys) -> None:
@@ -175,8 +175,8 @@ def test_an_old_run_opens_and_says_how_its_environment_is_known(tmp_path: Path, 
         )
     write_json(run / "environment.json", report_sample.environment())
     report(run)
-    found = read(run)
-    assert found["notes"][-1:] == [
+    content = read(run)
+    assert content["notes"][-1:] == [
         "The environment of 2 of 2 results (environment 1) is known only by the packages noted with them: "
         "cpu; torch 2.14.1. The next make reproduce measures them again."
     ]

@@ -107,10 +107,10 @@ def test_the_terminal_says_every_verdict_and_the_sentence(report: dict[str, Any]
 
 
 def test_the_terminal_leaves_out_what_nobody_asked_for(report: dict[str, Any]) -> None:
-    asked = ("part_retrieval", "cub200", "dino")
+    trial = ("part_retrieval", "cub200", "dino")
     unasked = {"verdict": "not run", "reason": NOT_ASKED, "measured": None}
     words = ("experiment", "dataset", "method")
-    cells = [c if tuple(c[w] for w in words) == asked else c | unasked for c in report["cells"]]
+    cells = [c if tuple(c[w] for w in words) == trial else c | unasked for c in report["cells"]]
     report = report | {"cells": cells}
     text = terminal.render(report, width=100, colour=False)
     assert "Table 3: Part retrieval" in text
@@ -120,8 +120,8 @@ def test_the_terminal_leaves_out_what_nobody_asked_for(report: dict[str, Any]) -
 
 
 def test_a_long_name_is_cut_only_where_it_would_push_cells_out(report: dict[str, Any]) -> None:
-    own = {"method": "timm-vit_base_patch16_224"}
-    report = report | {"cells": [c | own if c["method"] == "dino" else c for c in report["cells"]]}
+    name = {"method": "timm-vit_base_patch16_224"}
+    report = report | {"cells": [c | name if c["method"] == "dino" else c for c in report["cells"]]}
     assert "timm-vit_base_patch16_224" in terminal.render(report, width=100, colour=False)
 
 

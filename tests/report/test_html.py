@@ -48,7 +48,7 @@ class Page(HTMLParser):
     def text(self) -> str:
         return "".join(self.texts)
 
-    def of(self, tag: str) -> list[dict[str, str | None]]:
+    def elements(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
 
@@ -76,7 +76,7 @@ def test_tags_nest_and_ids_are_unique(page: Page) -> None:
     assert page.problems == []
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    links = {str(attributes["href"])[1:] for attributes in page.of("a")}
+    links = {str(attributes["href"])[1:] for attributes in page.elements("a")}
     assert links <= set(ids)
 
 
@@ -84,11 +84,11 @@ def test_nothing_is_loaded_from_outside_and_no_script_runs(text: str, page: Page
     assert "http:" not in text
     assert "https:" not in text
     assert not {"script", "link", "iframe", "object", "form"} & {tag for tag, _ in page.tags}
-    assert all(str(image["src"]).startswith("data:image/png;base64,") for image in page.of("img"))
+    assert all(str(image["src"]).startswith("data:image/png;base64,") for image in page.elements("img"))
     references = [value for _, a in page.tags for key, value in a.items() if key in {"href", "xlink:href"}]
     assert all(str(value).startswith("#") for value in references)
     assert re.findall(r"url\((?!#)|@import", text) == []
-    assert {"http-equiv": "Content-Security-Policy"}.items() <= page.of("meta")[2].items()
+    assert {"http-equiv": "Content-Security-Policy"}.items() <= page.elements("meta")[2].items()
 
 
 def test_names_and_reasons_are_escaped(text: str, page: Page) -> None:
@@ -100,9 +100,9 @@ def test_names_and_reasons_are_escaped(text: str, page: Page) -> None:
 
 def test_every_cell_appears_with_its_verdict(report: dict[str, Any], text: str) -> None:
     rows = re.findall(r"<tr><td class=\"wide\">.*?</tr>", text.split('id="cells"')[1], re.DOTALL)
-    said = [re.sub(r"<[^>]+>", " ", row.replace("<wbr>", "")) for row in rows]
-    assert len(said) == len(report["cells"]) == 462
-    for cell, row in zip(report["cells"], said, strict=True):
+    row_texts = [re.sub(r"<[^>]+>", " ", row.replace("<wbr>", "")) for row in rows]
+    assert len(row_texts) == len(report["cells"]) == 462
+    for cell, row in zip(report["cells"], row_texts, strict=True):
         assert row.split()[0] == cell["id"].replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;")
         assert label(cell).word in row
 
@@ -116,10 +116,10 @@ def test_tables_say_measured_expected_difference_and_verdict(text: str) -> None:
 
 
 def test_headers_have_a_scope_and_pictures_a_text(page: Page) -> None:
-    assert all("scope" in attributes for attributes in page.of("th"))
-    assert len(page.of("img")) == 20
-    assert all(image["alt"] for image in page.of("img"))
-    assert len([figure for figure in page.of("figure") if figure["aria-label"]]) == 4
+    assert all("scope" in attributes for attributes in page.elements("th"))
+    assert len(page.elements("img")) == 20
+    assert all(image["alt"] for image in page.elements("img"))
+    assert len([figure for figure in page.elements("figure") if figure["aria-label"]]) == 4
 
 
 def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict[str, Any], folder: Path) -> None:
@@ -134,7 +134,7 @@ def test_the_verdict_is_said_in_words_and_colour(verdict: str, report: dict[str,
     page = Page(html.render(report | {"verdict": verdict, "figures": [], "cells": []}, folder))
     mild = {"reproduced": "good", "known deviation": "warn", "not judged": "mute"}
     tone = mild.get(verdict) or {1: "bad", 2: "warn"}[EXIT_CODES[verdict]]
-    assert page.of("section")[0]["class"] == f"verdict {tone}"
+    assert page.elements("section")[0]["class"] == f"verdict {tone}"
     assert f"{verdict}{report['sentence']}" in page.text
 
 
@@ -149,8 +149,14 @@ def test_an_empty_run_still_makes_a_page(report: dict[str, Any], folder: Path) -
     empty: dict[str, Any] = {key: [] for key in keys}
     page = Page(html.render(report | empty | {"environment": {}, "protocol": {}, "asked": {}, "finished": ""}, folder))
     assert page.problems == []
-    for said in ("No claim was listed.", "No gallery was made", "No cost was recorded.", "Not drawn", "lists no cell"):
-        assert said in page.text
+    for sentence in (
+        "No claim was listed.",
+        "No gallery was made",
+        "No cost was recorded.",
+        "Not drawn",
+        "lists no cell",
+    ):
+        assert sentence in page.text
 
 
 @pytest.mark.parametrize("path", ["figures/absent.png", "../outside.png", "/etc/hostname", "text.png"])
@@ -159,14 +165,14 @@ def test_a_picture_that_cannot_be_shown_is_said_to_be_missing(path: str, report:
     (folder / "text.png").write_text("no picture")
     figure = report["figures"][0] | {"path": path}
     page = Page(html.render(report | {"figures": [figure], "cells": []}, folder))
-    assert page.of("img") == []
+    assert page.elements("img") == []
     assert f"picture missing: {path}" in page.text
 
 
 def test_projected_stands_below_encoded() -> None:
-    first, _ = search(report_sample.figures()).queries
-    assert first.query == "3:24"
-    assert [(method, [strip.setting for strip in strips]) for method, strips in first.rows[:3]] == [
+    query, _ = search(report_sample.figures()).queries
+    assert query.query == "3:24"
+    assert [(method, [strip.setting for strip in strips]) for method, strips in query.rows[:3]] == [
         ("DeiT", ["encoded"]),
         ("MoCo v3", ["encoded", "projected"]),
         ("DINO", ["encoded", "projected"]),
@@ -175,9 +181,9 @@ def test_projected_stands_below_encoded() -> None:
 
 def test_plot_falls_back_where_image_classification_did_not_run() -> None:
     cells = [cell for cell in report_sample.cells() if cell["experiment"] != "image_classification"]
-    [drawn] = plot.plots(cells)
-    assert drawn.alt.startswith("Scatter plot, Object retrieval, CIFAR-10: encoded AP (%) against Part retrieval")
-    assert "DeiT" in drawn.alt
+    [drawing] = plot.plots(cells)
+    assert drawing.alt.startswith("Scatter plot, Object retrieval, CIFAR-10: encoded AP (%) against Part retrieval")
+    assert "DeiT" in drawing.alt
 
 
 def test_plot_needs_two_encoders() -> None:
@@ -186,7 +192,7 @@ def test_plot_needs_two_encoders() -> None:
 
 def test_plot_takes_any_name() -> None:
     cells = [cell | {"method": cell["method"].replace("dino", "$x^{$ --> $\\frac")} for cell in report_sample.cells()]
-    for drawn in plot.plots(cells):
-        assert "<!--" not in drawn.svg
-        assert "xmlns" not in drawn.svg
-        assert drawn.svg.startswith("<svg viewBox=")
+    for drawing in plot.plots(cells):
+        assert "<!--" not in drawing.svg
+        assert "xmlns" not in drawing.svg
+        assert drawing.svg.startswith("<svg viewBox=")

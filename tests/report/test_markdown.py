@@ -77,4 +77,4 @@ def test_a_report_too_long_for_github_is_cut_at_a_section(report: dict[str, Any]
 def test_every_verdict_has_its_own_icon_emoji_and_mark() -> None:
     cells = [VERDICTS[verdict] for verdict in CELL_VERDICTS] + [UNCONFIRMED]
     for field in ("word", "icon", "emoji", "mark"):
-        assert len({getattr(look, field) for look in cells}) == len(cells)
+        assert len({getattr(cell_label, field) for cell_label in cells}) == len(cells)

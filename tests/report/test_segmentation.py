@@ -11,14 +11,14 @@ from tests.support import report_sample
 
 
 def strips(folder: Path | None = None) -> list[dict[str, Any]]:
-    found = [
+    figures = [
         {"kind": "segmentation", "dataset": "lip", "method": method, "role": role, "path": f"{method}-{role}.png"}
         for method in ("mae", "dino")
         for role in ("image", "truth", "prediction")
     ]
-    for figure in found if folder else ():
+    for figure in figures if folder else ():
         report_sample.strip(folder / figure["path"], 0)
-    return found
+    return figures
 
 
 def segmentation_cells(dataset: str, experiment: str, values: dict[str, float]) -> list[dict[str, Any]]:
@@ -38,24 +38,24 @@ def test_image_and_truth_stand_once_and_above_the_predictions() -> None:
 def test_figure_6_sets_objects_against_parts_of_the_same_images() -> None:
     cells = segmentation_cells("ade20k_object", "object_segmentation", {"dino": 30.0, "mae": 20.0})
     cells += segmentation_cells("ade20k_part", "part_segmentation", {"dino": 11.0, "mae": 12.0})
-    [drawn] = plot.plots(cells)
-    assert "ADE20K-Object" in drawn.alt
-    assert "ADE20K-Part" in drawn.alt
-    assert "DINO 30.0, 11.0; MAE 20.0, 12.0" in drawn.alt
+    [drawing] = plot.plots(cells)
+    assert "ADE20K-Object" in drawing.alt
+    assert "ADE20K-Part" in drawing.alt
+    assert "DINO 30.0, 11.0; MAE 20.0, 12.0" in drawing.alt
 
 
 def test_a_plot_for_the_loss_and_one_for_what_was_measured_while_training() -> None:
-    drawn = curves.curves(report_sample.trainings(), [])
-    assert [c.caption for c in drawn] == ["LIP: training loss", "LIP: mIoU while training"]
-    assert "DINO 1; MAE 0.75" in drawn[0].alt
-    assert "DINO 24; MAE 18" in drawn[1].alt
+    drawings = curves.curves(report_sample.trainings(), [])
+    assert [c.caption for c in drawings] == ["LIP: training loss", "LIP: mIoU while training"]
+    assert "DINO 1; MAE 0.75" in drawings[0].alt
+    assert "DINO 24; MAE 18" in drawings[1].alt
 
 
 def test_an_auxiliary_head_has_a_plot_of_its_own() -> None:
     dino, mae = report_sample.trainings()
-    drawn = curves.curves([dino | {"auxiliary_losses": [1.2, 0.8, 0.5]}, mae], [])
-    assert [c.caption for c in drawn][:2] == ["LIP: training loss", "LIP: training loss of the auxiliary head"]
-    assert drawn[1].alt.endswith("loss x 0.4 over iteration; last values: DINO 0.5.")
+    drawings = curves.curves([dino | {"auxiliary_losses": [1.2, 0.8, 0.5]}, mae], [])
+    assert [c.caption for c in drawings][:2] == ["LIP: training loss", "LIP: training loss of the auxiliary head"]
+    assert drawings[1].alt.endswith("loss x 0.4 over iteration; last values: DINO 0.5.")
 
 
 def test_a_single_evaluation_makes_no_curve() -> None:
@@ -68,8 +68,8 @@ def test_the_sweep_is_ordered_by_learning_rate() -> None:
         report_sample.cell(("learning_rate_sweep", "lip", "dino", f"lr_{rate}", "miou"), measured=value)
         for rate, value in (("1e-3", 9.0), ("1e-5", 3.0), ("4e-4", 7.0))
     ]
-    [drawn] = curves.curves([], cells)
-    assert drawn.alt.endswith("last values: DINO 9.")
+    [drawing] = curves.curves([], cells)
+    assert drawing.alt.endswith("last values: DINO 9.")
 
 
 def test_methods_of_a_family_share_a_colour_and_differ_in_dashes() -> None:
@@ -92,9 +92,9 @@ def test_the_rates_of_a_probe_are_a_plot_for_each_head() -> None:
         place | {"setting": setting, "points": [[0.1, 20.0], [0.4, value]]}
         for setting, value in (("linear", 30.0), ("attentive", 40.0))
     ]
-    drawn = curves.curves([], [], [*rates, rates[0] | {"method": "mae", "points": [[0.1, 5.0], [0.4, 6.0]]}])
-    assert [c.caption for c in drawn] == [
+    drawings = curves.curves([], [], [*rates, rates[0] | {"method": "mae", "points": [[0.1, 5.0], [0.4, 6.0]]}])
+    assert [c.caption for c in drawings] == [
         "Image classification, ImageNet-1K: linear probe by learning rate",
         "Image classification, ImageNet-1K: attentive probe by learning rate",
     ]
-    assert "DINO 30; MAE 6" in drawn[0].alt
+    assert "DINO 30; MAE 6" in drawings[0].alt

@@ -8,7 +8,7 @@ import pytest
 
 from suite.core.paths import ROOT, SUITE
 from suite.report.html import TEMPLATES
-from suite.report.view.cells import Held, Reason, cell_line
+from suite.report.view.cells import GateLine, Reason, cell_line
 from suite.report.view.page import SECTIONS, Page, page
 from tests.support import report_sample
 
@@ -28,8 +28,8 @@ def view(report: dict[str, Any]) -> Page:
 def test_sections_stand_in_the_order_of_the_page(view: Page, report: dict[str, Any]) -> None:
     without = [section.id for section in SECTIONS if section.id != "beside"]
     assert [section.id for section in view.sections] == without, "no candidate, no encoder checked"
-    bare = page(report | {"accepted": None, "attempts": None})
-    assert [section.id for section in bare.sections] == [i for i in without if i not in {"accepted", "attempts"}]
+    bare_page = page(report | {"accepted": None, "attempts": None})
+    assert [section.id for section in bare_page.sections] == [i for i in without if i not in {"accepted", "attempts"}]
     headings = {section.id: section.heading for section in SECTIONS}
     assert (headings["tables"], headings["search"]) == ("The paper's tables", "Patch search")
 
@@ -38,13 +38,17 @@ def test_a_cell_is_a_line_of_text(view: Page) -> None:
     by_id = {cell.id: cell for cell in view.cells}
     line = by_id["part_classification/coco/cae/attentive/accuracy"]
     assert (line.measured, line.expected, line.difference, line.tolerance) == ("90.91", "90.50", "+0.41", "0.27")
-    assert (line.table, line.values, line.why) == ("Table 3", "90.91 (0), 90.91 (1), 90.91 (2)", "p = 0.03 alone")
+    assert (line.table, line.values, line.reason) == ("Table 3", "90.91 (0), 90.91 (1), 90.91 (2)", "p = 0.03 alone")
     assert line.label.word == "deviates, unconfirmed"
-    assert line.held is None
-    elsewhere = by_id["part_retrieval/cub200/mae/encoded/ap"]
-    assert elsewhere.why == "made in environment 2"
-    assert isinstance(elsewhere.held, Held)
-    assert (elsewhere.held.label.word, elsewhere.held.accepted, elsewhere.held.moved) == ("changed", "38.600", "+0.200")
+    assert line.gate is None
+    other_line = by_id["part_retrieval/cub200/mae/encoded/ap"]
+    assert other_line.reason == "made in environment 2"
+    assert isinstance(other_line.gate, GateLine)
+    assert (other_line.gate.label.word, other_line.gate.value, other_line.gate.difference) == (
+        "changed",
+        "38.600",
+        "+0.200",
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,13 +66,13 @@ def test_the_worst_is_said_first_and_a_hundred_of_a_kind_in_one_line(view: Page)
         "part_classification/coco/cae/attentive/accuracy",
         "image_classification/imagenet1k/beit/linear/top1",
     ]
-    first, second, *_ = view.attention.reasons
-    assert (len(first.cells), first.label.word, first.reason) == (
+    first_reason, second_reason, *_ = view.attention.reasons
+    assert (len(first_reason.cells), first_reason.label.word, first_reason.reason) == (
         *(126, "not run"),
         "linear segmentation comes with its own issue",
     )
-    assert second == Reason(
-        first.label, "data/coco/annotations: no such file", ("object_retrieval/coco/ibot/encoded/ap",)
+    assert second_reason == Reason(
+        first_reason.label, "data/coco/annotations: no such file", ("object_retrieval/coco/ibot/encoded/ap",)
     )
 
 
@@ -93,7 +97,7 @@ def test_claims_are_counted_by_agreement(view: Page) -> None:
 
 def test_costs_are_summed_by_experiment(view: Page) -> None:
     retrieval = view.costs.experiments[1]
-    assert (retrieval.title, retrieval.results, retrieval.reused) == ("Part retrieval", 2, 1)
+    assert (retrieval.title, retrieval.results, retrieval.reused_count) == ("Part retrieval", 2, 1)
     assert (retrieval.time, retrieval.memory) == ("1 min 05 s", "1444 MiB")
     assert (view.costs.total.results, view.costs.total.time) == (4, "1 min 25 s")
     assert [(row.title, row.compared, row.ratio) for row in view.costs.plan] == [("Part retrieval", "18 of 18", "1.21")]
@@ -101,8 +105,8 @@ def test_costs_are_summed_by_experiment(view: Page) -> None:
 
 def test_every_section_has_a_template_and_every_template_a_use() -> None:
     text = "\n".join((TEMPLATES / name).read_text() for name in FILES)
-    used = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text)) | {"report.html.j2"}
-    assert used | {f"sections/{section.id}.html.j2" for section in SECTIONS} == {*FILES}
+    template_names = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text)) | {"report.html.j2"}
+    assert template_names | {f"sections/{section.id}.html.j2" for section in SECTIONS} == {*FILES}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".j2")])

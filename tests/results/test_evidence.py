@@ -37,7 +37,7 @@ def run(pristine: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pristine, tmp_path / "run"))
 
 
-def noted(run: Path, name: str = CELLS) -> str:
+def stated_digest(run: Path, name: str = CELLS) -> str:
     return json.loads((run / name).read_text())["digest"][:12]
 
 
@@ -51,7 +51,8 @@ def set_value(run: Path, *, sign: bool) -> None:
 
 def edit_value(run: Path) -> str:
     set_value(run, sign=False)
-    return f"{run / CELLS}: altered: expected content of SHA-256 {noted(run)}, as it says itself, got {digest_of(run)}"
+    digests = f"SHA-256 {stated_digest(run)}, as it says itself, got {digest_of(run)}"
+    return f"{run / CELLS}: altered: expected content of {digests}"
 
 
 def edit_value_and_digest(run: Path) -> str:
@@ -66,8 +67,10 @@ def edit_summaries(run: Path) -> str:
 
 def replace_evidence(run: Path) -> str:
     shutil.copy(run / f"items/{OTHER}.safetensors", run / ITEMS)
-    known, found = (json.loads((run / f"cells/{key}.json").read_text())["items"]["sha256"][:12] for key in (KEY, OTHER))
-    return f"{run / ITEMS}: altered: expected SHA-256 {known}, as {run / CELLS} names it, got {found}"
+    digest, other_digest = (
+        json.loads((run / f"cells/{key}.json").read_text())["items"]["sha256"][:12] for key in (KEY, OTHER)
+    )
+    return f"{run / ITEMS}: altered: expected SHA-256 {digest}, as {run / CELLS} names it, got {other_digest}"
 
 
 def remove_evidence(run: Path) -> str:
@@ -82,7 +85,8 @@ def disown_evidence(run: Path) -> str:
 
 def edit_seeds(run: Path) -> str:
     alter(run / CELLS, lambda cell: cell.update(seeds=[7]))
-    return f"{run / CELLS}: altered: expected content of SHA-256 {noted(run)}, as it says itself, got {digest_of(run)}"
+    digests = f"SHA-256 {stated_digest(run)}, as it says itself, got {digest_of(run)}"
+    return f"{run / CELLS}: altered: expected content of {digests}"
 
 
 def edit_seeds_and_digest(run: Path) -> str:
@@ -137,13 +141,13 @@ every_edit = pytest.mark.parametrize("edit", EDITS, ids=[edit.__name__ for edit 
 def test_verbs_that_only_read_end_in_one_line(
     edit: Callable[[Path], str], run: Path, pristine: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    said = edit(run)
+    message = edit(run)
     capsys.readouterr()
     for verb in (["report", f"{run}"], ["archive", f"{run}"], ["compare", f"{pristine}", f"{run}"]):
         assert main(verb) == 3, verb
-        assert capsys.readouterr().err == f"error: {said}: {ADVICE}\n", verb
+        assert capsys.readouterr().err == f"error: {message}: {ADVICE}\n", verb
     assert main(["verify", str(run)]) == 1
-    assert capsys.readouterr().out == f"{said}: {ADVICE}\n"
+    assert capsys.readouterr().out == f"{message}: {ADVICE}\n"
 
 
 @every_edit
@@ -151,24 +155,24 @@ def test_verbs_that_only_read_end_in_one_line(
 def test_to_accept_an_edited_value_is_refused(
     edit: Callable[[Path], str], encoders: list[str], run: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    said = edit(run)
+    message = edit(run)
     alter(run / "run.json", lambda record: record["asked"].update(encoders=encoders))
     assert main(["accept", str(run), "--reason", "why"]) == 3
-    assert capsys.readouterr().err == f"error: {said}: {ADVICE}\n"
+    assert capsys.readouterr().err == f"error: {message}: {ADVICE}\n"
 
 
 @every_edit
 def test_reproduce_names_the_file_keeps_it_and_measures_again(
     edit: Callable[[Path], str], run: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    said = edit(run)
+    message = edit(run)
     content = (run / CELLS).read_bytes()
     store = Store(run)
     set_altered_aside(store)
-    assert capsys.readouterr().err == f"warning: {said}: kept as deit.json.altered, to be measured again\n"
+    assert capsys.readouterr().err == f"warning: {message}: kept as deit.json.altered, to be measured again\n"
     assert (run / f"{CELLS}.altered").read_bytes() == content
     assert not (run / ITEMS).exists(), "nor is what it scored believed"
-    assert [str(found.key) for found in store.results()] == [OTHER]
+    assert [str(stored_result.key) for stored_result in store.results()] == [OTHER]
     assert store.load(KEY) is None
     set_altered_aside(store)
     assert capsys.readouterr().err == "", "once"
@@ -185,20 +189,20 @@ def test_no_edited_result_is_reused(edit: Callable[[Path], str], run: Path) -> N
 def test_an_edited_value_is_measured_again_by_the_whole_verb(
     run: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    said = edit_value(run)
+    message = edit_value(run)
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduction.measure.take_along", lambda *_: None)
 
-    def measured(arguments: list[str], plugins: object) -> int:
+    def run_experiments(arguments: list[str], plugins: object) -> int:
         assert not (run / CELLS).exists(), "the experiments do not see it"
         Store(run).save(result(), items())
         return 0
 
-    monkeypatch.setattr("suite.reproduction.measure.pytest.main", measured)
-    asked = ["--encoder=deit", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu", "--runtime=venv"]
-    main(["reproduce", *asked, f"--run={run}", f"--cache={tmp_path / 'cache'}"])
-    assert f"warning: {said}: kept as deit.json.altered, to be measured again\n" in capsys.readouterr().err
+    monkeypatch.setattr("suite.reproduction.measure.pytest.main", run_experiments)
+    options = ["--encoder=deit", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu", "--runtime=venv"]
+    main(["reproduce", *options, f"--run={run}", f"--cache={tmp_path / 'cache'}"])
+    assert f"warning: {message}: kept as deit.json.altered, to be measured again\n" in capsys.readouterr().err
     assert main(["verify", str(run)]) == 0
 
 
@@ -214,12 +218,12 @@ def test_results_of_an_older_version_open_and_say_that_they_carry_no_evidence(
     run: Path, capsys: pytest.CaptureFixture
 ) -> None:
     older(run)
-    found = assemble(run)
-    assert found["notes"] == [
+    content = assemble(run)
+    assert content["notes"] == [
         f"{NO_EVIDENCE}: 2 of 2 results, {KEY} first.",
         "The environment of 2 of 2 results (environment 1) is not noted. The next make reproduce measures them again.",
     ]
-    assert {c["measured"] for c in found["cells"] if c["measured"] is not None} == {12.25, 10.5}
+    assert {c["measured"] for c in content["cells"] if c["measured"] is not None} == {12.25, 10.5}
     main(["report", str(run)])
     capsys.readouterr()
     for name in ("report.html", "report.md"):
@@ -237,8 +241,8 @@ def test_a_value_too_many_in_an_older_file_is_one_line(run: Path, capsys: pytest
     older(run)
     alter(run / CELLS, lambda cell: cell.update(seeds=[0, 1, 2]))
     assert main(["report", str(run)]) == 3
-    said = f"{run / CELLS}: encoded/ap: expected a value for each of the seeds [0, 1, 2], got 1: [12.25]"
-    assert capsys.readouterr().err == f"error: {said}: {ADVICE}\n"
+    message = f"{run / CELLS}: encoded/ap: expected a value for each of the seeds [0, 1, 2], got 1: [12.25]"
+    assert capsys.readouterr().err == f"error: {message}: {ADVICE}\n"
 
 
 # each kind of evidence
@@ -252,15 +256,15 @@ FLAGS = np.array([[True, True, False, True, False, True], [True, False, False, F
 def counts(seed: int) -> tuple[ImageCounts, SegmentationCounts]:
     """Four images of 30 pixels and five classes, the last never there; and the whole confusion."""
     draw = np.random.default_rng(seed)
-    images, whole = ImageCounts.zeros(4, 5), SegmentationCounts(5)
+    images, confusion = ImageCounts.zeros(4, 5), SegmentationCounts(5)
     for image in range(4):
-        truth, said = draw.integers(0, 4, 30), draw.integers(0, 4, 30)
-        whole.update(said, truth)
+        truth, prediction = draw.integers(0, 4, 30), draw.integers(0, 4, 30)
+        confusion.update(prediction, truth)
         for c in range(4):
             images.labelled[image, c] = (truth == c).sum()
-            images.predicted[image, c] = (said == c).sum()
-            images.correct[image, c] = ((truth == c) & (said == c)).sum()
-    return images, whole
+            images.predicted[image, c] = (prediction == c).sum()
+            images.correct[image, c] = ((truth == c) & (prediction == c)).sum()
+    return images, confusion
 
 
 def all_kinds() -> PerItemScores:
@@ -281,7 +285,7 @@ TRUE = {
 }
 
 
-def kept(tmp_path: Path, name: str, values: list[float]) -> Store:
+def store_with(tmp_path: Path, name: str, values: list[float]) -> Store:
     store = Store(tmp_path)
     seeds = list(range(len(values))) if len(values) > 1 else []
     store.save(Result(KEY, {name: values}, {}, {}, {}, {"seeds": seeds}), all_kinds())
@@ -291,36 +295,38 @@ def kept(tmp_path: Path, name: str, values: list[float]) -> Store:
 @pytest.mark.parametrize("name", TRUE)
 def test_what_the_metrics_say_follows_from_the_stored_items(tmp_path: Path, name: str) -> None:
     assert recompute(all_kinds(), name) == pytest.approx(TRUE[name], abs=1e-12)
-    assert kept(tmp_path, name, TRUE[name]).checked(KEY)
+    assert store_with(tmp_path, name, TRUE[name]).checked(KEY)
 
 
 @pytest.mark.parametrize("name", TRUE)
 @pytest.mark.parametrize("factor", [1.01, 1 + 1e-7])
 def test_a_value_a_little_off_its_items_is_named(tmp_path: Path, name: str, factor: float) -> None:
     values = [*TRUE[name][:-1], TRUE[name][-1] * factor]
-    store = kept(tmp_path, name, values)
-    of = f" of seed {len(values) - 1}" if len(values) > 1 else ""
+    store = store_with(tmp_path, name, values)
+    seed_text = f" of seed {len(values) - 1}" if len(values) > 1 else ""
     with pytest.raises(EvidenceError) as error:
         store.checked(KEY)
     assert str(error.value) == (
-        f"{store.path(KEY)}: {name}{of}: expected {TRUE[name][-1]:.6f}, as the items of {store.items_path(KEY)} score, "
-        f"got {values[-1]!r}: {ADVICE}"
+        f"{store.path(KEY)}: {name}{seed_text}: expected {TRUE[name][-1]:.6f}, as the items of "
+        f"{store.items_path(KEY)} score, got {values[-1]!r}: {ADVICE}"
     )
 
 
 def test_a_metric_that_nothing_tells_of_has_no_evidence(tmp_path: Path) -> None:
-    store = kept(tmp_path, "attentive/top1", [50.0])
+    store = store_with(tmp_path, "attentive/top1", [50.0])
     with pytest.raises(EvidenceError) as error:
         store.checked(KEY)
-    said = f"attentive/top1: expected scores of single items in {store.items_path(KEY)}, got none"
-    assert str(error.value) == f"{store.path(KEY)}: {said}: {ADVICE}"
+    message = f"attentive/top1: expected scores of single items in {store.items_path(KEY)}, got none"
+    assert str(error.value) == f"{store.path(KEY)}: {message}: {ADVICE}"
 
 
 def test_counts_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    whole = all_kinds()
-    cut = replace(whole, evidence=whole.evidence | {"linear_head.classes": whole.evidence["linear_head.classes"][:-1]})
-    store.save(Result(KEY, {"linear_head/miou": [1.0, 2.0]}, {}, {}, {}, {"seeds": [0, 1]}), cut)
+    scores = all_kinds()
+    cut_scores = replace(
+        scores, evidence=scores.evidence | {"linear_head.classes": scores.evidence["linear_head.classes"][:-1]}
+    )
+    store.save(Result(KEY, {"linear_head/miou": [1.0, 2.0]}, {}, {}, {}, {"seeds": [0, 1]}), cut_scores)
     with pytest.raises(EvidenceError, match="expected the evidence of linear_head/miou, got counts: expected"):
         store.checked(KEY)
 

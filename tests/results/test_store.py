@@ -29,11 +29,11 @@ def result(**inputs: str) -> Result:
 def test_a_saved_result_loads_as_it_was(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(result(), items())
-    stored = store.load(KEY)
-    assert stored is not None
-    noted = stored.facts["items"]
-    assert stored == replace(result(), facts={**result().facts, "items": noted})
-    assert list(store.results()) == [stored]
+    stored_result = store.load(KEY)
+    assert stored_result is not None
+    items_entry = stored_result.facts["items"]
+    assert stored_result == replace(result(), facts={**result().facts, "items": items_entry})
+    assert list(store.results()) == [stored_result]
     [measurement] = result().measurements()
     assert str(measurement.id) == "part_retrieval/cub200/dino/linear/accuracy"
     assert (measurement.mean, measurement.seeds, measurement.deterministic) == (50.0, (0, 1), False)
@@ -58,7 +58,7 @@ HOLLOW = '{"schema": 1, "values": {}, "summaries": {}, "inputs": {}}'
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "expected a result as JSON, got none: Expecting value: line 1 column 1 (char 0)"),
         (
@@ -75,7 +75,7 @@ HOLLOW = '{"schema": 1, "values": {}, "summaries": {}, "inputs": {}}'
     ],
     ids=["empty", "cut", "a list", "newer", "hollow"],
 )
-def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content: str, said: str) -> None:
+def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content: str, message: str) -> None:
     store = Store(tmp_path)
     store.save(result(), items())
     store.path(KEY).write_text(content)
@@ -83,20 +83,20 @@ def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content
     assert store.load_if_valid(KEY, result().inputs) is None
     with pytest.raises(EvidenceError) as error:
         list(store.results())
-    assert str(error.value) == f"{store.path(KEY)}: {said}: restore the file, or measure again (make reproduce)"
+    assert str(error.value) == f"{store.path(KEY)}: {message}: restore the file, or measure again (make reproduce)"
 
 
 def test_a_reason_outranks_an_older_result_and_a_newer_result_the_reason(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(result(), items())
-    stored = store.load(KEY)
+    stored_result = store.load(KEY)
     store.mark_not_run(KEY, "data missing")
     assert store.reasons() == {KEY: "data missing"}
     assert list(store.results()) == []
-    assert store.load(KEY) == stored, "the older result is not lost"
+    assert store.load(KEY) == stored_result, "the older result is not lost"
     store.save(result(), items())
     assert store.reasons() == {}
-    assert list(store.results()) == [stored]
+    assert list(store.results()) == [stored_result]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
@@ -134,28 +134,28 @@ def items() -> PerItemScores:
 def test_scores_of_items_are_stored_beside_their_result(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save(result(), items())
-    stored = store.load_if_valid(KEY, result().inputs)
-    assert stored is not None
-    found = store.items(stored)
-    assert found is not None
-    assert found.identity == "a digest of the items"
-    np.testing.assert_array_equal(found.scores["linear/accuracy"], items().scores["linear/accuracy"])
-    np.testing.assert_array_equal(found.groups, [0, 0, 1, 1])
-    assert found.scores["linear/accuracy"].dtype == np.bool_
-    assert found.evidence["seeds"].tolist() == [0, 1]
+    stored_result = store.load_if_valid(KEY, result().inputs)
+    assert stored_result is not None
+    stored_items = store.items(stored_result)
+    assert stored_items is not None
+    assert stored_items.identity == "a digest of the items"
+    np.testing.assert_array_equal(stored_items.scores["linear/accuracy"], items().scores["linear/accuracy"])
+    np.testing.assert_array_equal(stored_items.groups, [0, 0, 1, 1])
+    assert stored_items.scores["linear/accuracy"].dtype == np.bool_
+    assert stored_items.evidence["seeds"].tolist() == [0, 1]
     assert store.items(result()) is None, "a result that names no scores has none"
 
 
 def test_scores_are_stored_in_their_order_however_memory_holds_them(tmp_path: Path) -> None:
     wide = np.array([[1, 0, 0, 0, 1], [1, 1, 1, 0, 1]], np.bool_)
-    kept = wide[:, [0, 1, 2, 3]]
-    turned = np.asfortranarray(kept)
-    assert not turned.flags.c_contiguous
+    subset = wide[:, [0, 1, 2, 3]]
+    transposed = np.asfortranarray(subset)
+    assert not transposed.flags.c_contiguous
     store = Store(tmp_path)
-    store.save(result(), replace(items(), scores={"linear/accuracy": turned}))
-    found = store.items(store.checked(KEY))
-    assert found is not None
-    np.testing.assert_array_equal(found.scores["linear/accuracy"], kept)
+    store.save(result(), replace(items(), scores={"linear/accuracy": transposed}))
+    stored_items = store.items(store.checked(KEY))
+    assert stored_items is not None
+    np.testing.assert_array_equal(stored_items.scores["linear/accuracy"], subset)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "of another result"])
@@ -168,10 +168,10 @@ def test_a_result_whose_scores_are_not_its_own_is_made_again(tmp_path: Path, dam
     elif damage == "cut":
         path.write_bytes(path.read_bytes()[:-1])
     else:
-        other = Store(tmp_path / "other")
-        other.save(result(), PerItemScores({"linear/accuracy": np.zeros((2, 4), np.bool_)}, "x", items().groups))
-        path.write_bytes(other.items_path(KEY).read_bytes())
-    stored = store.load(KEY)
-    assert stored is not None
-    assert store.items(stored) is None
+        other_store = Store(tmp_path / "other")
+        other_store.save(result(), PerItemScores({"linear/accuracy": np.zeros((2, 4), np.bool_)}, "x", items().groups))
+        path.write_bytes(other_store.items_path(KEY).read_bytes())
+    stored_result = store.load(KEY)
+    assert stored_result is not None
+    assert store.items(stored_result) is None
     assert store.load_if_valid(KEY, result().inputs) is None

@@ -348,7 +348,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "claims": claims(),
         "environment": environment(),
         "environments": environments(),
-        "variables": variables(profile="mini", environment=environment(), protocol=protocol(), asked=asked),
+        "variables": variables(profile="mini", environment=environment(), protocol=protocol(), request=asked),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
         "attempts": attempts(),
         "accepted": accepted(),

@@ -10,16 +10,16 @@ from suite.cells import BASELINES
 from suite.core.files import Json
 from suite.core.text import number, signed
 from suite.registry import title_of
-from suite.report.labels import ACCEPTED, VERDICTS, Label, label, why
+from suite.report.labels import GATE_LABELS, VERDICTS, Label, label, reason_of
 
 
 @dataclass(frozen=True)
-class Held:
+class GateLine:
     """A cell against the accepted run of its device; values in three digits, since it is held to less than a tenth."""
 
     label: Label
-    accepted: str
-    moved: str
+    value: str
+    difference: str
     tolerance: str
     measured: str
     reason: str
@@ -32,7 +32,7 @@ class CellLine:
     Attributes:
         table: of the paper, or an en dash.
         values: each followed by its seed in brackets, where it has one.
-        held: by the second gate; None where it says nothing of this cell.
+        gate: by the second gate; None where it says nothing of this cell.
     """
 
     id: str
@@ -43,8 +43,8 @@ class CellLine:
     difference: str
     tolerance: str
     values: str
-    why: str
-    held: Held | None
+    reason: str
+    gate: GateLine | None
 
 
 @dataclass(frozen=True)
@@ -70,26 +70,26 @@ class Attention:
     """Cells that deviate or stay open.
 
     Attributes:
-        judged: cells tested as one family.
-        rejected: those of them whose deviation the family confirms.
+        judged_count: cells tested as one family.
+        rejected_count: those of them whose deviation the family confirms.
         alpha: level of the family's test.
     """
 
     lines: tuple[CellLine, ...]
-    judged: int
-    rejected: int
+    judged_count: int
+    rejected_count: int
     alpha: float
     deciding: tuple[Open, ...]
     reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
-class Accepted:
+class SecondGate:
     """The second gate: where the accepted values come from, cells of each answer, and those that have changed."""
 
     files: tuple[str, ...]
     counts: tuple[tuple[Label, int], ...]
-    changed: tuple[tuple[str, Held], ...]
+    changes: tuple[tuple[str, GateLine], ...]
 
 
 def cell_line(cell: Json) -> CellLine:
@@ -105,17 +105,17 @@ def cell_line(cell: Json) -> CellLine:
         difference=signed(cell["difference"]),
         tolerance=number(cell["tolerance"], 2),
         values=", ".join(values),
-        why=why(cell),
-        held=_held(cell) if cell.get("accepted") else None,
+        reason=reason_of(cell),
+        gate=_gate_line(cell) if cell.get("accepted") else None,
     )
 
 
-def _held(cell: Json) -> Held:
+def _gate_line(cell: Json) -> GateLine:
     answer = cell["accepted"]
-    return Held(
-        label=ACCEPTED[answer["verdict"]],
-        accepted=number(answer["value"], 3),
-        moved=signed(answer["difference"], 3),
+    return GateLine(
+        label=GATE_LABELS[answer["verdict"]],
+        value=number(answer["value"], 3),
+        difference=signed(answer["difference"], 3),
         tolerance=number(answer["tolerance"], 3),
         measured=number(cell["measured"], 3),
         reason=answer["reason"],
@@ -129,8 +129,8 @@ def attention(report: Json) -> Attention:
     cells.sort(key=lambda c: (order.index(c["verdict"]), bool(c["warning"]), -abs(c["difference"] or 0)))
     return Attention(
         lines=tuple(map(cell_line, cells)),
-        judged=report["family"]["judged"],
-        rejected=len(report["family"]["rejected"]),
+        judged_count=report["family"]["judged"],
+        rejected_count=len(report["family"]["rejected"]),
         alpha=report["family"]["alpha"],
         deciding=tuple(
             Open(f"{title_of(d['experiment'])}, {title_of(d['dataset'])}", d["cells"], d["sentence"])
@@ -146,29 +146,29 @@ def _reasons(cells: Sequence[Json], verdict: str) -> list[Reason]:
     for cell in cells:
         if cell["verdict"] == verdict and not (verdict == "no reference" and cell["method"] in BASELINES):
             groups.setdefault(cell["reason"] or "no reason was given", []).append(cell["id"])
-    largest_first = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [Reason(VERDICTS[verdict], reason, tuple(ids)) for reason, ids in largest_first]
+    sorted_groups = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [Reason(VERDICTS[verdict], reason, tuple(ids)) for reason, ids in sorted_groups]
 
 
-def accepted(report: Json) -> Accepted | None:
+def second_gate(report: Json) -> SecondGate | None:
     """Show the second gate, the largest change first; None where no run of this device was accepted."""
     gate = report.get("accepted")
     if not gate:
         return None
     cells = [c for c in report["cells"] if (c.get("accepted") or {}).get("verdict") in {"changed", "unconfirmed"}]
     cells.sort(key=lambda c: (c["accepted"]["verdict"] != "changed", -abs(c["accepted"]["difference"] or 0)))
-    return Accepted(
-        files=tuple(map(_accepted_file, gate["files"])),
-        counts=tuple((ACCEPTED[word], count) for word, count in gate["counts"].items() if count),
-        changed=tuple((cell["id"], _held(cell)) for cell in cells),
+    return SecondGate(
+        files=tuple(map(_gate_file, gate["files"])),
+        counts=tuple((GATE_LABELS[word], count) for word, count in gate["counts"].items() if count),
+        changes=tuple((cell["id"], _gate_line(cell)) for cell in cells),
     )
 
 
-def _accepted_file(file: Json) -> str:
+def _gate_file(file: Json) -> str:
     """Tell in words the place that accepted values come from."""
-    where = "the same environment" if file["same_environment"] else "another environment than this run's"
+    place = "the same environment" if file["same_environment"] else "another environment than this run's"
     return (
         f"{file['file']}: accepted {file['date']}, commit {file['commit']}, seeds "
-        f"{', '.join(map(str, file['seeds']))}, in {where}; reason: {file['reason']}. Cells of the same seed may "
+        f"{', '.join(map(str, file['seeds']))}, in {place}; reason: {file['reason']}. Cells of the same seed may "
         f"differ by {file['slack']:g} points ({file['slack_reason']})."
     )

@@ -21,8 +21,8 @@ class Claim:
     """An ordering or a gap that the text argues.
 
     Attributes:
-        in_paper: whether it holds in the paper's own tables; None where they are not available.
-        here: whether it holds on the cells of this run; None where it was not measured.
+        holds_in_paper: whether it holds in the paper's own tables; None where they are not available.
+        holds_here: whether it holds on the cells of this run; None where it was not measured.
         detail: its numbers; before them, why they say nothing here, where that is so.
     """
 
@@ -30,8 +30,8 @@ class Claim:
     section: str
     statement: str
     predicate: str
-    in_paper: bool | None
-    here: bool | None
+    holds_in_paper: bool | None
+    holds_here: bool | None
     detail: str
 
 
@@ -48,17 +48,17 @@ class Claims:
     role: str
     caveat: str
     counts: tuple[tuple[str, str, int], ...]
-    listed: tuple[Claim, ...]
+    claims: tuple[Claim, ...]
 
     @property
     def ran(self) -> list[Claim]:
         """Claims on cells that were measured."""
-        return [claim for claim in self.listed if claim.here is not None]
+        return [claim for claim in self.claims if claim.holds_here is not None]
 
     @property
     def not_run(self) -> list[Claim]:
         """Claims on cells that were not."""
-        return [claim for claim in self.listed if claim.here is None]
+        return [claim for claim in self.claims if claim.holds_here is None]
 
 
 def claims(report: Json) -> Claims:
@@ -69,18 +69,18 @@ def claims(report: Json) -> Claims:
         role="Claims are a gate in this run" if report["claims_gate"] else "Claims do not decide the verdict above",
         caveat="on synthetic data a claim that fails says nothing against the paper" if mini else "",
         counts=tuple((word, meaning, words.count(word)) for word, meaning in AGREEMENT),
-        listed=tuple(map(_claim, report["claims"])),
+        claims=tuple(map(_claim, report["claims"])),
     )
 
 
 def _claim(claim: Json) -> Claim:
-    untestable = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
+    reason = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
     return Claim(
         id=claim["id"],
         section=claim["section"],
         statement=claim["statement"],
         predicate=claim["predicate"],
-        in_paper=claim["holds_in_paper"],
-        here=claim["holds_here"],
-        detail="; ".join(text for text in (untestable, claim["detail"]) if text),
+        holds_in_paper=claim["holds_in_paper"],
+        holds_here=claim["holds_here"],
+        detail="; ".join(text for text in (reason, claim["detail"]) if text),
     )

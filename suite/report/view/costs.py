@@ -17,13 +17,13 @@ class Cost:
 
     title: str
     results: int
-    reused: int
+    reused_count: int
     time: str
     memory: str
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanRow:
     """An experiment whose plan can be held against what it took: `18 of 20` results, both times, their ratio."""
 
     title: str
@@ -51,7 +51,7 @@ class Costs:
 
     experiments: tuple[Cost, ...]
     total: Cost
-    plan: tuple[Planned, ...]
+    plan: tuple[PlanRow, ...]
     results: tuple[ResultCost, ...]
 
 
@@ -61,19 +61,19 @@ def costs(report: Json) -> Costs:
     return Costs(
         experiments=tuple(_cost(title, group) for title, group in groups),
         total=_cost("all", report["costs"]),
-        plan=tuple(_planned(row) for row in report.get("plan") or () if row["trials"]),
+        plan=tuple(_plan_row(row) for row in report.get("plan") or () if row["trials"]),
         results=tuple(map(_result, report["costs"])),
     )
 
 
 def _cost(title: str, group: Sequence[Json]) -> Cost:
     peak = max((cost["peak_memory_mib"] for cost in group if cost["peak_memory_mib"] is not None), default=None)
-    reused = sum(bool(cost["reused"]) for cost in group)
-    return Cost(title, len(group), reused, duration(summary.seconds(group)), mebibytes(peak))
+    reused_count = sum(bool(cost["reused"]) for cost in group)
+    return Cost(title, len(group), reused_count, duration(summary.seconds(group)), mebibytes(peak))
 
 
-def _planned(row: Json) -> Planned:
-    return Planned(
+def _plan_row(row: Json) -> PlanRow:
+    return PlanRow(
         title=title_of(row["experiment"]),
         compared=f"{row['trials']} of {row['trials'] + row['unknown']}",
         planned=duration(row["planned_s"]),

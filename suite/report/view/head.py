@@ -9,7 +9,7 @@ from suite.core.files import Json
 from suite.core.text import duration
 from suite.registry import title_of
 from suite.report import summary
-from suite.report.labels import ACCEPTED, VERDICTS, Label, shown, tally
+from suite.report.labels import GATE_LABELS, VERDICTS, Label, tally, verdicts_of
 
 Counts = tuple[tuple[Label, int], ...]
 MINI_REFERENCES = (
@@ -23,7 +23,7 @@ class Head:
     """Top of a report, above every section.
 
     Attributes:
-        took: from start to finish.
+        duration: from start to finish.
         attempts: how often this run was begun; None where none is on record.
         gate: label and sentence of the second gate; None where no run of this device was accepted.
         notice: what the profile's numbers are worth.
@@ -36,7 +36,7 @@ class Head:
     profile: str
     run: str
     finished: str
-    took: str
+    duration: str
     exit_code: int
     attempts: int | None
     gate: tuple[Label, str] | None
@@ -74,10 +74,10 @@ def head(report: Json) -> Head:
         profile=report["profile"],
         run=report["run"],
         finished=report["finished"],
-        took=duration(_elapsed(report)),
+        duration=duration(_elapsed(report)),
         exit_code=report["exit_code"],
         attempts=attempts["count"] if attempts else None,
-        gate=(ACCEPTED[gate["verdict"]], gate["sentence"]) if gate else None,
+        gate=(GATE_LABELS[gate["verdict"]], gate["sentence"]) if gate else None,
         notice=summary.notice(report),
         references=MINI_REFERENCES if report["profile"] == "mini" else None,
         notes=(*report["notes"], *filter(None, [summary.attempts_line(report)])),
@@ -94,7 +94,7 @@ def _elapsed(report: Json) -> float | None:
 
 def summary_of(report: Json) -> Summary:
     """Return the summary of a report."""
-    verdicts = shown(report["cells"])
+    verdicts = verdicts_of(report["cells"])
     return Summary(
         cells=len(report["cells"]),
         verdicts=tuple(VERDICTS[verdict] for verdict in verdicts),

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance, candidate_of, conformance_of
-from suite.report.view.cells import Accepted, Attention, CellLine, accepted, attention, cell_line
+from suite.report.view.cells import Attention, CellLine, SecondGate, attention, cell_line, second_gate
 from suite.report.view.claims import Claims, claims
 from suite.report.view.costs import Costs, costs
 from suite.report.view.head import Head, Summary, head, summary_of
 from suite.report.view.pictures import Gallery, Search, samples, search
 from suite.report.view.record import (
-    Again,
     Attempt,
     Environment,
     Protocol,
+    Rerun,
     Variable,
-    again,
     attempts,
     environment,
     protocol,
+    rerun,
     variables,
 )
 from suite.report.view.tables import Tables, tables
@@ -73,7 +73,7 @@ class Page:
     head: Head
     summary: Summary
     attention: Attention
-    accepted: Accepted | None
+    second_gate: SecondGate | None
     conformance: Conformance | None
     candidates: tuple[Candidate, ...]
     tables: Tables
@@ -85,18 +85,18 @@ class Page:
     attempts: tuple[Attempt, ...] | None
     environment: Environment
     protocol: Protocol
-    again: Again
+    rerun: Rerun
     cells: tuple[CellLine, ...]
 
     @property
     def sections(self) -> Iterator[Section]:
         """The sections that this report has, in their order."""
-        absent = {
-            "accepted": self.accepted is None,
+        absences = {
+            "accepted": self.second_gate is None,
             "beside": not self.candidates and self.conformance is None,
             "attempts": self.attempts is None,
         }
-        return (section for section in SECTIONS if not absent.get(section.id))
+        return (section for section in SECTIONS if not absences.get(section.id))
 
 
 def page(report: Json) -> Page:
@@ -105,17 +105,17 @@ def page(report: Json) -> Page:
     Args:
         report: see `suite.report.build.build`.
     """
-    shown_tables = tables(report)
+    table_section = tables(report)
     return Page(
         schema=report["schema"],
-        expected=shown_tables.expected,
+        expected=table_section.expected,
         head=head(report),
         summary=summary_of(report),
         attention=attention(report),
-        accepted=accepted(report),
+        second_gate=second_gate(report),
         conformance=conformance_of(report["conformance"]),
         candidates=tuple(map(candidate_of, report["newcomers"])),
-        tables=shown_tables,
+        tables=table_section,
         claims=claims(report),
         samples=samples(report["figures"]),
         search=search(report["figures"]),
@@ -124,6 +124,6 @@ def page(report: Json) -> Page:
         attempts=attempts(report),
         environment=environment(report),
         protocol=protocol(report),
-        again=again(report),
+        rerun=rerun(report),
         cells=tuple(map(cell_line, report["cells"])),
     )

@@ -72,8 +72,8 @@ def samples(figures: Sequence[Json]) -> tuple[Gallery, ...]:
 
 
 def _gallery(dataset: str, strips: Sequence[Json]) -> Gallery:
-    common = {strip["role"]: strip["path"] for strip in reversed(strips)}
+    shared_paths = {strip["role"]: strip["path"] for strip in reversed(strips)}
     predictions = {strip["method"]: strip["path"] for strip in strips if strip["role"] == "prediction"}
-    rows = [(role, common[role]) for role in ("image", "truth") if role in common]
+    rows = [(role, shared_paths[role]) for role in ("image", "truth") if role in shared_paths]
     rows += [(title_of(method), predictions[method]) for method in sorted(predictions, key=method_order)]
     return Gallery(title_of(dataset), tuple(rows))

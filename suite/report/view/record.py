@@ -38,24 +38,24 @@ class Attempt:
     reused: str
     lost: str
     ending: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class MadeIn:
+class ResultEnvironment:
     """An environment that results were made in.
 
     Attributes:
-        here: whether it is the run's own.
-        belongs: what it is to the run, in words.
+        is_own: whether it is the run's own.
+        relation: what it is to the run, in words.
         contents: what it is made of, in one line.
         digest: its first twelve digits.
     """
 
     number: int
     results: int
-    here: bool
-    belongs: str
+    is_own: bool
+    relation: str
     contents: str
     digest: str
 
@@ -64,7 +64,7 @@ class MadeIn:
 class Environment:
     """Environments of the results, then the run's own: all of it in one list, and by group, packages apart."""
 
-    results: tuple[MadeIn, ...]
+    results: tuple[ResultEnvironment, ...]
     facts: Facts
     groups: tuple[tuple[str, Facts], ...]
     packages: Facts
@@ -74,13 +74,13 @@ class Environment:
 class Protocol:
     """Request, every hyper-parameter with its source, and both in one list."""
 
-    asked: Facts
+    request: Facts
     parameters: Facts
     facts: Facts
 
 
 @dataclass(frozen=True)
-class Again:
+class Rerun:
     """Shell lines that make the report again, the line to cite it by, and the one that checks the citation."""
 
     commands: tuple[str, ...]
@@ -104,51 +104,53 @@ def attempts(report: Json) -> tuple[Attempt, ...] | None:
 
 def _attempt(entry: Json) -> Attempt:
     counts = ("–" if entry[name] is None else str(entry[name]["count"]) for name in ("measured", "reused", "lost"))
-    measured, reused, lost = counts
+    measured_count, reused_count, lost_count = counts
     return Attempt(
         started=entry["started"] or "unknown",
         verb=entry["verb"] or "unknown",
         code=f"{(entry['commit'] or 'unknown')[:12]}{' with local changes' if entry['dirty'] else ''}",
         environment=(entry["environment"] or "unknown")[:12],
-        measured=measured,
-        reused=reused,
-        lost=lost,
+        measured=measured_count,
+        reused=reused_count,
+        lost=lost_count,
         ending=ending(entry),
-        why="; ".join(filter(None, (entry["reason"], entry["failure"]))),
+        reason="; ".join(filter(None, (entry["reason"], entry["failure"]))),
     )
 
 
 def environment(report: Json) -> Environment:
     """Return the environments of a report."""
-    own = report["environment"]
-    packages = own.get("packages")
+    run_environment = report["environment"]
+    packages = run_environment.get("packages")
     return Environment(
-        results=tuple(map(_made_in, report.get("environments") or ())),
-        facts=tuple(flatten(own)),
-        groups=tuple((group, tuple(flatten(content))) for group, content in own.items() if group != "packages"),
+        results=tuple(map(_result_environment, report.get("environments") or ())),
+        facts=tuple(flatten(run_environment)),
+        groups=tuple(
+            (group, tuple(flatten(content))) for group, content in run_environment.items() if group != "packages"
+        ),
         packages=tuple(flatten(packages)) if packages else (),
     )
 
 
-def _made_in(entry: Json) -> MadeIn:
-    belongs = f"another: {'; '.join(entry['differs'])}"
+def _result_environment(entry: Json) -> ResultEnvironment:
+    relation = f"another: {'; '.join(entry['differs'])}"
     if entry["here"]:
-        whole = entry["noted_in"] == "inputs"
-        belongs = "this run's" if whole else "as far as noted (packages only) this run's"
+        has_inputs = entry["noted_in"] == "inputs"
+        relation = "this run's" if has_inputs else "as far as noted (packages only) this run's"
     results, digest = len(entry["results"]), entry["digest"][:12]
-    return MadeIn(entry["number"], results, entry["here"], belongs, entry["said"], digest)
+    return ResultEnvironment(entry["number"], results, entry["here"], relation, entry["said"], digest)
 
 
 def protocol(report: Json) -> Protocol:
     """Return the protocol of a report."""
-    asked, parameters = facts.asked(report), report["protocol"]
+    request, parameters = facts.request(report), report["protocol"]
     return Protocol(
-        asked=tuple(flatten(asked)),
+        request=tuple(flatten(request)),
         parameters=tuple(flatten(parameters)),
-        facts=tuple(flatten({"asked": asked, "protocol": parameters})),
+        facts=tuple(flatten({"asked": request, "protocol": parameters})),
     )
 
 
-def again(report: Json) -> Again:
+def rerun(report: Json) -> Rerun:
     """Tell how to make this report again, cite it and check it."""
-    return Again(tuple(facts.rerun_commands(report)), facts.citation(report), facts.verify_command(report))
+    return Rerun(tuple(facts.rerun_commands(report)), facts.citation(report), facts.verify_command(report))

@@ -12,7 +12,7 @@ from suite.core.text import number, signed
 from suite.judge.entries import other_environment
 from suite.judge.verdict import NOT_ASKED
 from suite.registry import family, method_order, title_of
-from suite.report.labels import UNCONFIRMED, VERDICTS, Label, label, shown, why
+from suite.report.labels import UNCONFIRMED, VERDICTS, Label, label, reason_of, verdicts_of
 from suite.report.view.layout import LAYOUT, Column
 
 
@@ -24,10 +24,10 @@ class Box:
         measured: text; None where it did not run.
         expected: text; None where there is no reference.
         difference: measured less expected, text; None where one of them is missing.
-        elsewhere: number of the environment it was made in, if that is not the run's own.
-        why: the reason of its verdict, and where it was made, if elsewhere.
+        environment: number of the environment it was made in, if that is not the run's own.
+        reason: the reason of its verdict, and where it was made, if elsewhere.
         not_run: why it did not run; None where it did.
-        asked: whether anybody asked for it.
+        is_requested: whether anybody asked for it.
     """
 
     id: str
@@ -35,10 +35,10 @@ class Box:
     measured: str | None
     expected: str | None
     difference: str | None
-    elsewhere: int | None
-    why: str
+    environment: int | None
+    reason: str
     not_run: str | None
-    asked: bool
+    is_requested: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Table:
     def spans(self, *levels: str) -> list[tuple[str, int]]:
         """Return spanning headers: (display name, columns spanned) of neighbours that agree on `levels`."""
         keys = groupby([tuple(getattr(column, level) for level in levels) for column in self.columns])
-        return [(title_of(key[-1]), len(list(same))) for key, same in keys]
+        return [(title_of(key[-1]), len(list(group))) for key, group in keys]
 
     @property
     def not_run_reasons(self) -> list[str]:
@@ -98,7 +98,7 @@ class Tables:
     key: tuple[Label, ...]
     expected: str
     paper: tuple[Table, ...]
-    others: tuple[Table, ...]
+    other_tables: tuple[Table, ...]
 
 
 def _expected_word(report: Json) -> str:
@@ -109,7 +109,7 @@ def _expected_word(report: Json) -> str:
 def tables(report: Json) -> Tables:
     """Return the tables of a report."""
     cells = report["cells"]
-    key = (*(VERDICTS[verdict] for verdict in shown(cells)), UNCONFIRMED)
+    key = (*(VERDICTS[verdict] for verdict in verdicts_of(cells)), UNCONFIRMED)
     return Tables(key, _expected_word(report), tuple(paper_tables(cells)), tuple(other_tables(cells)))
 
 
@@ -125,20 +125,20 @@ def _box(cell: Json) -> Box:
         measured=None if cell["measured"] is None else number(cell["measured"]),
         expected=None if cell["expected"] is None else number(cell["expected"]),
         difference=None if cell["difference"] is None else signed(cell["difference"]),
-        elsewhere=other_environment(cell),
-        why=why(cell),
+        environment=other_environment(cell),
+        reason=reason_of(cell),
         not_run=reason if cell["verdict"] == "not run" else None,
-        asked=cell["reason"] != NOT_ASKED,
+        is_requested=cell["reason"] != NOT_ASKED,
     )
 
 
 def _table(title: str, caption: str, columns: Sequence[Column], cells: Sequence[Json]) -> Table:
-    inside = {(_column_of(cell), cell["method"]): _box(cell) for cell in cells if _column_of(cell) in columns}
-    present = {column for column, _ in inside}
-    kept = tuple(column for column in columns if column in present)
-    methods = sorted({method for _, method in inside}, key=method_order)
-    rows = tuple(Row(m, tuple(inside.get((column, m)) for column in kept)) for m in methods)
-    return Table(title, caption, kept, rows, tuple(inside.values()))
+    boxes = {(_column_of(cell), cell["method"]): _box(cell) for cell in cells if _column_of(cell) in columns}
+    used_columns = {column for column, _ in boxes}
+    table_columns = tuple(column for column in columns if column in used_columns)
+    methods = sorted({method for _, method in boxes}, key=method_order)
+    rows = tuple(Row(m, tuple(boxes.get((column, m)) for column in table_columns)) for m in methods)
+    return Table(title, caption, table_columns, rows, tuple(boxes.values()))
 
 
 def paper_tables(cells: Sequence[Json]) -> list[Table]:
@@ -148,14 +148,14 @@ def paper_tables(cells: Sequence[Json]) -> list[Table]:
 
 def other_tables(cells: Sequence[Json]) -> list[Table]:
     """Make a table per experiment of the cells in none of the paper's tables: other readouts and metrics."""
-    known = {column for _, _, columns in LAYOUT for column in columns}
-    rest = sorted(
-        {_column_of(c) for c in cells} - known,
+    paper_columns = {column for _, _, columns in LAYOUT for column in columns}
+    other_columns = sorted(
+        {_column_of(c) for c in cells} - paper_columns,
         key=lambda c: (c.experiment, c.dataset, c.metric, c.setting),
     )
     return [
         _table(
             f"{title_of(experiment)}, other readouts and metrics", "Not in the paper's tables (%).", list(group), cells
         )
-        for experiment, group in groupby(rest, key=lambda column: column.experiment)
+        for experiment, group in groupby(other_columns, key=lambda column: column.experiment)
     ]
