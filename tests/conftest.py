@@ -28,6 +28,19 @@ def nothing_drawn_or_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     context.load.cache_clear()
 
 
+@pytest.fixture
+def expected_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the repository's references, which the suite reads instead of them."""
+    from suite.core.paths import EXPECTED
+    from suite.reference import select as references
+
+    copy = Path(shutil.copytree(EXPECTED, tmp_path / "expected"))
+    monkeypatch.setattr(references, "EXPECTED", copy)
+    references._load.cache_clear()
+    yield copy
+    references._load.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two results, judged and reported, which no test changes."""

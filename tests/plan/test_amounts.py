@@ -14,6 +14,8 @@ from suite.plan.shapes import build
 from suite.run.request import make_request
 from tests.support.plans import amount, paper
 
+# --- floating-point operations ---
+
 
 def test_vit_b_16_at_224_costs_17_6_giga_multiply_accumulates() -> None:
     assert Shape("vit", BASE).flops(224) / 2e9 == pytest.approx(17.6, abs=0.05)
@@ -27,6 +29,9 @@ def test_the_formula_is_what_a_forward_pass_does(kind: str, sizes: Architecture,
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted:
         encoder(torch.zeros(2, 3, side, side))
     assert counted.get_total_flops() == 2 * Shape(kind, sizes).flops(side)
+
+
+# --- counts ---
 
 
 def test_part_retrieval_of_the_paper(nothing: dict[str, Path]) -> None:
