@@ -12,17 +12,7 @@ from suite.cli.main import main
 from suite.report.collect import report
 from suite.results.digests import result_digests, run_digest
 from suite.results.store import Key, Result, Store
-from tests.support.archived_run import CELL, CELLS, KEY, alter, items, result, write_run
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("verify") / "run")
-
-
-@pytest.fixture
-def run(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "run"))
+from tests.support.archived_run import CELL, CELLS, KEY, alter, items, result
 
 
 def test_the_digest_is_that_of_sha256sums_lines(pristine: Path) -> None:

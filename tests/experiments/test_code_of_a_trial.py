@@ -15,10 +15,9 @@ from suite.core import source_code
 from suite.core.paths import SUITE
 from suite.core.source_code import CARRIERS, files_behind, trial_code
 from suite.protocol.profiles import load_profile
-from tests.support.small_trials import of, small_data, small_trial
+from tests.support.small_trials import SEGMENTATION, of, small_data, small_trial
 
 EXPERIMENTS = load_profile("mini").experiments
-SEGMENTATION = {"object_segmentation", "part_segmentation", "learning_rate_sweep"}
 
 
 @pytest.fixture(scope="module")
@@ -83,4 +82,4 @@ def test_a_comment_changes_the_digests_of_the_experiments_behind_it_alone(monkey
     source_code.code_digest.cache_clear()
     after = {name: trial_code(name) for name in EXPERIMENTS}
     source_code.code_digest.cache_clear()
-    assert {name for name in EXPERIMENTS if before[name] != after[name]} == SEGMENTATION
+    assert {name for name in EXPERIMENTS if before[name] != after[name]} == {*SEGMENTATION}

@@ -11,9 +11,9 @@ from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.experiments import context
 from suite.protocol.profiles import load_profile
 from tests.support.lookalike_data import write_data
+from tests.support.small_trials import SEGMENTATION
 
 TINY = "timm:test_vit@random"  # patches of 16, and cheap at crops of 512
-SEGMENTATION = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 EXPERIMENTS = ("object_retrieval", "image_classification", "part_retrieval", "part_classification", "patch_search")
 
 

@@ -22,14 +22,14 @@ from suite.protocol import profiles as protocol
 from suite.protocol.profiles import load_profile
 from tests.support.checkpoints import VIT_B, write
 from tests.support.lookalike_data import write_data
+from tests.support.small_trials import SEGMENTATION
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not os.environ.get("PAPER_SCALE"), reason="about an hour; set PAPER_SCALE=1"),
 ]
 EXPERIMENTS = load_profile("paper").experiments
-STEPWISE = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
-LIMITS = dict.fromkeys(STEPWISE, 1) | {"image_classification": 2}
+LIMITS = dict.fromkeys(SEGMENTATION, 1) | {"image_classification": 2}
 """Views of each split, and how many an encoder sees at once; of segmentation it is the number of steps, too."""
 OTHERS = 8
 
@@ -49,7 +49,7 @@ def few_crops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         text = path.read_text().replace("batch_size = { value = 16,", "batch_size = { value = 2,")
         (tmp_path / path.name).write_text(text)
     monkeypatch.setattr(protocol, "PROTOCOLS", tmp_path)
-    assert all(load_profile("paper").experiment(name).settings.batch_size == 2 for name in STEPWISE)
+    assert all(load_profile("paper").experiment(name).settings.batch_size == 2 for name in SEGMENTATION)
 
 
 @pytest.mark.usefixtures("few_crops")

@@ -1,13 +1,12 @@
 """An archive is unpacked whole into its folder, or leaves nothing anywhere."""
 
 import errno
-import io
 import os
 import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,31 +14,14 @@ import pytest
 from suite.errors import FetchError, StorageError
 from suite.fetch import archives
 from suite.fetch.archives import unpack
+from tests.support.archives import write_tar, write_zip
 
 FILES = {"top/a.txt": b"one", "top/deep/er/b.bin": bytes(range(256)) * 40, "other/c": b"left out"}
 
 
-def write_tar(path: Path, files: Mapping[str, bytes], *extra: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, "w:gz" if path.suffix in {".gz", ".tgz"} else "w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), 0o7000
-            tar.addfile(info, io.BytesIO(content))
-        for info in extra:
-            tar.addfile(info)
-    return path
-
-
-def write_zip(path: Path, files: Mapping[str, bytes], *extra: tuple[zipfile.ZipInfo, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in files.items():
-            opened.writestr(name, content)
-        for info, content in extra:
-            opened.writestr(info, content)
-    return path
-
-
 WRITERS = {"x.tar": write_tar, "x.tgz": write_tar, "x.zip": write_zip}
+
+
 each_format = pytest.mark.parametrize("name", WRITERS)
 
 

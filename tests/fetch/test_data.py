@@ -17,8 +17,8 @@ from suite.fetch.catalogue import Piece, download_size, entries, how_to_get, sou
 from suite.fetch.remote import Remote
 from suite.mini.digests import SAMPLE
 from suite.mini.render import render
-from tests.fetch.test_archives import write_tar, write_zip
 from tests.support import hostile_server as hostile
+from tests.support.archives import write_tar, write_zip
 from tests.support.hostile_server import Server, serving
 
 IMAGES = {f"train/{i}.jpg": bytes([i]) * 100 for i in range(3)}
@@ -28,7 +28,6 @@ NOTES = {"notes/index.txt": b"1 a\n"}
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serves two archives of "pets", of which "cats" is prepared; "dogs" are to be had by hand only."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = tmp_path / "remote"
     folder.mkdir()
     files = {
@@ -290,7 +289,6 @@ def pack(piece: Piece, sample: Path, folder: Path) -> bytes:
 def test_what_is_fetched_can_be_read(
     name: str, sample: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     entry = entries()[name]
     with serving() as server:
         pieces = []

@@ -15,7 +15,7 @@ from suite.errors import FetchError
 from suite.fetch import catalogue
 from suite.fetch.catalogue import entries
 from suite.fetch.imagenet import DEVKIT, TRAIN, VAL, validation_wnids
-from tests.fetch.test_archives import write_tar
+from tests.support.archives import write_tar
 
 IDS = {1: "n00000030", 2: "n00000010", 3: "n00000020", 4: "n00000001"}
 """ILSVRC id -> wnid, not in their order; 4 is an inner node."""

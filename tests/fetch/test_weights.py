@@ -21,7 +21,6 @@ SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdiges
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serves every file of the catalogue, whose digests are made to fit."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(CONTENT) as running:
         for name, method in CATALOGUE.items():
             files = []

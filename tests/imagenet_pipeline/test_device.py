@@ -19,11 +19,11 @@ from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.jpeg import read_frame
 from suite.imagenet_pipeline.parity import choose_decoder, parity
 from suite.imagenet_pipeline.prefetch import Prefetcher
+from tests.support.devices import GPU
 from tests.support.lookalikes import noise, save, truncate
 
 SIZE = 32
 FULL_COLOUR = {"subsampling": 0}
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
 
 
 def picture(height: int, width: int, seed: int = 0) -> Image.Image:

@@ -12,20 +12,10 @@ from suite.judge.intervals import chance_bound, holm, seeds_needed
 from suite.judge.verdict import Judgement, judge
 from suite.reference.expected import Expected
 from suite.results.noise import Spread
+from tests.support.published import published
 
 CELL = CellId("part_classification", "cub200", "dino", "linear", "accuracy")
-PUBLISHED = Expected(
-    cell=CELL,
-    value=50.0,
-    unit="percent",
-    rounding=0.1,
-    table="Table 3",
-    source="a paper",
-    deterministic=False,
-    numeric=0.0,
-    cap=0.3,
-    reason="test",
-)
+PUBLISHED = published(CELL)
 GROSS = replace(PUBLISHED, gross=2.0, gross_reason="known seed noise is 0.1")
 # recorded over 3 seeds, mean 36.0; 28 degrees of freedom: t(.975, 28) = 2.0484
 RECORDED = replace(

@@ -16,22 +16,12 @@ from suite.judge.intervals import Interval, holm
 from suite.judge.verdict import Judgement, judge
 from suite.reference.expected import Expected, load_expected
 from suite.results.noise import Spread, pooled_sd
+from tests.support.published import published
 
 CELL = CellId("e", "d", "dino", "s", "m")
 OTHER = replace(CELL, method="mae")
-PUBLISHED = Expected(
-    cell=CELL,
-    value=50.0,
-    unit="percent",
-    rounding=0.1,
-    table="Table 9",
-    source="a paper",
-    deterministic=True,
-    numeric=0.05,
-    cap=0.3,
-    reason="test",
-)
-PROBE = replace(PUBLISHED, deterministic=False, numeric=0.0)
+PUBLISHED = published(CELL, deterministic=True, numeric=0.05)
+PROBE = published(CELL)
 # recorded over 5 seeds with 28 degrees of freedom: t(.975, 28) = 2.0484
 RECORDED = replace(PROBE, rounding=0.0, numeric=0.25, cap=3.0, seed_sd=0.5, seed_df=28, seeds=5)
 

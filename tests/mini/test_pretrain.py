@@ -17,15 +17,7 @@ from suite.mini.pretrain.distillation import PROTOTYPES
 from suite.mini.pretrain.vit import DIM, PATCHES
 from tests.support import pretraining
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    pretraining.make_quick(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def drawings():
-    return pretraining.smooth_drawings()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.mark.parametrize("method", ["ibot", "cae"])

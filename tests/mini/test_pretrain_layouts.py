@@ -15,6 +15,8 @@ from suite.mini.pretrain.stem import whitened
 from suite.mini.pretrain.vit import DIM, PATCH, encode
 from tests.support import pretraining
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 BLOCK = [
     "norm1.weight",
     "norm1.bias",
@@ -70,16 +72,6 @@ LAYOUTS = {
     "mae": {"model": trunk_keys()},
     "cae": {"model": prefixed("encoder.", trunk_keys(SPLIT_BLOCK))},
 }
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    pretraining.make_quick(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def drawings():
-    return pretraining.smooth_drawings()
 
 
 def test_the_whitened_stem_folds_into_one_convolution(drawings):

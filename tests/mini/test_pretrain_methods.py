@@ -15,15 +15,7 @@ from suite.mini.pretrain.distillation import balanced, new_head
 from suite.mini.pretrain.vit import DIM, PATCHES, encode
 from tests.support import pretraining
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    pretraining.make_quick(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def drawings():
-    return pretraining.smooth_drawings()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_the_key_bias_of_cae_stays_zero(drawings, tmp_path):

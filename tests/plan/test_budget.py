@@ -13,10 +13,7 @@ from suite.plan.forecast import Entry, Forecast
 from suite.plan.rates import Rates
 from suite.results.store import Key
 from suite.run.request import Request, make_request
-
-
-def paper(folder: Path, **asked: object) -> Request:
-    return make_request(profile="paper", device="cpu", run=folder / "run", **asked)
+from tests.support.plans import paper
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90m", 5_400), ("1h30m", 5_400), ("2 d", 172_800)])
@@ -36,8 +33,8 @@ def with_durations(request: Request, seconds: dict[str, float]) -> Forecast:
     return Forecast(request, entries, [], [], 1, Rates(Path("none")), {})
 
 
-def test_jobs_run_side_by_side(tmp_path: Path) -> None:
-    made = with_durations(paper(tmp_path, experiments=["object_retrieval"]), {"cifar10": 10.0, "coco": 3.0})
+def test_jobs_run_side_by_side(nothing: dict[str, Path]) -> None:
+    made = with_durations(paper(nothing, experiments=["object_retrieval"]), {"cifar10": 10.0, "coco": 3.0})
     assert made.until_done(made.entries) == 7 * 13
     assert replace(made, processes=2).until_done(made.entries[:3]) == 20, "three jobs of 10 s"
     assert replace(made, processes=99).until_done(made.entries) == 10, "no sooner than the longest"
@@ -45,8 +42,8 @@ def test_jobs_run_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> Request:
-    return paper(tmp_path, experiments=["part_retrieval", "object_retrieval"], encoders=["deit", "mae", "beit"])
+def request_(nothing: dict[str, Path]) -> Request:
+    return paper(nothing, experiments=["part_retrieval", "object_retrieval"], encoders=["deit", "mae", "beit"])
 
 
 def test_the_cheapest_information_comes_first(request_: Request) -> None:

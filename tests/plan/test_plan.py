@@ -14,8 +14,9 @@ from suite.verification.outcome import Check
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> dict[str, Path]:
-    return {"data": tmp_path / "data", "weights": tmp_path / "weights"}
+def places(nothing: dict[str, Path]) -> dict[str, Path]:
+    """Where a plan looks for what there is."""
+    return {name: nothing[name] for name in ("data", "weights")}
 
 
 def there(path: Path) -> None:

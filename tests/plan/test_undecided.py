@@ -14,31 +14,30 @@ from suite.run.request import Request, make_request
 from tests.support.fabricated import table_1
 
 
-def asked(tmp_path: Path, **more: object) -> Request:
-    places = {name: tmp_path / name for name in ("data", "weights", "cache", "run")}
+def asked(nothing: dict[str, Path], **more: object) -> Request:
     return make_request(
-        **{"profile": "paper", "experiments": ["image_classification"], "device": "cpu"} | places | more
+        **{"profile": "paper", "experiments": ["image_classification"], "device": "cpu"} | nothing | more
     )
 
 
-def test_a_planned_run_of_one_seed_leaves_published_probes_open(tmp_path: Path) -> None:
-    [open_] = undecided(asked(tmp_path))
+def test_a_planned_run_of_one_seed_leaves_published_probes_open(nothing: dict[str, Path]) -> None:
+    [open_] = undecided(asked(nothing))
     assert (open_.cells, open_.seeds, open_.sentence) == (14, (0, 1), "unknown: two at least: SEED=0,1, time unknown")
-    assert undecided(asked(tmp_path, seeds=(0, 1))) == [], "two seeds tell something"
-    assert undecided(asked(tmp_path, profile="mini")) == [], "recorded references bring their seed noise"
-    assert undecided(asked(tmp_path, experiments=["part_retrieval"])) == [], "nothing is trained"
+    assert undecided(asked(nothing, seeds=(0, 1))) == [], "two seeds tell something"
+    assert undecided(asked(nothing, profile="mini")) == [], "recorded references bring their seed noise"
+    assert undecided(asked(nothing, experiments=["part_retrieval"])) == [], "nothing is trained"
 
 
-def test_of_a_judged_run_it_repeats_what_the_report_says(tmp_path: Path) -> None:
-    table_1(tmp_path / "run", 0.1, (-0.09, 0.0, 0.09))
-    [open_] = undecided(asked(tmp_path))
+def test_of_a_judged_run_it_repeats_what_the_report_says(nothing: dict[str, Path]) -> None:
+    table_1(nothing["run"], 0.1, (-0.09, 0.0, 0.09))
+    [open_] = undecided(asked(nothing))
     assert open_.sentence == "6 seeds: SEED=0,1,2,3,4,5, about 14 h here"
-    assert undecided(asked(tmp_path, encoders=["dino"])) == [], "of other encoders than were asked for"
+    assert undecided(asked(nothing, encoders=["dino"])) == [], "of other encoders than were asked for"
 
 
-def test_the_plans_own_rates_come_first(tmp_path: Path) -> None:
-    table_1(tmp_path / "run", 0.1, (-0.09, 0.0, 0.09))
-    request, seen = asked(tmp_path), []
+def test_the_plans_own_rates_come_first(nothing: dict[str, Path]) -> None:
+    table_1(nothing["run"], 0.1, (-0.09, 0.0, 0.09))
+    request, seen = asked(nothing), []
 
     def two_hours(narrow: Request) -> float:
         seen.append((narrow.experiments, narrow.datasets, narrow.seeds))
@@ -52,8 +51,8 @@ def test_the_plans_own_rates_come_first(tmp_path: Path) -> None:
     assert render_undecided([]) == ""
 
 
-def test_the_verb_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    places = [f"--{name}={tmp_path / name}" for name in ("data", "weights", "cache", "run")]
+def test_the_verb_prints_it(nothing: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
+    places = [f"--{name}={path}" for name, path in nothing.items()]
     ask = ["plan", "--no-calibrate", "--profile=paper", "--experiment=image_classification", "--device=cpu"]
     assert main([*ask, *places]) == 2
     said = capsys.readouterr().out

@@ -8,12 +8,9 @@ import torch
 from suite.errors import RequestError
 from suite.probes import AttentiveHead, LinearHead
 from tests.support import oracles
+from tests.support.randomness import seeded
 
 D, C = 24, 5
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def tokens(count: int = 16, patches: int = 6) -> torch.Tensor:

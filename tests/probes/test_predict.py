@@ -8,12 +8,9 @@ from suite.errors import MetricError
 from suite.probes import AttentiveHead, LinearHead, predict
 from suite.probes.predict import evaluation_batches
 from suite.protocol.profiles import load_profile
+from tests.support.randomness import seeded
 
 N, D, C = 45, 12, 3
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def problem(count: int = N) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,9 +17,9 @@ from suite.probes.bank import train_bank
 from suite.probes.learner import ProbeSpec
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.training.schedules import Cosine
+from tests.support.devices import GPU
 
 COUNT = 23
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
 
 
 @pytest.fixture(scope="module")

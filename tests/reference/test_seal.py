@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from suite.cli.main import main
-from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError
 from suite.reference import select as references
 from suite.reference.expected import load_expected
@@ -21,17 +19,6 @@ from suite.run.request import make_request
 from tests.support.archived_run import write_run
 
 PART = "part_classification.toml"
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the repository's references, which the suite reads instead of them."""
-    copy = tmp_path / "expected"
-    shutil.copytree(EXPECTED, copy)
-    monkeypatch.setattr(references, "EXPECTED", copy)
-    references._load.cache_clear()
-    yield copy
-    references._load.cache_clear()
 
 
 def edit(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], None]:
@@ -78,62 +65,67 @@ ALTERED = {
 
 
 @pytest.mark.parametrize(("alter", "name"), ALTERED.values(), ids=ALTERED)
-def test_a_file_edited_since_it_was_recorded_is_named(alter: Callable[[Path], None], name: str, root: Path) -> None:
-    assert load_expected("mini", root)
-    seal_text = (root / "mini" / "SHA256SUMS").read_text()
+def test_a_file_edited_since_it_was_recorded_is_named(
+    alter: Callable[[Path], None], name: str, expected_root: Path
+) -> None:
+    assert load_expected("mini", expected_root)
+    seal_text = (expected_root / "mini" / "SHA256SUMS").read_text()
     old_digest = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", seal_text)
-    alter(root)
+    alter(expected_root)
     with pytest.raises(ExpectedError) as error:
-        load_expected("mini", root)
-    seal(root / "mini")
-    new_digest = re.search(rf"(\w{{12}})\w*  (../)?{Path(name).name}", (root / "mini" / "SHA256SUMS").read_text())
+        load_expected("mini", expected_root)
+    seal(expected_root / "mini")
+    new_digest = re.search(
+        rf"(\w{{12}})\w*  (../)?{Path(name).name}", (expected_root / "mini" / "SHA256SUMS").read_text()
+    )
     assert old_digest
     assert new_digest
     assert str(error.value) == (
-        f"{root / name}: altered since it was recorded: expected SHA-256 {old_digest[1]}, got {new_digest[1]}: {ADVICE}"
+        f"{expected_root / name}: altered since it was recorded: expected SHA-256 {old_digest[1]}, "
+        f"got {new_digest[1]}: {ADVICE}"
     )
 
 
-def test_a_removed_file_is_named(root: Path) -> None:
-    (root / "mini" / PART).unlink()
+def test_a_removed_file_is_named(expected_root: Path) -> None:
+    (expected_root / "mini" / PART).unlink()
     with pytest.raises(ExpectedError) as error:
-        load_expected("mini", root)
+        load_expected("mini", expected_root)
     assert str(error.value) == (
-        f"{root}/mini/{PART}: missing: {root}/mini/SHA256SUMS lists it: "
+        f"{expected_root}/mini/{PART}: missing: {expected_root}/mini/SHA256SUMS lists it: "
         "restore it (git checkout expected), or record anew (make record)"
     )
 
 
-def test_an_added_file_is_named(root: Path) -> None:
-    (root / "mini" / "more.toml").write_text("")
+def test_an_added_file_is_named(expected_root: Path) -> None:
+    (expected_root / "mini" / "more.toml").write_text("")
     with pytest.raises(ExpectedError) as error:
-        load_expected("mini", root)
+        load_expected("mini", expected_root)
     assert str(error.value) == (
-        f"{root}/mini/more.toml: added: {root}/mini/SHA256SUMS does not list it: "
+        f"{expected_root}/mini/more.toml: added: {expected_root}/mini/SHA256SUMS does not list it: "
         "remove it, or record anew (make record)"
     )
 
 
-def test_without_its_seal_nothing_recorded_is_believed(root: Path) -> None:
-    path = root / "mini" / "SHA256SUMS"
+def test_without_its_seal_nothing_recorded_is_believed(expected_root: Path) -> None:
+    path = expected_root / "mini" / "SHA256SUMS"
     path.unlink()
     with pytest.raises(ExpectedError) as error:
-        load_expected("mini", root)
+        load_expected("mini", expected_root)
     assert str(error.value) == f"{path}: missing: expected the digests of the references beside it: {ADVICE}"
 
 
 @pytest.mark.parametrize("drop", [PART, None], ids=["a line dropped with its file", "a digest replaced"])
-def test_an_edited_seal_is_named(drop: str | None, root: Path) -> None:
-    path = root / "mini" / "SHA256SUMS"
+def test_an_edited_seal_is_named(drop: str | None, expected_root: Path) -> None:
+    path = expected_root / "mini" / "SHA256SUMS"
     lines = path.read_text().splitlines()
     if drop:
-        (root / "mini" / drop).unlink()
+        (expected_root / "mini" / drop).unlink()
         lines = [line for line in lines if drop not in line]
     else:
         lines[1] = "0" * 64 + lines[1][64:]
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(ExpectedError) as error:
-        check_seal(root / "mini")
+        check_seal(expected_root / "mini")
     assert re.fullmatch(
         rf"{re.escape(str(path))}: altered: its first line is not the digest of the others, \w{{12}}: "
         + re.escape(ADVICE),
@@ -141,10 +133,10 @@ def test_an_edited_seal_is_named(drop: str | None, root: Path) -> None:
     )
 
 
-def test_a_reference_removed_and_sealed_is_still_missed(root: Path) -> None:
-    cell_removed(root)
-    path = root / "mini" / PART
-    seal(root / "mini")
+def test_a_reference_removed_and_sealed_is_still_missed(expected_root: Path) -> None:
+    cell_removed(expected_root)
+    path = expected_root / "mini" / PART
+    seal(expected_root / "mini")
     with pytest.raises(ExpectedError) as error:
         references.references("mini", {}, None)
     # pooled noise of the others no longer follows from the values that are left
@@ -152,25 +144,27 @@ def test_a_reference_removed_and_sealed_is_still_missed(root: Path) -> None:
     assert str(error.value) == f"{path}: part_classification.spread: {hint}"
 
 
-def test_a_cell_of_the_mini_study_without_reference_is_named(root: Path) -> None:
-    edit("mini/object_retrieval.toml", r"\nbeit = .*", "")(root)  # nothing trained: no noise tells
-    seal(root / "mini")
+def test_a_cell_of_the_mini_study_without_reference_is_named(expected_root: Path) -> None:
+    edit("mini/object_retrieval.toml", r"\nbeit = .*", "")(expected_root)  # nothing trained: no noise tells
+    seal(expected_root / "mini")
     with pytest.raises(ExpectedError) as error:
         references.references("mini", {}, None)
     assert str(error.value) == (
-        f"{root}/mini: cells of the profile without a reference: 1, object_retrieval/cifar10/beit/encoded/ap first: "
-        f"{ADVICE}"
+        f"{expected_root}/mini: cells of the profile without a reference: 1, "
+        f"object_retrieval/cifar10/beit/encoded/ap first: {ADVICE}"
     )
     assert references.references("mini", {}, 40) == {}, "a limited run is held against nothing"
 
 
-def test_every_verb_that_judges_ends_in_one_line(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_every_verb_that_judges_ends_in_one_line(
+    expected_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     run = write_run(tmp_path / "run")
     capsys.readouterr()
-    path = root / "mini" / PART
+    path = expected_root / "mini" / PART
     path.unlink()
     references._load.cache_clear()
-    message = f"error: {path}: missing: {root}/mini/SHA256SUMS lists it: {ADVICE}\n"
+    message = f"error: {path}: missing: {expected_root}/mini/SHA256SUMS lists it: {ADVICE}\n"
     for verb in (
         ["report", str(run)],
         ["verify", str(run)],
@@ -183,11 +177,11 @@ def test_every_verb_that_judges_ends_in_one_line(root: Path, tmp_path: Path, cap
 
 
 def test_what_is_recorded_is_not_held_against_what_it_replaces(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expected_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dataclasses import replace
 
-    (root / "mini" / PART).unlink()
+    (expected_root / "mini" / PART).unlink()
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], run=tmp_path / "run", device="cpu")
     calls: list[list[str]] = []
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)

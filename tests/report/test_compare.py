@@ -10,20 +10,14 @@ import pytest
 from suite.errors import RequestError
 from suite.report.compare import compare, compare_runs, exit_code
 from suite.report.files import write
-from tests.support import report_sample
 
 CELL = "part_retrieval/cub200/mae/encoded/ap"
 Report = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def a() -> Report:
-    return report_sample.report()
-
-
 @pytest.fixture
-def b(a: Report) -> Report:
-    return deepcopy(a)
+def b(report: Report) -> Report:
+    return deepcopy(report)
 
 
 def cell(report: Report, name: str = CELL) -> dict[str, Any]:
@@ -31,31 +25,32 @@ def cell(report: Report, name: str = CELL) -> dict[str, Any]:
     return entry
 
 
-def test_identical_runs_say_so_in_one_line(a: Report, b: Report) -> None:
+def test_identical_runs_say_so_in_one_line(report: Report, b: Report) -> None:
     b |= {"run": "other", "started": "x", "finished": "y", "asked": b["asked"] | {"run": "runs/other"}}
     b["costs"][0]["seconds"] += 10
-    assert compare(a, b) == (
+    assert compare(report, b) == (
         "Identical: 335 measured values, all verdicts, claims, environment and protocol. "
         "Cost: 1 min 25 s -> 1 min 35 s."
     )
-    assert exit_code(a, b) == 0
+    assert exit_code(report, b) == 0
 
 
-def test_a_changed_value_is_shown_with_its_size(a: Report, b: Report) -> None:
+def test_a_changed_value_is_shown_with_its_size(report: Report, b: Report) -> None:
     new_cell = cell(b)
     new_cell |= {"measured": 10.5, "values": [10.5], "verdict": "deviates"}
-    cell(a)["measured"] = 10.0
-    text = compare(a, b)
+    earlier = deepcopy(report)
+    cell(earlier)["measured"] = 10.0
+    text = compare(earlier, b)
     [line] = [line for line in text.splitlines() if CELL in line]
     assert line.split() == [CELL, "10.0000", "10.5000", "+0.5000", "reproduced", "->", "deviates"]
     assert "1 of 335 values moved, by 0.5000 points at most" in text
-    assert exit_code(a, b) == 1
+    assert exit_code(earlier, b) == 1
 
 
-def test_one_seed_alone_is_a_difference(a: Report, b: Report) -> None:
+def test_one_seed_alone_is_a_difference(report: Report, b: Report) -> None:
     cell(b)["values"][0] += 1e-9
-    assert CELL in compare(a, b)
-    assert exit_code(a, b) == 1
+    assert CELL in compare(report, b)
+    assert exit_code(report, b) == 1
 
 
 def drop(report: Report) -> None:
@@ -98,20 +93,22 @@ def judge_again(report: Report) -> None:
         (judge_again, "Every value is the same.", 0),
     ],
 )
-def test_each_kind_of_change(change: Callable[[Report], None], message: str, code: int, a: Report, b: Report) -> None:
+def test_each_kind_of_change(
+    change: Callable[[Report], None], message: str, code: int, report: Report, b: Report
+) -> None:
     change(b)
-    assert message in compare(a, b)
-    assert exit_code(a, b) == code
+    assert message in compare(report, b)
+    assert exit_code(report, b) == code
 
 
-def test_a_new_cell_appears(a: Report, b: Report) -> None:
+def test_a_new_cell_appears(report: Report, b: Report) -> None:
     drop(b)
-    assert f"  only in B: {CELL}" in compare(b, a)
+    assert f"  only in B: {CELL}" in compare(b, report)
 
 
-def test_run_folders_are_read(a: Report, tmp_path: Path) -> None:
+def test_run_folders_are_read(report: Report, tmp_path: Path) -> None:
     for name in ("x", "y"):
-        write(tmp_path / name, a | {"cells": a["cells"][:1]})
+        write(tmp_path / name, report | {"cells": report["cells"][:1]})
     text, code = compare_runs(tmp_path / "x", tmp_path / "y" / "report.json")
     assert text.startswith("Identical: ")
     assert code == 0

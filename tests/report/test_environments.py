@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,7 @@ import pytest
 from suite.cli.main import main
 from suite.core import numerics
 from suite.core.files import write_json
-from suite.experiments import context
 from suite.experiments.judge import Trial
-from suite.mini.render import render
 from suite.report import html, markdown
 from suite.report.collect import report
 from suite.results.store import Key, Store
@@ -28,22 +26,12 @@ OLD = {"python": "3.11", "packages": {"torch": "2.5.0", "numpy": "2.4.6"}, "devi
 NEW = OLD | {"packages": {"torch": "2.14.1", "numpy": "2.4.6"}}
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    render(folder, names=("cifar10",), workers=1, progress=False)
-    return folder
-
-
 @pytest.fixture
-def ask(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+def ask(tmp_path: Path, drawn_cifar10: Path, nothing_drawn_or_loaded: None) -> Callable[..., int]:
     """`python -m suite reproduce` for one trial."""
-    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
-    context.load.cache_clear()
     narrow = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "deit", "--workers", "1"]
-    places = ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache")]
-    yield lambda *options: main(["reproduce", *narrow, *places, *options])
-    context.load.cache_clear()
+    places = ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
+    return lambda *options: main(["reproduce", *narrow, *places, *options])
 
 
 def under(monkeypatch: pytest.MonkeyPatch, torch: str) -> None:

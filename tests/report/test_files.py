@@ -17,11 +17,6 @@ from tests.support import report_sample
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
-    return report_sample.report()
-
-
-@pytest.fixture(scope="module")
 def small(report: dict[str, Any]) -> dict[str, Any]:
     """One cell: nothing to draw, so quick to write."""
     return report | {"cells": report["cells"][:1]}

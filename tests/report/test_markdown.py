@@ -7,12 +7,6 @@ import pytest
 
 from suite.report import markdown
 from suite.report.labels import CELL_VERDICTS, UNCONFIRMED, VERDICTS, label
-from tests.support import report_sample
-
-
-@pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
-    return report_sample.report()
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,6 @@ FILES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglo
 
 
 @pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
-    return report_sample.report()
-
-
-@pytest.fixture(scope="module")
 def view(report: dict[str, Any]) -> Page:
     return page(report)
 

@@ -3,7 +3,6 @@
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,35 +16,19 @@ from suite.core.paths import EXPECTED
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.errors import StorageError
 from suite.experiments import context, retrieval
-from suite.mini.render import render
 from suite.run.progress import Progress
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
 
 
-@pytest.fixture(autouse=True)
-def fresh_encoders() -> Iterator[None]:
-    """These tests change weights and normalisation under the same names."""
-    context.load.cache_clear()
-    yield
-    context.load.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The mini CIFAR-10, drawn once."""
-    data = tmp_path_factory.mktemp("data")
-    render(data, names=("cifar10",), workers=1, progress=False)
-    return data
+# these tests change weights and normalisation under the same names
+pytestmark = pytest.mark.usefixtures("nothing_drawn_or_loaded")
 
 
 @pytest.fixture
-def data(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that a test may damage; the main job does not draw it again."""
-    copy = tmp_path / "data"
-    shutil.copytree(rendered, copy)
-    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
-    return copy
+def data(drawn_cifar10: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(drawn_cifar10, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -247,7 +230,7 @@ def test_the_mini_references_cover_every_cell_that_can_be_measured() -> None:
     assert set(load_expected("mini", EXPECTED)) == measurable
 
 
-def test_an_unreadable_image_is_named(rendered: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(drawn_cifar10: Path, tmp_path: Path) -> None:
     from suite.datasets.pixels import read_rgb
     from suite.errors import DatasetError
 

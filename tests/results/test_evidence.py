@@ -20,21 +20,11 @@ from suite.results.evidence import recompute
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.records import Key, PerItemScores, Result, digest_of_record
 from suite.results.store import Store
-from tests.support.archived_run import CELLS, KEY, alter, items, result, write_run
+from tests.support.archived_run import CELLS, KEY, alter, items, result
 
 ADVICE = "restore the file, or measure again (make reproduce)"
 ITEMS = f"items/{KEY}.safetensors"
 OTHER = "object_retrieval/cifar10/mae"
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("evidence") / "run")
-
-
-@pytest.fixture
-def run(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "run"))
 
 
 def stated_digest(run: Path, name: str = CELLS) -> str:

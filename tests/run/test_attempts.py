@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from suite.archive.contents import contents, description, media_type
 from suite.cli.main import main
 from suite.core.paths import EXPERIMENTS, ROOT
 from suite.errors import DatasetError, StorageError
-from suite.experiments import context
-from suite.mini.render import render
 from suite.report import html, markdown
 from suite.report.collect import report
 from suite.run.attempts.attempt import Attempt, attempt
@@ -138,21 +135,13 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.Monke
     )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    render(folder, names=("cifar10",), workers=1, progress=False)
-    return folder
-
-
 @pytest.fixture
-def places(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
-    context.load.cache_clear()
-    yield ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache"), *NARROW]
-    context.load.cache_clear()
+def places(tmp_path: Path, drawn_cifar10: Path) -> list[str]:
+    """The options of one trial in folders of the test's own."""
+    return ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache"), *NARROW]
 
 
+@pytest.mark.usefixtures("nothing_drawn_or_loaded")
 def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
     tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
 ) -> None:
@@ -183,6 +172,7 @@ def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
         assert {name: (run / name).read_bytes() for name in before} == before, "judging again is no attempt"
 
 
+@pytest.mark.usefixtures("nothing_drawn_or_loaded")
 def test_a_run_that_was_interrupted_says_so(tmp_path: Path, places: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -192,9 +182,8 @@ def test_a_run_that_was_interrupted_says_so(tmp_path: Path, places: list[str], m
     assert names(tmp_path / "run") == [("interrupted", "incomplete", 130, None)]
 
 
-def test_a_kill_leaves_a_trace(tmp_path: Path, data: Path) -> None:
-    command = [sys.executable, "-m", "suite", "reproduce", "--runtime=venv", *NARROW, "--run", str(tmp_path / "run")]
-    command += ["--data", str(data), "--cache", str(tmp_path / "cache")]
+def test_a_kill_leaves_a_trace(tmp_path: Path, places: list[str]) -> None:
+    command = [sys.executable, "-m", "suite", "reproduce", "--runtime=venv", *places]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     while not (tmp_path / "run" / FILE).exists() and process.poll() is None:
         time.sleep(0.02)
@@ -203,10 +192,8 @@ def test_a_kill_leaves_a_trace(tmp_path: Path, data: Path) -> None:
     assert names(tmp_path / "run") == [("no end on record", None, None, None)]
 
 
-def test_pytest_alone_is_an_attempt_too(tmp_path: Path, data: Path) -> None:
-    pages = EXPERIMENTS
-    more = ["--run", str(tmp_path / "run"), "--data", str(data), "--cache", str(tmp_path / "cache"), *NARROW]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(pages), *more]
+def test_pytest_alone_is_an_attempt_too(tmp_path: Path, places: list[str]) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS), *places]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
     assert done.returncode == 0, done.stdout.decode()
     [entry] = history(tmp_path / "run")["entries"]

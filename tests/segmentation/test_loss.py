@@ -1,3 +1,5 @@
+"""The loss of segmentation, in bands and by the fused kernel, is the plain one with its gradient."""
+
 from __future__ import annotations
 
 import os
@@ -8,34 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from suite.errors import MetricError, RequestError
 from suite.probes import SegmentationHead, segmentation_loss, sliding_windows
 from suite.probes.upsampling import enlarge
 from suite.segmentation.fused import launch, neighbours
+from tests.support.segmentation_loss import assert_same, plain, problem
 
 SHAPES = [(2, 19, 5, 4, 80, 64), (1, 7, 3, 3, 50, 41), (1, 5, 1, 1, 8, 8), (2, 150, 2, 3, 32, 48), (1, 3, 6, 5, 6, 5)]
-
-
-def problem(shape: tuple[int, ...], ignored: float = 0.2, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    batch, classes, h, w, height, width = shape
-    generator = torch.Generator().manual_seed(sum(shape))
-    logits = 3 * torch.randn(batch, classes, h, w, generator=generator, dtype=dtype)
-    target = torch.randint(classes, (batch, height, width), generator=generator).to(torch.uint8)
-    target[torch.rand(target.shape, generator=generator) < ignored] = 255
-    return logits.requires_grad_(), target
-
-
-def plain(logits: Tensor, target: Tensor, ignore_index: int = 255) -> Tensor:
-    enlarged = F.interpolate(logits, size=target.shape[1:], mode="bilinear", align_corners=False)
-    return F.cross_entropy(enlarged, target.long(), ignore_index=ignore_index, reduction="none").mean()
-
-
-def assert_same(logits: Tensor, obtained: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
-    torch.testing.assert_close(obtained, expected, rtol=tolerance, atol=0)
-    ours, theirs = (torch.autograd.grad(loss, logits)[0] for loss in (obtained, expected))
-    assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -179,7 +161,7 @@ def test_neighbours_blend_to_the_bilinear_weights(source, target):
 KERNEL = """
 import torch
 from suite.segmentation.fused import fused_loss
-from tests.segmentation.test_loss import assert_same, plain, problem
+from tests.support.segmentation_loss import assert_same, plain, problem
 SHAPES = (2, 5, 3, 2, 24, 10), (1, 130, 2, 2, 6, 6), (1, 5, 1, 1, 3, 20), (1, 3, 5, 5, 4, 3), (1, 4, 1, 1, 20, 20)
 for shape in SHAPES:
     for spread in (1, 200):

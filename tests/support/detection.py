@@ -36,11 +36,11 @@ from suite.reference.expected import Expected
 from suite.reference.select import references
 from suite.run.request import make_request
 from suite.segmentation import bank, evaluate
+from tests.support.small_trials import SEGMENTATION
 
 PAGE = DOCS / "evidence" / "detection.md"
 RETRIEVAL = ("object_retrieval", "part_retrieval")
 PROBES = ("image_classification", "part_classification")
-SEGMENTATION = ("object_segmentation", "part_segmentation", "learning_rate_sweep")
 TRIALS = {
     "object_retrieval": ("cifar10", "deit"),
     "part_retrieval": ("cub200", "dino"),

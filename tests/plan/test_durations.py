@@ -1,0 +1,126 @@
+"""How long the work of a plan takes: by calibration, by similar work, and as one run measured it."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from suite.encoders.architecture import BASE, MINI
+from suite.experiments.costs.job import Job, Operation
+from suite.experiments.costs.shape import Shape
+from suite.experiments.costs.task import Split, Task
+from suite.plan import calibrate as calibration
+from suite.plan.calibrate import calibrate, calibrate_forecast
+from suite.plan.forecast import Entry, forecast, timed
+from suite.plan.rates import Rates, load_rates, seconds_of
+from suite.plan.similar import in_proportion
+from suite.plan.work import job_of, together
+from suite.run.request import make_request
+from tests.support.plan_example import ENCODER, EXAMPLE
+
+
+def test_calibration_is_remembered(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    request = make_request(experiments=["object_retrieval"], encoders=["mae"], device="cpu", **nothing)
+    made = forecast(request)
+    job = Job((request.key(*next(request.tasks())),))
+    job.encode(Shape("vit", MINI), 48, 8, "float32", 1_000)
+    made.entries.append(Entry(job, None, ""))
+    made.shapes["vit 48/8 96x4"] = Shape("vit", MINI)
+    calibrate_forecast(made)
+    first = timed(made).entries[-1]
+    assert first.basis == "calibration"
+    assert 0 < first.seconds < 1_000
+
+    monkeypatch.setattr(calibration, "timed", lambda *_, **__: pytest.fail("timed again"))
+    calibrate_forecast(made)
+    again = load_rates(request.cache, "cpu", calibration.threads_of(made))
+    assert again.seconds == made.rates.seconds
+    assert load_rates(request.cache, "cpu", 99).seconds == {}, "other threads, other rates"
+
+
+def test_what_there_is_no_time_for_follows_by_floating_point_operations(tmp_path: Path) -> None:
+    shapes = {"vit 48/8 96x4": Shape("vit", MINI)}
+    small, large = (Operation("encode", "vit 48/8 96x4 float32", (side, 8)) for side in (48, 96))
+    rates = Rates(tmp_path / "rates.json")
+    calibrate(rates, [large], shapes, device="cpu", threads=1, budget_s=0)
+    assert rates.seconds == {}, "nothing to go by"
+    rates.seconds[str(small)] = 1.0
+    known = [(small, 1.0)]
+    derived = in_proportion(large, known, shapes)
+    assert derived == pytest.approx(shapes["vit 48/8 96x4"].flops(96) / shapes["vit 48/8 96x4"].flops(48))
+
+
+def test_work_of_another_encoder_goes_by_its_floating_point_operations() -> None:
+    shapes = {"vit 48/8 96x4": Shape("vit", MINI), "vit 224/16 768x12": Shape("vit", BASE)}
+    known = [(Operation("encode", "vit 48/8 96x4 float32", (48, 8)), 1.0), (Operation("encode", "gone", (48, 8)), 9.0)]
+    base = Operation("encode", "vit 224/16 768x12 float32", (224, 8))
+    ratio = shapes["vit 224/16 768x12"].flops(224) / shapes["vit 48/8 96x4"].flops(48)
+    assert in_proportion(base, known, shapes) == pytest.approx(ratio)
+    assert in_proportion(Operation("decode", sizes=(99,)), known, shapes) is None
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Operation("rank"),
+        Operation("decode", sizes=(180_000,)),
+        Operation("encode", "timm:vit@/my file 3.pth 224/16 768x12 float32", (224, 8)),
+        Operation("learn", "bfloat16", (3072, 32, 512, 150)),
+    ],
+)
+def test_an_operation_can_be_read_from_its_text(operation: Operation) -> None:
+    assert Operation.parse(str(operation)) == operation
+
+
+SIZES = {
+    "decode": (20_000,),
+    "stream": (48, 20_000),
+    "draw": (48,),
+    "rank": (),
+    "match": (),
+    "fit": (96, 37, 4, 3, 64),
+    "predict": (96, 37, 4, 3, 64),
+    "crop": (64, 256, 64, 20_000, 2),
+    "learn": (384, 8, 64, 20),
+    "score": (384, 8, 20, 64, 43, 256, 64, 20_000),
+}
+
+
+def test_every_kind_of_work_can_be_timed(tmp_path: Path) -> None:
+    operations = [Operation(kind, "float32" if kind == "learn" else "", sizes) for kind, sizes in SIZES.items()]
+    rates = Rates(tmp_path / "rates.json")
+    calibrate(rates, operations, {}, device="cpu", threads=1, budget_s=20)
+    assert rates.seconds.keys() == {str(each) for each in operations}
+    assert all(0 < seconds < 10 and math.isfinite(seconds) for seconds in rates.seconds.values())
+    assert not rates.derived
+
+
+def test_timing_takes_the_quickest_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks, clock = iter([0, 5, 5, 7, 7, 8]), iter([0, 5, 7, 99])  # a warm-up of 5 s, then calls of 2 s and 1 s
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(calibration.time, "monotonic", lambda: next(clock))
+    assert calibration.timed(lambda: None, share_s=20, device="cpu") == 1
+    assert next(ticks, None) is None
+
+
+def test_the_model_agrees_with_a_measured_run(nothing: dict[str, Path]) -> None:
+    """Amounts of work by the model, rates of a calibration, and what the trials took, all of one machine and hour."""
+    example = json.loads(EXAMPLE.read_text())
+    rates = Rates(Path("none"), example["rates"])
+    request = make_request(device="cpu", encoders=[ENCODER], **nothing)
+    tasks = [
+        Task(
+            *(request, experiment, dataset, spec, Shape("vit", MINI)),
+            {name: Split(**split) for name, split in example["splits"][f"{experiment.name}/{dataset}"].items()},
+        )
+        for experiment, dataset, spec in request.tasks()
+    ]
+    planned, taken = {}, {}
+    for group in together(tasks):
+        name = str(group[0].key)
+        planned[name] = seconds_of(job_of(group), rates, device="cpu", threads=1)
+        taken[name] = sum(example["taken"][str(task.key)] for task in group)
+    assert len(planned) == 11, "fifteen trials, seven of them in three banks of heads"
+    assert {name: (planned[name], taken[name]) for name in planned if not 1 / 2 < taken[name] / planned[name] < 2} == {}
+    assert sum(planned.values()) == pytest.approx(sum(taken.values()), rel=0.25)
