@@ -8,7 +8,7 @@ SUITE  := $(BIN)/python -m suite
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
 
-WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)')
+WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)') $(if $(MAX_CRASHES),--max-crashes '$(MAX_CRASHES)')
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
@@ -21,7 +21,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
-	@echo "  WORKERS= (docs/reference/options.md tells each)"
+	@echo "  WORKERS= MAX_CRASHES= (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
 

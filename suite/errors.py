@@ -10,6 +10,7 @@ SuiteError
 ├── FetchError        a download that failed, or whose file is not what was published
 ├── EvidenceError     a stored result that is not what was stored, or not what its items score
 ├── MetricError       input for which a metric is not defined
+├── ChangedError      source code, data or weights that changed while they were used
 └── StorageError      a run folder that cannot be written, a full disk
 
 Messages say where, what, what was expected, what was found, and what to do, on one line.
@@ -72,6 +73,16 @@ class EvidenceError(SuiteError):
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}: restore the file, or measure again (make reproduce)")
         self.problem = problem
+
+    def __reduce__(self) -> tuple[type["EvidenceError"], tuple[str]]:
+        """Send another process what this was made of."""
+        return EvidenceError, (self.problem,)
+
+
+class ChangedError(SuiteError):
+    """Source code or another input of a result that changed while the result was made."""
+
+    exit_code = 2
 
 
 class StorageError(SuiteError):

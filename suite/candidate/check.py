@@ -21,6 +21,7 @@ from suite.report import candidates
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce
 from suite.results.store import Key, Store
+from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.request import Request, check_writable
 
 
@@ -39,13 +40,13 @@ def companions(specs: Sequence[str], *, profile: str, alone: bool) -> list[str]:
     return list(specs) if specs or alone or profile != "mini" else list(own_profile.methods)
 
 
-def check(spec: str, request: Request, *, workers: int | None = None) -> int:
+def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int:
     """Run the conformance checks, measure, report.
 
     Args:
         spec: the candidate, one of the request's.
         request: what to run it on, and beside whom.
-        workers: processes; None for one per core.
+        execution: how it is carried out.
 
     Returns:
         The exit code of the verdict, 130 if interrupted.
@@ -63,7 +64,7 @@ def check(spec: str, request: Request, *, workers: int | None = None) -> int:
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)
-    code = reproduce(request, workers=workers)
+    code = reproduce(request, execution)
     for candidate in json.loads((request.run / "report.json").read_text())["newcomers"]:
         print(standing(candidate))
     return code

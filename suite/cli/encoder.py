@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from suite.cells import BASELINES, METHODS, method_name
-from suite.cli.options import add_reason, add_request, require_reason, to_request
+from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
 from suite.core.text import words
@@ -38,7 +38,7 @@ def run_check(options: argparse.Namespace) -> int:
     methods = companions(words(options.encoder), profile=options.profile, alone=options.alone)
     options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
-    return check(options.spec, request, workers=options.workers)
+    return check(options.spec, request, execution(options))
 
 
 def _check_runtime(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.errors import RequestError
+from suite.run.execution import Execution
 from suite.run.options import OPTIONS, VERDICT, request_arguments
 
 if TYPE_CHECKING:
@@ -18,6 +19,22 @@ def add_request(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS:
         parser.add_argument(option.flag, **option.settings())
     add_workers(parser)
+    parser.add_argument(
+        "--max-crashes", type=int, metavar="N", help="start no more trials when N processes have died (default: go on)"
+    )
+
+
+def execution(options: argparse.Namespace) -> Execution:
+    """Return how the run is carried out.
+
+    Raises:
+        RequestError: fewer than one process, or crash.
+    """
+    for name in ("workers", "max_crashes"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise RequestError(f"--{name.replace('_', '-')} {value}: expected at least 1")
+    return Execution(options.workers, options.max_crashes)
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:

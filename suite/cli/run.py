@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from suite.cli.options import add_reason, add_request, require_reason, to_request
+from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
 
@@ -23,7 +23,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
         return code
     from suite.reproduction.reproduce import reproduce
 
-    return reproduce(to_request(options), workers=options.workers)
+    return reproduce(to_request(options), execution(options))
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run_record(options: argparse.Namespace) -> int:
 
     request = to_request(options, seeds="0,1,2,3,4", run=Path("runs/record"))
     check_request(request)
-    return record(request, reason=require_reason("record", options.reason), workers=options.workers)
+    return record(request, reason=require_reason("record", options.reason), execution=execution(options))
 
 
 VERBS = (

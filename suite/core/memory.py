@@ -2,22 +2,87 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
 
+if TYPE_CHECKING:
+    import torch
+
+KERNEL = Path("/proc/vmstat")
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+
+_SHORT = 0.9
+"""Share of memory in use from which a process that is killed was most likely killed for it."""
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Memory of the machine, or of the container where its limit is lower, at one moment.
+
+    Attributes:
+        used: bytes in use.
+        total: bytes there are.
+        kills: processes that the kernel has killed for want of memory since it started, as far as can be seen.
+    """
+
+    used: int
+    total: int
+    kills: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether so little is left that the kernel may kill."""
+        return self.used >= _SHORT * self.total
+
+    def __str__(self) -> str:
+        return f"{self.used / 2**30:.1f} of {self.total / 2**30:.1f} GiB"
+
+
+def memory_use() -> MemoryUse:
+    """Look at the machine's memory now; takes a fraction of a millisecond."""
+    machine = psutil.virtual_memory()
+    uses = [(machine.total, machine.total - machine.available)]
+    uses += [(limit, used) for limit, used in _groups() if limit < machine.total]
+    total, used = min(uses, key=lambda pair: pair[0] - pair[1])
+    return MemoryUse(used, total, _kills())
+
+
+@contextmanager
+def peak_memory() -> Iterator[Callable[[], int]]:
+    """Yield what returns the largest resident size, in bytes, that this process has had since the block began.
+
+    The kernel's own mark, set back at the beginning, so that an earlier peak is not told again. Where it cannot be set
+    back, it is the peak since the process began.
+
+    Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, `VmHWM`).
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    yield _peak
+
+
+def _peak() -> int:
+    rows = (line.split() for line in _text(Path("/proc/self/status")).splitlines())
+    mark = next((int(row[1]) * 1024 for row in rows if row[:1] == ["VmHWM:"]), 0)
+    return mark or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def available_bytes() -> int:
     """Return the bytes that can be taken without swapping or being killed."""
-    return max(0, min([psutil.virtual_memory().available, *_group_remainders()]))
+    return max(0, min([psutil.virtual_memory().available, *(limit - used for limit, used in _groups())]))
 
 
 def free_device_bytes(device: torch.device | str) -> int:
     """Return the bytes tensors on a GPU can take, with those PyTorch holds back for later ones; 0 on the CPU."""
+    import torch  # what merely looks at the machine's memory needs none
+
     if torch.device(device).type != "cuda":
         return 0
     torch.cuda.empty_cache()
@@ -26,35 +91,47 @@ def free_device_bytes(device: torch.device | str) -> int:
 
 def total_device_bytes(device: torch.device | str) -> int:
     """Return the bytes of a GPU, asked for without taking any; 0 on the CPU."""
+    import torch
+
     if torch.device(device).type != "cuda":
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
-def _group_remainders() -> list[int]:
-    """Return what each control group above this process leaves; files read can be dropped, so they count as free.
+def _groups() -> Iterator[tuple[int, int]]:
+    """List limit and use of each control group above this process; files read can be dropped, so they count as free.
 
     Version 2 has one tree, version 1 one for memory. A container often sees its own group as the root.
 
     Source: Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
     """
-    remainders = []
+    for folder, legacy in _folders():
+        limit, usage, cache = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if legacy
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
+        if most.isdigit() and used.isdigit():
+            yield int(most), int(used) - _counter(_text(folder / "memory.stat"), cache)
+
+
+def _folders() -> Iterator[tuple[Path, bool]]:
+    """List the folders of the control groups of this process, and whether each is of version 1."""
     for line in _text(PROC).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
             continue
         root = MOUNT / "memory" if controllers else MOUNT
-        limit, usage, cache = (
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            if controllers
-            else ("memory.max", "memory.current", "inactive_file")
-        )
         group = root / path.strip("/")
-        for folder in [group, *(parent for parent in group.parents if parent.is_relative_to(root))]:
-            ceiling, consumption = _text(folder / limit).strip(), _text(folder / usage).strip()
-            if ceiling.isdigit() and consumption.isdigit():
-                remainders.append(int(ceiling) - int(consumption) + _counter(_text(folder / "memory.stat"), cache))
-    return remainders
+        for folder in (group, *(above for above in group.parents if above.is_relative_to(root))):
+            yield folder, bool(controllers)
+
+
+def _kills() -> int:
+    """Count processes that the kernel has killed for want of memory, of the machine or of a group."""
+    events = (folder / ("memory.oom_control" if legacy else "memory.events") for folder, legacy in _folders())
+    return max(_counter(_text(file), "oom_kill") for file in (KERNEL, *events))
 
 
 def _counter(stat: str, name: str) -> int:

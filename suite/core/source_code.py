@@ -2,6 +2,9 @@
 
 The files are read off the import statements themselves, so none can be forgotten. Left out is what names, stores or
 says values and computes none (`CARRIERS`): a reworded message must not throw measured numbers away.
+
+Digests are of the files as they were when this module was imported, which is before what they speak of was: a file that
+is edited later is not the code that runs, and `check_unchanged` says so.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from suite.core.paths import SUITE
+from suite.errors import ChangedError
 
 CARRIERS = (
     *("suite.errors", "suite.cells", "suite.registry", "suite.run"),
@@ -27,9 +31,31 @@ CARRIERS = (
 """Modules and packages whose text is no part of a number; nothing is looked for behind them either."""
 
 
+_SOURCES: Mapping[Path, bytes] = {path: path.read_bytes() for path in SUITE.rglob("*.py")}
+"""The source as this process imports it."""
+
+
 def trial_code(experiment: str) -> str:
     """Return the digest of the code behind an experiment: when it changes, stored results are made again."""
     return code_digest(f"suite.experiments.test_{experiment}")
+
+
+def check_unchanged(experiment: str) -> None:
+    """Hold the source behind an experiment against what this process has imported.
+
+    Raises:
+        ChangedError: a file was edited since, so what is measured now would be stored under another code's name.
+    """
+    for path in files_behind(f"suite.experiments.test_{experiment}"):
+        try:
+            unchanged = path.read_bytes() == _SOURCES[path]
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            raise ChangedError(
+                f"{path.relative_to(SUITE.parent)}: changed since this process imported it: expected the code that the "
+                "run began with: start the run again, which keeps what was finished before"
+            )
 
 
 @functools.cache
@@ -37,7 +63,7 @@ def code_digest(*modules: str) -> str:
     """Return the SHA-256 of the source of these modules and of all they import from the suite."""
     digest = hashlib.sha256()
     for path in files_behind(*modules):
-        digest.update(path.relative_to(SUITE).as_posix().encode() + path.read_bytes())
+        digest.update(path.relative_to(SUITE).as_posix().encode() + _SOURCES[path])
     return digest.hexdigest()
 
 
@@ -66,7 +92,7 @@ def _carries(module: str) -> bool:
 def _modules() -> dict[str, Path]:
     """Return every module of the suite by its dotted name."""
     paths = {}
-    for path in SUITE.rglob("*.py"):
+    for path in _SOURCES:
         parts = path.relative_to(SUITE.parent).with_suffix("").parts
         paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return paths
@@ -75,7 +101,7 @@ def _modules() -> dict[str, Path]:
 @functools.cache
 def _imports(path: Path) -> tuple[str, ...]:
     """Return the suite's modules that a file imports when it runs, wherever the statement stands in it."""
-    return tuple(dict.fromkeys(_imported(ast.parse(path.read_text()))))
+    return tuple(dict.fromkeys(_imported(ast.parse(_SOURCES[path]))))
 
 
 def _imported(node: ast.AST) -> Iterator[str]:

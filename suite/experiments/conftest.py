@@ -13,16 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from suite.core.paths import EXPECTED
+from suite.core.precision import exact_convolutions
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
-from suite.experiments.judge import Trial
+from suite.experiments.forked import Messenger, trial_name
+from suite.experiments.judge import NotStoredError, Trial, code_state_at_start
 from suite.judge.claims import load_claims
 from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import LEASES, lease
 from suite.run.options import OPTIONS, Option, request_arguments
-from suite.run.progress import Progress
 from suite.run.request import Request, make_request
 
 _REQUEST = pytest.StashKey[Request]()
@@ -39,19 +41,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(option.flag, dest=f"asked_{option.attribute}", **option.settings())
     group.addoption("--unjudged", action="store_true", help="hold nothing against references")
     group.addoption("--threads", type=int, default=None, help="of each process (default: one per core)")
+    group.addoption("--trial", action="append", default=[], metavar="EXPERIMENT/DATASET/METHOD", help="these alone")
+    group.addoption("--stored-only", action="store_true", help="measure nothing: only look whether results hold")
+    group.addoption("--forward-batch-size", type=int, default=None, help="images a pass (default: the profile's)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
     try:
         request = make_request(**request_arguments(lambda option: _option_value(config, option), seed="0"))
-        config.stash[_REQUEST] = request = replace(request, judged=not config.getoption("unjudged"))
+        config.stash[_REQUEST] = request = replace(
+            request,
+            judged=not config.getoption("unjudged"),
+            stored_only=config.getoption("stored_only"),
+            forward_batch_size=config.getoption("forward_batch_size"),
+        )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
-    import torch
-
-    from suite.core.precision import exact_convolutions
-
+    code_state_at_start()
     torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
     try:
@@ -71,9 +78,9 @@ def _option_value(config: pytest.Config, option: Option) -> object:
 
 
 def _note_attempt(config: pytest.Config, request: Request) -> None:
-    """Note the attempt of a session without `reproduce`'s or `record`'s plugin, but not of its worker processes."""
-    has_progress = any(isinstance(plugin, Progress) for plugin in config.pluginmanager.get_plugins())
-    if not has_progress and not hasattr(config, "workerinput") and not config.option.collectonly:
+    """Note the attempt of a session by hand; neither `reproduce`'s processes nor xdist's are attempts."""
+    is_forked = any(isinstance(plugin, Messenger) for plugin in config.pluginmanager.get_plugins())
+    if not is_forked and not hasattr(config, "workerinput") and not config.option.collectonly:
         config.pluginmanager.register(Direct(request))
 
 
@@ -83,8 +90,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     Claims need the cells of all the others. Processes side by side have no last test, so there the report alone, which
     sees the whole run, holds the claims against it.
     """
-    pages = {f"test_{task[0].name}.py" for task in config.stash[_REQUEST].tasks()}
-    if getattr(config.option, "dist", "no") == "no" and not hasattr(config, "workerinput"):
+    chosen = config.getoption("trial")
+    names = {name.partition("/")[0] for name in chosen} or {task[0].name for task in config.stash[_REQUEST].tasks()}
+    pages = {f"test_{name}.py" for name in names}
+    if not chosen and getattr(config.option, "dist", "no") == "no" and not hasattr(config, "workerinput"):
         pages.add(CLAIMS_PAGE)
     is_page = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
     return True if is_page and collection_path.name not in pages else None
@@ -99,13 +108,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
         return
     name = metafunc.function.__name__.removeprefix("test_")
-    tasks = [task for task in request.tasks() if task[0].name == name]
-    metafunc.parametrize("task", [pytest.param(task, id=str(request.key(*task))) for task in tasks])
+    trials = {str(request.key(*task)): task for task in request.tasks() if task[0].name == name}
+    chosen = metafunc.config.getoption("trial") or trials
+    metafunc.parametrize("task", [pytest.param(trials[trial], id=trial) for trial in chosen if trial in trials])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put claims last."""
-    items.sort(key=lambda item: item.path.name == CLAIMS_PAGE)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put claims last, and trials in the order in which they were named."""
+    place = {trial: number for number, trial in enumerate(config.getoption("trial"))}
+    items.sort(key=lambda item: (item.path.name == CLAIMS_PAGE, place.get(trial_name(item), 0)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -137,8 +148,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     except StorageError as error:
         pyfuncitem.user_properties.append(("storage_error", str(error)))
         raise pytest.fail.Exception(str(error), pytrace=False) from error
-    except (SuiteError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or "out of memory"
+    except NotStoredError as error:
+        pyfuncitem.user_properties.append(("stale", "yes"))
+        raise pytest.skip.Exception(str(error)) from error
+    except (SuiteError, MemoryError, torch.OutOfMemoryError) as error:
+        short = not isinstance(error, SuiteError)
+        reason = " ".join(f"{'out of memory: ' if short else ''}{error}".split()).removesuffix(":")
+        if short:
+            pyfuncitem.user_properties.append(("out_of_memory", reason))
         if trial is not None:
             trial.store.mark_not_run(trial.key, reason)
         pyfuncitem.user_properties.append(("not_run", reason))

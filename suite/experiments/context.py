@@ -102,7 +102,7 @@ class Context(Generic[S_co]):
     @property
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
-        size = self.request.profile.settings.batch_size
+        size = self.request.forward_batch_size or self.request.profile.settings.batch_size
         return min(size, self.request.limit or size)
 
     @property
@@ -143,7 +143,7 @@ class Context(Generic[S_co]):
         return {
             "weights": self.encoder.digest,
             "encoder": digest_of(identity(self.encoder)),
-            "data": _data_digest(self.root),
+            "data": datasets.digest(self.root),
             "protocol": digest_of(self.protocol()),
             "code": trial_code(self.experiment.name),
             "seeds": list(self.seeds),
@@ -151,20 +151,18 @@ class Context(Generic[S_co]):
             "environment": environment_of(self.request.device),
         }
 
-    def stored(self) -> Result | None:
-        """Return the stored result if it holds: its inputs are unchanged, or, where asked, all but its environment."""
-        inputs, result = self.inputs(), self.store.load(self.key)
+    def stored(self, inputs: dict[str, Any] | None = None) -> Result | None:
+        """Return the stored result if it holds: its inputs are unchanged, or, where asked, all but its environment.
+
+        Args:
+            inputs: as `inputs()` returns them; None to ask for them here.
+        """
+        inputs, result = inputs or self.inputs(), self.store.load(self.key)
         if result is not None and self.request.keep_other_environments:
             stored_inputs = {name: value for name, value in result.inputs.items() if name != "environment"}
             if stored_inputs == {name: value for name, value in inputs.items() if name != "environment"}:
                 inputs = dict(result.inputs)
         return self.store.load_if_valid(self.key, inputs)
-
-
-@functools.cache
-def _data_digest(root: Path) -> str:
-    """Return a dataset's digest; a dataset is read once a process for it."""
-    return datasets.digest(root)
 
 
 @functools.lru_cache(maxsize=16)

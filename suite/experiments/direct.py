@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from suite.experiments.forked import facts_of
 from suite.run.attempts.attempt import begin
 from suite.run.progress import Tally
 from suite.run.request import Request
@@ -23,7 +24,7 @@ class Direct:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a trial when it ends; xdist sends the reports of its workers through here too."""
-        self.tally.note(report)
+        self.tally.note(facts_of(report))
 
     @pytest.hookimpl(trylast=True)  # the pages' own conftest decides the exit status
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import functools
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,8 +12,11 @@ import pytest
 
 from suite.cells import CellId
 from suite.core.environment import code_state, package_versions
+from suite.core.memory import peak_memory
 from suite.core.numerics import PACKAGES, environment_line, environment_of
 from suite.core.paths import EXPECTED
+from suite.core.source_code import check_unchanged
+from suite.errors import ChangedError, SuiteError
 from suite.experiments.context import Context, Outcome
 from suite.judge.cell_verdict import CellVerdict
 from suite.judge.entries import cell_entry, cell_properties
@@ -25,6 +28,16 @@ from suite.reference.expected import Expected
 from suite.reference.select import known_deviations, references
 from suite.results.records import Result
 from suite.run.request import Request
+
+
+class NotStoredError(SuiteError):
+    """Trial without a stored result that holds, where nothing is to be measured."""
+
+
+@functools.cache
+def code_state_at_start() -> Mapping[str, Any]:
+    """Return the checkout's commit as it was when this was first asked: when its code was imported."""
+    return code_state()
 
 
 class Trial(Context[Any]):
@@ -102,30 +115,53 @@ class Trial(Context[Any]):
 
     def measure(self, measurement: Callable[[Context[Any]], Outcome]) -> tuple[Result, bool]:
         """Return the stored result if its inputs are unchanged, else measure a new one; True if it was reused."""
-        stored_result = self.stored()
+        check_unchanged(self.experiment.name)
+        inputs = self.inputs()
+        stored_result = self.stored(inputs)
         if stored_result is not None:
             return stored_result, True
-        inputs, start = self.inputs(), time.perf_counter()
-        outcome = measurement(self)
+        if self.request.stored_only:
+            raise NotStoredError(f"{self.key}: no stored result holds")
+        start = time.perf_counter()
+        with peak_memory() as peak:
+            outcome = measurement(self)
+        self._check_inputs(inputs)
         result = Result(
             key=self.key,
             values=outcome.values,
             summaries=outcome.summaries,
             inputs=inputs,
             protocol=self.protocol(),
-            facts=self._facts(outcome, seconds=time.perf_counter() - start),
+            facts=self._facts(outcome, seconds=time.perf_counter() - start, peak_memory=peak()),
         )
         self.store.save(result, outcome.items)
         return result, False
 
-    def _facts(self, outcome: Outcome, *, seconds: float) -> Mapping[str, Any]:
+    def _check_inputs(self, before: Mapping[str, Any]) -> None:
+        """Hold what a result was made from against what it is now.
+
+        Raises:
+            ChangedError: it is not the same, so nobody can tell which of both the result is of.
+        """
+        check_unchanged(self.experiment.name)
+        after = self.inputs()
+        changed = [name for name, value in before.items() if after[name] != value]
+        if changed:
+            raise ChangedError(
+                f"{self.key}: expected the same {' and '.join(changed)} before and after it was measured, found other: "
+                "nothing was stored: leave it unchanged while a run uses it, and start the run again"
+            )
+
+    def _facts(self, outcome: Outcome, *, seconds: float, peak_memory: int) -> Mapping[str, Any]:
+        smaller = self.request.forward_batch_size
         return {
             "seeds": list(self.seeds) if outcome.seeded else [],
             "encoder": self.spec,
             "device": self.request.device,
             "seconds": round(seconds, 3),
-            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "code_state": code_state(),
+            "peak_memory_mib": round(peak_memory / 2**20),
+            **({"forward_batch_size": smaller} if smaller else {}),
+            "code_state": code_state_at_start(),
             "packages": package_versions(PACKAGES),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode  # type: ignore[import-untyped]  # also makes the operator used below known
+from torchvision.io import ImageReadMode
 
 from suite.datasets.files import damaged
 from suite.datasets.pixels import read_rgb

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode  # type: ignore[import-untyped]  # also makes the operators used below known
+from torchvision.io import ImageReadMode
 
 from suite.datasets.pixels import read_rgb
 from suite.imagenet_pipeline.augment import Region

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
-
-import pytest
 
 from suite.archive import sbom
 from suite.core.environment import capture
 from suite.core.files import plain, write_json
 from suite.core.numerics import environment_of
-from suite.core.paths import EXPERIMENTS, ROOT
 from suite.core.precision import exact_convolutions
-from suite.core.source_code import trial_code
 from suite.core.text import now
-from suite.errors import RequestError, StorageError
 from suite.plan.forecast import write_plan
 from suite.reproduction.settled import settle, unsettle
-from suite.results.store import Result, Store
+from suite.reproduction.trials import Trials
+from suite.results.store import Store
 from suite.run.attempts.attempt import Attempt
-from suite.run.groups import group_of, groups_of, processes_for
+from suite.run.execution import Execution
+from suite.run.groups import groups_of, processes_for
+from suite.run.processes import ProcessDiedError, call
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 
-def measure(request: Request, *, workers: int | None = None, attempt_log: Attempt | None = None) -> bool:
+def measure(request: Request, execution: Execution, *, attempt_log: Attempt | None = None) -> bool:
     """Render the mini data if need be, then run every trial.
 
     Args:
         request: what is asked for.
-        workers: processes; None for one per core, or per GPU.
+        execution: how it is carried out.
         attempt_log: the attempt that it belongs to; told what was measured, reused and lost.
 
     Returns:
@@ -44,20 +43,20 @@ def measure(request: Request, *, workers: int | None = None, attempt_log: Attemp
     check_writable(request.cache)
     unsettle(request.run)
     set_altered_aside(Store(request.run))
-    prepare_data(request, workers=workers)
+    prepare_data(request, workers=execution.workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
-    check_environment(request.run, request.profile.name, request.device, strict=request.strict)
-    exact_convolutions()
-    environment = capture(request.device) | {"numerics": environment_of(request.device)}
-    write_json(request.run / "environment.json", plain(environment))
-    write_plan(request, workers=workers)
+    environment = call(_look_around, request)
+    _plan(request, execution.workers)
     start = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
     write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
+    interrupted = False
     try:
-        exit_code = _run_pytest(request, progress, workers)
+        _run(request, execution, progress, environment)
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
         progress.close()
         if attempt_log is not None:
@@ -65,13 +64,9 @@ def measure(request: Request, *, workers: int | None = None, attempt_log: Attemp
             attempt_log.measured, attempt_log.reused, attempt_log.lost = tally.measured, tally.reused, tally.lost
     record = {"asked": request.record(), "started": start, "finished": now(), "reused": sorted(progress.tally.reused)}
     write_json(request.run / "run.json", record)
-    if progress.storage_error:
-        raise StorageError(progress.storage_error)
-    if progress.stopped or exit_code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
-        raise RequestError(f"pytest could not run the experiments: see {request.run / 'pytest.log'}")
-    if not progress.interrupted and not progress.tally.lost:
-        settle(request, environment["numerics"])
-    return progress.interrupted
+    if not interrupted and not progress.tally.lost:
+        settle(request, environment)
+    return interrupted
 
 
 def set_altered_aside(store: Store) -> None:
@@ -92,38 +87,25 @@ def prepare_data(request: Request, *, workers: int | None = None) -> None:
             print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 
 
-def _run_pytest(request: Request, progress: Progress, workers: int | None) -> int:
-    """Run the trials in this process or spread over several; pytest's own output goes to a log."""
-    # where a run goes on, as many threads each as from the beginning: sums are rounded by them
-    initial_processes = processes_for(request, len(set(groups_of(request).values())), workers)
-    processes = min(initial_processes, processes_for(request, _pending(request), workers))
-    arguments = [
-        str(EXPERIMENTS),
-        f"--rootdir={ROOT}",
-        *("-p", "no:cacheprovider"),
-        "--quiet",
-        "--tb=short",
-        f"--ignore={EXPERIMENTS / 'test_claims.py'}",  # the report holds them against all cells
-        *request.arguments(),
-        f"--threads={max(1, (os.cpu_count() or 1) // initial_processes)}",
-        *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
-    ]
-    with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
-        return int(pytest.main(arguments, plugins=[progress]))
+def _look_around(request: Request) -> dict[str, Any]:
+    """Check and describe the environment, in a process of its own; return what results depend on."""
+    check_environment(request.run, request.profile.name, request.device, strict=request.strict)
+    exact_convolutions()
+    numerics = environment_of(request.device)
+    write_json(request.run / "environment.json", plain(capture(request.device) | {"numerics": numerics}))
+    return numerics
 
 
-def _pending(request: Request) -> int:
-    """Count units that surely have to be measured: nothing is stored of a trial, or by other code, or elsewhere."""
-    store = Store(request.run)
-    results = ((task, store.load(request.key(*task))) for task in request.tasks())
-    return len(
-        {group_of(request, *task) for task, result in results if result is None or not _may_hold(request, result)}
-    )
+def _plan(request: Request, workers: int | None) -> None:
+    """Plan the run in a process of its own, since encoders of the user are loaded for it."""
+    try:
+        call(partial(write_plan, workers=workers), request)
+    except ProcessDiedError as error:
+        print(f"warning: no plan could be made: {error}", file=sys.stderr)
 
 
-def _may_hold(request: Request, result: Result) -> bool:
-    """Tell whether a stored result may be reused, as far as can be told without reading weights and data."""
-    inputs: dict[str, Any] = {"code": trial_code(result.key.experiment)}
-    if not request.keep_other_environments:
-        inputs["environment"] = environment_of(request.device)
-    return all(result.inputs.get(name) == value for name, value in inputs.items())
+def _run(request: Request, execution: Execution, progress: Progress, environment: Mapping[str, Any]) -> None:
+    """Run the trials, as many threads each where a run goes on as from the beginning: sums are rounded by them."""
+    processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    Trials(request, execution, progress, environment, processes=processes, threads=threads).run()

@@ -20,18 +20,19 @@ from suite.reference.slack import Slack, load_slack
 from suite.reproduction.measure import measure
 from suite.results.store import Store
 from suite.run.attempts.attempt import attempt, interruption
+from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.request import Request, make_request
 
 PAGE = DOCS / "evidence" / "mini_results.md"
 
 
-def record(request: Request, *, reason: str, workers: int | None = None) -> int:
+def record(request: Request, *, reason: str, execution: Execution = BY_DEFAULT) -> int:
     """Measure over several seeds and write the recorded references of the profile; nothing is held against older ones.
 
     Args:
         request: the whole mini profile; see `check_request`.
         reason: why these values are to be the new references; kept with them and with the attempt.
-        workers: processes; None for one per core.
+        execution: how it is carried out.
 
     Returns:
         0; 130 or 143 if a signal ended it.
@@ -44,7 +45,7 @@ def record(request: Request, *, reason: str, workers: int | None = None) -> int:
     slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
     exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
     with attempt(request, verb="record", reason=reason) as attempt_log:
-        if measure(replace(request, judged=False), workers=workers, attempt_log=attempt_log):
+        if measure(replace(request, judged=False), execution, attempt_log=attempt_log):
             outcome, code = interruption()
             attempt_log.end(outcome, exit_code=code)
             return code

@@ -11,17 +11,20 @@ from suite.core.numerics import device_model, environment_of
 from suite.core.paths import EXPECTED
 from suite.core.signals import terminated
 from suite.core.text import now
+from suite.experiments.forked import PRELOADED
 from suite.reference.accepted import load
 from suite.reference.select import references
 from suite.report.collect import assemble, publish
 from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
+from suite.run.execution import BY_DEFAULT, Execution
+from suite.run.processes import start_server
 from suite.run.request import Request
 from suite.verification.record import take_along
 
 
-def reproduce(request: Request, *, workers: int | None = None) -> int:
+def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
     """Run what was asked for, judge it, write the report.
 
     Where nothing is left to measure, no torch is loaded: that takes longer than all the rest.
@@ -35,11 +38,13 @@ def reproduce(request: Request, *, workers: int | None = None) -> int:
     """
     start = now()
     settled_environment = settled(request)
+    if settled_environment is None:
+        start_server(*PRELOADED)  # it imports what trials need while this process does
     environment = _environment(request) if settled_environment is None else settled_environment
     check_expected(request, environment)
     with attempt(request, environment=environment) as attempt_log:
         interrupted = (
-            _measure(request, workers, attempt_log)
+            _measure(request, execution, attempt_log)
             if settled_environment is None
             else _reuse(request, attempt_log, start)
         )
@@ -60,10 +65,10 @@ def _environment(request: Request) -> Mapping[str, Any]:
     return environment_of(request.device)
 
 
-def _measure(request: Request, workers: int | None, attempt_log: Attempt) -> bool:
+def _measure(request: Request, execution: Execution, attempt_log: Attempt) -> bool:
     from suite.reproduction.measure import measure
 
-    return measure(request, workers=workers, attempt_log=attempt_log)
+    return measure(request, execution, attempt_log=attempt_log)
 
 
 def _reuse(request: Request, attempt_log: Attempt, start: str) -> bool:

@@ -18,6 +18,9 @@ from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
 from suite.run.options import DEVICES, OPTIONS
 
+_OF_ONE_PROCESS = ("stored_only", "forward_batch_size")
+"""Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -32,6 +35,8 @@ class Request:
         share_stream: encoders that learn from augmented images see the same ones, decoded once, in one process.
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
         judged: whether cells are held against references; not while these are recorded.
+        stored_only: measure nothing, only look whether stored results hold.
+        forward_batch_size: views in a forward pass; None for the profile's.
         keep_other_environments: reuse results that were made with other packages or on another device.
     """
 
@@ -53,6 +58,8 @@ class Request:
     share_stream: bool = False
     processes_per_probe: int = 1
     judged: bool = True
+    stored_only: bool = False
+    forward_batch_size: int | None = None
     keep_other_environments: bool = False
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
@@ -74,7 +81,7 @@ class Request:
 
     def record(self) -> dict[str, Any]:
         """Return the request as JSON, for the run folder and the report."""
-        names = [field.name for field in fields(self)]
+        names = [field.name for field in fields(self) if field.name not in _OF_ONE_PROCESS]
         record = {name: getattr(self, name) for name in names} | {
             "profile": self.profile.name,
             "variants": deviations(self.variants),

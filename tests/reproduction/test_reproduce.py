@@ -16,7 +16,8 @@ from suite.core.paths import EXPECTED
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.errors import StorageError
 from suite.experiments import context, retrieval
-from suite.run.progress import Progress
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
 
@@ -238,16 +239,3 @@ def test_an_unreadable_image_is_named(drawn_cifar10: Path, tmp_path: Path) -> No
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:200])
     with pytest.raises(DatasetError, match=r"cut\.jpg"):
         read_rgb(tmp_path / "cut.jpg")
-
-
-def raised(error: BaseException) -> pytest.ExceptionInfo:
-    return pytest.ExceptionInfo.from_exc_info((type(error), error, None))  # type: ignore[arg-type]
-
-
-def test_pytests_own_reasons_to_stop_are_no_interruption_by_the_user() -> None:
-    progress = Progress([])
-    progress.close()
-    progress.pytest_keyboard_interrupt(raised(pytest.Session.Interrupted("collection")))
-    assert (progress.stopped, progress.interrupted) == (True, False)
-    progress.pytest_keyboard_interrupt(raised(KeyboardInterrupt()))
-    assert (progress.stopped, progress.interrupted) == (False, True)

@@ -1,0 +1,92 @@
+"""Trials in the process that was forked for them: pytest runs them as it does by hand, and tells of each as it goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from suite.cells import method_name
+from suite.core.paths import EXPERIMENTS, ROOT
+from suite.results.store import Key
+from suite.run.processes import Send
+
+PRELOADED = ("suite.core.source_code", "suite.experiments.preloaded")
+"""Modules of the server; digests of the source first, so that they are of what is imported after them."""
+BEGAN, ENDED = "began", "ended"
+"""First words of messages."""
+
+
+def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], threads: int) -> bool:
+    """Run trials by pytest.
+
+    Messages:
+        (BEGAN, trial): it is about to be measured or reused.
+        (ENDED, trial, passed, facts): its test has ended; facts are the test's properties, name -> text.
+
+    Args:
+        send: sends these messages.
+        arguments: of the request, as options.
+        trials: by their names, in order.
+        threads: of PyTorch.
+
+    Returns:
+        Whether a signal interrupted them.
+    """
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        del os.environ[name]  # a caller's options are for the caller's tests
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    messenger = Messenger(send)
+    pytest.main(
+        [
+            str(EXPERIMENTS),
+            f"--rootdir={ROOT}",
+            *("-c", os.devnull, "-o", "addopts=", "--import-mode=importlib"),
+            *("-p", "no:cacheprovider", "-p", "no:unraisableexception", "-p", "no:threadexception"),
+            "--quiet",
+            "--tb=short",
+            *arguments,
+            *(f"--trial={trial}" for trial in trials),
+            f"--threads={threads}",
+        ],
+        plugins=[messenger],
+    )
+    return messenger.interrupted
+
+
+class Messenger:
+    """pytest plugin: sends what happens to the process that started this one."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.trial = ""
+        self.interrupted = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Remember that it did not end by itself."""
+        self.interrupted = True
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Say which trial begins."""
+        self.trial = trial_name(item)
+        self.send((BEGAN, self.trial))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say how a trial ended."""
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            self.send((ENDED, self.trial, report.passed, facts_of(report)))
+
+
+def trial_name(item: pytest.Item) -> str:
+    """Return the name of the trial that a test is of, `experiment/dataset/method`; empty for a claim's test."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or "task" not in callspec.params:
+        return ""
+    experiment, dataset, spec = callspec.params["task"]
+    return str(Key(experiment.name, dataset, method_name(spec)))
+
+
+def facts_of(report: pytest.TestReport) -> Mapping[str, str]:
+    """Return what a test says of its trial: name -> text."""
+    return {str(name): str(text) for name, text in report.user_properties}

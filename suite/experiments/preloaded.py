@@ -1,0 +1,23 @@
+"""Imports of the server that processes for trials are forked from; nothing is run here, and no device is touched."""
+
+import gc
+import signal
+import sys
+
+import timm  # noqa: F401
+import torch  # noqa: F401
+import torchvision  # noqa: F401
+
+from suite.experiments import conftest  # noqa: F401
+from suite.experiments.base import page_of
+from suite.registry import EXPERIMENTS
+
+for name in EXPERIMENTS:
+    page_of(name)
+
+if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
+    # it ends with the process that started it; signals to a whole command are that one's to answer
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy every page of what was imported

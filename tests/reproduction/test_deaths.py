@@ -1,0 +1,80 @@
+"""A trial that takes its process with it is not run, with the cause as its reason; the others are, and the run ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from suite.core.paths import ROOT
+from suite.mini.render import render
+
+DEADLY = "tests.support.deadly"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The mini CIFAR-10."""
+    folder = tmp_path_factory.mktemp("data")
+    render(folder, names=("cifar10",), workers=1, progress=False)
+    return folder
+
+
+def reproduce(folder: Path, data: Path, encoders: str, *more: str) -> tuple[int, str, dict]:
+    """Run it as a user does; return exit code, stderr and report."""
+    places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
+    asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", encoders, "--device", "cpu"]
+    command = [sys.executable, "-m", "suite", "reproduce", *asked, *places, *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr, json.loads((folder / "run" / "report.json").read_text())
+
+
+def verdicts(report: dict) -> dict[str, set[tuple[str, str | None]]]:
+    """Method -> what became of its cells and why."""
+    found: dict[str, set[tuple[str, str | None]]] = {}
+    for cell in report["cells"]:
+        if cell["reason"] != "not asked for":
+            why = cell["reason"] if cell["verdict"] == "not run" else None
+            found.setdefault(cell["method"], set()).add((cell["verdict"], why))
+    return found
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, data: Path, workers: str) -> None:
+    encoders = f"{DEADLY}:killed,mae,{DEADLY}:crashing,{DEADLY}:killed_when_made,dino"
+    code, _, report = reproduce(tmp_path, data, encoders, "--workers", workers)
+    assert code == 2
+    assert report["verdict"] == "INCOMPLETE"
+    killed = "its process was killed (SIGKILL)"
+    assert verdicts(report) == {
+        f"{DEADLY}:killed": {("not run", killed)},
+        f"{DEADLY}:crashing": {("not run", "its process was killed (SIGSEGV): see pytest.log")},
+        f"{DEADLY}:killed_when_made": {("not run", killed)},
+        "mae": {("reproduced", None)},
+        "dino": {("reproduced", None)},
+    }
+    cases = {case.get("name"): case for case in ET.parse(tmp_path / "run" / "junit.xml").getroot().iter("testcase")}
+    dead = cases[f"test_object_retrieval[object_retrieval/cifar10/{DEADLY}:killed]"]
+    assert [(child.tag, child.get("message")) for child in dead if child.tag != "properties"] == [("error", killed)]
+    assert "Fatal Python error: Segmentation fault" in (tmp_path / "run" / "pytest.log").read_text()
+
+
+def test_no_more_trials_begin_after_so_many_deaths(tmp_path: Path, data: Path) -> None:
+    code, _, report = reproduce(tmp_path, data, f"{DEADLY}:killed,mae", "--workers", "1", "--max-crashes", "1")
+    assert code == 2
+    reason = "not started: 1 processes had died (--max-crashes 1)"
+    assert verdicts(report)["mae"] == {("not run", reason)}
+
+
+def test_what_finds_no_memory_is_tried_again_with_half_the_images(tmp_path: Path, data: Path) -> None:
+    code, _, report = reproduce(tmp_path, data, f"{DEADLY}:wide,mae")
+    assert code == 0
+    values = {c["method"]: c["measured"] for c in report["cells"] if c["id"].endswith("encoded/ap") and c["measured"]}
+    assert values[f"{DEADLY}:wide"] == pytest.approx(values["mae"], abs=0.01)
+    facts = json.loads((tmp_path / f"run/cells/object_retrieval/cifar10/{DEADLY}:wide.json").read_text())["facts"]
+    assert facts["forward_batch_size"] == 64

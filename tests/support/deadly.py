@@ -1,0 +1,51 @@
+"""Encoders that end the process that uses them, as a fault in C code or the kernel does when memory runs out."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from suite.core.paths import MINI_WEIGHTS
+from suite.encoders import Encoder, load_encoder
+
+
+def killed_when_made() -> Encoder:
+    """Die before there is an encoder."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def killed() -> Encoder:
+    """Die in the first forward pass."""
+    return _with(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def crashing() -> Encoder:
+    """Die there of a fault in C code."""
+    return _with(lambda _: os.kill(os.getpid(), signal.SIGSEGV))
+
+
+def wide() -> Encoder:
+    """Find no memory for more than 64 images."""
+    return _with(_refuse)
+
+
+def _refuse(images: Tensor) -> None:
+    if len(images) > 64:
+        raise torch.OutOfMemoryError("Tried to allocate 20.00 GiB")
+
+
+def _with(act: Callable[[Tensor], None]) -> Encoder:
+    encoder = load_encoder("mae", weights=MINI_WEIGHTS)
+    forward = encoder.forward
+
+    def deadly(images: Tensor, *arguments: object, **options: object) -> object:
+        act(images)
+        return forward(images, *arguments, **options)
+
+    encoder.forward = deadly
+    return encoder
