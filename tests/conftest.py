@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.here import do_jobs_here
+
 
 @pytest.fixture(scope="session")
 def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -19,9 +21,10 @@ def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nothing_drawn_or_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the main job take data as they are, and read each encoder's file anew, also in the test after."""
+    """Let the main job take data as they are, and measure here, with each encoder's file read anew."""
     from suite.experiments import context
 
+    do_jobs_here(monkeypatch)
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
     context.load.cache_clear()
     yield

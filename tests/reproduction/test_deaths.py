@@ -11,22 +11,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from suite.core.paths import ROOT
-from suite.mini.render import render
 
 DEADLY = "tests.support.deadly"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The mini CIFAR-10."""
-    folder = tmp_path_factory.mktemp("data")
-    render(folder, names=("cifar10",), workers=1, progress=False)
-    return folder
-
-
-def reproduce(folder: Path, data: Path, encoders: str, *more: str) -> tuple[int, str, dict]:
+def reproduce(folder: Path, drawn_cifar10: Path, encoders: str, *more: str) -> tuple[int, str, dict]:
     """Run it as a user does; return exit code, stderr and report."""
-    places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
+    places = ["--run", str(folder / "run"), "--data", str(drawn_cifar10), "--cache", str(folder / "cache")]
     asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", encoders, "--device", "cpu"]
     command = [sys.executable, "-m", "suite", "reproduce", *asked, *places, *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
@@ -45,36 +36,36 @@ def verdicts(report: dict) -> dict[str, set[tuple[str, str | None]]]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, data: Path, workers: str) -> None:
+def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, drawn_cifar10: Path, workers: str) -> None:
     encoders = f"{DEADLY}:killed,mae,{DEADLY}:crashing,{DEADLY}:killed_when_made,dino"
-    code, _, report = reproduce(tmp_path, data, encoders, "--workers", workers)
+    code, _, report = reproduce(tmp_path, drawn_cifar10, encoders, "--workers", workers)
     assert code == 2
-    assert report["verdict"] == "INCOMPLETE"
+    assert report["verdict"] == "incomplete"
     killed = "its process was killed (SIGKILL)"
     assert verdicts(report) == {
-        f"{DEADLY}:killed": {("not run", killed)},
-        f"{DEADLY}:crashing": {("not run", "its process was killed (SIGSEGV): see pytest.log")},
-        f"{DEADLY}:killed_when_made": {("not run", killed)},
+        f"{DEADLY}-killed": {("not run", killed)},
+        f"{DEADLY}-crashing": {("not run", "its process was killed (SIGSEGV): see pytest.log")},
+        f"{DEADLY}-killed_when_made": {("not run", killed)},
         "mae": {("reproduced", None)},
         "dino": {("reproduced", None)},
     }
     cases = {case.get("name"): case for case in ET.parse(tmp_path / "run" / "junit.xml").getroot().iter("testcase")}
-    dead = cases[f"test_object_retrieval[object_retrieval/cifar10/{DEADLY}:killed]"]
+    dead = cases[f"test_object_retrieval[object_retrieval/cifar10/{DEADLY}-killed]"]
     assert [(child.tag, child.get("message")) for child in dead if child.tag != "properties"] == [("error", killed)]
     assert "Fatal Python error: Segmentation fault" in (tmp_path / "run" / "pytest.log").read_text()
 
 
-def test_no_more_trials_begin_after_so_many_deaths(tmp_path: Path, data: Path) -> None:
-    code, _, report = reproduce(tmp_path, data, f"{DEADLY}:killed,mae", "--workers", "1", "--max-crashes", "1")
+def test_no_more_trials_begin_after_so_many_deaths(tmp_path: Path, drawn_cifar10: Path) -> None:
+    code, _, report = reproduce(tmp_path, drawn_cifar10, f"{DEADLY}:killed,mae", "--workers", "1", "--max-crashes", "1")
     assert code == 2
     reason = "not started: 1 processes had died (--max-crashes 1)"
     assert verdicts(report)["mae"] == {("not run", reason)}
 
 
-def test_what_finds_no_memory_is_tried_again_with_half_the_images(tmp_path: Path, data: Path) -> None:
-    code, _, report = reproduce(tmp_path, data, f"{DEADLY}:wide,mae")
+def test_what_finds_no_memory_is_tried_again_with_half_the_images(tmp_path: Path, drawn_cifar10: Path) -> None:
+    code, _, report = reproduce(tmp_path, drawn_cifar10, f"{DEADLY}:wide,mae")
     assert code == 0
     values = {c["method"]: c["measured"] for c in report["cells"] if c["id"].endswith("encoded/ap") and c["measured"]}
-    assert values[f"{DEADLY}:wide"] == pytest.approx(values["mae"], abs=0.01)
-    facts = json.loads((tmp_path / f"run/cells/object_retrieval/cifar10/{DEADLY}:wide.json").read_text())["facts"]
+    assert values[f"{DEADLY}-wide"] == pytest.approx(values["mae"], abs=0.01)
+    facts = json.loads((tmp_path / f"run/cells/object_retrieval/cifar10/{DEADLY}-wide.json").read_text())["facts"]
     assert facts["forward_batch_size"] == 64

@@ -17,8 +17,6 @@ from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.errors import StorageError
 from suite.experiments import context, retrieval
 
-pytestmark = pytest.mark.usefixtures("in_this_process")
-
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
 
 
