@@ -34,8 +34,8 @@ def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], thre
     Returns:
         Whether a signal interrupted them.
     """
-    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
-        del os.environ[name]  # a caller's options are for the caller's tests
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):  # a caller's options are for the caller's tests
+        os.environ.pop(name, None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     messenger = Messenger(send)
     pytest.main(

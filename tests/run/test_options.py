@@ -36,7 +36,8 @@ def everything() -> list[str]:
 
 
 def test_every_field_of_a_request_has_an_option() -> None:
-    assert {field.name for field in fields(Request)} - {"judged"} == {option.field for option in OPTIONS}
+    of_one_process = {"judged", "stored_only", "forward_batch_size"}
+    assert {field.name for field in fields(Request)} - of_one_process == {option.field for option in OPTIONS}
 
 
 def test_a_request_comes_back_from_its_own_arguments() -> None:

@@ -33,6 +33,8 @@ def call_here(function: Callable[..., object], *arguments: object) -> object:
 
 def do_jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have `reproduce` start no process."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        monkeypatch.setenv(name, "")  # what is changed in a process of its own comes back after the test
     monkeypatch.setattr("suite.reproduction.trials.run_jobs", run_jobs_here)
     monkeypatch.setattr("suite.reproduction.measure.call", call_here)
     monkeypatch.setattr("suite.reproduction.reproduce.start_server", lambda *_: None)
