@@ -119,6 +119,7 @@ class Trial(Context[Any]):
         inputs = self.inputs()
         stored_result = self.stored(inputs)
         if stored_result is not None:
+            self.store.forget_reason(self.key)
             return stored_result, True
         if self.request.stored_only:
             raise NotStoredError(f"{self.key}: no stored result holds")

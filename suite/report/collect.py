@@ -114,7 +114,7 @@ def assemble(
     digests = result_digests(results)
     environment = _environment(run)
     environments = contributions(results, environment)
-    costs = [_cost(result, reused=result.key in {*record["reused"]}) for result in results]
+    costs = [_cost(result, reused=str(result.key) in {*record["reused"]}) for result in results]
     if missing_pictures:
         verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
         first_picture = f"{missing_pictures[0]['trial']}: {missing_pictures[0]['reason']}"

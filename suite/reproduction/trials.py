@@ -25,6 +25,7 @@ class _Attempted:
     Attributes:
         remaining: names of those that have not ended, in order.
         current: the one that has begun and not ended.
+        stored: what was stored of it when it began.
         ended: how many have.
         options: of this process alone: `--stored-only`, `--forward-batch-size=N`.
     """
@@ -32,6 +33,7 @@ class _Attempted:
     remaining: list[str]
     options: tuple[str, ...] = ()
     current: str | None = None
+    stored: bytes | None = None
     ended: int = 0
 
 
@@ -117,7 +119,7 @@ class Trials:
         attempted = self.attempted[job]
         match message:
             case (str() as word, str() as trial) if word == BEGAN:
-                attempted.current = trial
+                attempted.current, attempted.stored = trial, self._stored(trial)
             case (str() as word, str() as trial, bool() as passed, dict() as facts) if word == ENDED:
                 attempted.current = None
                 attempted.ended += 1
@@ -159,6 +161,8 @@ class Trials:
             )
         if attempted.current is None and attempted.ended:
             return attempted.remaining  # it died between two trials
+        if attempted.current is not None and self._stored(attempted.current) != attempted.stored:
+            return attempted.remaining  # it died after it had stored the result, which is there to be reused
         lost = [attempted.current] if attempted.current is not None else list(attempted.remaining)
         for trial in lost:
             attempted.remaining.remove(trial)
@@ -168,6 +172,12 @@ class Trials:
                 first = self.short.get(trial)
                 self._lose(trial, f"{cause}; before, with twice the images a pass: {first}" if first else cause)
         return attempted.remaining
+
+    def _stored(self, trial: str) -> bytes | None:
+        try:
+            return self.store.path(self.keys[trial]).read_bytes()
+        except OSError:
+            return None
 
     def _lose(self, trial: str, reason: str) -> None:
         self.store.mark_not_run(self.keys[trial], reason)

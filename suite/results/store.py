@@ -71,7 +71,7 @@ class Store:
                 "count": len(items.groups),
             }
         write_json(self.path(result.key), record_of(result, items_entry))
-        self._reason_path(result.key).unlink(missing_ok=True)
+        self.forget_reason(result.key)
 
     def load(self, key: Key) -> Result | None:
         """Load the stored result, or None where there is none that can be believed."""
@@ -180,6 +180,10 @@ class Store:
         """Tell why things that were asked for did not run."""
         notes = (json.loads(path.read_text()) for path in sorted(self.folder.glob("not_run/*.json")))
         return {Key(*note["key"].split("/")): note["reason"] for note in notes}
+
+    def forget_reason(self, key: Key) -> None:
+        """Remove the note that `key` did not run: its result holds."""
+        self._reason_path(key).unlink(missing_ok=True)
 
     def _reason_path(self, key: Key) -> Path:
         return self.folder / "not_run" / (str(key).replace("/", "__") + ".json")

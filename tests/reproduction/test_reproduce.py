@@ -61,7 +61,10 @@ def test_a_second_run_reuses_every_cell_and_changes_no_value(
     ask(run, data)
     path = run / "cells" / "object_retrieval" / "cifar10" / "deit.json"
     first = path.read_bytes()
+    reused = lambda: [cost["reused"] for cost in json.loads((run / "report.json").read_text())["costs"]]  # noqa: E731
+    assert reused() == [False]
     assert ask(run, data) == 0
+    assert reused() == [True]
     assert path.read_bytes() == first
     assert "nothing to measure: all 1 trials are stored" in capsys.readouterr().out
 

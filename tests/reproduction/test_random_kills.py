@@ -1,0 +1,78 @@
+"""Any process of a run, killed at any moment: it never hangs, loses no finished cell, and ends with the same bits.
+
+RANDOM_KILLS=100 for a longer trial; RANDOM_SEED for another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from suite.core.paths import ROOT
+
+KILLS = int(os.environ.get("RANDOM_KILLS", "20"))
+SEED = int(os.environ.get("RANDOM_SEED", "0"))
+PATIENCE_S = 300
+
+
+def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
+    asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--limit", "400"]
+    places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
+    command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *asked, *places]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def cells(folder: Path) -> dict[str, bytes]:
+    """Finished cells by their names."""
+    return {path.name: path.read_bytes() for path in (folder / "run").glob("cells/*/*/[!.]*.json")}
+
+
+def values(folder: Path) -> dict[str, dict[str, list[float]]]:
+    return {name: json.loads(content)["values"] for name, content in cells(folder).items()}
+
+
+def victim(run: subprocess.Popen[bytes], chance: random.Random) -> psutil.Process | None:
+    """Any process of the run; the first one, after which it has to be started again, one time in five."""
+    try:
+        first = psutil.Process(run.pid)
+        others = first.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    return first if not others or chance.random() < 0.2 else chance.choice(others)
+
+
+@pytest.mark.slow
+def test_killing_any_process_at_any_moment_loses_nothing(tmp_path: Path, drawn_cifar10: Path) -> None:
+    chance = random.Random(SEED)
+    undisturbed = tmp_path / "undisturbed"
+    assert start(undisturbed, drawn_cifar10).wait(PATIENCE_S) == 0
+    disturbed, finished, runs = tmp_path / "disturbed", {}, 1
+    run = start(disturbed, drawn_cifar10)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 4))
+        process = victim(run, chance)
+        if process is not None:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        now = cells(disturbed)
+        assert finished.items() <= now.items()
+        finished = now
+        if run.poll() is not None or (process is not None and process.pid == run.pid):
+            run.wait(PATIENCE_S)
+            run, runs = start(disturbed, drawn_cifar10), runs + 1
+    assert run.wait(PATIENCE_S) in {0, 2, -9}
+    assert finished.items() <= cells(disturbed).items()
+    assert start(disturbed, drawn_cifar10).wait(PATIENCE_S) == 0
+    assert finished.items() <= cells(disturbed).items()
+    assert values(disturbed) == values(undisturbed)
+    print(f"{KILLS} kills in {runs} runs")
