@@ -23,6 +23,20 @@ def terminated() -> bool:
     return _terminated.is_set()
 
 
+def hear_signals() -> None:
+    """Undo what a parent may have left behind: SIGINT and SIGTERM ignored or held back, SIGCHLD ignored.
+
+    nohup, a shell's background jobs and some CI runners start processes so, and a run would be deaf to Ctrl-C's signal
+    sent on purpose; without SIGCHLD every process that it starts seems to end in 0. What this process has chosen itself
+    stays, SIGHUP too: nohup means it.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
+    chosen = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGCHLD: signal.SIG_DFL}
+    for number, handler in chosen.items():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 @contextmanager
 def graceful_termination() -> Iterator[None]:
     """End the work within on SIGTERM as on Ctrl-C: `KeyboardInterrupt`, here and in the processes started from here.
@@ -32,6 +46,8 @@ def graceful_termination() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
+
+    hear_signals()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         _pass_on()

@@ -35,7 +35,7 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
         colour: default: only on a terminal, and not if NO_COLOR is set.
     """
     width = width or shutil.get_terminal_size().columns
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") if colour is None else colour
     tables = [_requested_table(table) for table in paper_tables(report["cells"])]
     blocks = [block for table in tables if table for block in _blocks(table, width, colour)]
     labels = (*(VERDICTS[verdict] for verdict in verdicts_of(report["cells"])), UNCONFIRMED)

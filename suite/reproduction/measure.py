@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ from suite.run.progress import Progress
 from suite.run.request import Request, check_writable
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
+
+SETTINGS = ROOT / "pyproject.toml"
+"""Settings of pytest: this project's, wherever it is started; a package without its checkout has none."""
 
 
 def measure(request: Request, *, workers: int | None = None, attempt_log: Attempt | None = None) -> bool:
@@ -100,6 +104,7 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
     arguments = [
         str(EXPERIMENTS),
         f"--rootdir={ROOT}",
+        *(["-c", str(SETTINGS)] if SETTINGS.exists() else []),
         *("-p", "no:cacheprovider"),
         "--quiet",
         "--tb=short",
@@ -108,8 +113,19 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
         f"--threads={max(1, (os.cpu_count() or 1) // initial_processes)}",
         *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
     ]
-    with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
+    log = (request.run / "pytest.log").open("w")
+    with log, contextlib.redirect_stdout(log), _no_settings_of_others():
         return int(pytest.main(arguments, plugins=[progress]))
+
+
+@contextlib.contextmanager
+def _no_settings_of_others() -> Iterator[None]:
+    """Hide from pytest, and from processes it starts, what the caller's environment tells it about other projects."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _pending(request: Request) -> int:
