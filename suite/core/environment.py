@@ -203,12 +203,13 @@ def _driver() -> str | None:
 def _container() -> Facts:
     """Return whether this is a container; its image as the Dockerfile or the caller declared it."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ
+    declared = os.environ if inside else {}  # outside, nobody can have declared it
     return {
         "inside": inside,
-        "runtime": os.environ.get("SUITE_RUNTIME", "venv" if sys.prefix != sys.base_prefix else "system"),
-        "image": os.environ.get("SUITE_IMAGE"),
-        "image_digest": os.environ.get("SUITE_IMAGE_DIGEST"),
-        "base_image": os.environ.get("SUITE_BASE_IMAGE"),
+        "runtime": declared.get("SUITE_RUNTIME", "venv" if sys.prefix != sys.base_prefix else "system"),
+        "image": declared.get("SUITE_IMAGE"),
+        "image_digest": declared.get("SUITE_IMAGE_DIGEST"),
+        "base_image": declared.get("SUITE_BASE_IMAGE"),
     }
 
 

@@ -154,9 +154,10 @@ def test_lock_names_packages_that_differ(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_container_is_as_declared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "CONTAINER_MARKS", (tmp_path / "mark",))
     monkeypatch.delenv("container", raising=False)
-    assert environment.capture("cpu")["container"]["inside"] is False
-    (tmp_path / "mark").touch()
     monkeypatch.setenv("SUITE_IMAGE_DIGEST", "sha256:12")
+    outside = environment.capture("cpu")["container"]
+    assert outside == {"inside": False, "runtime": "venv", "image": None, "image_digest": None, "base_image": None}
+    (tmp_path / "mark").touch()
     assert environment.capture("cpu")["container"] == {
         "inside": True,
         "runtime": "venv",

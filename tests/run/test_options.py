@@ -108,6 +108,31 @@ def test_what_the_environment_calls_by_the_name_of_an_option_is_none(flags: str)
     assert made("SEED=3", *flags.split(), **of_others) == [*PLAIN, "--seed", "3"]
 
 
+def test_what_is_meant_for_other_projects_is_not_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "probe.mk").write_text("probe: ; @env\n")
+    of_others = (
+        *(
+            "PYTEST_ADDOPTS",
+            "PYTEST_PLUGINS",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+            "PIP_TARGET",
+            "PIP_DRY_RUN",
+            "PIP_USER",
+        ),
+        *("PYTHONHOME", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONWARNINGS", "UV_RESOLUTION", "SEED"),
+    )
+    kept = ("PIP_INDEX_URL", "PIP_CERT", "PYTHONPATH", "UV_INDEX_OURS_PASSWORD", "OMP_NUM_THREADS", "MKL_CBWR")
+    command = ["make", "-f", "Makefile", "-f", str(tmp_path / "probe.mk"), "probe"]
+    environment = os.environ | dict.fromkeys((*of_others, *kept), "x")
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    passed = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert {*of_others} & passed == set()
+    assert {*kept} <= passed
+    asked = [*command, "PYTEST_ADDOPTS=-k one"]
+    done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    assert "PYTEST_ADDOPTS=-k one" in done.stdout.splitlines(), "what is said on the command line counts"
+
+
 def test_make_knows_all_its_variables() -> None:
     """Those it names in no list would still be taken from the environment."""
     text = (ROOT / "Makefile").read_text()
