@@ -42,7 +42,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
                $(call switch,READ_ONLY,,--no-read-only)
 
 # empty where the environment's Python does not run (any more), `bare` where it is another and finds no packages
-FOUND := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
+VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench lock lock-check archive checks clean image image-lint image-test
@@ -58,10 +58,10 @@ help: ## this list
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
-$(VENV)/.installed: requirements.lock $(if $(filter whole,$(FOUND)),,anew)
+$(VENV)/.installed: requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 	$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
 	  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
-	@rm -f $@ $(if $(FOUND),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
+	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
 	$(PYTHON) -I -m venv $(VENV)
 	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 	  --require-hashes -r requirements.lock

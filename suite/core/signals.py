@@ -28,8 +28,10 @@ def hear_signals() -> None:
 
     nohup, a shell's background jobs and some CI runners start processes so, and a run would be deaf to Ctrl-C's signal
     sent on purpose; without SIGCHLD every process that it starts seems to end in 0. What this process has chosen itself
-    stays, SIGHUP too: nohup means it.
+    stays, SIGHUP too: nohup means it. Only the main thread can; elsewhere nothing is done.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

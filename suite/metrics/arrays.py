@@ -157,6 +157,9 @@ def _from_numpy(array: NDArray[Any], name: str) -> Tensor:
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if native.dtype == np.longdouble:
         native = native.astype(np.float64)
+    dense = np.ascontiguousarray(native).reshape(native.shape)
+    if any(step < 0 or step % dense.itemsize for step in dense.strides):  # an axis of one item may have any step
+        dense = dense.copy()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(np.ascontiguousarray(native).reshape(native.shape))
+        return torch.from_numpy(dense)

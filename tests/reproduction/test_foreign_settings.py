@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from suite.core.paths import MINI_WEIGHTS, ROOT
-from suite.mini.render import render
 
 ENVIRONMENT = {
     "PYTEST_ADDOPTS": "-k no_such_test -n 3 --no-such-option",
@@ -25,15 +24,8 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    render(folder, names=("cifar10",), workers=1, progress=False)
-    return folder
-
-
 @pytest.mark.slow
-def test_what_is_meant_for_the_pytest_of_another_project_changes_no_run(tmp_path: Path, data: Path) -> None:
+def test_what_is_meant_for_the_pytest_of_another_project_changes_no_run(tmp_path: Path, drawn_cifar10: Path) -> None:
     """Nor the processes that it starts."""
     project = tmp_path / "project"
     project.mkdir()
@@ -43,7 +35,7 @@ def test_what_is_meant_for_the_pytest_of_another_project_changes_no_run(tmp_path
     command = [
         *(sys.executable, "-m", "suite", "reproduce", "--runtime=venv", "--device=cpu", "--workers=2"),
         *("--experiment=object_retrieval", "--dataset=cifar10", "--encoder=deit,mae"),
-        *(f"--run={run}", f"--data={data}", f"--weights={MINI_WEIGHTS}", f"--cache={tmp_path / 'cache'}"),
+        *(f"--run={run}", f"--data={drawn_cifar10}", f"--weights={MINI_WEIGHTS}", f"--cache={tmp_path / 'cache'}"),
     ]
     environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)

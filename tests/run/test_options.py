@@ -142,8 +142,8 @@ def test_make_knows_all_its_variables() -> None:
     switches = re.search(r"^SWITCHES  := (.*)$", text, re.MULTILINE)
     assert listed is not None
     assert switches is not None
-    known = {*listed[1].split(), *switches[1].split(), *(option.variable for option in OPTIONS)}
-    assert {one or other for one, other in used} - defined <= known
+    declared = {*listed[1].split(), *switches[1].split(), *(option.variable for option in OPTIONS)}
+    assert {one or other for one, other in used} - defined <= declared
 
 
 @pytest.mark.parametrize(("path", "text"), [(MAKE, make_variables), (PAGE, page)], ids=["make", "docs"])
