@@ -1,21 +1,51 @@
 # Plain `make` explains. Every target works on a fresh machine that has Python 3.11 or 3.12 and make.
 
+# OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
+include suite/run/options.mk
+
+SWITCHES  := $(OPTION_SWITCHES) READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
+             LICENSE A B METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+
+# A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
+$(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
+
+# What the environment tells pytest, pip, uv and Python is meant for other projects; only where packages come from, and
+# what changes no result, is passed on.
+MEANT_FOR_OTHERS := $(filter-out \
+  PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_CONFIG_FILE PIP_KEYRING_PROVIDER PIP_TRUSTED_HOST \
+  PIP_CERT PIP_CLIENT_CERT PIP_PROXY PIP_RETRIES PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_CACHE_DIR PIP_NO_CACHE_DIR \
+  UV_DEFAULT_INDEX UV_INDEX UV_INDEX_% UV_EXTRA_INDEX_URL UV_KEYRING_PROVIDER UV_INSECURE_HOST UV_NATIVE_TLS \
+  UV_SYSTEM_CERTS UV_HTTP_TIMEOUT UV_CACHE_DIR UV_NO_CACHE UV_OFFLINE \
+  PYTHONPATH PYTHONUTF8 PYTHONIOENCODING PYTHONUNBUFFERED PYTHONHASHSEED PYTHONFAULTHANDLER PYTHONDONTWRITEBYTECODE \
+  PYTHONPYCACHEPREFIX PYTHONNOUSERSITE, $(filter PYTEST_% PIP_% UV_% PYTHON%,$(.VARIABLES)))
+$(foreach name,$(MEANT_FOR_OTHERS),$(if $(filter environment%,$(origin $(name))),$(eval unexport $(name))))
+
+ON  := 1 yes true on Yes True On YES TRUE ON
+OFF := 0 no false off No False Off NO FALSE OFF
+# $(call switch,NAME,if on,if off): nothing where it is not given
+switch = $(if $(strip $($1)),$(if $(filter $(ON),$($1)),$2,$3))
+$(foreach name,$(SWITCHES),$(if $(filter-out $(ON) $(OFF),$($(name)))$(word 2,$($(name))),\
+  $(error $(name)=$($(name)): expected 1 or 0 (yes, true, on, no, false and off are understood))))
+
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SUITE  := $(BIN)/python -m suite
-
-# OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
-include suite/run/options.mk
+# for what imports nothing of a user's
+PYTEST := env -u PYTHONPATH $(BIN)/python -m pytest
 
 WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)') $(if $(MAX_CRASHES),--max-crashes '$(MAX_CRASHES)')
 
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
-               $(if $(filter 0,$(READ_ONLY)),--no-read-only)
+               $(call switch,READ_ONLY,,--no-read-only)
+
+# empty where the environment's Python does not run (any more), `bare` where it is another and finds no packages
+VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench lock lock-check archive checks clean image image-lint image-test
+.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench lock lock-check archive checks clean image image-lint image-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -23,38 +53,44 @@ help: ## this list
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
 	@echo "  WORKERS= MAX_CRASHES= (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
+	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
-$(VENV)/.installed: requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
+$(VENV)/.installed: requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
+	$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
 	  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
+	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
+	$(PYTHON) -I -m venv $(VENV)
+	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+	  --require-hashes -r requirements.lock
+	@$(BIN)/python -I suite/verification/installed.py requirements.lock
 	@touch $@
+
+anew:
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
 	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
-	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(if $(filter-out 0,$(ALONE)),--alone) \
+	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \
 	  $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(filter-out 0,$(DIFF)),--diff) --reason '$(REASON)'
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
 	@$(SUITE) plan $(OPTIONS) $(WORKER_ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
-	  $(if $(CALIBRATE),$(if $(filter 0,$(CALIBRATE)),--no-calibrate,--calibrate))
+	  $(call switch,CALIBRATE,--calibrate,--no-calibrate)
 
 verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
 	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
-	  $(if $(DATA),--data '$(DATA)') $(if $(filter-out 0,$(FULL)),--full) $(if $(filter-out 0,$(STRICT)),--strict)
+	  $(if $(DATA),--data '$(DATA)') $(call switch,FULL,--full) $(call switch,STRICT,--strict)
 
 checks: setup ## is this the declared environment, and are the data what they should be? PROFILE= DATASET= FULL=1 STRICT=1
-	@$(BIN)/python -m pytest -q checks $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATASET),--dataset $(DATASET)) \
-	  $(if $(DATA),--data '$(DATA)') $(if $(filter-out 0,$(FULL)),--full) $(if $(filter-out 0,$(STRICT)),--strict)
+	@$(PYTEST) -q checks $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATASET),--dataset $(DATASET)) \
+	  $(if $(DATA),--data '$(DATA)') $(call switch,FULL,--full) $(call switch,STRICT,--strict)
 
 archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini OUT= AUTHOR= LICENSE=
 	@$(SUITE) archive $(if $(RUN),'$(RUN)',runs/mini) $(if $(OUT),--out '$(OUT)') $(if $(AUTHOR),--author '$(AUTHOR)') \
@@ -76,7 +112,7 @@ pretrain: setup ## train the mini study's encoders again: METHODS="dino mae"
 	@$(SUITE) pretrain $(METHODS) $(if $(DEVICE),--device $(DEVICE))
 
 fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST=1
-	@$(SUITE) fetch $(WHAT) $(NAMES) $(if $(filter-out 0,$(LIST)),--list) $(if $(filter-out 0,$(KEEP_ARCHIVES)),--keep-archives) \
+	@$(SUITE) fetch $(WHAT) $(NAMES) $(call switch,LIST,--list) $(call switch,KEEP_ARCHIVES,--keep-archives) \
 	  $(if $(filter weights,$(WHAT)),$(if $(WEIGHTS),--weights '$(WEIGHTS)')) \
 	  $(if $(filter data,$(WHAT)),$(if $(DATA),--data '$(DATA)'))
 
@@ -84,10 +120,10 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
 
 test: setup ## is our code right?
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal tests
+	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
-	@PAPER_SCALE=1 $(BIN)/python -m pytest tests/experiments/test_paper_scale.py -n 0
+	@PAPER_SCALE=1 $(PYTEST) tests/experiments/test_paper_scale.py -n 0
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -96,11 +132,11 @@ format: setup ## let ruff rewrite
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: setup ## measured cost of the hot parts
-	@$(BIN)/python -m pytest -q benchmarks --benchmark-enable --benchmark-only
+	@$(PYTEST) -q benchmarks --benchmark-enable --benchmark-only
 
 lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock and sbom.json: UPGRADE=1 for newer versions
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
-	  --all-extras $(if $(filter-out 0,$(UPGRADE)),--upgrade) pyproject.toml -o requirements.lock
+	  --all-extras $(call switch,UPGRADE,--upgrade) pyproject.toml -o requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 

@@ -1,12 +1,27 @@
-"""Fixtures that tests of several folders use; what they need is imported when they are asked for."""
+"""The process that tests run in, and fixtures that several folders use; what they need is imported when asked for."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from suite.core.signals import hear_signals
 from tests.support.here import do_jobs_here
+
+FOREIGN = ("GIT_", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PIP_DRY_RUN", "PIP_PREFIX", "PIP_TARGET", "PIP_USER", "SUITE_")
+"""Beginnings of variables that speak of something else: of a hook's repository, of the make that runs these tests."""
+OF_PYTEST = ("PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS")
+"""Variables that this pytest has followed, and that are not meant for those that tests start."""
+
+
+def pytest_configure() -> None:
+    """Take from this process, and so from those that tests start, what its own parent left behind."""
+    hear_signals()
+    for name in list(os.environ):
+        if name.startswith(FOREIGN) or name in OF_PYTEST:
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")

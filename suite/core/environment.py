@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -60,27 +60,43 @@ def _guarded(group: Callable[[], Facts]) -> Facts:
         return {"reason": f"not readable: {type(error).__name__}: {error}"}
 
 
-def _run(*command: str) -> str:
+def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
     """Return the output of a command; RuntimeError with its first line of complaint."""
-    process = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, errors="replace")
+    process = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, check=False, errors="replace", env=environment
+    )
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
         raise RuntimeError(lines[0])
     return process.stdout.strip()
 
 
+def _git(*arguments: str) -> str:
+    """Return git's answer about this checkout, in English, whatever the caller's environment says of another one.
+
+    A hook and `rebase --exec` name their own repository (GIT_DIR), its index and work tree. A checkout of another user
+    is believed: Python runs its code anyway.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    settings = ("-c", f"safe.directory={ROOT}", "-c", "core.fsmonitor=false")
+    return _run(
+        *("git", "--no-optional-locks", *settings, "-C", str(ROOT), *arguments),
+        environment=environment | {"LC_ALL": "C"},
+    )
+
+
 def code_state() -> Facts:
     """Return this checkout's commit and whether anything differs from it; None with a `reason` where git cannot say."""
     facts: Facts = {"suite": suite_version(), "commit": None, "dirty": None, "reason": None}
     revision = os.environ.get("SUITE_REVISION", "unknown")
-    if revision != "unknown":  # an image is no checkout: its build declared what it was made from
+    if revision != "unknown" and not (ROOT / ".git").exists():  # an image: its build declared what it was made from
         return {**facts, "commit": revision.removesuffix("-dirty"), "dirty": revision.endswith("-dirty")}
     try:
         # a parent folder may be somebody else's repository: its commit says nothing about this code
-        if Path(_run("git", "-C", str(ROOT), "rev-parse", "--show-toplevel")).resolve() != ROOT:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
             return {**facts, "reason": "not a git checkout"}
-        facts["commit"] = _run("git", "-C", str(ROOT), "rev-parse", "HEAD")
-        facts["dirty"] = bool(_run("git", "-C", str(ROOT), "status", "--porcelain"))
+        facts["commit"] = _git("rev-parse", "HEAD")
+        facts["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"))
     except FileNotFoundError:
         facts["reason"] = "git is not installed"
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
@@ -187,12 +203,13 @@ def _driver() -> str | None:
 def _container() -> Facts:
     """Return whether this is a container; its image as the Dockerfile or the caller declared it."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ
+    declared = os.environ if inside else {}  # outside, nobody can have declared it
     return {
         "inside": inside,
-        "runtime": os.environ.get("SUITE_RUNTIME", "venv" if sys.prefix != sys.base_prefix else "system"),
-        "image": os.environ.get("SUITE_IMAGE"),
-        "image_digest": os.environ.get("SUITE_IMAGE_DIGEST"),
-        "base_image": os.environ.get("SUITE_BASE_IMAGE"),
+        "runtime": declared.get("SUITE_RUNTIME", "venv" if sys.prefix != sys.base_prefix else "system"),
+        "image": declared.get("SUITE_IMAGE"),
+        "image_digest": declared.get("SUITE_IMAGE_DIGEST"),
+        "base_image": declared.get("SUITE_BASE_IMAGE"),
     }
 
 

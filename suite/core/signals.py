@@ -28,17 +28,16 @@ def hear_signals() -> None:
 
     nohup, a shell's background jobs and some CI runners start processes so, and a run would be deaf to Ctrl-C's signal
     sent on purpose; without SIGCHLD every process that it starts seems to end in 0. What this process has chosen itself
-    stays, SIGHUP too: nohup means it.
+    stays, SIGHUP too: nohup means it. Only the main thread can; elsewhere nothing is done.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
-    chosen: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.SIG_DFL,
-        signal.SIGCHLD: signal.SIG_DFL,
-    }
-    for number, handler in chosen.items():
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
         if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import torch
 
 from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
+from suite.core.signals import hear_signals
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.forked import Messenger, trial_name
@@ -48,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the request before anything is collected."""
+    hear_signals()
     try:
         request = make_request(**request_arguments(lambda option: _option_value(config, option), seed="0"))
         config.stash[_REQUEST] = request = replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from suite.errors import MetricError
 from suite.metrics.arrays import Array, tensor
 
@@ -21,13 +23,18 @@ def top1_accuracy(logits: Array, labels: Array) -> float:
 
     Source: official code, retrieval-classification/patch_lincls.py, `accuracy`.
     """
+    return float(top1_correct(logits, labels).double().mean())
+
+
+def top1_correct(logits: Array, labels: Array) -> Tensor:
+    """Return which items `top1_accuracy` counts, (N,) bool on the device of the logits; same arguments, same errors."""
     scores, truth = tensor(logits, "logits", "(N, C)"), tensor(labels, "labels", "(N,)")
     if len(scores) != len(truth):
         raise MetricError(f"labels: expected shape ({len(scores)},), one per row of logits, got {tuple(truth.shape)}")
     if not scores.isfinite().all():
         raise MetricError("logits: expected finite numbers, got nan or infinity")
-    if truth.is_floating_point() or truth.min() < 0 or truth.max() >= scores.shape[1]:
+    if truth.is_floating_point() or truth.min() < 0 or int(truth.max()) >= scores.shape[1]:
         raise MetricError(
             f"labels: expected integers in [0, {scores.shape[1]}), got {truth.dtype} {truth.min()} to {truth.max()}"
         )
-    return float((scores.argmax(1) == truth.to(scores.device)).double().mean())
+    return scores.argmax(1) == truth.to(scores.device)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from suite.errors import MetricError
-from suite.metrics.arrays import A, Array, class_codes, like, tensor
+from suite.metrics.arrays import A, Array, class_codes, integer, like, tensor
 from suite.metrics.ranking import average_precisions
 
 
@@ -17,7 +17,7 @@ def average_precision(scores: Array, relevant: Array) -> float:
     AP = sum of (R_n - R_{n-1}) * P_n over distinct scores; items with equal scores form one threshold.
 
     Args:
-        scores: (G,) similarity to the query; any real number, higher is closer.
+        scores: (G,) similarity to the query; real numbers, compared in float64 (integers in int64); higher is closer.
         relevant: (G,) True where the item has the query's class.
 
     Returns:
@@ -32,7 +32,8 @@ def average_precision(scores: Array, relevant: Array) -> float:
         >>> round(average_precision(np.array([0.9, 0.2, -0.1]), np.array([True, False, True])), 4)
         0.8333
     """
-    values = tensor(scores, "scores", "(G,)").cpu().double().numpy()
+    numbers = tensor(scores, "scores", "(G,)").cpu()
+    values = (numbers.double() if numbers.is_floating_point() else numbers.long()).numpy()
     hits = tensor(relevant, "relevant", "(G,)").cpu().double().numpy()
     if values.shape != hits.shape:
         raise MetricError(f"relevant: expected shape {values.shape}, as scores have, got {hits.shape}")
@@ -40,7 +41,8 @@ def average_precision(scores: Array, relevant: Array) -> float:
         raise MetricError("scores: expected finite numbers, got nan or infinity")
     if not np.isin(hits, (0, 1)).all() or not hits.any():
         raise MetricError("relevant: expected 0 or 1 with at least one relevant item, got none or other values")
-    _, threshold = np.unique(-values, return_inverse=True)
+    distinct, place = np.unique(values, return_inverse=True)
+    threshold = len(distinct) - 1 - place
     gained = np.bincount(threshold, weights=hits)
     precision = gained.cumsum() / np.bincount(threshold).cumsum()
     return float((gained * precision).sum() / gained.sum())
@@ -81,9 +83,7 @@ def retrieval_average_precision_pair(features: A, labels: Array, *, chunk: int |
     """
     items = tensor(features, "features", "(N, D)")
     codes = class_codes(labels, len(items))
-    if items.is_complex():
-        raise MetricError(f"features: expected real numbers, got {items.dtype}")
-    if chunk is not None and chunk < 1:
+    if chunk is not None and integer(chunk, "chunk") < 1:
         raise MetricError(f"chunk: expected at least 1 query a block, got {chunk}")
     with torch.autocast(items.device.type, enabled=False):  # half precision would tie what does not tie
         pairs = average_precisions(items, codes.astype(np.int32), chunk)

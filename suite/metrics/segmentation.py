@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.errors import MetricError
-from suite.metrics.arrays import Array, tensor
+from suite.metrics.arrays import Array, comparable, integer, integers
 from suite.protocol.constants import constant
 
 IGNORED: int = constant("segmentation", "ignored_label")
@@ -28,29 +28,33 @@ class SegmentationCounts:
 
         Args:
             num_classes: C; classes are 0..C-1.
-            ignore_index: label of pixels that do not count; wins over the class of that number.
+            ignore_index: label of pixels that do not count; wins over the class of that number. It is compared as a
+                number: one that the type of a mask cannot hold ignores nothing there.
+
+        Raises:
+            MetricError: no integers, or no class.
         """
-        if num_classes < 1:
+        self.num_classes = integer(num_classes, "num_classes")
+        self.ignore_index = integer(ignore_index, "ignore_index")
+        if self.num_classes < 1:
             raise MetricError(f"num_classes: expected at least 1, got {num_classes}")
-        self.num_classes = num_classes
-        self.ignore_index = ignore_index
-        self.confusion: NDArray[np.int64] = np.zeros((num_classes, num_classes), np.int64)
+        self.confusion: NDArray[np.int64] = np.zeros((self.num_classes, self.num_classes), np.int64)
 
     def update(self, prediction: Array, target: Array) -> None:
         """Count the pixels of one image or batch.
 
         Args:
-            prediction: integers in [0, C), any shape; read only where the target counts.
-            target: same shape, integers in [0, C) or `ignore_index`.
+            prediction: integers of any type in [0, C), any shape; read only where the target counts.
+            target: same shape, integers of any type in [0, C) or `ignore_index`.
 
         Raises:
             MetricError: empty or mismatched arrays, illegal or fractional numbers; nothing is counted then.
         """
-        guess, truth = self._flat(prediction, "prediction"), self._flat(target, "target")
-        if np.shape(prediction) != np.shape(target):
-            shapes = f"{tuple(np.shape(target))}, as target has, got {tuple(np.shape(prediction))}"
+        guess, truth = self._integers(prediction, "prediction"), self._integers(target, "target")
+        if guess.shape != truth.shape:
+            shapes = f"{tuple(truth.shape)}, as target has, got {tuple(guess.shape)}"
             raise MetricError(f"prediction: expected shape {shapes}")
-        kept = truth != self.ignore_index
+        kept = comparable(truth, self.ignore_index) != self.ignore_index
         guess, truth = guess.to(truth.device)[kept].long(), truth[kept].long()
         self._check(guess, "prediction")
         self._check(truth, "target")
@@ -88,11 +92,11 @@ class SegmentationCounts:
             raise MetricError("segmentation: expected at least one labelled pixel, got none")
         return float(np.nanmean(values))
 
-    def _flat(self, values: Array, name: str) -> Tensor:
-        flat = tensor(values.reshape(-1), name, "(P,)")
-        if flat.is_floating_point() or flat.is_complex():
-            raise MetricError(f"{name}: expected integers, got {flat.dtype}")
-        return flat
+    def _integers(self, values: Array, name: str) -> Tensor:
+        labels = integers(values, name)
+        if not labels.numel():
+            raise MetricError(f"{name}: expected shape (P,) and at least one item, got (0,)")
+        return labels
 
     def _check(self, labels: Tensor, name: str) -> None:
         illegal = labels[(labels < 0) | (labels >= self.num_classes)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from suite.core.digests import digest_of
 from suite.errors import RequestError
+from suite.metrics.classification import top1_correct
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
 from suite.training.checkpoints import checkpoints_in
@@ -146,7 +147,7 @@ def evaluate_pooled(
     correct = {}
     for learner in learners:
         logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batches=batches)
-        correct[learner.spec.name] = logits.argmax(1) == labels.cpu()
+        correct[learner.spec.name] = top1_correct(logits, labels.cpu())
     return correct
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from suite.errors import MetricError
+from suite.metrics.arrays import Array, comparable, integer, integers
 from suite.probes.upsampling import upsampling_matrix
 from suite.protocol.constants import constant
 
@@ -20,7 +21,7 @@ _WORTH_COPYING = 0.6  # share of labelled pixels above which softmax of all is a
 _SURE = 1e-30  # probabilities above it have a logarithm that float32 holds without loss
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
+def segmentation_loss(logits: Tensor, target: Array, *, ignore_index: int = IGNORED) -> Tensor:
     """Return the cross-entropy of the logits, bilinearly enlarged to the target's size, averaged over all pixels.
 
     Ignored pixels add 0 and are counted (official code, mmseg/models/losses/utils.py, `weight_reduce_loss`). Works
@@ -28,21 +29,38 @@ def segmentation_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGN
 
     Args:
         logits: (B, C, h, w) floating.
-        target: (B, H, W) integers in [0, C) or `ignore_index`.
-        ignore_index: label of pixels that do not count; wins over the class of that number.
+        target: (B, H, W) integers of any type in [0, C) or `ignore_index`.
+        ignore_index: label of pixels that do not count; wins over the class of that number. It is compared as a number:
+            one that the target's type cannot hold ignores nothing.
 
     Returns:
         Scalar, float32 (float64 for such logits); differentiable once in the logits.
 
     Raises:
-        MetricError: shapes that do not fit, an empty batch, or a label that is neither a class nor ignored.
+        MetricError: shapes that do not fit, an empty batch, other types of numbers, or a label that is neither a class
+            nor ignored.
     """
+    target, ignore_index = readable_labels(logits, target, ignore_index)
     if logits.ndim != 4 or target.ndim != 3 or len(logits) != len(target) or not target.numel() or not logits.numel():
         raise MetricError(
             "segmentation loss: expected logits (B, C, h, w) and target (B, H, W), none empty, "
             f"got {tuple(logits.shape)} and {tuple(target.shape)}"
         )
     return check_labels(target, logits.shape[1], ignore_index) + _TiledLoss.apply(logits, target, ignore_index)
+
+
+def readable_labels(logits: Tensor, target: Array, ignore_index: int) -> tuple[Tensor, int]:
+    """Return target and ignored label such that comparing them, or the number of classes, compares numbers.
+
+    Raises:
+        MetricError: labels that are no integers, or logits that are no tensor of floating numbers.
+    """
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+        raise MetricError(f"segmentation loss: expected logits as a tensor of floating numbers, got {got}")
+    number = integer(ignore_index, "ignore_index")
+    labels = comparable(integers(target, "target"), number, *logits.shape[1:2])
+    return labels.to(logits.device), number
 
 
 def check_labels(target: Tensor, num_classes: int, ignore_index: int = IGNORED) -> Tensor:

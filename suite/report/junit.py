@@ -17,9 +17,10 @@ from xml.etree import ElementTree as ET
 from suite.core.files import Json
 from suite.judge.entries import Outcome, cell_properties, claim_outcome
 from suite.judge.verdict import NOT_ASKED
+from suite.run.processes import DIED
 
-CRASH_PREFIX = "stopped by "
-"""Beginning of the reason of a test that ended in an error of the code."""
+CRASH_PREFIXES = ("stopped by ", DIED)
+"""Beginnings of the reason of a test that ended in an error of the code."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -87,7 +88,7 @@ def _outcome(cells: Iterable[Json], report: Json) -> Outcome:
 
 
 def _not_run(reason: str) -> Outcome:
-    return "error" if reason.startswith(CRASH_PREFIX) else "skipped", reason
+    return "error" if reason.startswith(CRASH_PREFIXES) else "skipped", reason
 
 
 def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:

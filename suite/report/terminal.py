@@ -32,10 +32,10 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     Args:
         report: see `suite.report.build.build`.
         width: columns of text; default: the window's.
-        colour: default: only on a terminal, and not if NO_COLOR is set.
+        colour: default: only on a terminal that knows colours, and not if NO_COLOR is set to anything.
     """
     width = width or shutil.get_terminal_size().columns
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ if colour is None else colour
+    colour = _has_colours() if colour is None else colour
     tables = [_requested_table(table) for table in paper_tables(report["cells"])]
     blocks = [block for table in tables if table for block in _blocks(table, width, colour)]
     labels = (*(VERDICTS[verdict] for verdict in verdicts_of(report["cells"])), UNCONFIRMED)
@@ -52,6 +52,10 @@ def render(report: Json, *, width: int | None = None, colour: bool | None = None
     notes = filter(None, (*report["notes"], summary.attempts_line(report)))
     end = [*advice_lines, *(f"note: {_printable(note)}" for note in notes), verdict_line(report, colour=colour)]
     return "\n\n".join([*blocks, legend, "\n".join(lines), "\n".join(end)])
+
+
+def _has_colours() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> str:

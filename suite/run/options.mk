@@ -1,4 +1,6 @@
 # Written by `python -m suite.run.options`.
+OPTION_VARIABLES := PROFILE ENCODER DATASET EXPERIMENT VARIANT SEED DEVICE DATA WEIGHTS CACHE RUN LIMIT SHARE_STREAM PROCESSES_PER_PROBE KEEP_OTHER_ENVIRONMENTS STRICT ALLOW_INCONCLUSIVE CLAIMS
+OPTION_SWITCHES := SHARE_STREAM KEEP_OTHER_ENVIRONMENTS STRICT ALLOW_INCONCLUSIVE
 OPTIONS_BUT_ENCODER = $(if $(PROFILE),--profile '$(PROFILE)') \
   $(if $(DATASET),--dataset '$(DATASET)') \
   $(if $(EXPERIMENT),--experiment '$(EXPERIMENT)') \
@@ -10,15 +12,15 @@ OPTIONS_BUT_ENCODER = $(if $(PROFILE),--profile '$(PROFILE)') \
   $(if $(CACHE),--cache '$(CACHE)') \
   $(if $(RUN),--run '$(RUN)') \
   $(if $(LIMIT),--limit '$(LIMIT)') \
-  $(if $(filter-out 0,$(SHARE_STREAM)),--share-stream) \
+  $(call switch,SHARE_STREAM,--share-stream) \
   $(if $(PROCESSES_PER_PROBE),--processes-per-probe '$(PROCESSES_PER_PROBE)') \
-  $(if $(filter-out 0,$(KEEP_OTHER_ENVIRONMENTS)),--keep-other-environments) \
-  $(if $(filter-out 0,$(STRICT)),--strict) \
-  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) \
+  $(call switch,KEEP_OTHER_ENVIRONMENTS,--keep-other-environments) \
+  $(call switch,STRICT,--strict) \
+  $(call switch,ALLOW_INCONCLUSIVE,--allow-inconclusive) \
   $(if $(CLAIMS),--claims '$(CLAIMS)')
 OPTIONS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS_BUT_ENCODER)
-VERDICT_OPTIONS = $(if $(filter-out 0,$(STRICT)),--strict) \
-  $(if $(filter-out 0,$(ALLOW_INCONCLUSIVE)),--allow-inconclusive) \
+VERDICT_OPTIONS = $(call switch,STRICT,--strict) \
+  $(call switch,ALLOW_INCONCLUSIVE,--allow-inconclusive) \
   $(if $(CLAIMS),--claims '$(CLAIMS)')
 define OPTIONS_HELP
   PROFILE= ENCODER= DATASET= EXPERIMENT= VARIANT= SEED=

@@ -208,6 +208,8 @@ def make_variables() -> str:
     rows = ["  " + " ".join(assignments[start : start + 6]) for start in range(0, len(assignments), 6)]
     return (
         "# Written by `python -m suite.run.options`.\n"
+        + f"OPTION_VARIABLES := {' '.join(option.variable for option in OPTIONS)}\n"
+        + f"OPTION_SWITCHES := {' '.join(option.variable for option in OPTIONS if option.kind is bool)}\n"
         + "OPTIONS_BUT_ENCODER = "
         + " \\\n  ".join(line for option, line in zip(OPTIONS, lines, strict=True) if option.name != "encoder")
         + "\nOPTIONS = $(if $(ENCODER),--encoder '$(ENCODER)') $(OPTIONS_BUT_ENCODER)\n"
@@ -220,9 +222,9 @@ def make_variables() -> str:
 
 
 def variable(option: Option) -> str:
-    """Write an option in make's language; a switch is off where it is empty or 0."""
+    """Write an option in make's language; the Makefile's `switch` tells whether one is on."""
     if option.kind is bool:
-        return f"$(if $(filter-out 0,$({option.variable})),{option.flag})"
+        return f"$(call switch,{option.variable},{option.flag})"
     return f"$(if $({option.variable}),{option.flag} '$({option.variable})')"
 
 
@@ -237,6 +239,10 @@ def page() -> str:
 
 `make reproduce`, `make check`, `make plan` and `make record` take them as variables, `python -m suite` and
 `pytest suite/experiments` as options. Lists are separated by commas. Written by `python -m suite.run.options`.
+
+A variable counts on make's command line only: what the environment calls `SEED`, `DATA` or `NAME` is meant for
+something else, and so is what it tells pytest, pip (but for where packages come from) and Python (but for
+`PYTHONPATH`). A switch is on at `1` (`yes`, `true`, `on`), off at `0` (`no`, `false`, `off`); another word is an error.
 
 {table}
 """

@@ -33,6 +33,9 @@ T = TypeVar("T")
 Send = Callable[[object], None]
 """Sends a message, which must be picklable, to the process that started the job."""
 
+DIED = "its process "
+"""Beginning of the sentence on a death."""
+
 _LOOK_S = 0.25
 """Seconds between two looks at the machine's memory."""
 _PATIENCE_S = 20.0
@@ -85,15 +88,15 @@ class End:
         """Sentence on a death: `its process was killed (SIGKILL; most likely out of memory: 23.1 of 24.0 GiB)`."""
         code = self.exit_code
         if code in {INTERRUPTED, TERMINATED}:
-            return f"its process was interrupted ({signal.Signals(code - 128).name})"
+            return f"{DIED}was interrupted ({signal.Signals(code - 128).name})"
         if code is None or code >= 0:
             told = "" if code is None else f" with exit code {code}"
-            return f"its process ended{told} before it had a result: see pytest.log"
+            return f"{DIED}ended{told} before it had a result: see pytest.log"
         name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
         if self.short_of_memory:
-            return f"its process was killed ({name}; most likely out of memory: {self.after})"
+            return f"{DIED}was killed ({name}; most likely out of memory: {self.after})"
         where = "" if -code in {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP} else ": see pytest.log"
-        return f"its process was killed ({name}){where}"
+        return f"{DIED}was killed ({name}){where}"
 
 
 class Listener(Protocol):

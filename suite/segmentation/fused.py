@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suite.probes.tiled_loss import IGNORED, check_labels, segmentation_loss
+from suite.probes.tiled_loss import IGNORED, check_labels, readable_labels, segmentation_loss
 
 _BLOCK = 1024
 """Pixels times classes that one warp takes at a time, so that sums over classes need no other warp.
@@ -33,6 +33,7 @@ def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED)
 
 def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
     """Compute `segmentation_loss` by the kernel; same arguments, same errors, same result to rounding."""
+    target, ignore_index = readable_labels(logits, target, ignore_index)
     return check_labels(target, logits.shape[1], ignore_index) + _FusedLoss.apply(logits, target, ignore_index)
 
 

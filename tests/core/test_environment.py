@@ -1,6 +1,7 @@
 """The environment is described honestly and never fails a run."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,67 @@ def test_a_repository_around_the_project_is_not_its_own(root: Path, monkeypatch:
     assert environment.code_state()["reason"] == "not a git checkout"
 
 
+@pytest.fixture
+def checkout(root: Path) -> Path:
+    """A project folder with one commit."""
+    git(root, "init", "-q")
+    (root / "a").write_text("1")
+    git(root, "add", "a")
+    git(root, "commit", "-qm", "m")
+    return root
+
+
+def test_a_hook_s_repository_is_not_taken_for_this_one(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a hook or `rebase --exec` of another repository, and as some tools set git's configuration."""
+    expected = environment.code_state()
+    assert expected["commit"] is not None
+    other = checkout / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    (checkout / ".git/info/exclude").write_text("other\n")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(checkout))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other / ".git/objects"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(checkout))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.bare'='true'")
+    assert environment.code_state() == expected
+
+
+def test_a_user_s_settings_of_git_hide_no_file(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.gitconfig").write_text("[status]\nshowUntrackedFiles = no\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    assert environment.code_state()["dirty"] is True, "home/ is not of the commit"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_a_checkout(checkout: Path) -> None:
+    for path in (checkout, checkout / ".git"):
+        os.chown(path, 4321, 4321)
+    assert environment.code_state()["reason"] is None
+
+
+def test_git_s_answer_is_understood_in_every_language(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "git").write_text(
+        '#!/bin/sh\ncase "$LC_ALL" in C) echo not a git repository;; *) echo kein;; esac >&2; exit 128'
+    )
+    (root / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{root}:{os.environ['PATH']}")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert environment.code_state()["reason"] == "not a git checkout"
+
+
+def test_a_checkout_s_commit_is_git_s_whatever_the_caller_declares(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUITE_REVISION", "0" * 40)
+    assert environment.code_state()["commit"] not in {None, "0" * 40}
+    monkeypatch.setattr(environment, "ROOT", checkout / "an image")
+    assert environment.code_state()["commit"] == "0" * 40
+
+
 def test_without_git_the_reason_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(root))
     assert environment.code_state()["reason"] == "git is not installed"
@@ -92,9 +154,10 @@ def test_lock_names_packages_that_differ(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_container_is_as_declared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "CONTAINER_MARKS", (tmp_path / "mark",))
     monkeypatch.delenv("container", raising=False)
-    assert environment.capture("cpu")["container"]["inside"] is False
-    (tmp_path / "mark").touch()
     monkeypatch.setenv("SUITE_IMAGE_DIGEST", "sha256:12")
+    outside = environment.capture("cpu")["container"]
+    assert outside == {"inside": False, "runtime": "venv", "image": None, "image_digest": None, "base_image": None}
+    (tmp_path / "mark").touch()
     assert environment.capture("cpu")["container"] == {
         "inside": True,
         "runtime": "venv",

@@ -8,7 +8,6 @@ window of the paper, and the table of docs/evidence/encoder_equality.md, with
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 import pytest
@@ -20,6 +19,7 @@ from suite.cells import METHODS
 from suite.encoders import Encoder, load_encoder
 from tests.support.checkpoints import VIT_B, Sizes, halves_swapped, write
 from tests.support.reference_vits import NETWORKS, Expected, Wrong, expected, stretched_linearly
+from tests.support.switches import is_on
 
 BOUND = 2e-5
 NARROW = Sizes(image=224, patch=16, width=64, depth=12, heads=1)
@@ -163,7 +163,7 @@ def test_a_mistaken_projector_breaks_the_bound(narrow, method, wrong):
     assert found["projected"] > BOUND
 
 
-@pytest.mark.skipif(not os.environ.get("FULL_VITS"), reason="minutes at full size; set FULL_VITS=1")
+@pytest.mark.skipif(not is_on("FULL_VITS"), reason="minutes at full size; set FULL_VITS=1")
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_vit_b_equals_the_reference(tmp_path, method):

@@ -10,7 +10,6 @@ About an hour on two cores and 4 GB of disk, so only on request:
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,11 @@ from suite.protocol.profiles import load_profile
 from tests.support.checkpoints import VIT_B, write
 from tests.support.lookalike_data import write_data
 from tests.support.small_trials import SEGMENTATION
+from tests.support.switches import is_on
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("PAPER_SCALE"), reason="about an hour; set PAPER_SCALE=1"),
+    pytest.mark.skipif(not is_on("PAPER_SCALE"), reason="about an hour; set PAPER_SCALE=1"),
 ]
 EXPERIMENTS = load_profile("paper").experiments
 LIMITS = dict.fromkeys(SEGMENTATION, 1) | {"image_classification": 2}

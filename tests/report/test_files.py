@@ -124,5 +124,35 @@ def test_colour_is_asked_for(report: dict[str, Any]) -> None:
     assert "\033[31;1m 39.6 DEV\033[0m" in terminal.render(report, width=100, colour=True)
 
 
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"NO_COLOR": "0"}, False),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colour_is_for_terminals_that_show_it(
+    small: dict[str, Any], variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://no-color.org: an empty NO_COLOR says nothing, and any other text means no colour."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ("\033[" in terminal.render(small, width=100)) is coloured
+
+
+@pytest.mark.parametrize("columns", ["1", "0", "-3", "wide"])
+def test_a_window_of_any_width_is_written_for(
+    small: dict[str, Any], columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert terminal.render(small, colour=False).endswith(terminal.verdict_line(small, colour=False))
+
+
 def test_control_characters_do_not_reach_the_terminal(report: dict[str, Any]) -> None:
     assert "\033" not in terminal.render(report | {"sentence": "a\033[2Jb"}, width=100, colour=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 from dataclasses import fields
@@ -49,12 +50,16 @@ def test_a_request_comes_back_from_its_own_arguments() -> None:
     assert parse(plain.arguments()) == plain
 
 
-def made(*variables: str) -> list[str]:
-    """The words of the command that `make reproduce` would run, whatever make runs this test with."""
-    names = {option.variable for option in OPTIONS} | {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
-    environment = {name: value for name, value in os.environ.items() if name not in names}
+def make(*variables: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make -n reproduce` ends in; tests/conftest.py has taken away what another make says."""
     command = ["make", "--no-print-directory", "-n", "reproduce", *variables]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ | environment)
+
+
+def made(*variables: str, **environment: str) -> list[str]:
+    """The words of the command that `make reproduce` would run."""
+    done = make(*variables, **environment)
+    assert done.returncode == 0, done.stderr
     return shlex.split(done.stdout.splitlines()[-1])
 
 
@@ -64,9 +69,82 @@ def test_make_passes_every_option_on() -> None:
     assert parse(words[4:]) == parse([*everything(), "--workers=3"])
 
 
-def test_a_switch_of_make_is_off_at_0() -> None:
-    words = made(*(f"{option.variable}=0" for option in OPTIONS if option.kind is bool))
-    assert words == [".venv/bin/python", "-m", "suite", "reproduce"]
+PLAIN = [".venv/bin/python", "-m", "suite", "reproduce"]
+SWITCHES = [option for option in OPTIONS if option.kind is bool]
+
+
+@pytest.mark.parametrize("word", ["0", "no", "false", "off", "No", "FALSE", ""])
+def test_a_switch_of_make_is_off_at(word: str) -> None:
+    assert made(*(f"{option.variable}={word}" for option in SWITCHES)) == PLAIN
+
+
+@pytest.mark.parametrize("word", ["1", "yes", "true", "on", "Yes", "TRUE"])
+def test_a_switch_of_make_is_on_at(word: str) -> None:
+    flags = [option.flag for option in SWITCHES]
+    assert made(*(f"{option.variable}={word}" for option in SWITCHES)) == [*PLAIN, *flags]
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", "0 1", "-1"])
+@pytest.mark.parametrize("name", ["STRICT", "READ_ONLY", "CALIBRATE"])
+def test_a_switch_of_make_is_nothing_else(name: str, word: str) -> None:
+    done = make(f"{name}={word}")
+    assert done.returncode == 2
+    where, _, message = done.stderr.partition(": *** ")
+    assert where.startswith("Makefile:")
+    expected = f"{name}={word}: expected 1 or 0 (yes, true, on, no, false and off are understood).  Stop.\n"
+    assert message == expected
+
+
+def test_the_container_s_root_is_read_only_unless_switched_off() -> None:
+    assert made("READ_ONLY=no") == [*PLAIN, "--no-read-only"]
+    assert made("READ_ONLY=yes") == PLAIN
+
+
+@pytest.mark.parametrize("flags", ["", "-e"])
+def test_what_the_environment_calls_by_the_name_of_an_option_is_none(flags: str) -> None:
+    """NAME is WSL's, DATA, RUN and OUT are anybody's; with `make -e` they would win over what a Makefile says."""
+    of_others = {option.variable: "x" for option in OPTIONS}
+    of_others |= dict.fromkeys(("PYTHON", "VENV", "WORKERS", "RUNTIME", "IMAGE", "READ_ONLY", "NAME", "OUT"), "x")
+    assert made(*flags.split(), **of_others) == PLAIN
+    assert made("SEED=3", *flags.split(), **of_others) == [*PLAIN, "--seed", "3"]
+
+
+def test_what_is_meant_for_other_projects_is_not_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "probe.mk").write_text("probe: ; @env\n")
+    of_others = (
+        *(
+            "PYTEST_ADDOPTS",
+            "PYTEST_PLUGINS",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+            "PIP_TARGET",
+            "PIP_DRY_RUN",
+            "PIP_USER",
+        ),
+        *("PYTHONHOME", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONWARNINGS", "UV_RESOLUTION", "SEED"),
+    )
+    kept = ("PIP_INDEX_URL", "PIP_CERT", "PYTHONPATH", "UV_INDEX_OURS_PASSWORD", "OMP_NUM_THREADS", "MKL_CBWR")
+    command = ["make", "-f", "Makefile", "-f", str(tmp_path / "probe.mk"), "probe"]
+    environment = os.environ | dict.fromkeys((*of_others, *kept), "x")
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    passed = {line.partition("=")[0] for line in done.stdout.splitlines()}
+    assert {*of_others} & passed == set()
+    assert {*kept} <= passed
+    asked = [*command, "PYTEST_ADDOPTS=-k one"]
+    done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    assert "PYTEST_ADDOPTS=-k one" in done.stdout.splitlines(), "what is said on the command line counts"
+
+
+def test_make_knows_all_its_variables() -> None:
+    """Those it names in no list would still be taken from the environment."""
+    text = (ROOT / "Makefile").read_text()
+    used = set(re.findall(r"\$[({]([A-Z_]+)[)}]|call switch,([A-Z_]+)", text)) - {("", "")}
+    defined = set(re.findall(r"^([A-Z_]+) *:?=", text + MAKE.read_text(), re.MULTILINE)) | {"MAKE", "MAKEFILE_LIST"}
+    listed = re.search(r"^VARIABLES := (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
+    switches = re.search(r"^SWITCHES  := (.*)$", text, re.MULTILINE)
+    assert listed is not None
+    assert switches is not None
+    declared = {*listed[1].split(), *switches[1].split(), *(option.variable for option in OPTIONS)}
+    assert {one or other for one, other in used} - defined <= declared
 
 
 @pytest.mark.parametrize(("path", "text"), [(MAKE, make_variables), (PAGE, page)], ids=["make", "docs"])

@@ -69,7 +69,9 @@ def table(histories: dict[str, History], weights: Path) -> str:
 def curves(histories: dict[str, History]) -> bytes:
     """Draw the histories as one SVG, a panel per quantity; the same bytes for the same histories."""
     settings = {"svg.hashsalt": "mini_encoders", "axes.spines.top": False, "axes.spines.right": False}
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's matplotlibrc is none of it
+        mpl.rcParams.update(settings)
         figure, axes = plt.subplots(1, len(PANELS), figsize=(4 * len(PANELS), 3.6), layout="constrained")
         for axis, (key, title) in zip(axes, PANELS.items(), strict=True):
             for number, (name, history) in enumerate(histories.items()):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
-from suite.metrics import mean_class_ap, retrieval_average_precision
+from suite.metrics import mean_class_ap, retrieval_average_precision, top1_accuracy
 from suite.mini.pretrain.augment import normalise
 from suite.mini.pretrain.data import Drawings, HeldOut
 from suite.mini.pretrain.distillation import PROTOTYPES
@@ -75,7 +75,7 @@ def knn_accuracy(features: Tensor, labels: Tensor) -> float:
     """Return the accuracy of a vote of the nearest other items of (N, D) unit features; a fraction."""
     similarities = (features @ features.T).fill_diagonal_(-math.inf)
     votes = F.one_hot(labels[similarities.topk(NEIGHBOURS).indices]).sum(1)
-    return float((votes.argmax(1) == labels).float().mean())
+    return top1_accuracy(votes, labels)
 
 
 def linear_accuracy(features: Tensor, labels: Tensor) -> float:
