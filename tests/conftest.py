@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["container_real"]
+"""Needs root and 20 GB of disk: collected only where it is named, as `make image-test` and `.ci/run` do."""
+
 
 @pytest.fixture(scope="session")
 def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
