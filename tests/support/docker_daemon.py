@@ -84,7 +84,8 @@ def ignore_signals() -> None:
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
     """Make a folder that everybody may enter; in the end unmount what is mounted in it, and remove it."""
-    folder = Path(tempfile.mkdtemp(prefix="container-test.", dir=parent))
+    # short: the path of a socket has 107 characters at most
+    folder = Path(tempfile.mkdtemp(prefix="container.", dir=parent))
     try:
         folder.chmod(0o755)
         yield folder
@@ -111,18 +112,13 @@ def docker_daemon(folder: Path) -> Iterator[Daemon]:
     data, log = folder / "data", folder / "log"
     _mount_disk(folder / "disk", data)
     address = f"unix://{folder / 'socket'}"
-    where = [
-        f"--host={address}",
-        f"--data-root={data}",
-        f"--exec-root={folder / 'exec'}",
-        f"--pidfile={folder / 'pid'}",
-    ]
+    where = [f"--data-root={data}", f"--exec-root={folder / 'exec'}", f"--pidfile={folder / 'pid'}"]
     closed = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
     # it ends with these tests even if they are killed, but not by a Ctrl-C that means them: they clean up first
-    command = ["setpriv", "--pdeathsig=TERM", "dockerd", "--storage-driver=overlay2", *where, *closed]
+    command = ["setpriv", "--pdeathsig=TERM", "dockerd", f"--host={address}", "--storage-driver=overlay2"]
     with ExitStack() as clean_up:
         output = clean_up.enter_context(log.open("w"))
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen([*command, *where, *closed], stdout=output, stderr=output, start_new_session=True)
         clean_up.callback(_stop, process)
         client = _connect(process, address, log)
         daemon = Daemon(folder, client)

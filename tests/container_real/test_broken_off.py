@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import docker
@@ -22,12 +22,12 @@ CLEAN_UP_S = 120
 
 
 @contextmanager
-def running_tests(folder: Path, base: Path) -> Iterator[subprocess.Popen[str]]:
+def running_tests(folder: Path, base: Path, log: Path) -> Iterator[subprocess.Popen[str]]:
     """Start them with all their files in a folder; their parent ignores Ctrl-C, as for a shell's background jobs."""
     file = ROOT / "tests" / "container_real" / "test_build.py"
     command = ["env", "--ignore-signal=INT", sys.executable, "-m", "pytest", file]
     variables = environment(TMPDIR=str(folder), STANDIN_BASE=str(base))
-    with (folder.parent / f"{folder.name}.log").open("w") as output:
+    with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=variables, stdout=output, stderr=output, text=True, start_new_session=True
         )
@@ -37,7 +37,7 @@ def running_tests(folder: Path, base: Path) -> Iterator[subprocess.Popen[str]]:
             stop(process)
 
 
-def builder_of(tests: subprocess.Popen[str]) -> psutil.Process:
+def builder_of(tests: subprocess.Popen[str], log: Path) -> psutil.Process:
     """Wait until they build, and return the process of `docker build`."""
     end = time.monotonic() + BUILD_BEGINS_S
     while tests.poll() is None and time.monotonic() < end:
@@ -48,7 +48,7 @@ def builder_of(tests: subprocess.Popen[str]) -> psutil.Process:
             except psutil.NoSuchProcess:
                 continue
         time.sleep(0.2)
-    pytest.fail(f"no build within {BUILD_BEGINS_S} s; exit code {tests.poll()}")
+    pytest.fail(f"expected a build within {BUILD_BEGINS_S} s; exit code {tests.poll()}: {log.read_text()}")
 
 
 def commands_with(word: str) -> list[list[str]]:
@@ -66,12 +66,12 @@ def commands_with(word: str) -> list[list[str]]:
     ],
 )
 def test_broken_off_they_leave_no_file_mount_or_process(work: Path, base: Path, end: str, code: int) -> None:
-    folder = work / end
+    folder, log = work / end, work / f"{end}.log"
     folder.mkdir()
-    with running_tests(folder, base) as tests:
-        builder = builder_of(tests)
+    with running_tests(folder, base, log) as tests:
+        builder = builder_of(tests, log)
         (socket,) = folder.glob("*/socket")
-        with docker.DockerClient(base_url=f"unix://{socket}") as client:
+        with closing(docker.DockerClient(base_url=f"unix://{socket}")) as client:
             client.containers.run(BASE, ["sleep", "600"], detach=True, network_mode="none")
         assert mount_points(folder)
         assert commands_with(str(folder))
@@ -80,7 +80,7 @@ def test_broken_off_they_leave_no_file_mount_or_process(work: Path, base: Path, 
         else:
             tests.send_signal({"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[end])
         ended_in = tests.wait(CLEAN_UP_S)
-    assert ended_in == code, last_lines((work / f"{end}.log").read_text())
+    assert ended_in == code, last_lines(log.read_text())
     assert list(folder.iterdir()) == []
     assert mount_points(folder) == []
     assert commands_with(str(folder)) == []
