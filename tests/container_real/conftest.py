@@ -91,9 +91,9 @@ def daemon(work: Path, base: Path, pytestconfig: pytest.Config) -> Iterator[Daem
 @pytest.fixture(autouse=True)
 def _no_container_left(daemon: Daemon) -> Iterator[None]:
     yield
-    left = daemon.containers()
+    containers = daemon.containers()
     daemon.remove_containers()
-    assert left == []
+    assert containers == []
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,8 @@ def test_broken_off_they_leave_no_file_mount_or_process(work: Path, base: Path, 
             builder.kill()
         else:
             tests.send_signal({"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}[end])
-        ended_in = tests.wait(CLEAN_UP_S)
-    assert ended_in == code, last_lines(log.read_text())
+        exit_code = tests.wait(CLEAN_UP_S)
+    assert exit_code == code, last_lines(log.read_text())
     assert list(folder.iterdir()) == []
     assert mount_points(folder) == []
     assert commands_with(str(folder)) == []

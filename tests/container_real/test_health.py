@@ -16,6 +16,7 @@ def health(daemon: Daemon, image: str, healthcheck: dict[str, int], **options: A
     )
     try:
         end = time.monotonic() + TIMEOUT_S
+        container.reload()  # what was told when it was made knows no health
         while container.health == "starting" and time.monotonic() < end:
             time.sleep(0.5)
             container.reload()

@@ -41,11 +41,11 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def probed(daemon: Daemon, image: str) -> dict[str, object]:
+def facts(daemon: Daemon, image: str) -> dict[str, object]:
     """Return what a process inside tells of itself, with a folder of data mounted."""
     setup = Setup(daemon.client, find(daemon.client, image), [mount(EXPECTED)], (USER, USER))
-    asked = options(setup, ["-c", PROBE, str(EXPECTED)])
-    container = daemon.client.containers.create(**asked, entrypoint=["python"])
+    flags = options(setup, ["-c", PROBE, str(EXPECTED)])
+    container = daemon.client.containers.create(**flags, entrypoint=["python"])
     try:
         container.start()
         code = container.wait()["StatusCode"]
@@ -73,7 +73,5 @@ def probed(daemon: Daemon, image: str) -> dict[str, object]:
         ("secrets", []),
     ],
 )
-def test_a_process_inside_can_do_only_what_is_documented(
-    probed: dict[str, object], what: str, expected: object
-) -> None:
-    assert probed[what] == expected
+def test_a_process_inside_can_do_only_what_is_documented(facts: dict[str, object], what: str, expected: object) -> None:
+    assert facts[what] == expected

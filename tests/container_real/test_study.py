@@ -37,8 +37,8 @@ def peak_memory() -> Iterator[list[int]]:
                     text = path.read_text()
                 except OSError:  # the container has ended
                     continue
-                held = re.findall(r"^(?:total_rss|anon) (\d+)$", text, flags=re.MULTILINE)
-                peak[0] = max(peak[0], *map(int, held))
+                sizes = re.findall(r"^(?:total_rss|anon) (\d+)$", text, flags=re.MULTILINE)
+                peak[0] = max(peak[0], *map(int, sizes))
 
     thread = threading.Thread(target=sample)
     thread.start()
@@ -139,7 +139,7 @@ def test_stopped_halfway_it_leaves_finished_results_and_a_report_but_no_containe
             stop(process)
     assert code == 130, last_lines(log.read_text())
     assert daemon.containers() == []
-    kept = results(home / number.name)
-    assert kept
+    finished = results(home / number.name)
+    assert finished
     assert (home / number.name / "report.html").stat().st_size > 0
-    print(f"{number.name}: {len(kept)} results kept")
+    print(f"{number.name}: {len(finished)} results kept")
