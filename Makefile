@@ -157,7 +157,7 @@ image-lint: setup ## hadolint
 	@$(VENV)/lint/bin/hadolint Dockerfile
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
-	@.ci/container-test
+	@$(BIN)/python -m pytest -v -rP tests/container_real
 
 clean: ## remove caches and rendered data; runs/ stays
 	rm -rf cache data/mini .pytest_cache .mypy_cache .ruff_cache .benchmarks

@@ -24,6 +24,10 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
+collect_ignore = ["container_real"]
+"""Needs root and 20 GB of disk: collected only where it is named, as `make image-test` and `.ci/run` do."""
+
+
 @pytest.fixture(scope="session")
 def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The mini study's data folder with CIFAR-10 alone, drawn once: a test that changes it takes a copy."""
