@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from suite.core.paths import ROOT
+from suite.results.store import Key, Store
 
 DEADLY = "tests.support.deadly"
 
@@ -67,5 +68,6 @@ def test_what_finds_no_memory_is_tried_again_with_half_the_images(tmp_path: Path
     assert code == 0
     values = {c["method"]: c["measured"] for c in report["cells"] if c["id"].endswith("encoded/ap") and c["measured"]}
     assert values[f"{DEADLY}-wide"] == pytest.approx(values["mae"], abs=0.01)
-    facts = json.loads((tmp_path / f"run/cells/object_retrieval/cifar10/{DEADLY}-wide.json").read_text())["facts"]
-    assert facts["forward_batch_size"] == 64
+    result = Store(tmp_path / "run").load(Key("object_retrieval", "cifar10", f"{DEADLY}-wide"))
+    assert result is not None
+    assert result.facts["forward_batch_size"] == 64
