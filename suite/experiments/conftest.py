@@ -23,7 +23,7 @@ from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import LEASES, lease
 from suite.run.options import OPTIONS, Option, request_arguments
 from suite.run.progress import Progress
-from suite.run.request import Request, make_request
+from suite.run.request import Request, make_request, with_writable_cache
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
@@ -48,6 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_REQUEST] = request = replace(request, judged=not config.getoption("unjudged"))
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
+    if not config.option.collectonly:
+        quiet = hasattr(config, "workerinput")  # the process that started it has said so
+        config.stash[_REQUEST] = asked = with_writable_cache(asked, quiet=quiet)
     import torch
 
     from suite.core.precision import exact_convolutions

@@ -47,6 +47,7 @@ class Trial(Context[Any]):
         deviation is an expected failure: neither is green.
         """
         result, reused = self.measure(measurement)
+        self.properties += [("warning", problem) for problem in self.cache.tally.warnings]
         self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
         environment = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
         if reused and environment != environment_of(self.request.device):
@@ -125,6 +126,7 @@ class Trial(Context[Any]):
             "device": self.request.device,
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state(),
             "packages": package_versions(PACKAGES),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

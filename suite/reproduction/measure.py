@@ -24,7 +24,7 @@ from suite.results.store import Result, Store
 from suite.run.attempts.attempt import Attempt
 from suite.run.groups import group_of, groups_of, processes_for
 from suite.run.progress import Progress
-from suite.run.request import Request, check_writable
+from suite.run.request import Request, check_writable, with_writable_cache
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
@@ -41,7 +41,7 @@ def measure(request: Request, *, workers: int | None = None, attempt_log: Attemp
         True if the user interrupted it.
     """
     check_writable(request.run)
-    check_writable(request.cache)
+    working = with_writable_cache(request)
     unsettle(request.run)
     set_altered_aside(Store(request.run))
     prepare_data(request, workers=workers)
@@ -51,13 +51,13 @@ def measure(request: Request, *, workers: int | None = None, attempt_log: Attemp
     exact_convolutions()
     environment = capture(request.device) | {"numerics": environment_of(request.device)}
     write_json(request.run / "environment.json", plain(environment))
-    write_plan(request, workers=workers)
+    write_plan(working, workers=workers)
     start = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
     write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
     try:
-        exit_code = _run_pytest(request, progress, workers)
+        exit_code = _run_pytest(working, progress, workers)
     finally:
         progress.close()
         if attempt_log is not None:

@@ -63,6 +63,7 @@ class Progress:
         self.interrupted = False
         self.stopped = False
         self.session: pytest.Session | None = None
+        self.warned: set[str] = set()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Remember the session, to stop it on a full disk."""
@@ -90,6 +91,10 @@ class Progress:
             group.reused += 1
         verdicts = [str(v) for k, v in report.user_properties if str(k).endswith("#verdict")]
         group.verdicts.update(verdicts or (["not run"] if not report.passed else []))
+        for warning in warnings_of(report):
+            if warning not in self.warned:  # each process says it
+                self.warned.add(warning)
+                self.bar.write(f"warning: {warning}", file=sys.stderr)
         if group.remaining == 0:
             self.bar.write(_line(f"{experiment} on {dataset}", group), file=sys.stderr)
         if "storage_error" in facts and self.session is not None:
@@ -99,6 +104,11 @@ class Progress:
     def close(self) -> None:
         """End the bar."""
         self.bar.close()
+
+
+def warnings_of(report: pytest.TestReport) -> list[str]:
+    """Return what a trial had to say that fails nothing; pytest shows no output of a test that passes."""
+    return [str(text) for name, text in report.user_properties if name == "warning"]
 
 
 def _line(title: str, group: _Group) -> str:
