@@ -37,6 +37,9 @@ def dino() -> Encoder:
     return load_encoder("dino", weights=WEIGHTS)
 
 
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
+
+
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Indices of the views that are encoded from here on."""
@@ -120,10 +123,12 @@ def test_an_output_is_an_entry_of_its_own_whatever_it_was_made_with(
     assert entries(tmp_path) == made
 
 
+@pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("permute", [False, True])
 def test_what_is_made_together_has_the_bits_of_what_is_made_alone(
-    dino: Encoder, views: ViewSet, tmp_path: Path, permute: bool
+    views: ViewSet, tmp_path: Path, permute: bool, device: str
 ) -> None:
+    dino = load_encoder("dino", weights=WEIGHTS, device=device)
     alone = {name: extract(dino, views, name, permute=permute, batch_size=4).setting(name) for name in OUTPUTS}
     for number in range(2, len(OUTPUTS) + 1):
         for names in combinations(OUTPUTS, number):
@@ -132,10 +137,12 @@ def test_what_is_made_together_has_the_bits_of_what_is_made_alone(
                 assert all(torch.equal(made.setting(name), alone[name]) for name in names), (names, cache)
 
 
+@pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("permute", [False, True])
 def test_sets_that_overlap_share_their_views_with_the_same_bits(
-    dino: Encoder, views: ViewSet, tmp_path: Path, permute: bool, encoded: list[int]
+    views: ViewSet, tmp_path: Path, permute: bool, encoded: list[int], device: str
 ) -> None:
+    dino = load_encoder("dino", weights=WEIGHTS, device=device)
     how = {"permute": permute, "batch_size": 4}
     whole = extract(dino, views, *OUTPUTS, **how)
     encoded.clear()
