@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     if not config.option.collectonly:
         quiet = hasattr(config, "workerinput")  # the process that started it has said so
-        config.stash[_REQUEST] = asked = with_writable_cache(asked, quiet=quiet)
+        config.stash[_REQUEST] = request = with_writable_cache(request, quiet=quiet)
     import torch
 
     from suite.core.precision import exact_convolutions

@@ -155,7 +155,7 @@ OPTIONS = (
         float,
         default=CACHE_GB,
         metavar="GB",
-        written=lambda size: iter([f"{size}".removesuffix(".0")] if size != CACHE_GB else []),
+        to_texts=lambda size: iter([f"{size}".removesuffix(".0")] if size != CACHE_GB else []),
     ),
     Option("run", "run", "folder of the run (default: runs/<profile>)", Path),
     Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),

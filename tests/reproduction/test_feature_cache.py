@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +11,26 @@ import pytest
 
 from suite.cli.main import main
 from suite.core.paths import MINI_WEIGHTS
-from suite.experiments import context
 from suite.features import cache
-from suite.mini.render import render
 from tests.support.lookalike_data import write_data
 
 PLACE = "object_retrieval/cifar10/deit"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    render(folder, names=("cifar10",), workers=1, progress=False)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(cache, "_told", set())
-    context.load.cache_clear()
-    yield
-    context.load.cache_clear()
+def said_anew(monkeypatch: pytest.MonkeyPatch, nothing_drawn_or_loaded: None) -> None:
+    """Let every test hear what is said once a process, with data and encoders of its own."""
+    monkeypatch.setattr(cache, "_told", set[object]())
 
 
 @pytest.fixture
-def ask(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def ask(tmp_path: Path, drawn_cifar10: Path) -> Callable[..., dict[str, Any]]:
     """`python -m suite reproduce` for one trial into a run of that name; returns its report."""
-    monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_args, **_kwargs: None)
 
     def ask(run: str, *more: str) -> dict[str, Any]:
         trial = ["--experiment=object_retrieval", "--dataset=cifar10", "--encoder=deit", "--workers=1", "--device=cpu"]
         trial += ["--limit=60"]
-        places = [f"--run={tmp_path / run}", f"--data={data}", f"--cache={tmp_path / 'cache'}"]
+        places = [f"--run={tmp_path / run}", f"--data={drawn_cifar10}", f"--cache={tmp_path / 'cache'}"]
         assert main(["reproduce", *trial, *places, *more]) == 0
         return json.loads((tmp_path / run / "report.json").read_text())
 
