@@ -76,12 +76,12 @@ class Cache:
         """Bytes of all entries."""
         return int(self.gigabytes * 1e9)
 
-    def known(self, group: str, keys: Keys) -> NDArray[np.bool_]:
+    def stored(self, group: str, keys: Keys) -> NDArray[np.bool_]:
         """Tell which of N rows an entry has; their numbers are neither read nor checked."""
-        found = np.zeros(len(keys), np.bool_)
+        is_stored = np.zeros(len(keys), np.bool_)
         for path in self._entries(group):
-            self._look(path, group, keys, found)
-        return found
+            self._look(path, group, keys, is_stored)
+        return is_stored
 
     def recall(self, group: str, keys: Keys) -> tuple[Values | None, NDArray[np.bool_]]:
         """Read the rows that are there.
@@ -93,11 +93,11 @@ class Cache:
         Returns:
             (N, ...) numbers, None where no row is there, and (N,) which rows are; the others' numbers mean nothing.
         """
-        found, values = np.zeros(len(keys), np.bool_), None
+        is_stored, values = np.zeros(len(keys), np.bool_), None
         whole = self._path(group, keys)
         for path in sorted(self._entries(group), key=lambda path: path != whole):
-            values = self._look(path, group, keys, found, values, copy=True)
-        return values if found.any() else None, found
+            values = self._look(path, group, keys, is_stored, values, copy=True)
+        return values if is_stored.any() else None, is_stored
 
     def keep(self, group: str, keys: Keys, values: Values) -> None:
         """Store rows that are not there yet, where there is room.
@@ -166,29 +166,29 @@ class Cache:
         path: Path,
         group: str,
         keys: Keys,
-        found: NDArray[np.bool_],
+        is_stored: NDArray[np.bool_],
         values: Values | None = None,
         *,
         copy: bool = False,
     ) -> Values | None:
-        """Mark in `found` what an entry has of the rows still missing, and copy their numbers, if asked to.
+        """Mark in `is_stored` what an entry has of the rows still missing, and copy their numbers, if asked to.
 
         Returns:
             The numbers: those given, or new ones where none are.
         """
-        if found.all():
+        if is_stored.all():
             return values
         try:
             with path.open("rb", buffering=0) as file:
                 reader = Reader(file, group)
-                here, there = _places(keys, reader.keys, ~found)
+                here, there = _places(keys, reader.keys, ~is_stored)
                 if copy and len(here):
                     if values is None:
                         values = np.empty((len(keys), *reader.shape[1:]), np.float32)
                     reader.copy(there, values, here)
                     with suppress(OSError):  # another user's, or gone
                         utime(path)
-                found[here] = True
+                is_stored[here] = True
         except DamagedError as error:
             self._remove(path, str(error))
         except OSError as error:
@@ -202,17 +202,17 @@ class Cache:
 
     def _remove(self, path: Path, problem: str) -> None:
         """Remove a damaged entry, so that it is made again."""
-        told = f"{path}: damaged: {problem}; in the cache {self.folder}"
+        problem_text = f"{path}: damaged: {problem}; in the cache {self.folder}"
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             self._stuck.add(path)
             self._tell(
-                f"{told} it cannot be removed ({_why(error)}): passed over, its features are computed anew",
+                f"{problem_text} it cannot be removed ({_why(error)}): passed over, its features are computed anew",
                 once=("remove", path),
             )
         else:
-            self._tell(f"{told} it is removed, and its features are computed anew")
+            self._tell(f"{problem_text} it is removed, and its features are computed anew")
 
     def _evict(self, limit: int) -> int:
         """Remove what was used longest ago, until the rest takes at most `limit` bytes; return what it takes."""

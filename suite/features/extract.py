@@ -91,7 +91,7 @@ def _through(cache: Cache, passes: Passes, names: Collection[str]) -> dict[str, 
     """Return (N, ...) numbers by name, from the cache or else encoded, and then kept."""
     keys, groups = keys_of(passes), {name: group_of(passes, name) for name in {*names, *BESIDE}}
     recalled = {name: cache.recall(groups[name], keys) for name in names}
-    missing = np.flatnonzero(~np.logical_and.reduce([found for _, found in recalled.values()]))
+    missing = np.flatnonzero(~np.logical_and.reduce([is_stored for _, is_stored in recalled.values()]))
     cache.tally.cached += len(passes) - len(missing)
     cache.tally.computed += len(missing)
     values = {name: torch.from_numpy(rows) for name, (rows, _) in recalled.items() if rows is not None}
@@ -99,9 +99,9 @@ def _through(cache: Cache, passes: Passes, names: Collection[str]) -> dict[str, 
         return values
     encoded = _encode(passes, missing, names, beside=True)
     for name, rows in encoded.items():
-        found = recalled[name][1][missing] if name in recalled else cache.known(groups[name], keys[missing])
-        kept = rows if not found.any() else rows[torch.from_numpy(~found)]
-        cache.keep(groups[name], keys[missing][~found], kept.numpy())
+        is_stored = recalled[name][1][missing] if name in recalled else cache.stored(groups[name], keys[missing])
+        kept = rows if not is_stored.any() else rows[torch.from_numpy(~is_stored)]
+        cache.keep(groups[name], keys[missing][~is_stored], kept.numpy())
     for name in names:
         if len(missing) == len(passes):
             values[name] = encoded[name]
@@ -114,8 +114,8 @@ def _through(cache: Cache, passes: Passes, names: Collection[str]) -> dict[str, 
 def group_of(passes: Passes, name: str) -> str:
     """Return the digest of all that decides an output's numbers besides the view: hex digits."""
     how = [identity(passes.encoder), passes.transform, passes.permute, passes.batch_size, name]
-    made_by = [code_digest("suite.features"), constants_digest(), environment_of(passes.encoder.device)]
-    return digest_of([*how, *made_by])
+    origin = [code_digest("suite.features"), constants_digest(), environment_of(passes.encoder.device)]
+    return digest_of([*how, *origin])
 
 
 def keys_of(passes: Passes) -> Keys:
@@ -160,8 +160,8 @@ def _encode(
 
 def _room(output: Tokens, count: int, names: Collection[str], *, beside: bool) -> dict[str, Tensor]:
     """Make (count, ...) tensors for what is kept of a pass."""
-    made = {name: of(output) for name, of in _KEPT.items() if name in names or (beside and name in BESIDE)}
-    shapes = {name: value.shape[1:] for name, value in made.items() if value is not None}
+    outputs = {name: of(output) for name, of in _KEPT.items() if name in names or (beside and name in BESIDE)}
+    shapes = {name: value.shape[1:] for name, value in outputs.items() if value is not None}
     asked = {name: shapes[name].numel() for name in names}
     kept = [*names, *(kept_beside(asked, {n: shape.numel() for n, shape in shapes.items()}) if beside else [])]
     return {name: torch.empty(count, *shapes[name]) for name in kept}

@@ -22,7 +22,7 @@ def test_rows_come_from_whatever_entries_have_them(tmp_path: Path) -> None:
     Cache(tmp_path, 1).keep(OTHER, keys(9), rows(9))
     assert recalled(tmp_path, 9, 1, 7, 8, 4) == ([1, 7, 4], [False, True, True, False, True], [])
     assert recalled(tmp_path, 9, 8) == (None, [False, False], [])
-    assert Cache(tmp_path, 1).known(GROUP, keys(9, 1, 7)).tolist() == [False, True, True]
+    assert Cache(tmp_path, 1).stored(GROUP, keys(9, 1, 7)).tolist() == [False, True, True]
 
 
 def test_an_entry_is_a_file_of_safetensors(tmp_path: Path) -> None:

@@ -137,10 +137,10 @@ def test_four_processes_share_a_cache_that_evicts_without_an_error(tmp_path: Pat
         worker.start()
     for worker in workers:
         worker.join()
-    said = []
+    messages = []
     while not errors.empty():
-        said.append(errors.get())
-    assert said == []
+        messages.append(errors.get())
+    assert messages == []
     assert [worker.exitcode for worker in workers] == [0] * 4
     sizes = [path.stat().st_size for path in (tmp_path / "features").iterdir()]
     assert 0 < sum(sizes) <= 40_000 + 4 * 17_000

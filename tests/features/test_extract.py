@@ -65,11 +65,11 @@ def entries(cache: Path) -> set[str]:
 
 
 def test_encoded_is_the_mean_patch_token(encoder: Encoder, views: ViewSet) -> None:
-    made = extract(encoder, views, "encoded", "cls", "tokens")
-    assert made.tokens.shape == (7, 1 + 36, 96)
-    torch.testing.assert_close(made.encoded, made.tokens[:, 1:].mean(1))
-    torch.testing.assert_close(made.cls, made.tokens[:, 0])
-    assert made.projected is None
+    result = extract(encoder, views, "encoded", "cls", "tokens")
+    assert result.tokens.shape == (7, 1 + 36, 96)
+    torch.testing.assert_close(result.encoded, result.tokens[:, 1:].mean(1))
+    torch.testing.assert_close(result.cls, result.tokens[:, 0])
+    assert result.projected is None
 
 
 def test_the_batch_size_does_not_matter(encoder: Encoder, views: ViewSet) -> None:
@@ -115,12 +115,12 @@ def test_an_output_is_an_entry_of_its_own_whatever_it_was_made_with(
     dino: Encoder, views: ViewSet, tmp_path: Path, encoded: list[int]
 ) -> None:
     extract(dino, views, "encoded", "cls", "projected", cache=tmp_path)
-    made = entries(tmp_path)
-    assert len(made) == 3
+    result = entries(tmp_path)
+    assert len(result) == 3
     for keep in ({"encoded"}, {"cls", "projected"}, {"encoded", "cls"}):
         extract(dino, views, *keep, cache=tmp_path)
     assert len(encoded) == 7, "one pass feeds them all"
-    assert entries(tmp_path) == made
+    assert entries(tmp_path) == result
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
@@ -133,8 +133,8 @@ def test_what_is_made_together_has_the_bits_of_what_is_made_alone(
     for number in range(2, len(OUTPUTS) + 1):
         for names in combinations(OUTPUTS, number):
             for cache in (None, tmp_path / "-".join(names)):
-                made = extract(dino, views, *names, permute=permute, batch_size=4, cache=cache)
-                assert all(torch.equal(made.setting(name), alone[name]) for name in names), (names, cache)
+                result = extract(dino, views, *names, permute=permute, batch_size=4, cache=cache)
+                assert all(torch.equal(result.setting(name), alone[name]) for name in names), (names, cache)
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
@@ -219,8 +219,8 @@ def test_only_what_was_asked_for_is_computed_and_held(
     projected = extract(dino, views, "cls", "projected").projected
     assert projected.shape == (7, 512)
     monkeypatch.setattr(dino.projector, "forward", lambda _: pytest.fail("projected"))
-    for made in (extract(dino, views, "cls"), extract(dino, views, "cls", cache=tmp_path)):
-        assert (made.encoded, made.projected, made.tokens) == (None, None, None)
+    for result in (extract(dino, views, "cls"), extract(dino, views, "cls", cache=tmp_path)):
+        assert (result.encoded, result.projected, result.tokens) == (None, None, None)
     with pytest.raises(RequestError, match="no projector"):
         extract(load_encoder("random_init"), views, "projected")
 
