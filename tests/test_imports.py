@@ -74,7 +74,7 @@ def test_some_parts_know_even_less(part: str) -> None:
 
 def test_only_the_parts_have_a_door_of_their_own() -> None:
     loose = {path.name for path in SUITE.glob("*.py")}
-    assert loose == {"__init__.py", "__main__.py", "cells.py", "errors.py", "features.py", "registry.py"}
+    assert loose == {"__init__.py", "__main__.py", "cells.py", "errors.py", "registry.py"}
 
 
 def test_nothing_in_the_suite_imports_tests_or_checks() -> None:

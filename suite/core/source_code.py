@@ -23,6 +23,8 @@ CARRIERS = (
     *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "memory", "numerics", "paths")),
     *(f"suite.core.{name}" for name in ("signals", "source_code", "text")),
+    # features that are kept: where and how, not what
+    *(f"suite.features.{name}" for name in ("cache", "entry")),
     # what a trial costs is counted by the experiment's own functions, and no value follows from it
     "suite.experiments.costs",
     # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)

@@ -48,6 +48,11 @@ def file_keys(paths: Sequence[Path]) -> list[str]:
         return list(pool.map(_content_key, paths, stats))
 
 
+def is_content_key(key: str) -> bool:
+    """Tell whether a key stands for content, and not for a folder, a name and a size."""
+    return "/" not in key
+
+
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """Return the digest (hex) of a file's content.
 

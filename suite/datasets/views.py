@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from suite.datasets.digests import array_key, combine, file_keys
+from suite.datasets.digests import array_key, combine, file_keys, is_content_key
 from suite.datasets.pixels import Box, Transform, crop, read_rgb, transform_named
 from suite.errors import DatasetError
 
@@ -72,10 +72,25 @@ class ViewSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the images' keys, the boxes, the labels and the class names."""
+        rows = zip(self._image_keys, self.views, self.labels, strict=True)
+        return combine([*self.class_names, *(f"{key} {view.box} {label}" for key, view, label in rows)])
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """N texts, each of what decides the pixels of a view, whatever its label and whichever views come with it.
+
+        Where the names and sizes of files stand for their content, those of all files of the set count for each.
+        """
+        by_content = all(is_content_key(key) for key in self._image_keys)
+        company = "" if by_content else f" {combine(dict.fromkeys(self._image_keys))}"
+        return [f"{key} {view.box}{company}" for key, view in zip(self._image_keys, self.views, strict=True)]
+
+    @cached_property
+    def _image_keys(self) -> list[str]:
+        """The keys of the views' images."""
         paths = list(dict.fromkeys(view.image for view in self.views if isinstance(view.image, Path)))
         keys = dict(zip(paths, file_keys(paths), strict=True))
-        rows = zip(self.views, self.labels, strict=True)
-        return combine([*self.class_names, *(f"{_key(v, keys)} {v.box} {label}" for v, label in rows)])
+        return [_key(view, keys) for view in self.views]
 
 
 def render(

@@ -26,7 +26,7 @@ from suite.judge.claims import load_claims
 from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import LEASES, lease
 from suite.run.options import OPTIONS, Option, request_arguments
-from suite.run.request import Request, make_request
+from suite.run.request import Request, make_request, with_writable_cache
 
 _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
@@ -60,6 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
+    if not config.option.collectonly:
+        quiet = hasattr(config, "workerinput")  # the process that started it has said so
+        config.stash[_REQUEST] = request = with_writable_cache(request, quiet=quiet)
     code_state_at_start()
     torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -15,7 +15,7 @@ from suite.core.source_code import trial_code
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.choices import Chosen, chosen
-from suite.features import Features, Passes, extract, identity
+from suite.features import Cache, Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import Experiment
@@ -74,6 +74,11 @@ class Context(Generic[S_co]):
         """
         return datasets.require(datasets.dataset_root(self.request.data, self.dataset), self.dataset)
 
+    @functools.cached_property
+    def cache(self) -> Cache:
+        """The features that are remembered; its tally is this trial's."""
+        return Cache(self.request.cache, self.request.cache_gb)
+
     @property
     def settings(self) -> S_co:
         """The parameters of the experiment in this profile."""
@@ -116,11 +121,12 @@ class Context(Generic[S_co]):
 
     def extract(self, views: ViewSet, transform: str, keep: Collection[str], *, cached: bool = True) -> Features:
         """Encode views once, for what is to be kept; reused from the cache where nothing changed."""
-        return extract(self.passes(views, transform), keep, cache=self.request.cache if cached else None)
+        cache = self.cache if cached else replace(self.cache, gigabytes=0)
+        return extract(self.passes(views, transform), keep, cache=cache)
 
     def token_source(self, views: ViewSet, transform: str) -> KeptTokens | RecomputedTokens:
         """Return the tokens of views, as often as a probe asks: from memory if they fit, else encoded anew."""
-        return token_source(self.passes(views, transform), self.spec, cache=self.request.cache)
+        return token_source(self.passes(views, transform), self.spec, cache=self.cache)
 
     def protocol(self) -> dict[str, Any]:
         """List every hyper-parameter and constant of this trial, with its source, and the variants that apply."""

@@ -23,7 +23,7 @@ def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], thre
 
     Messages:
         (BEGAN, trial): it is about to be measured or reused.
-        (ENDED, trial, passed, facts): its test has ended; facts are the test's properties, name -> text.
+        (ENDED, trial, passed, facts, warnings): its test has ended; facts are its properties, name -> text.
 
     Args:
         send: sends these messages.
@@ -75,7 +75,7 @@ class Messenger:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Say how a trial ended."""
         if report.when == "call" or (report.when == "setup" and not report.passed):
-            self.send((ENDED, self.trial, report.passed, facts_of(report)))
+            self.send((ENDED, self.trial, report.passed, facts_of(report), warnings_of(report)))
 
 
 def trial_name(item: pytest.Item) -> str:
@@ -90,3 +90,8 @@ def trial_name(item: pytest.Item) -> str:
 def facts_of(report: pytest.TestReport) -> Mapping[str, str]:
     """Return what a test says of its trial: name -> text."""
     return {str(name): str(text) for name, text in report.user_properties}
+
+
+def warnings_of(report: pytest.TestReport) -> list[str]:
+    """Return what a trial had to say that fails nothing; pytest shows no output of a test that passes."""
+    return [str(text) for name, text in report.user_properties if name == "warning"]

@@ -60,6 +60,7 @@ class Trial(Context[Any]):
         deviation is an expected failure: neither is green.
         """
         result, reused = self.measure(measurement)
+        self.properties += [("warning", problem) for problem in self.cache.tally.warnings]
         self.properties += [("seconds", str(result.facts["seconds"])), *([("reused", "yes")] if reused else [])]
         environment = result.inputs.get("environment") or {"packages": result.facts.get("packages", {})}
         if reused and environment != environment_of(self.request.device):
@@ -162,6 +163,7 @@ class Trial(Context[Any]):
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(peak_memory / 2**20),
             **({"forward_batch_size": smaller} if smaller else {}),
+            "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
             "packages": package_versions(PACKAGES),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -17,7 +17,6 @@ from suite.experiments.context import Context
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Task
-from suite.features import CACHE_BYTES
 from suite.plan.counts import splits_of
 from suite.plan.rates import Rates, load_rates, seconds_of
 from suite.plan.record import save_plan
@@ -95,8 +94,8 @@ class Forecast:
 
     @property
     def disk_bytes(self) -> float:
-        """Bytes of features, of which the cache keeps 4 GiB, and of checkpoints."""
-        feature_bytes = min(CACHE_BYTES, sum(entry.job.features_bytes for entry in self.entries))
+        """Bytes of features, as many as the cache may keep, and of checkpoints."""
+        feature_bytes = min(self.request.cache_gb * 1e9, sum(entry.job.features_bytes for entry in self.entries))
         return feature_bytes + sum(entry.job.checkpoint_bytes for entry in self.entries)
 
     def operations(self) -> list[Operation]:

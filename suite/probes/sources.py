@@ -7,13 +7,12 @@ never what it learns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from suite.core.memory import available_bytes, free_device_bytes
-from suite.features import Passes, extract
+from suite.features import Cache, Passes, extract
 
 MEMORY_SHARE = 4
 """Tokens are kept if they take at most a fourth of the memory that is free: training and evaluation tokens are held
@@ -69,23 +68,24 @@ class RecomputedTokens:
             yield output.sequence[: len(indices)].float()
 
 
-def token_source(passes: Passes, name: str, *, cache: Path | None = None) -> KeptTokens | RecomputedTokens:
+def token_source(passes: Passes, name: str, *, cache: Cache | None = None) -> KeptTokens | RecomputedTokens:
     """Return the tokens of views without augmentation.
 
     Args:
         passes: the views and how they are encoded.
         name: of the encoder, by which a probe finds its tokens.
-        cache: folder to remember kept tokens in, or None.
+        cache: where kept tokens are remembered, or None.
 
     Raises:
         DatasetError: an image cannot be read.
-        StorageError: the cache cannot be written.
     """
     encoder = passes.encoder
     size = token_bytes(len(passes), 1 + (encoder.image_size // encoder.patch_size) ** 2, encoder.embed_dim)
     if are_kept(size, available_bytes()):
         return KeptTokens({name: extract(passes, {"tokens"}, cache=cache).setting("tokens")})
     if are_kept_on_device(size, free_device_bytes(encoder.device)):
+        if cache is not None:
+            cache.tally.computed += len(passes)
         return KeptTokens({name: _where_they_are_made(passes)})
     return RecomputedTokens(passes, name)
 

@@ -304,4 +304,6 @@ def read_run(run: Path) -> dict[str, Any]:
 
 def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
     place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
-    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused}
+    views = result.facts.get("views") or {}
+    taken = {"views_cached": views.get("cached"), "views_computed": views.get("computed")}
+    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken

@@ -220,6 +220,8 @@ def _costs(costs: Costs) -> str:
     rows = [(c.title, c.results, c.reused_count, c.time, c.memory) for c in (*costs.experiments, costs.total)]
     text = f"{_heading('costs')}\n\n"
     text += grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
+    if costs.features:
+        text += f"\n\n{costs.features}"
     if not costs.plan:
         return text
     plan = [(p.title, p.compared, p.planned, p.measured, p.ratio) for p in costs.plan]

@@ -23,7 +23,7 @@ from suite.run.execution import Execution
 from suite.run.groups import groups_of, processes_for
 from suite.run.processes import ProcessDiedError, call
 from suite.run.progress import Progress
-from suite.run.request import Request, check_writable
+from suite.run.request import Request, check_writable, with_writable_cache
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
@@ -40,21 +40,21 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
         True if the user interrupted it.
     """
     check_writable(request.run)
-    check_writable(request.cache)
+    working = with_writable_cache(request)
     unsettle(request.run)
     set_altered_aside(Store(request.run))
     prepare_data(request, workers=execution.workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
     environment = call(_look_around, request)
-    _plan(request, execution.workers)
+    _plan(working, execution.workers)
     start = now()
     keys = [request.key(*task) for task in request.tasks()]
     progress = Progress(keys)
     write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
     interrupted = False
     try:
-        _run(request, execution, progress, environment)
+        _run(working, execution, progress, environment)
     except KeyboardInterrupt:
         interrupted = True
     finally:

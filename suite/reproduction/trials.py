@@ -120,7 +120,9 @@ class Trials:
         match message:
             case (str() as word, str() as trial) if word == BEGAN:
                 attempted.current, attempted.stored = trial, self._stored(trial)
-            case (str() as word, str() as trial, bool() as passed, dict() as facts) if word == ENDED:
+            case (str() as word, str() as trial, bool() as passed, dict() as facts, list() as warnings) if (
+                word == ENDED
+            ):
                 attempted.current = None
                 attempted.ended += 1
                 attempted.remaining.remove(trial)
@@ -131,7 +133,7 @@ class Trials:
                 elif "out_of_memory" in facts and trial not in self.short:
                     self.short[trial] = facts["out_of_memory"]
                 else:
-                    self.progress.note(trial, facts, passed=passed)
+                    self.progress.note(trial, facts, passed=passed, warnings=warnings)
 
     def ended(self, job: Job, end: End) -> Iterable[Job]:
         """Take in the end of a process; return the groups to be run because of it.

@@ -10,6 +10,7 @@ OPTIONS_BUT_ENCODER = $(if $(PROFILE),--profile '$(PROFILE)') \
   $(if $(DATA),--data '$(DATA)') \
   $(if $(WEIGHTS),--weights '$(WEIGHTS)') \
   $(if $(CACHE),--cache '$(CACHE)') \
+  $(if $(CACHE_GB),--cache-gb '$(CACHE_GB)') \
   $(if $(RUN),--run '$(RUN)') \
   $(if $(LIMIT),--limit '$(LIMIT)') \
   $(call switch,SHARE_STREAM,--share-stream) \
@@ -24,7 +25,8 @@ VERDICT_OPTIONS = $(call switch,STRICT,--strict) \
   $(if $(CLAIMS),--claims '$(CLAIMS)')
 define OPTIONS_HELP
   PROFILE= ENCODER= DATASET= EXPERIMENT= VARIANT= SEED=
-  DEVICE= DATA= WEIGHTS= CACHE= RUN= LIMIT=
-  SHARE_STREAM=1 PROCESSES_PER_PROBE= KEEP_OTHER_ENVIRONMENTS=1 STRICT=1 ALLOW_INCONCLUSIVE=1 CLAIMS=
+  DEVICE= DATA= WEIGHTS= CACHE= CACHE_GB= RUN=
+  LIMIT= SHARE_STREAM=1 PROCESSES_PER_PROBE= KEEP_OTHER_ENVIRONMENTS=1 STRICT=1 ALLOW_INCONCLUSIVE=1
+  CLAIMS=
 endef
 export OPTIONS_HELP

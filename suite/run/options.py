@@ -23,6 +23,8 @@ from suite.protocol.variants import deviations, load_variants
 if TYPE_CHECKING:
     from suite.run.request import Request
 
+CACHE_GB = 4.0
+"""Size of the cache of features where nothing else is asked for, 10^9 bytes."""
 DEVICES = ("auto", "cpu", "cuda")
 CLAIMS = ("shown", "gate")
 MAKE = SUITE / "run" / "options.mk"
@@ -56,8 +58,8 @@ class Option:
         name: on the command line `--name`; make has it in capitals, with underscores.
         field: the argument of `make_request` that it gives.
         help: one line.
-        kind: of a single value: `str`, `int` or `Path`; `bool` for a switch; `list` for what may be given more than
-            once, separated by commas.
+        kind: of a single value: `str`, `int`, `float` or `Path`; `bool` for a switch; `list` for what may be given more
+            than once, separated by commas.
         default: where nothing is given.
         metavar: what `--help` shows for the value.
         parse: what was given -> the argument of `make_request`.
@@ -146,6 +148,15 @@ OPTIONS = (
     Option("data", "data", "folder of the datasets (default: the profile's)", Path),
     Option("weights", "weights", "folder of the checkpoints (default: the profile's)", Path),
     Option("cache", "cache", "folder for features (default: cache)", Path, default=Path("cache")),
+    Option(
+        "cache-gb",
+        "cache_gb",
+        f"features that the cache keeps at most, 10^9 bytes; those used longest ago go first (default: {CACHE_GB:g})",
+        float,
+        default=CACHE_GB,
+        metavar="GB",
+        to_texts=lambda size: iter([f"{size}".removesuffix(".0")] if size != CACHE_GB else []),
+    ),
     Option("run", "run", "folder of the run (default: runs/<profile>)", Path),
     Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),
     Option("share-stream", "share_stream", "image classification: one decoded stream for all encoders", bool),

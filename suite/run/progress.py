@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tqdm import tqdm
@@ -56,14 +56,16 @@ class Progress:
             self.columns.setdefault(f"{key.experiment} on {key.dataset}", _Column()).remaining += 1
         self.bar = tqdm(total=len(keys), unit="trial", file=sys.stderr, dynamic_ncols=True, smoothing=0.1)
         self.tally = Tally({str(key) for key in keys})
+        self.warned: set[str] = set()
 
-    def note(self, trial: str, facts: Mapping[str, str], *, passed: bool) -> None:
+    def note(self, trial: str, facts: Mapping[str, str], *, passed: bool, warnings: Sequence[str] = ()) -> None:
         """Count a trial once, when it has ended.
 
         Args:
             trial: its name.
             facts: what its test says of it, name -> text; none where it was lost.
             passed: whether its test passed.
+            warnings: what it had to say that fails nothing.
         """
         experiment, dataset, _ = trial.split("/", 2)
         self.tally.note(facts)
@@ -75,6 +77,10 @@ class Progress:
         column.reused += bool(facts.get("reused"))
         verdicts = [text for name, text in facts.items() if name.endswith("#verdict")]
         column.verdicts.update(verdicts or ([] if passed else ["not run"]))
+        for warning in warnings:
+            if warning not in self.warned:  # each process says it
+                self.warned.add(warning)
+                self.bar.write(f"warning: {warning}", file=sys.stderr)
         if column.remaining == 0:
             self.bar.write(_line(f"{experiment} on {dataset}", column), file=sys.stderr)
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId, method_name
 from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
-from suite.errors import RequestError, unknown
+from suite.errors import RequestError, StorageError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
 from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
-from suite.run.options import DEVICES, OPTIONS
+from suite.run.options import CACHE_GB, DEVICES, OPTIONS
 
 _OF_ONE_PROCESS = ("stored_only", "forward_batch_size")
 """Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
@@ -38,6 +40,7 @@ class Request:
         stored_only: measure nothing, only look whether stored results hold.
         forward_batch_size: views in a forward pass; None for the profile's.
         keep_other_environments: reuse results that were made with other packages or on another device.
+        cache_gb: 10^9 bytes that the cache keeps of features at most.
     """
 
     profile: Profile
@@ -61,6 +64,7 @@ class Request:
     stored_only: bool = False
     forward_batch_size: int | None = None
     keep_other_environments: bool = False
+    cache_gb: float = CACHE_GB
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """List (experiment, dataset, encoder spec) for everything asked for."""
@@ -116,6 +120,7 @@ def make_request(
     share_stream: bool = False,
     processes_per_probe: int = 1,
     keep_other_environments: bool = False,
+    cache_gb: float = CACHE_GB,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -145,6 +150,8 @@ def make_request(
         raise RequestError(f"limit {limit}: expected at least 1")
     if processes_per_probe < 1:
         raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
+    if not 0 <= cache_gb < math.inf:
+        raise RequestError(f"cache {cache_gb} GB: expected a number from 0, e.g. CACHE_GB=100; 0 keeps no features")
     choices = choose_variants(variants, profile)
     request = Request(
         profile=loaded_profile,
@@ -165,6 +172,7 @@ def make_request(
         share_stream=share_stream,
         processes_per_probe=processes_per_probe,
         keep_other_environments=keep_other_environments,
+        cache_gb=cache_gb,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))
@@ -201,6 +209,21 @@ def check_writable(folder: Path) -> None:
     probe = folder / ".writable"
     write_atomically(probe, b"x" * 4096)
     probe.unlink(missing_ok=True)
+
+
+def with_writable_cache(request: Request, *, quiet: bool = False) -> Request:
+    """Return the request as it is, or where its cache cannot be written one that goes on without, after a warning.
+
+    Checkpoints then lie in the run folder, so that the same command still goes on from them; no features are kept.
+    """
+    try:
+        check_writable(request.cache)
+    except StorageError as error:
+        instead = request.run / "cache"
+        if not quiet:
+            print(f"warning: {error}; the run keeps no features, and its checkpoints in {instead}", file=sys.stderr)
+        return replace(request, cache=instead, cache_gb=0)
+    return request
 
 
 def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

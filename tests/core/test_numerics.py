@@ -18,7 +18,7 @@ from suite.core.numerics import device_model, differences, digest_of_environment
 from suite.core.precision import tf32_matmul
 from suite.datasets.views import View, ViewSet
 from suite.encoders import load_encoder
-from suite.features import Passes
+from suite.features import Cache, Passes
 from tests.support import probe_bank, segmentation_bank
 
 H100 = SimpleNamespace(name="NVIDIA H100 80GB HBM3", major=9, minor=0)
@@ -103,7 +103,7 @@ def test_kernels_that_a_user_chooses_count(monkeypatch: pytest.MonkeyPatch, name
 def extract(cache: Path) -> None:
     images = [np.full((48, 48, 3), value, np.uint8) for value in range(3)]
     views = ViewSet([View(image) for image in images], np.arange(3), tuple("abc"))
-    features.extract(Passes(load_encoder("random_init"), views, "square"), {"encoded"}, cache=cache)
+    features.extract(Passes(load_encoder("random_init"), views, "square"), {"encoded"}, cache=Cache(cache, 4))
 
 
 def probe(folder: Path) -> None:

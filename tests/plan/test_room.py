@@ -1,5 +1,6 @@
 """The memory and the disk that a plan needs, and what is encoded anew where tokens do not fit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ def test_part_classification_keeps_tokens_that_fit(nothing: dict[str, Path], mon
     memory_of(monkeypatch, 128)
     asked = {"experiments": ["part_classification"], "encoders": ["dino"]}
     job = forecast(paper(nothing, datasets=["cub200"], **asked)).entries[0].job
-    assert job.host_bytes == 4 * 30_543 * 197 * 768, "and nothing else: DINO's projections are not asked for"
+    vectors = 4 * 30_543 * 2 * 768
+    assert job.host_bytes == 4 * 30_543 * 197 * 768 + vectors, "DINO's projections take too much to come along"
     assert job.encoded == 30_543
-    assert job.features_bytes == 0, "either split is too large for the cache"
+    assert job.features_bytes == vectors, "the tokens of either split are too large for the cache"
+    [entry] = forecast(paper(nothing, datasets=["cub200"], cache_gb=20, **asked)).entries
+    assert entry.job.features_bytes == job.host_bytes, "and not for a larger one"
     assert amount(job, "fit") == 90 * 15_508
     assert amount(job, "predict") == 90 * 15_035
 
@@ -41,7 +45,7 @@ def test_part_classification_encodes_anew_what_does_not_fit(
         held[gib] = job.host_bytes
         if gib == 128:  # in random order an image is decoded for each of its patches, else once
             assert job.images == 180 * 165_000 + 2_693
-    assert held[512] == 4 * 172_000 * 197 * 768 > 100e9
+    assert held[512] == 4 * 172_000 * (197 + 2) * 768 > 100e9
     assert held[8] < held[128] < 6e9
 
 
@@ -56,7 +60,7 @@ def test_a_large_gpu_keeps_what_memory_has_no_room_for(
     assert job.images == 64_115 + 2_693
     assert amount(job, "fit") == 90 * 165_000
     tokens = 4 * 197 * 768
-    assert job.host_bytes == 7_000 * tokens, "the evaluation tokens fit into memory"
+    assert job.host_bytes == 7_000 * (tokens + 4 * 2 * 768), "the evaluation tokens fit into memory"
     assert 165_000 * tokens < job.device_bytes < 139 << 30
     monkeypatch.setattr(probing, "total_device_bytes", lambda _device: 79 << 30)
     assert forecast(paper(nothing, **asked)).entries[0].job.encoded == 90 * 165_000 + 7_000
@@ -89,7 +93,10 @@ def test_the_memory_of_a_search_does_not_grow_with_its_vectors(nothing: dict[str
 
 
 def test_the_disk_keeps_what_the_cache_takes(nothing: dict[str, Path]) -> None:
-    made = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["coco"], encoders=["dino", "mae"]))
-    dino, mae = (entry.job for entry in made.entries)
-    assert dino.features_bytes == 0, "44 GB in one entry"
-    assert mae.features_bytes == made.disk_bytes == 4 * 165_000 * 2 * 768
+    plan = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["coco"], encoders=["dino", "mae"]))
+    dino, mae = (entry.job for entry in plan.entries)
+    vectors = 4 * 165_000 * 2 * 768
+    assert mae.features_bytes == dino.features_bytes == plan.disk_bytes / 2 == vectors, "projections take 43 GB"
+    assert forecast(replace(plan.request, cache_gb=1.5)).disk_bytes == 1.5e9
+    assert forecast(replace(plan.request, cache_gb=0)).disk_bytes == 0
+    assert forecast(replace(plan.request, cache_gb=100)).disk_bytes == 2 * vectors + 4 * 165_000 * 65_536

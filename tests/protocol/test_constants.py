@@ -170,7 +170,9 @@ def test_kept_features_and_checkpoints_depend_on_the_file(other_file: Path, tmp_
     views = ViewSet([View(np.zeros((8, 8, 3), np.uint8))], np.zeros(1, np.int64), ("a",))
 
     def keep() -> set[Path]:
-        features.extract(features.Passes(load_encoder("raw_pixels"), views, "square"), ["cls"], cache=tmp_path)
+        features.extract(
+            features.Passes(load_encoder("raw_pixels"), views, "square"), ["cls"], cache=features.Cache(tmp_path, 4)
+        )
         train_probes(folder=tmp_path / "probes")
         train_heads(folder=tmp_path / "heads")
         return {*tmp_path.rglob("*.safetensors")}

@@ -95,6 +95,10 @@ def test_costs_are_summed_by_experiment(view: Page) -> None:
     assert (retrieval.title, retrieval.results, retrieval.reused_count) == ("Part retrieval", 2, 1)
     assert (retrieval.time, retrieval.memory) == ("1 min 05 s", "1444 MiB")
     assert (view.costs.total.results, view.costs.total.time) == (4, "1 min 25 s")
+    assert view.costs.features == (
+        "Of 1,700 views that are encoded once, the features of 500 came from the cache, "
+        "and those of 1,200 were computed."
+    )
     assert [(row.title, row.compared, row.ratio) for row in view.costs.plan] == [("Part retrieval", "18 of 18", "1.21")]
 
 

@@ -77,6 +77,15 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_device("auto") == "cpu"
 
 
+@pytest.mark.parametrize("size", ["-1", "nan", "inf"])
+def test_a_size_of_the_cache_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        make_request(cache_gb=float(size), device="cpu")
+    assert str(caught.value) == (
+        f"cache {float(size)} GB: expected a number from 0, e.g. CACHE_GB=100; 0 keeps no features"
+    )
+
+
 def test_a_folder_that_cannot_be_written_is_found_out_at_once(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be written: Not a directory; free space or"):

@@ -261,11 +261,12 @@ def costs() -> list[dict[str, Any]]:
     """A few finished results, one of them reused."""
     return [
         {"experiment": e, "dataset": d, "method": m, "seconds": s, "peak_memory_mib": p, "reused": r}
-        for e, d, m, s, p, r in [
-            ("image_classification", "imagenet1k", "deit", 12.4, 812.0, False),
-            ("part_retrieval", "cub200", "deit", 61.0, 1443.5, False),
-            ("part_retrieval", "cub200", "dino", 4.25, 1398.0, True),
-            ("patch_search", "imagenet1k", "dino", 7.5, None, False),
+        | {"views_cached": cached, "views_computed": computed}
+        for e, d, m, s, p, r, cached, computed in [
+            ("image_classification", "imagenet1k", "deit", 12.4, 812.0, False, 0, 0),
+            ("part_retrieval", "cub200", "deit", 61.0, 1443.5, False, 500, 700),
+            ("part_retrieval", "cub200", "dino", 4.25, 1398.0, True, None, None),
+            ("patch_search", "imagenet1k", "dino", 7.5, None, False, 0, 500),
         ]
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Split, Task
-from suite.features import CACHE_BYTES
+from suite.features import BESIDE, kept_beside
 from suite.protocol.settings import Settings
 
 
@@ -24,9 +24,13 @@ def extracting(task: Task[Settings], job: Job, name: str, keep: Collection[str])
     """Count `suite.features.extract` of a split."""
     split = task.splits[name]
     encoding(task, job, split, files=split.files)
-    size = 4 * split.views * sum(attribute_width(task.shape, attribute) for attribute in set(keep))
-    job.host_bytes += size
-    job.features_bytes += size if size <= CACHE_BYTES else 0
+    limit = task.request.cache_gb * 1e9
+    asked = {name: attribute_width(task.shape, name) for name in keep}
+    others = {name: attribute_width(task.shape, name) for name in BESIDE}
+    widths = [*asked.values(), *(others[name] for name in (kept_beside(asked, others) if limit else []))]
+    sizes = [4 * split.views * width for width in widths]
+    job.host_bytes += sum(sizes)
+    job.features_bytes += sum(size for size in sizes if size <= limit)
 
 
 def attribute_width(shape: Shape, attribute: str) -> int:

@@ -59,7 +59,7 @@ class Job:
         reading: amounts of work of the reading threads, which a GPU does not wait for.
         host_bytes: largest tensors in memory at a time.
         device_bytes: of weights, activations and decoded images, roughly.
-        features_bytes: of its entries in the cache of features, which takes none larger than `CACHE_BYTES`.
+        features_bytes: of its entries in the cache of features, which takes none larger than itself may be.
         checkpoint_bytes: of checkpoints, which stay.
         counted: whether the counts are those of the files.
         devices: GPUs that share the work.

@@ -47,12 +47,18 @@ class ResultCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """The section on cost; `plan` is empty where there was none, or of nothing known."""
+    """The section on cost.
+
+    Attributes:
+        plan: empty where there was none, or of nothing known.
+        features: a sentence on views taken from the cache; empty where nothing of the kind is on record.
+    """
 
     experiments: tuple[Cost, ...]
     total: Cost
     plan: tuple[PlanRow, ...]
     results: tuple[ResultCost, ...]
+    features: str
 
 
 def costs(report: Json) -> Costs:
@@ -63,6 +69,7 @@ def costs(report: Json) -> Costs:
         total=_cost("all", report["costs"]),
         plan=tuple(_plan_row(row) for row in report.get("plan") or () if row["trials"]),
         results=tuple(map(_result, report["costs"])),
+        features=_features(report["costs"]),
     )
 
 
@@ -70,6 +77,16 @@ def _cost(title: str, group: Sequence[Json]) -> Cost:
     peak = max((cost["peak_memory_mib"] for cost in group if cost["peak_memory_mib"] is not None), default=None)
     reused_count = sum(bool(cost["reused"]) for cost in group)
     return Cost(title, len(group), reused_count, duration(summary.seconds(group)), mebibytes(peak))
+
+
+def _features(costs: Sequence[Json]) -> str:
+    cached, computed = (sum(cost.get(name) or 0 for cost in costs) for name in ("views_cached", "views_computed"))
+    if not cached + computed:
+        return ""
+    return (
+        f"Of {cached + computed:,} views that are encoded once, the features of {cached:,} came from the cache, "
+        f"and those of {computed:,} were computed."
+    )
 
 
 def _plan_row(row: Json) -> PlanRow:
