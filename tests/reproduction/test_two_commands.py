@@ -68,13 +68,15 @@ def test_pytest_by_hand_is_refused_too(run: Path) -> None:
 
 def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_path: Path) -> None:
     places = ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
-    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino,mae", "--join"]
+    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino", "--join"]
     command += ["--workers", "1", "--runtime", "venv"]
-    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "12"]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "12"
+    ]
     texts = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert report["verdict"] == "REPRODUCED"
+    assert report["verdict"] == "reproduced"
     assert [entry["exit_code"] for entry in report["attempts"]["entries"]] == [0, 0]
     other = subprocess.run([*command, "--seed", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert other.returncode == 3

@@ -126,7 +126,9 @@ def test_a_run_counts_the_free_ones_and_says_who_holds_the_others(
         free, busy = free_gpus(2)
         assert free == 2
         assert re.fullmatch(rf"GPU 1 \(bbbb\) is held by process {process.pid} on .+", busy[0])
-        with pytest.raises(BusyError, match=r"expected 3 free of 3 GPUs, got 2: GPU 1 \(bbbb\) is held by .+ DEVICE=cpu"):
+        with pytest.raises(
+            BusyError, match=r"expected 3 free of 3 GPUs, got 2: GPU 1 \(bbbb\) is held by .+ DEVICE=cpu"
+        ):
             free_gpus(3)
     assert free_gpus(3) == (3, [])
 
