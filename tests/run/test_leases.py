@@ -59,7 +59,7 @@ def test_processes_get_gpus_of_their_own_until_there_are_none(tmp_path: Path) ->
         own.close()
         with pytest.raises(BusyError) as caught:
             lease(2, gpus=lambda: stand_in(A, B, C), folder=tmp_path)
-        told = rf"GPU (\d) \((\w+)\) is held by process (\d+) on \S+ since \S+ \(.+?\)"
+        told = r"GPU (\d) \((\w+)\) is held by process (\d+) on \S+ since \S+ \(.+?\)"
         assert re.fullmatch(
             rf"expected 2 free of 3 GPUs, got 1: {told}; {told}: "
             "start fewer workers, wait, or grant other GPUs by CUDA_VISIBLE_DEVICES",
