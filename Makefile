@@ -3,7 +3,7 @@
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
 
-SWITCHES  := $(OPTION_SWITCHES) READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
+SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
              LICENSE A B METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
@@ -51,14 +51,23 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
-	@echo "  WORKERS= MAX_CRASHES= (docs/reference/options.md tells each)"
+	@echo "  WORKERS= MAX_CRASHES= JOIN=1 (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
-$(VENV)/.installed: requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
+SETUP_NEEDS := requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
+ifndef SETUP_LOCKED
+# two at once would install into each other's folder: the second waits, and then finds it done
+$(VENV)/.installed: $(SETUP_NEEDS)
+	@mkdir -p $(VENV); flock -n $(VENV)/.lock true 2>/dev/null; status=$$?; lock=; \
+	if test $$status = 1; then echo "$(VENV): another make installs into it; waiting" >&2; fi; \
+	if test $$status -le 1; then lock="flock $(VENV)/.lock"; fi; \
+	$$lock $(MAKE) --no-print-directory SETUP_LOCKED=1 $@
+else
+$(VENV)/.installed: $(SETUP_NEEDS)
 	$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
 	  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
 	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
@@ -67,11 +76,12 @@ $(VENV)/.installed: requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -I suite/verification/installed.py requirements.lock
 	@touch $@
+endif
 
 anew:
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
-	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(RUNTIME_ARGS)
+	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(call switch,JOIN,--join) $(RUNTIME_ARGS)
 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \

@@ -10,6 +10,7 @@ SuiteError
 ├── FetchError        a download that failed, or whose file is not what was published
 ├── EvidenceError     a stored result that is not what was stored, or not what its items score
 ├── MetricError       input for which a metric is not defined
+├── BusyError         a folder or device that another process is at work with
 ├── ChangedError      source code, data or weights that changed while they were used
 └── StorageError      a run folder that cannot be written, a full disk
 
@@ -77,6 +78,10 @@ class EvidenceError(SuiteError):
     def __reduce__(self) -> tuple[type["EvidenceError"], tuple[str]]:
         """Send another process what this was made of."""
         return EvidenceError, (self.problem,)
+
+
+class BusyError(SuiteError):
+    """Folder or device that another process is at work with."""
 
 
 class ChangedError(SuiteError):

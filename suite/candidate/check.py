@@ -19,9 +19,10 @@ from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates
 from suite.report.labels import STATUSES
-from suite.reproduction.reproduce import reproduce
+from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
+from suite.run.folder import at_work
 from suite.run.request import Request, check_writable
 
 
@@ -53,9 +54,15 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
 
     Raises:
         RequestError: the spec is one of the paper's own, or the encoder fails a conformance check; nothing is measured.
+        BusyError: another command is at work in the run folder.
     """
     if spec in request.profile.methods:
         raise RequestError(f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE")
+    with at_work(request.run):
+        return _check(spec, request, execution)
+
+
+def _check(spec: str, request: Request, execution: Execution) -> int:
     check_writable(request.run)
     print(f"conformance of {spec}")
     conformance = run_checks(
@@ -64,7 +71,7 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)
-    code = reproduce(request, execution)
+    code = reproduce_here(request, execution)
     for candidate in json.loads((request.run / "report.json").read_text())["newcomers"]:
         print(standing(candidate))
     return code

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from suite.cells import BASELINES, METHODS, method_name
@@ -74,12 +76,20 @@ def run_accept(options: argparse.Namespace) -> int:
     other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
     (docs/explanation/two_gates.md).
     """
-    from suite.candidate.accept import accept
     from suite.report.collect import read_run
+    from suite.run.folder import at_work_again
+
+    # what is accepted must not be half of this run and half of one that is at work in its folder
+    with nullcontext() if options.diff else at_work_again(options.run):
+        encoders = read_run(options.run)["asked"]["encoders"]
+        reason = "" if options.diff else require_reason("accept", options.reason)
+        return _accept(options, encoders, reason)
+
+
+def _accept(options: argparse.Namespace, encoders: Sequence[str], reason: str) -> int:
+    from suite.candidate.accept import accept
     from suite.reproduction.accept import accept_run
 
-    encoders = read_run(options.run)["asked"]["encoders"]
-    reason = "" if options.diff else require_reason("accept", options.reason)
     if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
         return accept(options.run, reason=reason, name=options.name, diff=options.diff)
     if options.name:

@@ -34,7 +34,7 @@ def execution(options: argparse.Namespace) -> Execution:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')} {value}: expected at least 1")
-    return Execution(options.workers, options.max_crashes)
+    return Execution(options.workers, options.max_crashes, join=getattr(options, "join", False))
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:

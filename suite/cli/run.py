@@ -13,6 +13,11 @@ from suite.cli.verb import Verb
 def add_reproduce(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: what is asked for, and where it runs."""
     add_request(parser)
+    parser.add_argument(
+        "--join",
+        action="store_true",
+        help="work in the run folder beside other runs of the same request, each started with --join",
+    )
     add_runtime(parser)
 
 

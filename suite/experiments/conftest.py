@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,12 @@ import torch
 from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
 from suite.core.signals import hear_signals
-from suite.errors import StorageError, SuiteError
+from suite.errors import BusyError, StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.forked import Messenger, trial_name
 from suite.experiments.judge import NotStoredError, Trial, code_state_at_start
 from suite.judge.claims import load_claims
+from suite.run.folder import at_work
 from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import LEASES, lease
 from suite.run.options import OPTIONS, Option, request_arguments
@@ -67,13 +69,13 @@ def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
     exact_convolutions()
     try:
-        _note_attempt(config, request)
-    except StorageError as error:
+        _begin_attempt(config, request)
+    except (BusyError, StorageError) as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     starts_workers = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if request.device == "cuda" and not starts_workers:
-        for _ in range(request.processes_per_probe):
-            LEASES.append(lease(request.run / "leases", range(torch.cuda.device_count())))
+        # xdist begins when all its processes are ready, so one that waited for another's GPU would wait for ever
+        LEASES.extend(lease(request.processes_per_probe, wait=_is_forked(config)))
         torch.cuda.set_device(LEASES[0].index)
 
 
@@ -82,11 +84,18 @@ def _option_value(config: pytest.Config, option: Option) -> object:
     return bool(config.getini("strict")) if option.same_as_pytest else config.getoption(f"asked_{option.attribute}")
 
 
-def _note_attempt(config: pytest.Config, request: Request) -> None:
-    """Note the attempt of a session by hand; neither `reproduce`'s processes nor xdist's are attempts."""
-    is_forked = any(isinstance(plugin, Messenger) for plugin in config.pluginmanager.get_plugins())
-    if not is_forked and not hasattr(config, "workerinput") and not config.option.collectonly:
+def _begin_attempt(config: pytest.Config, request: Request) -> None:
+    """Take the run folder and note the attempt of a session by hand; `reproduce`'s processes and xdist's do neither."""
+    if not _is_forked(config) and not hasattr(config, "workerinput") and not config.option.collectonly:
+        stack = ExitStack()
+        stack.enter_context(at_work(request.run))
+        config.add_cleanup(stack.close)
         config.pluginmanager.register(Direct(request))
+
+
+def _is_forked(config: pytest.Config) -> bool:
+    """Tell whether this is a process of a run, which holds the folder and notes the attempt."""
+    return any(isinstance(plugin, Messenger) for plugin in config.pluginmanager.get_plugins())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -89,6 +89,9 @@ def _look(entry: Entry, piece: Piece, data: Path) -> bool:
     if not piece.brought or not file.is_file():
         return False
     with alone(file.parent, f"{file.name}.unpacking"):
+        if place := piece.folder.locate(data):  # unpacked by another process, meanwhile
+            print(f"{entry.name}: already there, {place}")
+            return True
         for remote in entry.by_hand:
             if remote.name in NEEDED[file.name] and (file.parent / remote.name).is_file():
                 check(file.parent / remote.name, remote)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import secrets
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from suite.core.locks import waited_for
 from suite.errors import StorageError
 from suite.mini.datasets import cifar10, coco, cub200, imagenet1k, segmentation
 from suite.mini.datasets.base import Parallel
@@ -80,18 +83,42 @@ def render(
             killed.
     """
     recorded = recorded_digests(share)
-    with _storage_errors(data), _Workers(workers, progress) as run:
-        return [_ensure(data / name, run, share, recorded.get(name, "")) for name in names]
+    stamps = {name: {"recorded": recorded.get(name, ""), "share": share} for name in names}
+    with _storage_errors(data):
+        # where nothing is to be drawn nobody waits, and the folder may be read-only
+        intact = {name: _intact_now(data / name, stamp) for name, stamp in stamps.items()}
+        if all(intact.values()):
+            return [Rendered(name, digest, recorded.get(name, ""), drawn=False) for name, digest in intact.items()]
+        with waited_for(lock_of(data), f"{data}: drawing the mini data"), _Workers(workers, progress) as run:
+            return [_ensure(data / name, run, stamp, intact[name]) for name, stamp in stamps.items()]
 
 
-def _ensure(folder: Path, run: _Workers, share: float, recorded: str) -> Rendered:
-    stamp = {"recorded": recorded, "share": share}
-    digest_before = _intact(folder, stamp)
+def lock_of(data: Path) -> Path:
+    """Return the file that is locked while datasets are drawn: beside the data folder, in it where that is read-only.
+
+    The data folder holds data alone, but a container may be given nothing else.
+    """
+    data = data.resolve()  # two links to one folder mean one lock
+    parent = next(parent for parent in data.parents if parent.exists())
+    return data.with_name(f".{data.name}.lock") if os.access(parent, os.W_OK) else data / ".drawing.lock"
+
+
+def _ensure(folder: Path, run: _Workers, stamp: Mapping[str, object], digest: str) -> Rendered:
+    """Draw a dataset unless it is known to be intact, or another process has drawn it meanwhile."""
+    digest_before = digest or _intact(folder, stamp)
     digest = digest_before or _draw(folder, run, stamp)
-    return Rendered(folder.name, digest, recorded, drawn=not digest_before)
+    return Rendered(folder.name, digest, str(stamp["recorded"]), drawn=not digest_before)
 
 
-def _intact(folder: Path, stamp: dict[str, object]) -> str:
+def _intact_now(folder: Path, stamp: Mapping[str, object]) -> str:
+    """Return what `_intact` does; "" also while another process puts the folder in place."""
+    try:
+        return _intact(folder, stamp)
+    except FileNotFoundError:
+        return ""
+
+
+def _intact(folder: Path, stamp: Mapping[str, object]) -> str:
     """Return the digest of a folder drawn here and unchanged since; "" where it must be drawn."""
     if not folder.exists() or not any(folder.iterdir()):
         return ""
@@ -112,10 +139,11 @@ def _read(stamp: Path) -> object:
         return None
 
 
-def _draw(folder: Path, run: _Workers, stamp: dict[str, object]) -> str:
+def _draw(folder: Path, run: _Workers, stamp: Mapping[str, object]) -> str:
     """Draw beside the folder, then put it in place."""
-    part, old = (folder.with_name(f".{folder.name}.{word}") for word in ("partial", "old"))
-    for leftover in (part, old):
+    # a new name each time: processes that a killed one has left behind go on for a moment
+    part, old = (folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.{word}") for word in ("partial", "old"))
+    for leftover in (path for word in ("partial", "old") for path in folder.parent.glob(f".{folder.name}.*{word}")):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         part.mkdir(parents=True)

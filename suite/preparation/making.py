@@ -57,7 +57,7 @@ def make(job: Job, target: Path, run: Parallel) -> Mapping[str, Any]:
     record = manifest(job.recipe, job.listing, plan, entries, work)
     write_json(work / MANIFEST, record)
     for leftover in work.rglob(".*"):  # our notes, and what a killed process was writing
-        leftover.unlink()
+        leftover.unlink(missing_ok=True)  # or those that a killed one has left behind still write
     write_json(work / STAMP, {"job": job.stamp, "result": result_listing(work)})
     _put_in_place(work, target)
     return record

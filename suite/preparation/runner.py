@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from suite.core.locks import HeldError, acquire
 from suite.errors import DatasetError, RequestError, StorageError
 from suite.preparation import PREPARED, require_prepared
 from suite.preparation.ade20k_object import ADE20K_OBJECT
@@ -104,12 +103,14 @@ def _fingerprint(listing: Listing, roots: Mapping[str, Path]) -> str:
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
     """Hold the lock that allows one process a set."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):
-            yield
-    except Timeout as error:
-        raise StorageError(f"{target}: another process is preparing it: wait for it to end") from error
+        lock = acquire(target.with_name(f".{target.name}.lock"))
+    except HeldError as error:
+        raise StorageError(f"{target}: {error.holders} is preparing it: wait for it to end") from error
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 @contextmanager

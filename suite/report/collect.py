@@ -32,6 +32,7 @@ from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Key, Result, Store, sample_path, strip_path
 from suite.run.attempts.history import history
+from suite.run.folder import at_work_again
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
@@ -54,9 +55,11 @@ def report(run: Path, **options: bool) -> int:
     Raises:
         RequestError: the folder holds no run.
         EvidenceError: a result was altered since it was stored.
+        BusyError: another command is at work in the run folder.
     """
-    content = assemble(run, **options)
-    publish(run, content)
+    with at_work_again(run):
+        content = assemble(run, **options)
+        publish(run, content)
     return int(content["exit_code"])
 
 

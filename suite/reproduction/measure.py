@@ -21,6 +21,7 @@ from suite.results.store import Store
 from suite.run.attempts.attempt import Attempt
 from suite.run.execution import Execution
 from suite.run.groups import groups_of, processes_for
+from suite.run.leases import free_gpus
 from suite.run.processes import ProcessDiedError, call
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable, with_writable_cache
@@ -41,8 +42,10 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
     """
     check_writable(request.run)
     working = with_writable_cache(request)
+    places = _free_places(request)
     unsettle(request.run)
-    set_altered_aside(Store(request.run))
+    if not execution.join:  # what another run is writing just now looks altered; it is measured again in any case
+        set_altered_aside(Store(request.run))
     prepare_data(request, workers=execution.workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
@@ -54,7 +57,7 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
     write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
     interrupted = False
     try:
-        _run(working, execution, progress, environment)
+        _run(working, execution, progress, environment, places)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -104,8 +107,34 @@ def _plan(request: Request, workers: int | None) -> None:
         print(f"warning: no plan could be made: {error}", file=sys.stderr)
 
 
-def _run(request: Request, execution: Execution, progress: Progress, environment: Mapping[str, Any]) -> None:
-    """Run the trials, as many threads each where a run goes on as from the beginning: sums are rounded by them."""
+def _free_places(request: Request) -> int | None:
+    """Count the processes that free GPUs allow, and say who holds the others; None on the CPU.
+
+    Raises:
+        BusyError: not even one.
+    """
+    if request.device != "cuda":
+        return None
+    free, busy = call(free_gpus, request.processes_per_probe)
+    if busy:
+        print(f"not used: {'; '.join(busy)}", file=sys.stderr)
+    return free // request.processes_per_probe
+
+
+def _run(
+    request: Request, execution: Execution, progress: Progress, environment: Mapping[str, Any], places: int | None
+) -> None:
+    """Run the trials, as many threads each where a run goes on as from the beginning: sums are rounded by them.
+
+    Nor do threads follow from `places`, which are fewer where other runs hold GPUs.
+    """
     processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
     threads = max(1, (os.cpu_count() or 1) // processes)
-    Trials(request, execution, progress, environment, processes=processes, threads=threads).run()
+    Trials(
+        request,
+        execution,
+        progress,
+        environment,
+        processes=min(processes, places or processes),
+        threads=threads,
+    ).run()

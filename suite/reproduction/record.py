@@ -21,6 +21,7 @@ from suite.reproduction.measure import measure
 from suite.results.store import Store
 from suite.run.attempts.attempt import attempt, interruption
 from suite.run.execution import BY_DEFAULT, Execution
+from suite.run.folder import at_work
 from suite.run.request import Request, make_request
 
 PAGE = DOCS / "evidence" / "mini_results.md"
@@ -40,11 +41,12 @@ def record(request: Request, *, reason: str, execution: Execution = BY_DEFAULT) 
     Raises:
         RequestError: not the whole profile was asked for.
         StorageError: something did not run, and then nothing is written; or the disk is full.
+        BusyError: another command is at work in the run folder.
     """
     check_request(request)
     slack = load_slack(EXPECTED)  # what is wrong with it is said before hours of work
     exact_convolutions()  # as the experiments will: precision is part of the environment that is noted
-    with attempt(request, verb="record", reason=reason) as attempt_log:
+    with at_work(request.run), attempt(request, verb="record", reason=reason) as attempt_log:
         if measure(replace(request, judged=False), execution, attempt_log=attempt_log):
             outcome, code = interruption()
             attempt_log.end(outcome, exit_code=code)

@@ -19,6 +19,7 @@ from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
 from suite.run.execution import BY_DEFAULT, Execution
+from suite.run.folder import at_work, join_request, turn
 from suite.run.processes import start_server
 from suite.run.request import Request
 from suite.verification.record import take_along
@@ -35,8 +36,17 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
     Raises:
         ExpectedError: references that were altered, or lack a cell.
         StorageError: the run folder cannot be written or the disk is full; finished cells are kept.
+        BusyError: another command is at work in the run folder; nothing there was touched.
     """
+    with at_work(request.run, join=execution.join):
+        return reproduce_here(request, execution)
+
+
+def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
+    """Do what `reproduce` does, for a caller that holds the run folder."""
     start = now()
+    if execution.join:
+        join_request(request)
     settled_environment = settled(request)
     if settled_environment is None:
         start_server(*PRELOADED)  # it imports what trials need while this process does
@@ -48,10 +58,11 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
             if settled_environment is None
             else _reuse(request, attempt_log, start)
         )
-        report = assemble(request.run)  # how strictly is on record with what was asked for
-        outcome, code = interruption() if interrupted or terminated() else ("finished", report["exit_code"])
-        attempt_log.end(outcome, exit_code=code, verdict=report["verdict"])
-        publish(request.run, report | {"attempts": history(request.run)})
+        with turn(request.run, join=execution.join):
+            report = assemble(request.run)  # how strictly is on record with what was asked for
+            outcome, code = interruption() if interrupted or terminated() else ("finished", report["exit_code"])
+            attempt_log.end(outcome, exit_code=code, verdict=report["verdict"])
+            publish(request.run, report | {"attempts": history(request.run)})
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
     return code

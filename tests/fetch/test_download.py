@@ -1,5 +1,8 @@
 """A download ends in the right file or in none, whatever the server does."""
 
+import errno
+import fcntl
+import os
 import re
 import shutil
 import threading
@@ -159,7 +162,19 @@ def test_two_at_once_fetch_it_once(fetch: Fetcher, server: Server, capfd: pytest
     first.join()
     assert found == [server.sha256] * 2
     assert len(server.asked) == 1
-    assert "another process is at it; waiting" in capfd.readouterr().err
+    assert re.fullmatch(rf"file.bin: process {os.getpid()} on .+ is at it; waiting\n", capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_disk_without_locks_is_fetched_to_with_a_warning(
+    fetch: Fetcher, server: Server, number: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def without(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    assert fetch() == server.sha256
+    assert f"/.file.bin.lock: cannot be locked ({os.strerror(number)}): " in capfd.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written(fetch: Fetcher, tmp_path: Path) -> None:

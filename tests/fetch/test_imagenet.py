@@ -2,6 +2,8 @@
 
 import io
 import tarfile
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from suite.fetch import catalogue
 from suite.fetch.catalogue import entries
 from suite.fetch.imagenet import DEVKIT, TRAIN, VAL, validation_wnids
 from tests.support.archives import write_tar
+from tests.support.holders import holding, kill
 
 IDS = {1: "n00000030", 2: "n00000010", 3: "n00000020", 4: "n00000001"}
 """ILSVRC id -> wnid, not in their order; 4 is an inner node."""
@@ -85,6 +88,23 @@ def test_each_image_goes_to_the_folder_of_its_class(data: Path, capsys: pytest.C
     assert imagenet1k.images(root, "val").labels.tolist() == [0, 0, 1, 2]  # by the rank of the wnid
     assert fetch(data) == 0
     assert capsys.readouterr().out.count("already there") == 2
+
+
+def test_who_waits_for_another_s_unpacking_finds_it_done(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetch(data) == 0
+    unpacked, aside = data / "imagenet1k/val", data / "aside"
+    unpacked.rename(aside)
+    codes: list[int] = []
+    with holding(data / "archives" / f".{VAL}.unpacking.lock") as holder:
+        waiting = threading.Thread(target=lambda: codes.append(fetch(data)))
+        waiting.start()
+        while "is at it; waiting" not in (err := capsys.readouterr().err):
+            assert waiting.is_alive(), err
+            time.sleep(0.05)
+        aside.rename(unpacked)
+        kill(holder)
+        waiting.join(20)
+    assert codes == [0]
 
 
 def test_without_the_archives_the_steps_are_printed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
-from filelock import FileLock
 
 from suite.cli.main import main
 from suite.core.files import write_atomically
@@ -28,6 +27,7 @@ from suite.preparation import PREPARED, needs
 from suite.preparation.images import link_or_copy, png
 from suite.preparation.originals import ORIGINALS
 from suite.preparation.runner import RECIPES, Prepared, prepare
+from tests.support.holders import holding
 from tests.support.lookalikes import noise, save, write_segmentation
 from tests.support.originals import region, write_annotation, write_pascal
 
@@ -237,8 +237,11 @@ def test_a_full_disk_ends_it_and_keeps_what_is_done(tmp_path: Path, monkeypatch:
 
 def test_two_at_once_do_not_meet(tmp_path: Path) -> None:
     write(tmp_path)
-    with FileLock(tmp_path / ".pascal_part.lock"), pytest.raises(StorageError, match="another process is preparing it"):
+    with holding(tmp_path / ".pascal_part.lock") as holder, pytest.raises(StorageError) as caught:
         prepared(tmp_path)
+    assert re.fullmatch(
+        rf"{tmp_path}/pascal_part: process {holder.pid} on .+ is preparing it: wait for it to end", str(caught.value)
+    )
     assert prepared(tmp_path).is_new
 
 

@@ -1,0 +1,89 @@
+"""A run's folder: one command at a time writes into it, or several runs of the same request that say so (`--join`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from suite.core.files import write_json
+from suite.core.locks import HeldError, acquire, waited_for
+from suite.core.text import now
+from suite.errors import BusyError, RequestError
+from suite.run.request import Request
+
+LOCK = ".lock"
+"""File that a command at work in the folder locks; like all whose names begin with a dot it is no evidence."""
+TURN = ".turn.lock"
+"""File that one of several runs in the folder locks while it writes what is of the whole."""
+_OF_A_MACHINE = ("command", "data", "weights", "cache", "run")
+"""Facts of a request that two machines may spell differently."""
+
+
+@contextmanager
+def at_work(run: Path, *, join: bool = False, advice: str = ", or choose another folder (--run)") -> Iterator[None]:
+    """Be the only command that writes into a run folder, or one of several that join.
+
+    Args:
+        run: the folder; made where it is missing.
+        join: work beside others that join too.
+        advice: to whoever finds another command there, besides waiting.
+
+    Raises:
+        BusyError: another command is at work there; nothing was touched.
+    """
+    try:
+        lock = acquire(run / LOCK, shared=join)
+    except HeldError as error:
+        advice = ", or start both with --join" if join else advice
+        raise BusyError(f"{run}: {error.holders} is at work in it: wait for it to end{advice}") from error
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def at_work_again(run: Path) -> AbstractContextManager[None]:
+    """Be the only command that writes into the folder of a run that was measured; one that is not there is not made.
+
+    Raises:
+        BusyError: another command is at work there; nothing was touched.
+    """
+    return at_work(run, advice="") if run.is_dir() else nullcontext()
+
+
+def turn(run: Path, *, join: bool) -> AbstractContextManager[None]:
+    """Write what is of the whole run when no other run in the folder does; alone it need not wait for any."""
+    return waited_for(run / TURN, f"{run}") if join else nullcontext()
+
+
+def join_request(request: Request) -> None:
+    """Take part in a run: note in its folder what is asked for, or see that it is the same.
+
+    Raises:
+        RequestError: the folder is another request's.
+    """
+    path = request.run / "run.json"
+    with turn(request.run, join=True):
+        asked = _asked(path)
+        if asked is None:
+            write_json(path, {"asked": request.record(), "started": now(), "finished": None, "reused": []})
+            return
+    record = json.loads(json.dumps(request.record()))
+    names = [name for name in record if name not in _OF_A_MACHINE and record[name] != asked.get(name)]
+    if names:
+        raise RequestError(
+            f"{path}: --join: expected a run of the same request, got another {', '.join(names)}: "
+            "ask for the same, or choose another folder (--run)"
+        )
+
+
+def _asked(path: Path) -> dict[str, Any] | None:
+    """Return what a run folder was asked for; None where no run has begun there."""
+    try:
+        asked = json.loads(path.read_bytes())["asked"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return asked if isinstance(asked, dict) else None

@@ -1,0 +1,86 @@
+"""Two commands and one run folder: the second one is refused before it touches anything, or both join."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite.cli.main import main
+from suite.core.paths import ROOT
+from suite.run.folder import LOCK
+from tests.support.holders import holding
+
+ASKED = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu"]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file with its time and content, and every folder."""
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["reproduce", *ASKED, "--runtime", "venv", "--run"], ", or choose another folder (--run)"),
+        (["reproduce", *ASKED, "--runtime", "venv", "--join", "--run"], ", or start both with --join"),
+        (["check", "timm:vit_tiny_patch16_224", "--runtime", "venv", "--run"], ", or choose another folder (--run)"),
+        (["record", "--reason", "why", "--run"], ", or choose another folder (--run)"),
+        (["report"], ""),
+        (["accept", "--reason", "why"], ""),
+    ],
+)
+def test_whoever_writes_into_a_run_folder_is_refused_while_another_does(
+    run: Path, arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with holding(run / LOCK) as holder:
+        before = snapshot(run)
+        assert main([*arguments, str(run)]) == 3
+        assert snapshot(run) == before
+    assert re.fullmatch(
+        rf"error: {run}: process {holder.pid} on \S+ since \S+ \(.+\) is at work in it: "
+        rf"wait for it to end{re.escape(advice)}\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_whoever_reads_a_run_folder_is_not_refused(run: Path) -> None:
+    with holding(run / LOCK):
+        assert main(["verify", str(run)]) == 0
+        assert main(["compare", str(run), str(run)]) == 0
+        assert main(["archive", str(run), "--out", str(run.parent / "out.zip")]) in {0, 3}  # 3: made by other code
+
+
+def test_pytest_by_hand_is_refused_too(run: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "suite/experiments", *ASKED]
+    with holding(run / LOCK) as holder:
+        before = snapshot(run)
+        done = subprocess.run([*command, "--run", str(run)], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert snapshot(run) == before
+    assert done.returncode == 3
+    assert f"error: {run}: process {holder.pid} on " in done.stdout + done.stderr
+
+
+def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_path: Path) -> None:
+    places = ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
+    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino", "--join"]
+    command += ["--workers", "1", "--runtime", "venv"]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "12"
+    ]
+    texts = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["verdict"] == "reproduced"
+    assert [entry["exit_code"] for entry in report["attempts"]["entries"]] == [0, 0]
+    other = subprocess.run([*command, "--seed", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert other.returncode == 3
+    assert other.stderr == (
+        f"error: {tmp_path}/run/run.json: --join: expected a run of the same request, got another seeds: "
+        "ask for the same, or choose another folder (--run)\n"
+    )
