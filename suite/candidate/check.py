@@ -10,11 +10,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from suite.conformance import Check, run_checks
+from suite.candidate.apart import conformance_of
+from suite.conformance import Check
 from suite.conformance.checks import require
 from suite.core.files import write_atomically, write_json
-from suite.encoders import load_encoder
 from suite.errors import EvidenceError, RequestError
+from suite.experiments.forked import PRELOADED
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates
@@ -23,6 +24,7 @@ from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.folder import at_work
+from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
 
 
@@ -65,9 +67,8 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
 def _check(spec: str, request: Request, execution: Execution) -> int:
     check_writable(request.run)
     print(f"conformance of {spec}")
-    conformance = run_checks(
-        spec, lambda: load_encoder(spec, device=request.device), needs_other_sizes=_segments(request), tell=_print_check
-    )
+    start_server(*PRELOADED)  # it imports what all that follows needs
+    conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)

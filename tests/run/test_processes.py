@@ -171,6 +171,12 @@ def broken(_: int) -> int:
     raise ValueError("a fault")
 
 
+def telling(number: int, *, tell: Callable[[object], None]) -> int:
+    tell(number)
+    tell((number, "again"))
+    return number
+
+
 def dying(_: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
@@ -185,3 +191,9 @@ def test_a_call_returns_raises_and_dies(capsys: pytest.CaptureFixture) -> None:
         call(broken, 4)
     with pytest.raises(ProcessDiedError, match=r"^dying: its process was killed \(SIGKILL\)$"):
         call(dying, 4)
+
+
+def test_a_call_tells_as_it_goes() -> None:
+    news: list[object] = []
+    assert call(telling, 4, hear=news.append) == 4
+    assert news == [4, (4, "again")]

@@ -26,9 +26,9 @@ def run_jobs_here(jobs: Sequence[Job], work: Callable[..., object], listener: Li
             waiting.extend(listener.ended(job, End(True, 0, now, now, b"")))
 
 
-def call_here(function: Callable[..., object], *arguments: object) -> object:
+def call_here(function: Callable[..., object], *arguments: object, hear: Callable | None = None) -> object:
     """`suite.run.processes.call` without a process."""
-    return function(*arguments)
+    return function(*arguments) if hear is None else function(*arguments, tell=hear)
 
 
 def do_jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,4 +37,6 @@ def do_jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "")  # what is changed in a process of its own comes back after the test
     monkeypatch.setattr("suite.reproduction.trials.run_jobs", run_jobs_here)
     monkeypatch.setattr("suite.reproduction.measure.call", call_here)
-    monkeypatch.setattr("suite.reproduction.reproduce.start_server", lambda *_: None)
+    monkeypatch.setattr("suite.candidate.apart.call", call_here)
+    for place in ("candidate.check", "reproduction.reproduce"):
+        monkeypatch.setattr(f"suite.{place}.start_server", lambda *_: None)
