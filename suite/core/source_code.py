@@ -18,7 +18,7 @@ CARRIERS = (
     *("suite.errors", "suite.cells", "suite.registry", "suite.run"),
     *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "memory", "numerics", "paths")),
-    *(f"suite.core.{name}" for name in ("signals", "source_code", "text")),
+    *(f"suite.core.{name}" for name in ("processors", "signals", "source_code", "text")),
     # what a trial costs is counted by the experiment's own functions, and no value follows from it
     "suite.experiments.costs",
     # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)

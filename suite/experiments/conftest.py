@@ -7,7 +7,6 @@ exit code 2. A test knows the seed noise of its own cells only; a run's junit.xm
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from suite.core.paths import EXPECTED
+from suite.core.processors import usable_processors
 from suite.errors import StorageError, SuiteError
 from suite.experiments.direct import Direct
 from suite.experiments.judge import Trial
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from suite.core.precision import exact_convolutions
 
-    torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
+    torch.set_num_threads(config.getoption("threads") or usable_processors())
     exact_convolutions()
     try:
         _note_attempt(config, request)

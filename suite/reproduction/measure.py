@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from typing import Any
 
@@ -15,6 +14,7 @@ from suite.core.files import plain, write_json
 from suite.core.numerics import environment_of
 from suite.core.paths import EXPERIMENTS, ROOT
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.core.source_code import trial_code
 from suite.core.text import now
 from suite.errors import RequestError, StorageError
@@ -105,7 +105,7 @@ def _run_pytest(request: Request, progress: Progress, workers: int | None) -> in
         "--tb=short",
         f"--ignore={EXPERIMENTS / 'test_claims.py'}",  # the report holds them against all cells
         *request.arguments(),
-        f"--threads={max(1, (os.cpu_count() or 1) // initial_processes)}",
+        f"--threads={max(1, usable_processors() // initial_processes)}",
         *(["-n", str(processes)] if processes > 1 else ["-p", "no:xdist"]),
     ]
     with (request.run / "pytest.log").open("w") as log, contextlib.redirect_stdout(log):
