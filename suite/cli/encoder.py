@@ -75,8 +75,8 @@ def run_accept(options: argparse.Namespace) -> int:
     (docs/explanation/two_gates.md).
     """
     from suite.candidate.accept import accept
-    from suite.report.collect import read_run
     from suite.reproduction.accept import accept_run
+    from suite.run.run_file import read_run
 
     encoders = read_run(options.run)["asked"]["encoders"]
     reason = "" if options.diff else require_reason("accept", options.reason)

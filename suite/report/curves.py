@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from suite.core.files import Json
 from suite.registry import family, method_order, title_of
+from suite.report.drawing import plain_style
 from suite.report.plot import INK, STYLES, inline
 
 Dashes = str | tuple[float, tuple[float, ...]]
@@ -101,6 +102,7 @@ def _curves(
     return Curves(caption, _draw(key, lines, (x_label, y_label), logarithmic=logarithmic), alt)
 
 
+@plain_style()
 def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, logarithmic: bool) -> str:
     figure = Figure(figsize=(4.4, 3.1), layout="constrained")
     FigureCanvasSVG(figure)

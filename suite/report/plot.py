@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from suite.core.files import Json
 from suite.registry import family, method_order, title_of
+from suite.report.drawing import plain_style
 
 # colour, marker, the marker in text: mid-tones that read on white and on near-black; shape repeats what colour says
 STYLES = {
@@ -109,6 +110,7 @@ def _title(place: str) -> str:
     return f"{title_of(experiment)}, {title_of(dataset)}:\n{title_of(setting)} {title_of(metric)} (%)"
 
 
+@plain_style()
 def _draw(key: str, points: Mapping[str, tuple[float, float]], x_label: str, y_label: str) -> str:
     figure = Figure(figsize=(5.4, 4.5), layout="constrained")
     canvas = FigureCanvasSVG(figure)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from suite.core.files import Json
 from suite.registry import family, title_of
+from suite.report.drawing import plain_style
 from suite.report.plot import INK, STYLES, Plot, inline
 
 _GAP = 0.42
@@ -29,6 +30,7 @@ def ranks(candidate: Json, number: int) -> Plot | None:
     return Plot(_draw(lines, candidate["method"], f"ranks{number}"), alt, families)
 
 
+@plain_style()
 def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) -> str:
     figure = Figure(figsize=(5.4, 3.9), layout="constrained")
     canvas = FigureCanvasSVG(figure)
