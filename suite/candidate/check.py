@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,8 @@ from suite.errors import EvidenceError, RequestError
 from suite.experiments.forked import PRELOADED
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
-from suite.report import candidates
+from suite.report import candidates, files
+from suite.report.digests import is_own
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
@@ -73,7 +73,7 @@ def _check(spec: str, request: Request, execution: Execution) -> int:
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)
     code = reproduce_here(request, execution)
-    for candidate in json.loads((request.run / "report.json").read_text())["newcomers"]:
+    for candidate in files.load(request.run)["newcomers"]:
         print(standing(candidate))
     return code
 
@@ -96,7 +96,7 @@ def adopt(run: Path, request: Request) -> None:
         if source.path(key).exists() and not target.path(key).exists() and _is_intact(source, key):
             pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
             for path in (*pictures, source.items_path(key), source.path(key)):  # the cell last: it vouches for the rest
-                if path.exists():
+                if is_own(path):
                     write_atomically(request.run / path.relative_to(run), path.read_bytes())
 
 
