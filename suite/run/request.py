@@ -134,7 +134,7 @@ def make_request(
         raise ExpectedError(f"{EXPECTED}: {NO_CHECKOUT}")
     loaded_profile = load_profile(profile)
     _check_names(loaded_profile, encoders=encoders, datasets=datasets, experiments=experiments)
-    _check_folders({"--data": data, "--cache": cache, "--run": run})
+    _check_folders({"--data": data, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
     if processes_per_probe < 1:
