@@ -54,7 +54,7 @@ help: ## this list
 	@echo "  WORKERS= MAX_CRASHES= JOIN=1 (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
-	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request"
+	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 

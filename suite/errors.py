@@ -1,4 +1,4 @@
-"""Errors through no fault of the code, each with the exit code it ends in.
+"""Errors through no fault of the code, each with the exit code it ends in; a fault has 4 (`suite.core.faults`).
 
 SuiteError
 ├── RequestError      unknown encoder, experiment, dataset, variant, profile, device

@@ -14,6 +14,7 @@ from pathlib import Path
 from suite.core.environment import LOCK, suite_version
 from suite.core.files import write_atomically
 from suite.core.paths import ROOT
+from suite.core.program import run_program
 from suite.errors import RequestError
 
 SBOM = ROOT / "sbom.json"
@@ -103,4 +104,4 @@ def take_along(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_atomically(SBOM, sbom(LOCK.read_bytes(), suite_version() or "unknown"))
+    run_program(lambda: write_atomically(SBOM, sbom(LOCK.read_bytes(), suite_version() or "unknown")))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from suite.cli import data, encoder, image, mini, plan, report
 from suite.cli import run as running
-from suite.core.signals import INTERRUPTED, TERMINATED, graceful_termination, terminated
-from suite.errors import RequestError, SuiteError
+from suite.core.faults import description, report_error
+from suite.core.signals import graceful_termination
+from suite.errors import RequestError
 
 VERBS = (*running.VERBS, *encoder.VERBS, *report.VERBS, *plan.VERBS, *data.VERBS, *image.VERBS, *mini.VERBS)
 """Verbs in the order of `--help`."""
@@ -21,24 +21,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 every cell asked for is reproduced, or deviates no more than the family's test allows; 1 something deviates;
-        2 something asked for did not run, or cannot be told; 3 the request was wrong; 130 interrupted (Ctrl-C); 143
-        terminated (SIGTERM).
+        2 something asked for did not run, or cannot be told; 3 the request was wrong; 4 a fault of the suite; 130
+        interrupted (Ctrl-C); 143 terminated (SIGTERM).
+
+    Raises:
+        SystemExit: of argparse, after `--help` or on a wrong command line; no verb leaves in this way.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if not hasattr(options, "run_verb"):
-        parser.print_help()
-        return RequestError.exit_code
-    run: Callable[[argparse.Namespace], int] = options.run_verb
     try:
         with graceful_termination():
-            return run(options)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\ninterrupted: what had finished is kept; run the same command again to go on", file=sys.stderr)
-        return TERMINATED if terminated() else INTERRUPTED
+            parser = _parser()
+            options = parser.parse_args(arguments)
+            if not hasattr(options, "run_verb"):
+                parser.print_help()
+                return RequestError.exit_code
+            return _run(options)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return report_error(error)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the verb that was asked for; a library that would end the process on its own is at fault."""
+    run: Callable[[argparse.Namespace], int] = options.run_verb
+    try:
+        return run(options)
+    except SystemExit as error:
+        raise RuntimeError(f"something that the verb called asked to leave: {description(error)}") from error
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,8 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print and leave."""
-        print(f"error: {message}; see python -m suite --help", file=sys.stderr)
-        raise SystemExit(RequestError.exit_code)
+        raise SystemExit(report_error(RequestError(f"{message}; see python -m suite --help")))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from suite.core.paths import MINI_WEIGHTS
+from suite.core.program import run_program
 from suite.errors import SuiteError
 
 
@@ -32,7 +33,7 @@ def check(weights: Path = MINI_WEIGHTS) -> str:
 
 
 def main() -> int:
-    """Print the outcome; 0 if healthy, 1 if not, as Docker wants it."""
+    """Print the outcome; 0 if healthy, 1 if not, as Docker wants it; 4 is a fault of the check."""
     try:
         print(check())
     except (SuiteError, ImportError, OSError) as error:
@@ -42,4 +43,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -5,6 +5,7 @@ Run while the image is built, by the base's own Python, before any package is th
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
@@ -36,5 +37,11 @@ def runtime_lock(lock: str, project: str) -> str:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    sys.stdout.write(runtime_lock((folder / "requirements.lock").read_text(), (folder / "pyproject.toml").read_text()))
+    try:
+        folder = Path(sys.argv[1])
+        lock = runtime_lock((folder / "requirements.lock").read_text(), (folder / "pyproject.toml").read_text())
+        sys.stdout.write(lock)
+        sys.stdout.flush()
+    except (IndexError, OSError, ValueError) as error:
+        sys.stderr.write(f"error: packages.py FOLDER: {error}\n")
+        os._exit(3)  # Python's own flush would fail once more

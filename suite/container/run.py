@@ -17,6 +17,7 @@ from suite.container.engine import explained
 from suite.container.image import LABEL, Image
 from suite.container.mounts import Mount
 from suite.core.environment import THREAD_VARIABLES
+from suite.core.faults import FOLDER
 from suite.errors import ContainerError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
         "image": setup.image.id,
         "command": list(arguments),
         "user": ":".join(map(str, setup.user)),
-        "environment": environment(setup.image),
+        "environment": environment(setup.image) | faults(setup.mounts),
         "mounts": [Bind(str(m.target), str(m.source), type="bind", read_only=not m.writable) for m in setup.mounts],
         "tmpfs": {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"},
         "read_only": setup.read_only,
@@ -111,6 +112,12 @@ def environment(image: Image) -> dict[str, str]:
         "COLUMNS": str(size.columns),
         "LINES": str(size.lines),
     }
+
+
+def faults(mounts: Iterable[Mount]) -> dict[str, str]:
+    """Return where a traceback goes: a folder that is still there when the container is gone."""
+    folders = [str(mount.target) for mount in mounts if mount.writable]
+    return {FOLDER: folders[0]} if folders else {}
 
 
 Chunks = Iterable[tuple[bytes | None, bytes | None]]

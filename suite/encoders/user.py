@@ -96,7 +96,7 @@ def factory_encoder(spec: str) -> Encoder:
         raise RequestError(f"{location}: no module {error.name!r}{hint}") from error
     except AttributeError as error:
         raise RequestError(f"{location}: {' '.join(str(error).split())}; expected MODULE:FUNCTION") from error
-    except Exception as error:  # a module of the user's may fail in any way
+    except (Exception, SystemExit) as error:  # a module of the user's may fail in any way
         raise RequestError(f"{location}: {module_name} cannot be imported: {_description(error)}") from error
     if not callable(factory):
         raise RequestError(f"{location}: expected a function, got {type(factory).__name__}")
@@ -104,7 +104,7 @@ def factory_encoder(spec: str) -> Encoder:
         candidate = factory()
     except SuiteError as error:
         raise type(error)(f"{location}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RequestError(f"{location}: the factory raised {_description(error)}") from error
     if not isinstance(candidate, nn.Module):
         raise RequestError(
@@ -143,7 +143,7 @@ def _wrapped(module: nn.Module, location: str) -> Encoder:
         return wrap_described(module, location)
     except SuiteError:
         raise
-    except Exception as error:  # its forward pass may fail in any way
+    except (Exception, SystemExit) as error:  # its forward pass may fail in any way
         raise RequestError(f"{location}: its module fails on one black image: {_description(error)}") from error
 
 
@@ -176,7 +176,7 @@ def _create(spec: str, name: str, *, pretrained: bool) -> VisionTransformer:
     return vit
 
 
-def _description(error: Exception) -> str:
+def _description(error: BaseException) -> str:
     """Return `ValueError: text (my_encoder.py, line 12)`: one line, and the last line of the user's that was run."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     suite = str(Path(__file__).parent.parent)

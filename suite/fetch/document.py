@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS
+from suite.core.program import run_program
 from suite.encoders.catalogue import releases
 from suite.fetch.catalogue import entries
 from suite.fetch.tables import data_table, places_table, weights_table
@@ -79,4 +80,4 @@ def _numbered(steps: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from suite.core.files import write_atomically
+from suite.core.program import run_program
 from suite.mini.digests import DIGESTS, TABLES
 from suite.mini.render import render
 
@@ -26,8 +28,8 @@ def record() -> None:
                 f"[{table}]",
                 *(f'{dataset.name} = "{dataset.digest}"' for dataset in render(Path(folder), share=share)),
             ]
-    DIGESTS.write_text("\n".join(lines) + "\n")
+    write_atomically(DIGESTS, ("\n".join(lines) + "\n").encode())
 
 
 if __name__ == "__main__":
-    record()
+    run_program(record)

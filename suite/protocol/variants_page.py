@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS
+from suite.core.program import run_program
 from suite.protocol.tables import PROFILES
 from suite.protocol.variants import Variant, load_variants
 from suite.registry import title_of
@@ -44,4 +45,4 @@ def _titles(words: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    write_atomically(PAGE, page().encode())
+    run_program(lambda: write_atomically(PAGE, page().encode()))

@@ -15,6 +15,7 @@ from tabulate import tabulate
 
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS, SUITE
+from suite.core.program import run_program
 from suite.core.text import integers, words
 from suite.errors import unknown
 from suite.protocol.tables import PROFILES
@@ -270,4 +271,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

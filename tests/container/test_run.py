@@ -189,6 +189,7 @@ def test_docker_takes_these_options(asked: dict) -> None:
 def test_the_image_is_declared_to_the_suite_inside(asked: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked["environment"]["SUITE_IMAGE"] == "registry/x@sha256:12"
     assert asked["environment"]["SUITE_IMAGE_DIGEST"] == IMAGE.id
+    assert asked["environment"]["SUITE_FAULTS"] == "/r", "a traceback outlives the container"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert container_run.environment(IMAGE)["OMP_NUM_THREADS"] == "3"
 

@@ -66,7 +66,7 @@ def test_it_begins_and_ends(asked: Request) -> None:
     [
         (DatasetError("no\ndata"), ("failed", None, 2, "no data")),
         (KeyboardInterrupt(), ("interrupted", None, 130, None)),
-        (ValueError("a bug"), ("failed", None, 1, "ValueError: a bug")),
+        (ValueError("a bug"), ("failed", None, 4, "ValueError: a bug")),
     ],
 )
 def test_what_ends_in_an_error_is_noted_with_it(asked: Request, error: BaseException, noted: tuple[Any, ...]) -> None:

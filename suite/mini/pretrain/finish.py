@@ -15,6 +15,7 @@ from tabulate import tabulate
 
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS, MINI_WEIGHTS
+from suite.core.program import run_program
 from suite.mini.pretrain.budgets import BUDGETS
 from suite.mini.pretrain.health import failures
 
@@ -90,4 +91,4 @@ def curves(histories: dict[str, History]) -> bytes:
 
 
 if __name__ == "__main__":
-    print(finish())
+    run_program(lambda: print(finish()))

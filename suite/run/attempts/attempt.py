@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.core.environment import code_state
+from suite.core.faults import description, exit_code_of
 from suite.core.numerics import digest_of_environment, environment_of
 from suite.core.signals import INTERRUPTED, TERMINATED, terminated
 from suite.errors import StorageError, SuiteError
@@ -95,7 +96,7 @@ def attempt(
         _fail(attempt_log, *interruption())
         raise
     except BaseException as error:
-        _fail(attempt_log, "failed", 1, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        _fail(attempt_log, "failed", exit_code_of(error), description(error))
         raise
 
 
