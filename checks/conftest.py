@@ -9,11 +9,10 @@ nothing to be compared with: neither is ever green. Exit code: 1 something is wr
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from suite.core.text import words
+from suite.core import values
 from suite.errors import StorageError, SuiteError
 from suite.protocol.profiles import Profile, load_profile
 from suite.verification import data, outcome, record
@@ -28,18 +27,20 @@ DATA_DIGESTS = pytest.StashKey[dict[str, str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("checks", "checks before the experiments")
     group.addoption("--profile", default="mini", help="mini or paper")
-    group.addoption("--data", type=Path, default=None, help="folder of the datasets (default: the profile's)")
+    group.addoption("--data", default=None, help="folder of the datasets (default: the profile's)")
     group.addoption("--dataset", action="append", default=[], help="check only these; comma-separated")
-    group.addoption("--sample", type=int, default=100, help="images of each split to open")
+    group.addoption("--sample", default="100", help="images of each split to open")
     group.addoption("--full", action="store_true", help="open every image and every mask")
-    group.addoption("--seed", type=int, default=0, help="draws the sample")
-    group.addoption("--outcome", type=Path, default=None, help="record what was found in this file, for the report")
+    group.addoption("--seed", default="0", help="draws the sample")
+    group.addoption("--outcome", default=None, help="record what was found in this file, for the report")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[CHECKS], config.stash[DATA_DIGESTS] = [], {}
     try:
         config.stash[SUBJECTS] = subjects(config)
+        if config.getoption("outcome") is not None:
+            config.option.outcome = values.path("--outcome", config.getoption("outcome"))
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
 
@@ -47,10 +48,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def subjects(config: pytest.Config) -> list[Subject]:
     """The datasets asked for, each made once, so that its tests share what they read."""
     chosen = load_profile(config.getoption("profile"))
-    names = words(config.getoption("dataset")) or list(chosen.datasets)
-    sample = None if config.getoption("full") else config.getoption("sample")
-    folder = config.getoption("data") or chosen.data
-    return data.subjects(names, folder, chosen.name, sample=sample, seed=config.getoption("seed"))
+    names = values.names("--dataset", config.getoption("dataset")) or list(chosen.datasets)
+    folder = chosen.data if config.getoption("data") is None else values.path("--data", config.getoption("data"))
+    return data.subjects(names, folder, chosen.name, **sampling(config))
+
+
+def sampling(config: pytest.Config) -> dict[str, int | None]:
+    """How many images of each split are opened, None for all, and the seed that draws them."""
+    sample = values.count("--sample", config.getoption("sample"))
+    seed = values.seed("--seed", config.getoption("seed"))
+    return {"sample": None if config.getoption("full") else sample, "seed": seed}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -111,8 +118,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     path = config.getoption("outcome")
     if path is None or not checks:
         return
-    how = {"profile": config.getoption("profile"), "seed": config.getoption("seed")}
-    how["sample"] = None if config.getoption("full") else config.getoption("sample")
+    how = {"profile": config.getoption("profile"), **sampling(config)}
     try:
         record.save(path, checks, config.stash[DATA_DIGESTS], how)
     except StorageError as error:

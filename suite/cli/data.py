@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from suite.cli.verb import Verb
-from suite.core.text import words
+from suite.core.values import count, names, path, reader
 from suite.errors import DatasetError
 from suite.preparation import PREPARED, require_prepared
 from suite.protocol.profiles import load_profile
@@ -18,7 +18,9 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(title="what", metavar="weights|data", dest="what", required=True)
     weights = kinds.add_parser("weights", help="the official checkpoints", description="Fetch official checkpoints.")
     weights.add_argument("names", nargs="*", metavar="METHOD", help="default: the seven of the paper")
-    weights.add_argument("--weights", type=Path, default=Path("weights"), help="where to (default: weights)")
+    weights.add_argument(
+        "--weights", type=reader(path, "--weights"), default=Path("weights"), help="where to (default: weights)"
+    )
     weights.add_argument(
         "--all-files", action="store_true", help="every file of a release, not only the one the experiments use"
     )
@@ -27,7 +29,7 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
     )
     data = kinds.add_parser("data", help="the datasets", description="Fetch and unpack datasets.")
     data.add_argument("names", nargs="*", metavar="NAME", help="default: all that the paper needs")
-    data.add_argument("--data", type=Path, help="where to (default: the paper profile's, data)")
+    data.add_argument("--data", type=reader(path, "--data"), help="where to (default: the paper profile's, data)")
     data.add_argument("--keep-archives", action="store_true", help="keep what was unpacked, in <data>/archives")
     for kind in (weights, data):
         kind.add_argument("--list", action="store_true", help="print the catalogue and fetch nothing")
@@ -35,25 +37,24 @@ def add_fetch(parser: argparse.ArgumentParser) -> None:
 
 def run_fetch(options: argparse.Namespace) -> int:
     """Download the official weights and data, check them, and say what has to be fetched by hand."""
-    from suite.core.text import words
-
-    names = words(options.names)
+    chosen_names = names("METHOD" if options.what == "weights" else "NAME", options.names)
     if options.what == "weights":
+        files = names("--file", options.file)
         from suite.fetch.weights import fetch as fetch_weights
         from suite.fetch.weights import table as weights_table
 
         if options.list:
-            print(weights_table(names))
+            print(weights_table(chosen_names))
             return 0
-        return fetch_weights(names, options.weights, all_files=options.all_files, files=words(options.file))
+        return fetch_weights(chosen_names, options.weights, all_files=options.all_files, files=files)
     from suite.fetch.data import fetch as fetch_data
     from suite.fetch.data import table as data_table
     from suite.protocol.profiles import load_profile
 
     if options.list:
-        print(data_table(names))
+        print(data_table(chosen_names))
         return 0
-    return fetch_data(names, options.data or load_profile("paper").data, keep_archives=options.keep_archives)
+    return fetch_data(chosen_names, options.data or load_profile("paper").data, keep_archives=options.keep_archives)
 
 
 def add_prepare(parser: argparse.ArgumentParser) -> None:
@@ -64,18 +65,22 @@ def add_prepare(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{', '.join(PREPARED)}; docs/how-to/preparing.md tells what each needs",
     )
-    parser.add_argument("--data", type=Path, help="data folder (default: the paper profile's)")
-    parser.add_argument("--originals", type=Path, help="folder of the original releases (default: DATA/originals)")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument("--data", type=reader(path, "--data"), help="data folder (default: the paper profile's)")
+    parser.add_argument(
+        "--originals",
+        type=reader(path, "--originals"),
+        help="folder of the original releases (default: DATA/originals)",
+    )
+    parser.add_argument("--workers", type=reader(count, "--workers"), help="processes (default: one a core)")
 
 
 def run_prepare(options: argparse.Namespace) -> int:
     """Make the processed segmentation sets from the original releases."""
     from suite.preparation.runner import prepare
 
-    names = [require_prepared(name) for name in words(options.names)]
+    chosen_names = [require_prepared(name) for name in names("NAME", options.names)]
     data, code = options.data or load_profile("paper").data, 0
-    for name in names:
+    for name in chosen_names:
         try:
             preparation = prepare(name, data=data, originals=options.originals, workers=options.workers)
         except DatasetError as error:

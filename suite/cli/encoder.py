@@ -11,13 +11,15 @@ from suite.cells import BASELINES, METHODS, method_name
 from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
-from suite.core.text import words
+from suite.core.values import line, path, reader, spec, specs
 from suite.errors import RequestError
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the encoder, and what is asked for; `--encoder` names those it is measured beside."""
-    parser.add_argument("spec", help="timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory")
+    parser.add_argument(
+        "spec", type=reader(spec, "ENCODER"), help="timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory"
+    )
     parser.add_argument(
         "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
     )
@@ -37,7 +39,7 @@ def run_check(options: argparse.Namespace) -> int:
         return code
     from suite.candidate.check import check, companions
 
-    methods = companions(words(options.encoder), profile=options.profile, alone=options.alone)
+    methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)
     options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
     return check(options.spec, request, execution(options))
@@ -62,9 +64,15 @@ def _check_runtime(options: argparse.Namespace) -> None:
 def add_accept(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the run, why it is accepted, and whether to write."""
     parser.add_argument(
-        "run", type=Path, help="the folder of a finished run, e.g. runs/mini, runs/check-my_encoder-build"
+        "run",
+        type=reader(path, "RUN"),
+        help="the folder of a finished run, e.g. runs/mini, runs/check-my_encoder-build",
     )
-    parser.add_argument("--name", help="of the file expected/encoders/NAME.toml (default: the encoder's name in cells)")
+    parser.add_argument(
+        "--name",
+        type=reader(line, "--name"),
+        help="of the file expected/encoders/NAME.toml (default: the encoder's name in cells)",
+    )
     add_reason(parser)
     parser.add_argument("--diff", action="store_true", help="say what would change, and change nothing")
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from suite.cli.verb import Verb
 from suite.container.image import IMAGE
+from suite.core.values import image, network, path, reader
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: what to do, and with what."""
     parser.add_argument("action", choices=("build", "inspect"), help="inspect ends in 1 if it is not of this checkout")
-    parser.add_argument("--image", default=IMAGE, help=f"its name (default: {IMAGE})")
-    parser.add_argument("--base", help="build: another base image than the Dockerfile's, best pinned by digest")
-    parser.add_argument("--ca-bundle", type=Path, help="build: certificates of a proxy, for pip; a secret")
-    parser.add_argument("--pip-conf", type=Path, help="build: a pip configuration, e.g. a mirror; a secret")
-    parser.add_argument("--network", help="build: network of the build's steps, e.g. host")
+    parser.add_argument("--image", type=reader(image, "--image"), default=IMAGE, help=f"its name (default: {IMAGE})")
+    parser.add_argument(
+        "--base",
+        type=reader(image, "--base"),
+        help="build: another base image than the Dockerfile's, best pinned by digest",
+    )
+    parser.add_argument(
+        "--ca-bundle", type=reader(path, "--ca-bundle"), help="build: certificates of a proxy, for pip; a secret"
+    )
+    parser.add_argument(
+        "--pip-conf", type=reader(path, "--pip-conf"), help="build: a pip configuration, e.g. a mirror; a secret"
+    )
+    parser.add_argument(
+        "--network", type=reader(network, "--network"), help="build: network of the build's steps, e.g. host"
+    )
 
 
 def run_image(options: argparse.Namespace) -> int:
@@ -27,7 +37,7 @@ def run_image(options: argparse.Namespace) -> int:
     from suite.container.image import LABEL, find
 
     if options.action == "build":
-        image = build(
+        local_image = build(
             name=options.image,
             base=options.base,
             ca_bundle=options.ca_bundle,
@@ -35,22 +45,24 @@ def run_image(options: argparse.Namespace) -> int:
             network=options.network,
         )
     else:
-        image = find(connect(), options.image)
+        local_image = find(connect(), options.image)
     origin = "org.opencontainers.image"
     facts = {
-        "image": image.name,
-        "id": image.id,
-        "pulled from": image.pulled_from or "nowhere: built here and not pushed",
-        "size": f"{image.size / 1e9:.2f} GB",
-        "base": image.labels.get(f"{origin}.base.name"),
-        "revision": image.labels.get(f"{origin}.revision"),
-        "created": image.labels.get(f"{origin}.created"),
-        "lock": image.labels.get(f"{LABEL}.lock.sha256"),
-        "source": image.labels.get(f"{LABEL}.source.sha256"),
+        "image": local_image.name,
+        "id": local_image.id,
+        "pulled from": local_image.pulled_from or "nowhere: built here and not pushed",
+        "size": f"{local_image.size / 1e9:.2f} GB",
+        "base": local_image.labels.get(f"{origin}.base.name"),
+        "revision": local_image.labels.get(f"{origin}.revision"),
+        "created": local_image.labels.get(f"{origin}.created"),
+        "lock": local_image.labels.get(f"{LABEL}.lock.sha256"),
+        "source": local_image.labels.get(f"{LABEL}.source.sha256"),
     }
     print("\n".join(f"{name:<12} {value or 'not said'}" for name, value in facts.items()))
-    if image.stale:
-        print(f"{image.name} was built from {image.stale} than this checkout's: make image", file=sys.stderr)
+    if local_image.stale:
+        print(
+            f"{local_image.name} was built from {local_image.stale} than this checkout's: make image", file=sys.stderr
+        )
         return 1
     return 0
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from suite.core.values import count, reader
 from suite.errors import RequestError
 from suite.run.execution import Execution
 from suite.run.options import OPTIONS, VERDICT, request_arguments
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def add_request(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which experiments, encoders and datasets, how, and where to."""
     for option in OPTIONS:
-        parser.add_argument(option.flag, **option.settings())
+        parser.add_argument(option.flag, **option.settings(reads=True))
     add_workers(parser)
     parser.add_argument(
         "--max-crashes", type=int, metavar="N", help="start no more trials when N processes have died (default: go on)"
@@ -69,7 +70,9 @@ def require_reason(verb: str, reason: str | None) -> str:
 
 def add_workers(parser: argparse.ArgumentParser) -> None:
     """Add `--workers`."""
-    parser.add_argument("--workers", type=int, help="processes (default: one per core on the CPU, one on a GPU)")
+    parser.add_argument(
+        "--workers", type=reader(count, "--workers"), help="processes (default: one per core on the CPU, one on a GPU)"
+    )
 
 
 def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | None = None) -> Request:

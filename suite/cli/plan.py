@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from suite.cells import method_name
 from suite.cli.options import add_request, to_request
 from suite.cli.verb import Verb
+from suite.core.values import reader, seconds
 
 if TYPE_CHECKING:
     from suite.judge.deciding import Deciding
@@ -23,7 +24,9 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="measure all rates anew, or none (default: those that are not remembered)",
     )
-    parser.add_argument("--budget", metavar="DURATION", help="pick what fits, e.g. 8h, 90m, 1h30m")
+    parser.add_argument(
+        "--budget", type=reader(seconds, "--budget"), metavar="DURATION", help="pick what fits, e.g. 8h, 90m, 1h30m"
+    )
 
 
 def run_plan(options: argparse.Namespace) -> int:
@@ -35,7 +38,7 @@ def run_plan(options: argparse.Namespace) -> int:
     number of seeds that would decide them, and their hours. Exit code 2 if something that was asked for is missing, 0
     if everything is there.
     """
-    from suite.plan.budget import choose, parse_budget
+    from suite.plan.budget import choose
     from suite.plan.costs_text import render_budget, render_costs
     from suite.plan.forecast import forecast, timed
     from suite.plan.pieces import pieces
@@ -43,7 +46,6 @@ def run_plan(options: argparse.Namespace) -> int:
     from suite.plan.undecided import render_undecided, with_rates
     from suite.verification.record import FILE, sayings
 
-    budget_s = None if options.budget is None else parse_budget(options.budget)
     request = to_request(options)
     needs = pieces(request)
     print(render(request, needs, sayings(request.data / FILE)))
@@ -59,9 +61,9 @@ def run_plan(options: argparse.Namespace) -> int:
     if undecided_text:
         print()
         print(undecided_text)
-    if budget_s is not None:
+    if options.budget is not None:
         print()
-        print(render_budget(request, choose(estimate, budget_s), budget_s))
+        print(render_budget(request, choose(estimate, options.budget), options.budget))
     return 0 if all(piece.there for piece in needs) else 2
 
 

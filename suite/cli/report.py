@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 from suite.cli.options import add_verdict, verdict
 from suite.cli.verb import Verb
-from suite.core.text import words
+from suite.core.values import count, digest, licence, line, names, path, reader, seed
 from suite.errors import RequestError, StorageError
 from suite.protocol.profiles import load_profile
 from suite.protocol.tables import PROFILES
@@ -19,7 +18,7 @@ LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add the run as argument."""
-    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
+    parser.add_argument("run", type=reader(path, "RUN"), help="a run folder, e.g. runs/mini")
     add_verdict(parser)
 
 
@@ -32,8 +31,8 @@ def run_report(options: argparse.Namespace) -> int:
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the two runs as arguments."""
-    parser.add_argument("a", type=Path, help="a run folder")
-    parser.add_argument("b", type=Path, help="another run folder")
+    parser.add_argument("a", type=reader(path, "A"), help="a run folder")
+    parser.add_argument("b", type=reader(path, "B"), help="another run folder")
 
 
 def run_compare(options: argparse.Namespace) -> int:
@@ -50,13 +49,20 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="data|RUN", help="data, or a run folder, e.g. runs/mini")
     parser.add_argument("names", nargs="*", metavar="NAME", help="datasets (default: all of the profile)")
     parser.add_argument("--profile", default="mini", help=f"one of {', '.join(PROFILES)} (default: mini)")
-    parser.add_argument("--data", type=Path, help="folder of the datasets (default: the profile's)")
-    parser.add_argument("--sample", type=int, help="images of each split to open (default: 100)")
+    parser.add_argument("--data", type=reader(path, "--data"), help="folder of the datasets (default: the profile's)")
+    parser.add_argument("--sample", type=reader(count, "--sample"), help="images of each split to open (default: 100)")
     parser.add_argument("--full", action="store_true", help="open every image and every mask")
-    parser.add_argument("--seed", type=int, default=0, help="draws the sample (default: 0)")
+    parser.add_argument("--seed", type=reader(seed, "--seed"), default=0, help="draws the sample (default: 0)")
     parser.add_argument("--strict", action="store_true", help="a warning, or nothing to compare with, is wrong too")
-    parser.add_argument("--out", type=Path, help="where to record the outcome (default: DATA/verification.json)")
-    parser.add_argument("--digest", metavar="SHA256", help="of a run: the digest by which its report was cited")
+    parser.add_argument(
+        "--out", type=reader(path, "--out"), help="where to record the outcome (default: DATA/verification.json)"
+    )
+    parser.add_argument(
+        "--digest",
+        type=reader(digest, "--digest"),
+        metavar="SHA256",
+        help="of a run: the digest by which its report was cited",
+    )
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -71,7 +77,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """
     if options.target == "data":
         return verify_data(options)
-    folder = Path(options.target)
+    folder = path("RUN", options.target)
     if not folder.is_dir():
         raise RequestError(f"verify {options.target!r}: expected data, or the folder of a run, e.g. runs/mini")
     if options.names:
@@ -83,10 +89,6 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
     """Hold a run's results against its report and a citation, print what differs."""
     from suite.archive.verify import verify, without_evidence
 
-    if options.digest is not None and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{12,64}", options.digest):
-        raise RequestError(
-            f"digest {options.digest!r}: expected 12 to 64 hexadecimal digits, as the report prints them"
-        )
     problems, digest = verify(run, citation=options.digest, strict=options.strict)
     print("\n".join(problems) if problems else f"{run}: results and report agree")
     if digest or not problems:
@@ -104,7 +106,7 @@ def verify_data(options: argparse.Namespace) -> int:
     folder = options.data or profile.data
     sample = None if options.full else data.SAMPLE if options.sample is None else options.sample
     subjects = data.subjects(
-        words(options.names) or list(profile.datasets), folder, profile.name, sample=sample, seed=options.seed
+        names("NAME", options.names) or list(profile.datasets), folder, profile.name, sample=sample, seed=options.seed
     )
     checks = []
     for subject in subjects:
@@ -125,10 +127,19 @@ def verify_data(options: argparse.Namespace) -> int:
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the run, and who gives it to whom."""
-    parser.add_argument("run", type=Path, help="a run folder, e.g. runs/mini")
-    parser.add_argument("-o", "--out", type=Path, help="the archive (default: RUN.crate.zip beside the folder)")
-    parser.add_argument("--license", dest="licence", default=LICENCE, metavar="URL", help=f"default: {LICENCE}")
-    parser.add_argument("--author", help="who publishes it (default: nobody is named)")
+    parser.add_argument("run", type=reader(path, "RUN"), help="a run folder, e.g. runs/mini")
+    parser.add_argument(
+        "-o", "--out", type=reader(path, "--out"), help="the archive (default: RUN.crate.zip beside the folder)"
+    )
+    parser.add_argument(
+        "--license",
+        dest="licence",
+        type=reader(licence, "--license"),
+        default=LICENCE,
+        metavar="SPDX|URL",
+        help=f"default: {LICENCE}",
+    )
+    parser.add_argument("--author", type=reader(line, "--author"), help="who publishes it (default: nobody is named)")
 
 
 def run_archive(options: argparse.Namespace) -> int:

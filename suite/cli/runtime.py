@@ -10,7 +10,7 @@ from suite.container.choice import RUNTIMES, choose
 from suite.container.image import IMAGE
 from suite.container.mounts import Mount, folders
 from suite.container.run import run_in_container
-from suite.core.text import words
+from suite.core.values import image, reader, specs
 from suite.protocol.profiles import load_profile
 
 _OURS = {"run_verb", "runtime", "image", "read_only"}
@@ -21,7 +21,9 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runtime", default="auto", help=f"one of {', '.join(RUNTIMES)}: container where it can have a GPU, else venv"
     )
-    parser.add_argument("--image", default=IMAGE, help=f"for the container (default: {IMAGE})")
+    parser.add_argument(
+        "--image", type=reader(image, "--image"), default=IMAGE, help=f"for the container (default: {IMAGE})"
+    )
     parser.add_argument(
         "--no-read-only", dest="read_only", action="store_false", help="let the container write to its own root"
     )
@@ -41,20 +43,21 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     Raises:
         ContainerError: the container was asked for and cannot be had.
     """
-    specs = [getattr(options, name) for name in positional]
+    options.encoder = specs("--encoder", options.encoder)
+    candidates = [getattr(options, name) for name in positional]
     setup = choose(
         options.runtime,
-        folders=lambda: _mounts(options, specs),
+        folders=lambda: _mounts(options, candidates),
         device=options.device,
         image=options.image,
         read_only=options.read_only,
     )
     if setup is None:
         return None
-    return run_in_container(setup, [verb, *specs, *as_arguments(options, excluded=positional), "--runtime=venv"])
+    return run_in_container(setup, [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"])
 
 
-def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
+def _mounts(options: argparse.Namespace, candidates: Sequence[str]) -> list[Mount]:
     profile = load_profile(options.profile)
     mini = profile.name == "mini"  # draws its data where it is missing; its weights are part of the source
     return folders(
@@ -63,7 +66,7 @@ def _mounts(options: argparse.Namespace, specs: Sequence[str]) -> list[Mount]:
         weights=options.weights or (None if mini else profile.weights),
         cache=options.cache,
         run=options.run or Path("runs"),
-        encoders=[*words(options.encoder), *specs],
+        encoders=[*options.encoder, *candidates],
     )
 
 

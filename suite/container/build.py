@@ -71,17 +71,25 @@ def builder() -> list[str]:
     """Return the first docker command in PATH that has BuildKit: built in before 23, a plug-in since.
 
     Raises:
-        ContainerError: there is none.
+        ContainerError: there is none; Podman's command of this name is none.
     """
     commands = [Path(folder) / "docker" for folder in os.get_exec_path()]
+    others: list[str] = []
     for command in (path for path in commands if os.access(path, os.X_OK)):
-        version_text = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout
-        version = re.search(r"version (\d+)", version_text)
+        try:
+            version_text = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout
+        except OSError as error:  # of another machine, or a script without its first line
+            version_text = str(error)
+        version = re.match(r"Docker version (\d+)", version_text)
+        if not version:
+            others.append(f"{command} is {' '.join(version_text.split()) or 'no Docker'}")
+            continue
         has_plugin = subprocess.run([command, "buildx", "version"], capture_output=True, check=False).returncode == 0
-        if has_plugin or (version and int(version[1]) < 23):
+        if has_plugin or int(version[1]) < 23:
             return [str(command)]
+    remark = f" ({'; '.join(others)})" if others else ""
     raise ContainerError(
-        "no docker command with BuildKit in PATH: install Docker's buildx plug-in (docker-buildx-plugin)"
+        f"no docker command with BuildKit in PATH{remark}: install Docker's buildx plug-in (docker-buildx-plugin)"
     )
 
 

@@ -12,7 +12,7 @@ from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup
 from suite.core.environment import CONTAINER_MARKS, has_gpu
-from suite.errors import ContainerError, unknown
+from suite.errors import ContainerError, RequestError, unknown
 
 RUNTIMES = ("auto", "container", "venv")
 ROOTLESS = (0, 0)
@@ -41,7 +41,7 @@ def choose(
         say: takes the one line about the choice; `venv` is what was asked for, so it says nothing.
 
     Raises:
-        RequestError: no such runtime.
+        RequestError: no such runtime, or `container` was asked for and `DOCKER_HOST` cannot be parsed.
         ContainerError: `container` was asked for and cannot be had. It is never replaced silently.
     """
     if runtime not in RUNTIMES:
@@ -53,7 +53,7 @@ def choose(
         setup = replace(setup, mounts=folders(), read_only=read_only)
         if setup.user != ROOTLESS:
             make_writable(setup.mounts, setup.user)
-    except ContainerError as error:
+    except (ContainerError, RequestError) as error:
         if runtime == "container":
             raise
         say(f"runtime: virtual environment ({str(error).removesuffix(', or pass RUNTIME=venv')})")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from suite.errors import ContainerError
+from suite.errors import ContainerError, RequestError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -22,12 +22,33 @@ def address() -> str:
     return os.environ.get("DOCKER_HOST") or SOCKET
 
 
+def check_address(host: str) -> None:
+    """Refuse what is no address, as Docker's client reads them.
+
+    Raises:
+        RequestError: it cannot be parsed.
+    """
+    from docker.errors import DockerException
+    from docker.utils import parse_host
+
+    try:
+        parse_host(host)
+    except (DockerException, ValueError) as error:
+        raise RequestError(
+            f"DOCKER_HOST {host!r}: expected unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST ({_line(error)}): "
+            "correct or unset it, or pass RUNTIME=venv"
+        ) from error
+
+
 def connect() -> DockerClient:
     """Return a client of a daemon that answers.
 
     Raises:
         ContainerError: there is none, or this user may not talk to it.
+        RequestError: its address is none.
     """
+    if address() != SOCKET:
+        check_address(address())
     knock(address())
     with explained("connecting"):
         import docker

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -106,8 +107,9 @@ def caller() -> tuple[int, int]:
     uid, gid = os.getuid(), os.getgid()
     if uid:
         return uid, gid
-    sudoer = int(os.environ.get("SUDO_UID", "0")), int(os.environ.get("SUDO_GID", "0"))
-    return sudoer if all(sudoer) else USER
+    sudoer = [os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
+    numbers = [int(text) for text in sudoer if re.fullmatch(r"[0-9]{1,10}", text)]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and all(numbers) else USER
 
 
 def make_writable(mounts: Iterable[Mount], user: tuple[int, int]) -> None:

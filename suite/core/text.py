@@ -1,8 +1,7 @@
-"""Moments, durations, sizes and numbers as they are written for people, and read from them."""
+"""Moments, durations, sizes and numbers as they are written for people; `suite.core.values` reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from suite.errors import RequestError
@@ -59,20 +58,3 @@ def duration(seconds: float | None) -> str:
     if whole_seconds < 360_000:
         return f"{whole_seconds // 3600} h {whole_seconds % 3600 // 60:02d} min"
     return f"{whole_seconds / 3600:,.0f} h"
-
-
-def words(texts: Sequence[str]) -> list[str]:
-    """Split `["a,b", "c"]` into `["a", "b", "c"]`."""
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
-
-
-def integers(text: str) -> list[int]:
-    """Read `"0,1,2"` as `[0, 1, 2]`.
-
-    Raises:
-        RequestError: something in it is not an integer.
-    """
-    try:
-        return [int(word) for word in words([text])]
-    except ValueError as error:
-        raise RequestError(f"seed {text!r}: expected integers, e.g. SEED=0 or SEED=0,1,2") from error

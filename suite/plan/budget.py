@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from suite.errors import RequestError
 from suite.plan.forecast import Entry, Forecast
 from suite.results.store import Key
 from suite.run.request import Request
-
-_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
 
 
 @dataclass(frozen=True)
@@ -29,21 +25,6 @@ class Choice:
     chosen: list[Key]
     left_out: list[Key]
     seconds: float
-
-
-def parse_budget(text: str) -> float:
-    """Parse `8h`, `1h30m`, `90min`, `2d` into seconds.
-
-    Raises:
-        RequestError: no duration, or none of at least a second.
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[dhms])", text.lower())
-    if not parts or re.sub(r"\d+(?:\.\d+)?\s*(min|[dhms])|\s", "", text.lower()):
-        raise RequestError(f"budget {text!r}: expected a duration, e.g. --budget 8h, 90m or 1h30m")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds < 1:
-        raise RequestError(f"budget {text!r}: expected at least a second")
-    return seconds
 
 
 def choose(forecast: Forecast, budget_s: float) -> Choice:

@@ -69,10 +69,11 @@ def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
     """Turn `["keypoint-box=full"]` into the choice of every variant, defaults filled in.
 
     Raises:
-        RequestError: an unknown variant or choice, or one that this profile has no files for.
+        RequestError: an unknown variant or choice, two choices of one variant, or one that this profile lacks.
     """
     variants = load_variants()
     choices = {name: variant.default for name, variant in variants.items()}
+    chosen: dict[str, str] = {}
     for text in texts:
         name, _, choice = text.partition("=")
         if name not in variants:
@@ -82,8 +83,10 @@ def choose_variants(texts: Sequence[str], profile: str) -> dict[str, str]:
             raise unknown(f"choice of variant {name}", choice, variant.choices)
         if choice != variant.default and profile not in variant.profiles:
             raise RequestError(f"variant {text}: the {profile} profile has no such checkpoint")
-        choices[name] = choice
-    return choices
+        if name in chosen:
+            raise RequestError(f"variant {text}: expected one choice of {name}, got {name}={chosen[name]} too")
+        chosen[name] = choice
+    return choices | chosen
 
 
 def deviations(choices: Mapping[str, str]) -> dict[str, str]:

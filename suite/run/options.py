@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tabulate import tabulate
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS, SUITE
 from suite.core.program import run_program
-from suite.core.text import integers, words
+from suite.core.values import count, gigabytes, names, path, seeds, spec
 from suite.errors import unknown
 from suite.protocol.tables import PROFILES
 from suite.protocol.variants import deviations, load_variants
@@ -31,6 +32,8 @@ CLAIMS = ("shown", "gate")
 MAKE = SUITE / "run" / "options.mk"
 PAGE = DOCS / "reference" / "options.md"
 
+READERS: dict[type, Callable[[str, str], Any]] = {int: count, float: gigabytes, Path: path}
+"""Reader of a text, by the kind of option."""
 Values = Callable[["Option"], Any]
 """Value given for an option: a list of texts, a bool, or a single value, which is None where nothing was."""
 
@@ -93,18 +96,35 @@ class Option:
         """Attribute in which argparse keeps it."""
         return self.name.replace("-", "_")
 
-    def settings(self) -> dict[str, Any]:
-        """Return the keywords for `add_argument`, here and in pytest."""
+    def settings(self, *, reads: bool = False) -> dict[str, Any]:
+        """Return the keywords for `add_argument`, here and in pytest.
+
+        Args:
+            reads: read the text at once; pytest would show a traceback where that fails, so there `value` does it.
+        """
         if self.kind is bool:
             return {"action": "store_true", "help": self.help}
         if self.kind is list:
             return {"action": "append", "default": [], "metavar": self.metavar, "help": self.help}
-        return {"type": self.kind, "default": self.default, "metavar": self.metavar, "help": self.help}
+        return {
+            "type": self.read if reads else str,
+            "default": self.default,
+            "metavar": self.metavar,
+            "help": self.help,
+        }
 
     def value(self, text: Any) -> Any:
-        """Return the argument of `make_request`."""
-        argument = words(text) if self.kind is list else text
+        """Return the argument of `make_request`.
+
+        Raises:
+            RequestError: a text that is no value of this kind.
+        """
+        argument = names(self.flag, text) if self.kind is list else self.read(text)
         return argument if self.parse is None else self.parse(argument)
+
+    def read(self, text: Any) -> Any:
+        """Return a single value; one that was read already as it is."""
+        return READERS[self.kind](self.flag, text) if self.kind in READERS and isinstance(text, str) else text
 
     def arguments(self, request: Request) -> list[str]:
         """Return words for it in a command line that asks for the same."""
@@ -126,7 +146,15 @@ OPTIONS = (
         default="mini",
         to_texts=lambda profile: iter([profile.name]),
     ),
-    Option("encoder", "encoders", "comma-separated; default: all", list, metavar="SPEC", to_texts=_items),
+    Option(
+        "encoder",
+        "encoders",
+        "comma-separated; default: all",
+        list,
+        metavar="SPEC",
+        parse=lambda words: [spec("--encoder", word) for word in words],
+        to_texts=_items,
+    ),
     Option("dataset", "datasets", "comma-separated; default: all", list, metavar="NAME", to_texts=_items),
     Option("experiment", "experiments", "comma-separated; default: all", list, metavar="NAME", to_texts=_items),
     Option(
@@ -142,7 +170,7 @@ OPTIONS = (
         "seeds",
         "seeds of the probes (default: 0; record: 0,1,2,3,4)",
         metavar="N[,N...]",
-        parse=integers,
+        parse=partial(seeds, "--seed"),
         to_texts=lambda seeds: iter([",".join(map(str, seeds))]),
     ),
     Option("device", "device", f"one of {', '.join(DEVICES)} (default: auto)", default="auto"),
@@ -250,7 +278,9 @@ def page() -> str:
     return f"""# Options of a run
 
 `make reproduce`, `make check`, `make plan` and `make record` take them as variables, `python -m suite` and
-`pytest suite/experiments` as options. Lists are separated by commas. Written by `python -m suite.run.options`.
+`pytest suite/experiments` as options. Lists are separated by commas, and name each thing once. In a path `~` stands for
+the home folder, also after `=`, where the shell leaves it; `$NAME` stands for itself. Written by
+`python -m suite.run.options`.
 
 A variable counts on make's command line only: what the environment calls `SEED`, `DATA` or `NAME` is meant for
 something else, and so is what it tells pytest, pip (but for where packages come from) and Python (but for
@@ -266,8 +296,8 @@ def _placeholder(option: Option) -> str:
 
 def main() -> None:
     """Write the file of make and the page."""
-    for path, text in ((MAKE, make_variables()), (PAGE, page())):
-        write_atomically(path, text.encode())
+    for target, text in ((MAKE, make_variables()), (PAGE, page())):
+        write_atomically(target, text.encode())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 from suite.cells import CellId, method_name
 from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
+from suite.core.paths import ROOT
+from suite.core.values import check_folder, check_seed, once
 from suite.errors import RequestError, StorageError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
 from suite.protocol.variants import choose_variants, deviations
@@ -129,23 +131,8 @@ def make_request(
         StorageError: the run folder cannot be written.
     """
     loaded_profile = load_profile(profile)
-    for name in datasets:
-        if name not in loaded_profile.datasets:
-            raise unknown("dataset", name, loaded_profile.datasets)
-    for name in experiments:
-        loaded_profile.experiment(name)
-    for spec in encoders:
-        if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
-            raise unknown(
-                "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
-            )
-    names = {method_name(spec): spec for spec in encoders}
-    for spec in encoders:
-        if names[method_name(spec)] != spec:
-            raise RequestError(
-                f"encoders {spec!r} and {names[method_name(spec)]!r}: both would be called {method_name(spec)!r}: "
-                "rename one of the files"
-            )
+    _check_names(loaded_profile, encoders=encoders, datasets=datasets, experiments=experiments)
+    _check_folders({"--data": data, "--weights": weights, "--cache": cache, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
     if processes_per_probe < 1:
@@ -155,7 +142,7 @@ def make_request(
     choices = choose_variants(variants, profile)
     request = Request(
         profile=loaded_profile,
-        encoders=tuple(dict.fromkeys(encoders)) or loaded_profile.methods,
+        encoders=tuple(encoders) or loaded_profile.methods,
         datasets=tuple(datasets) or loaded_profile.datasets,
         experiments=tuple(experiments) or tuple(loaded_profile.experiments),
         variants=choices,
@@ -226,10 +213,43 @@ def with_writable_cache(request: Request, *, quiet: bool = False) -> Request:
     return request
 
 
+def _check_names(
+    loaded_profile: Profile, *, encoders: Sequence[str], datasets: Sequence[str], experiments: Sequence[str]
+) -> None:
+    for option, values in (("--dataset", datasets), ("--experiment", experiments), ("--encoder", encoders)):
+        once(option, values)
+    for name in datasets:
+        if name not in loaded_profile.datasets:
+            raise unknown("dataset", name, loaded_profile.datasets)
+    for name in experiments:
+        loaded_profile.experiment(name)
+    for spec in encoders:
+        if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
+            raise unknown(
+                "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
+            )
+    names = {method_name(spec): spec for spec in encoders}
+    for spec in encoders:
+        if names[method_name(spec)] != spec:
+            raise RequestError(
+                f"encoders {spec!r} and {names[method_name(spec)]!r}: both would be called {method_name(spec)!r}: "
+                "rename one of the files"
+            )
+
+
+def _check_folders(folders: Mapping[str, Path | None]) -> None:
+    for option, folder in folders.items():
+        if folder is not None:
+            check_folder(option, folder)
+    run = folders["--run"]
+    if run is not None and run.resolve() == ROOT:
+        raise RequestError(f"--run {str(run)!r}: expected a folder of its own, got the checkout")
+
+
 def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise RequestError(f"seeds {list(seeds)}: expected one or more different integers, e.g. SEED=0,1,2")
-    return tuple(seeds)
+    if not seeds:
+        raise RequestError("--seed: expected one or more different whole numbers, e.g. SEED=0,1,2, got none")
+    return tuple(once("--seed", [check_seed("--seed", seed) for seed in seeds]))
 
 
 def _nothing(request: Request) -> str:

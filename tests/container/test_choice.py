@@ -223,3 +223,23 @@ def test_the_verb_fails_without_a_daemon_when_the_container_is_asked_for(
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     assert main(["reproduce", "--runtime", "container"]) == 2
     assert capsys.readouterr().err.startswith("error: no Docker daemon at unix:///nowhere/docker.sock (No such file")
+
+
+@pytest.mark.parametrize("host", ["tcp://h:x", "no-address", "tcp://", "tcp://[::1", "fd://"])
+def test_an_address_that_cannot_be_parsed_is_a_wrong_request(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(RequestError) as caught:
+        engine.connect()
+    message = str(caught.value)
+    assert message.startswith(f"DOCKER_HOST {host!r}: expected unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST (")
+    assert message.endswith("): correct or unset it, or pass RUNTIME=venv")
+    with pytest.raises(RequestError):
+        said("container")
+
+
+@pytest.mark.parametrize("uid", ["abc", "", "-1", "0"])
+def test_a_sudoer_that_is_no_number_is_none(uid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", uid)
+    monkeypatch.setenv("SUDO_GID", "7")
+    assert caller() == (10001, 10001)

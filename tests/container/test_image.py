@@ -147,11 +147,11 @@ def test_too_little_disk_is_said_before_the_download_and_a_change_of_source_need
         build.check_disk(client, "same")
 
 
-def command(folder: Path, *, version: str, buildx: bool) -> Path:
+def command(folder: Path, *, version: str, buildx: bool, name: str = "Docker") -> Path:
     folder.mkdir()
     path = folder / "docker"
     plugin = "exit 0" if buildx else "exit 1"
-    path.write_text(f'#!/bin/sh\n[ "$1" = buildx ] && {plugin}\necho "Docker version {version}, build 1"\n')
+    path.write_text(f'#!/bin/sh\n[ "$1" = buildx ] && {plugin}\necho "{name} version {version}, build 1"\n')
     path.chmod(0o755)
     return path
 
@@ -171,6 +171,33 @@ def test_a_docker_command_with_buildkit_is_found(
     else:
         with pytest.raises(ContainerError, match="no docker command with BuildKit in PATH"):
             build.builder()
+
+
+@pytest.mark.parametrize("buildx", [False, True])
+def test_podmans_command_of_the_same_name_is_no_old_docker(
+    buildx: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    podman = command(tmp_path / "first", name="podman", version="4.3.1", buildx=buildx)
+    monkeypatch.setenv("PATH", str(podman.parent))
+    with pytest.raises(ContainerError) as caught:
+        build.builder()
+    assert str(caught.value) == (
+        f"no docker command with BuildKit in PATH ({podman} is podman version 4.3.1, build 1): "
+        "install Docker's buildx plug-in (docker-buildx-plugin)"
+    )
+    docker = command(tmp_path / "second", version="20.10.24", buildx=False)
+    monkeypatch.setenv("PATH", f"{podman.parent}:{docker.parent}")
+    assert build.builder() == [str(docker)]
+
+
+def test_a_docker_command_that_cannot_be_started_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = command(tmp_path / "first", version="28", buildx=True)
+    broken.write_text("no program")
+    monkeypatch.setenv("PATH", str(broken.parent))
+    with pytest.raises(ContainerError, match=r"first/docker is .*Exec format error"):
+        build.builder()
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from suite.errors import RequestError
 from suite.experiments.costs.job import Job
-from suite.plan.budget import choose, commands, parse_budget
+from suite.plan.budget import choose, commands
 from suite.plan.forecast import Entry, Forecast
 from suite.plan.rates import Rates
 from suite.results.store import Key
 from suite.run.request import Request, make_request
 from tests.support.plans import paper
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("8h", 28_800), ("90m", 5_400), ("1h30m", 5_400), ("2 d", 172_800)])
-def test_budgets(text: str, seconds: float) -> None:
-    assert parse_budget(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "8", "soon", "8x", "8h!", "0s"])
-def test_a_budget_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match="budget"):
-        parse_budget(text)
 
 
 def with_durations(request: Request, seconds: dict[str, float]) -> Forecast:

@@ -320,7 +320,7 @@ def test_the_command_makes_what_it_can(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["prepare", "pascal_part", *arguments]) == 0
     assert capsys.readouterr().out == f"pascal_part: already there: 5 train, 3 val images in {tmp_path}/pascal_part\n"
     assert main(["prepare", "pascal_part", "--data", str(tmp_path), "--workers", "0"]) == RequestError.exit_code
-    assert capsys.readouterr().err == "error: workers 0: expected at least 1\n"
+    assert capsys.readouterr().err == "error: --workers '0': expected a whole number from 1 to 1000000000\n"
     assert main(["prepare", "pascal_part", "cub200", *arguments]) == RequestError.exit_code
     assert capsys.readouterr().err == (
         "error: unknown dataset to prepare 'cub200': expected one of pascal_part, pascal_object, ade20k_object, "

@@ -196,7 +196,10 @@ def test_a_full_disk_ends_in_one_line(run: Path, data: Path, monkeypatch: pytest
     [
         (["reproduce", "--encoder", "dinov9"], "error: unknown encoder 'dinov9': expected one of deit, mocov3, "),
         (["reproduce", "--profile", "big"], "error: unknown profile 'big': expected one of mini, paper"),
-        (["reproduce", "--seed", "one"], "error: seed 'one': expected integers, e.g. SEED=0 or SEED=0,1,2"),
+        (
+            ["reproduce", "--seed", "one"],
+            "error: --seed 'one': expected whole numbers from 0 to 4294967295, e.g. 0 ",
+        ),
         (["reproduce", "--wrong"], "error: unrecognized arguments: --wrong; see python -m suite --help"),
         (["paint"], "error: argument VERB: invalid choice: 'paint'"),
         (["report", "no/such/run"], "error: no/such/run: expected a run folder with run.json"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from suite.cells import CellId, method_name
+from suite.core.paths import ROOT
 from suite.errors import RequestError, StorageError
 from suite.run.request import check_writable, make_request, resolve_device
 
@@ -50,7 +51,27 @@ def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
         ),
         ({"variants": ["keypoint-box"]}, "unknown choice of variant keypoint-box '': expected one of half, full"),
         ({"device": "tpu"}, "unknown device 'tpu': expected one of auto, cpu, cuda"),
-        ({"seeds": [1, 1]}, "seeds [1, 1]: expected one or more different integers, e.g. SEED=0,1,2"),
+        ({"seeds": [1, 1]}, "--seed 1: expected each once, got it twice"),
+        ({"seeds": []}, "--seed: expected one or more different whole numbers, e.g. SEED=0,1,2, got none"),
+        ({"seeds": [2**32]}, "--seed 4294967296: expected whole numbers from 0 to 4294967295, e.g. 0 or 0,1,2"),
+        ({"seeds": [-1]}, "--seed -1: expected whole numbers from 0 to 4294967295, e.g. 0 or 0,1,2"),
+        ({"experiments": ["part_retrieval"] * 2}, "--experiment 'part_retrieval': expected each once, got it twice"),
+        ({"datasets": ["cub200"] * 2}, "--dataset 'cub200': expected each once, got it twice"),
+        ({"encoders": ["mae", "dino", "mae"]}, "--encoder 'mae': expected each once, got it twice"),
+        (
+            {"variants": ["keypoint-box=full", "keypoint-box=half"]},
+            "variant keypoint-box=half: expected one choice of keypoint-box, got keypoint-box=full too",
+        ),
+        ({"run": Path(__file__)}, f"--run {__file__!r}: expected a folder, got a file"),
+        (
+            {"cache": Path(__file__) / "x"},
+            f"--cache '{Path(__file__) / 'x'}': expected a folder, but {__file__} is a file",
+        ),
+        (
+            {"data": Path("x" * 300)},
+            f"--data '{'x' * 300}': expected a path that the system takes, got: File name too long",
+        ),
+        ({"run": ROOT}, f"--run {str(ROOT)!r}: expected a folder of its own, got the checkout"),
         ({"limit": 0}, "limit 0: expected at least 1"),
         ({"experiments": ["patch_search"]}, "patch_search: pictures only, nothing to judge: add an experiment"),
         (

@@ -37,7 +37,7 @@ def test_wrong_data_are_red_and_the_rest_is_green(tmp_path: Path) -> None:
     assert "1 failed, 2 passed" in done.stdout
 
 
-@pytest.mark.parametrize("wrong", ["--profile=big", "--dataset=mnist"])
+@pytest.mark.parametrize("wrong", ["--profile=big", "--dataset=mnist", "--sample=0", "--seed=-1", "--data="])
 def test_a_wrong_request_is_one_line_and_exit_code_3(tmp_path: Path, wrong: str) -> None:
     done = check(tmp_path, wrong)
     assert done.returncode == 3, done.stdout

@@ -1,0 +1,11 @@
+"""What the readers of values say that they expected."""
+
+SEED = "whole numbers from 0 to 4294967295, e.g. 0 or 0,1,2"
+COUNT = "a whole number from 1 to 1000000000"
+DURATION = "a duration from a second to ten years, e.g. 8h, 90m or 1h30m"
+SIZE = "a number of 10^9 bytes from 0 to 1000000000, e.g. 0.5 or 100"
+PATH = "a path; . is the current folder"
+EMPTY = "names separated by single commas, got an empty one"
+TWICE = "each once, got it twice"
+LICENCE = "one SPDX identifier (https://spdx.org/licenses), e.g. CC-BY-4.0, or a licence's URL"
+IMAGE = "the name of an image, e.g. registry.example/name:tag"
