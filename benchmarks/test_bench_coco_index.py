@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suite.core.processors import usable_processors
+
 IMAGES, PEOPLE, WITH_KEYPOINTS, KINDS = 118_287, 262_465, 149_813, 2_000
 RESULTS = Path(__file__).parent / "results"
 LIMIT_SECONDS, LIMIT_MIB = 20, 2048
@@ -106,7 +108,7 @@ def record(result: dict[str, float], runs: list[dict[str, float]], size: int) ->
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": "python -m pytest benchmarks/test_bench_coco_index.py --benchmark-enable",
-        "device": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
+        "device": f"{platform.machine()}, {usable_processors()} cores, one thread",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": {
             "python": platform.python_version(),

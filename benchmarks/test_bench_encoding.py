@@ -24,6 +24,7 @@ import timm
 import torch
 
 from benchmarks.machine import processor
+from suite.core.processors import usable_processors
 from suite.encoders import load_encoder
 from tests.support.checkpoints import VIT_B, write
 
@@ -112,7 +113,7 @@ def record(case: str, result: dict[str, float]) -> None:
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": "python -m pytest benchmarks/test_bench_encoding.py --benchmark-enable",
-        "device": f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "device": f"{processor()}, {usable_processors()} cores, {torch.get_num_threads()} threads",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": {m.__name__: m.__version__ for m in (torch, timm)} | {"python": platform.python_version()},
         "problem": {"encoder": "ViT-B/16 at 224", "batch": BATCH, "rounds": ROUNDS, "raw_layers": LAYERS},

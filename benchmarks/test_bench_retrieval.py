@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from benchmarks.machine import processor
+from suite.core.processors import usable_processors
 from suite.metrics import retrieval_average_precision
 
 ITEMS, WIDTH, CLASSES, SAMPLE = 32_768, 768, 10, 64
@@ -113,7 +114,7 @@ def record(case: str, result: dict[str, float]) -> None:
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": "python -m pytest benchmarks/test_bench_retrieval.py --benchmark-enable",
-        "device": f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "device": f"{processor()}, {usable_processors()} cores, {torch.get_num_threads()} threads",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": {m.__name__: m.__version__ for m in (np, torch, sklearn)} | {"python": platform.python_version()},
         "problem": {"items": ITEMS, "width": WIDTH, "classes": CLASSES, "sklearn_sample": SAMPLE},

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.machine import processor
+from suite.core.processors import usable_processors
 from suite.encoders import load_encoder
 from suite.encoders.architecture import Architecture
 from suite.probes import SegmentationHead, segmentation_loss
@@ -179,7 +180,7 @@ def record(case: str, result: dict[str, object]) -> None:
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": "python -m pytest benchmarks/test_bench_segmentation.py --benchmark-enable",
-        "device": f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "device": f"{processor()}, {usable_processors()} cores, {torch.get_num_threads()} threads",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "rounds": ROUNDS,

@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.machine import matmul_flops, processor
+from suite.core.processors import usable_processors
 from suite.encoders import BASE, MINI
 from suite.experiments.costs.segmentation import DISTINCT_CROPS
 from suite.experiments.costs.shape import Shape
@@ -156,7 +157,7 @@ def record(case: str, result: dict[str, object]) -> None:
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": "python -m pytest benchmarks/test_bench_segmentation_gpu.py --benchmark-enable",
-        "device": f"{torch.cuda.get_device_name()}, {processor()}, {os.cpu_count()} cores",
+        "device": f"{torch.cuda.get_device_name()}, {processor()}, {usable_processors()} cores",
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "steps": STEPS,
         "cases": cases | {case: result},

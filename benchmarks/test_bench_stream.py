@@ -36,6 +36,7 @@ from PIL import Image
 from torchvision import transforms as T
 
 from benchmarks.machine import matmul_flops, processor
+from suite.core.processors import usable_processors
 from suite.encoders import BASE, MINI
 from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.experiments.costs.shape import Shape
@@ -190,7 +191,7 @@ def record(name: str, command: str, result: dict[str, object]) -> None:
     content = {
         "date": now.isoformat(timespec="seconds"),
         "command": f"python -m pytest benchmarks/{command}",
-        "device": f"{gpu}{processor()}, {os.cpu_count()} cores, {WORKERS} workers",
+        "device": f"{gpu}{processor()}, {usable_processors()} cores, {WORKERS} workers",
         "load_average_at_end": round(os.getloadavg()[0], 1),
         "versions": versions,
         "problem": {"images": COUNT, "size_px": "469x387", "quality": 90, "batch": BATCH, "rounds": ROUNDS},

@@ -24,7 +24,7 @@ LIGHT = ("errors", "registry", "cells", "core", "protocol", "results", "referenc
 NEIGHBOURS = {
     "core": {"errors", "cells", "registry"},
     "metrics": {"errors", "protocol"},
-    "datasets": {"errors", "protocol", "registry"},
+    "datasets": {"errors", "protocol", "registry", "core"},
     "encoders": {"errors", "protocol", "registry", "core"},
     "fetch": {"errors", "core", "registry", "encoders", "datasets"},
     "mini": {"errors", "core", "metrics", "run"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically
 from suite.core.paths import EXPECTED
+from suite.core.processors import usable_processors
 from suite.core.text import now
 from suite.errors import ExpectedError, RequestError
 from suite.protocol.constants import constants_of
@@ -144,7 +144,7 @@ def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
         "command": "make accept",
         "commit": commit_of(candidate.results),
         "date": now()[:10],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {candidate.results[0].facts['device']}",
+        "machine": f"{platform.machine()}, {usable_processors()} cores, {candidate.results[0].facts['device']}",
         "reason": reason,
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from suite.cli.options import add_workers
 from suite.cli.verb import Verb
+from suite.core.paths import MINI_WEIGHTS
 from suite.core.values import names, path, reader, seed
 from suite.run.options import DEVICES
 
@@ -31,9 +32,7 @@ def add_pretrain(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: which methods, where, and where to."""
     parser.add_argument("methods", nargs="*", metavar="METHOD", help="default: all seven")
     parser.add_argument("--device", default="auto", help=f"one of {', '.join(DEVICES)} (default: auto)")
-    parser.add_argument(
-        "--out", type=reader(path, "--out"), default=Path("suite/mini/weights"), help="default: suite/mini/weights"
-    )
+    parser.add_argument("--out", type=reader(path, "--out"), default=MINI_WEIGHTS, help="default: suite/mini/weights")
     parser.add_argument(
         "--cache",
         type=reader(path, "--cache"),

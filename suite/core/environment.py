@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from suite.core.paths import ROOT
+from suite.core.processors import usable_processors
 
 LOCK = ROOT / "requirements.lock"
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
@@ -162,7 +163,7 @@ def _cpu() -> Facts:
         "architecture": platform.machine(),
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "usable_cores": usable_processors(),
     }
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,13 +28,12 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        unborn = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        with unborn.open("xb") as file:  # its mode is what the umask leaves, as of any file
+            temporary = unborn
             file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save calls a full disk a RuntimeError
         if temporary is not None:

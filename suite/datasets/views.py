@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from suite.core.processors import usable_processors
 from suite.datasets.digests import array_key, combine, file_keys, is_content_key
 from suite.datasets.pixels import Box, Transform, crop, read_rgb, transform_named
 from suite.errors import DatasetError
@@ -125,7 +125,7 @@ def render(
     order = by_image(views) if order is None else order
     rendered: list[Pixels] = []
     start = 0
-    for image in _in_order(work, _pieces([views[i] for i in order]), workers or os.cpu_count() or 1):
+    for image in _in_order(work, _pieces([views[i] for i in order]), workers or usable_processors()):
         rendered.extend(image)
         while len(rendered) >= batch_size:
             yield order[start : start + batch_size], np.stack(rendered[:batch_size])

@@ -7,7 +7,6 @@ exit code 2. A test knows the seed noise of its own cells only; a run's junit.xm
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +17,7 @@ import torch
 
 from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.core.signals import hear_signals
 from suite.errors import BusyError, StorageError, SuiteError
 from suite.experiments.direct import Direct
@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         quiet = hasattr(config, "workerinput")  # the process that started it has said so
         config.stash[_REQUEST] = request = with_writable_cache(request, quiet=quiet)
     code_state_at_start()
-    torch.set_num_threads(config.getoption("threads") or max(1, os.cpu_count() or 1))
+    torch.set_num_threads(config.getoption("threads") or usable_processors())
     exact_convolutions()
     try:
         _begin_attempt(config, request)

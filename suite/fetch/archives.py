@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -64,11 +64,11 @@ def unpacking_folder(archive: Path, target: Path) -> Iterator[Path]:
     make_folder(target.parent)
     for leftover in target.parent.glob(f".unpacking-{target.name}-*"):  # by a run that was killed
         shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".unpacking-{target.name}-"))
+    folder = target.with_name(f".unpacking-{target.name}-{secrets.token_hex(6)}")
+    folder.mkdir()
     try:
         yield folder
         os.sync()  # else a power cut may leave empty files under the final name
-        folder.chmod(0o755)
         folder.rename(target)
     except _DAMAGED as error:
         raise refused(archive, f"it cannot be unpacked ({_phrase(error)})") from error

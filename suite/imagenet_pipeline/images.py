@@ -5,7 +5,6 @@ Decoders and resizing leave Python's lock alone.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.core.processors import usable_processors
 from suite.errors import RequestError, unknown
 from suite.imagenet_pipeline.augment import draw_crops, evaluation_region, training_region
 from suite.imagenet_pipeline.decode import DECODERS, Decoder, RegionOf
@@ -69,7 +69,7 @@ class ImageStream:
             raise RequestError("image stream: expected at least one image, got none")
         if decoder not in (*DECODERS, "device"):
             raise unknown("decoder", decoder, (*DECODERS, "device"))
-        self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
+        self.workers = usable_processors() if workers is None else workers
         if self.workers < 1:
             raise RequestError(f"image stream: expected at least 1 worker, got {workers}")
         self.paths, self.size, self.augment, self.seed = paths, size, augment, seed

@@ -82,7 +82,7 @@ class ClaimVerdict:
         return is_comparable and self.untestable is None and self.holds_here != self.holds_in_paper
 
 
-def load_claims(path: Path = Path("expected/claims.toml")) -> list[Claim]:
+def load_claims(path: Path) -> list[Claim]:
     """Read the claims, in the order of the file.
 
     Raises:

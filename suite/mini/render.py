@@ -20,6 +20,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from suite.core.locks import waited_for
+from suite.core.processors import usable_processors
 from suite.errors import StorageError
 from suite.mini.datasets import cifar10, coco, cub200, imagenet1k, segmentation
 from suite.mini.datasets.base import Parallel
@@ -166,7 +167,8 @@ class _Workers:
     def __init__(self, count: int | None, progress: bool) -> None:
         # forked: a spawned process would import the caller's main module again; drawing needs no threads
         context = multiprocessing.get_context("fork")
-        self._pool = ProcessPoolExecutor(count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        size = count or usable_processors()
+        self._pool = ProcessPoolExecutor(size, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
         self._progress = progress
         self.title = ""
 

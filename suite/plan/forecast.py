@@ -6,11 +6,11 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from os import cpu_count
 
 from suite.core.digests import digest_of
 from suite.core.numerics import environment_of
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.core.source_code import trial_code
 from suite.errors import SuiteError
 from suite.experiments.context import Context
@@ -154,7 +154,7 @@ def threads_of(forecast: Forecast) -> int:
 
 
 def _threads(processes: int) -> int:
-    return max(1, (cpu_count() or 1) // processes)
+    return max(1, usable_processors() // processes)
 
 
 def _tasks(request: Request, shapes: dict[str, Shape], *, digests: bool) -> tuple[list[AnyTask], list[Key], list[Key]]:

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from suite.core.processors import usable_processors
+
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -23,7 +25,7 @@ class Workers:
     def __init__(self, count: int | None, *, progress: bool) -> None:
         # forked: a spawned process would import the caller's main module again
         context = multiprocessing.get_context("fork")
-        self._pool = ProcessPoolExecutor(count, context, _start)
+        self._pool = ProcessPoolExecutor(count or usable_processors(), context, _start)
         self._progress = progress
 
     def __enter__(self) -> Workers:

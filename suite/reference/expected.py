@@ -28,6 +28,7 @@ from statistics import fmean
 from typing import Any
 
 from suite.cells import CellId, Measurement
+from suite.core.paths import NO_CHECKOUT
 from suite.core.schema import Node, read_toml
 from suite.errors import ExpectedError, unknown
 from suite.protocol.tables import PROFILES
@@ -88,7 +89,7 @@ class Expected:
         return None if self.seed_sd is None or self.seed_df is None else Spread(self.seed_sd, self.seed_df)
 
 
-def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, Expected]:
+def load_expected(profile: str, root: Path) -> dict[CellId, Expected]:
     """Read every reference of a profile; empty where none is recorded yet.
 
     Raises:
@@ -99,7 +100,7 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     if not root.is_dir():
-        raise ExpectedError(f"{root}: no folder of expected values here: run from the root of the repository")
+        raise ExpectedError(f"{root}: {NO_CHECKOUT}")
     if profile == RECORDED:
         check_seal(root / profile)
     references: dict[CellId, Expected] = {}
@@ -113,7 +114,7 @@ def load_expected(profile: str, root: Path = Path("expected")) -> dict[CellId, E
     return references
 
 
-def places(root: Path = Path("expected")) -> dict[CellId, str]:
+def places(root: Path) -> dict[CellId, str]:
     """Tell the place where the paper prints each cell, e.g. `Table 3`; cells without a known place are left out."""
     return {cell: e.table for cell, e in load_expected("paper", root).items() if e.table is not None}
 

@@ -77,9 +77,7 @@ class KnownDeviation:
         return f"{self.lower:g} or more" if self.upper is None else f"{self.lower:g} to {self.upper:g}"
 
 
-def load_known(
-    profile: str, expected: Mapping[CellId, Expected], root: Path = Path("expected")
-) -> dict[CellId, KnownDeviation]:
+def load_known(profile: str, expected: Mapping[CellId, Expected], root: Path) -> dict[CellId, KnownDeviation]:
     """Load the known deviations of a profile, by cell; none where there is no file.
 
     Args:

@@ -27,7 +27,7 @@ Slack = dict[tuple[str, str] | CellId, float]
 """Slack by (experiment, metric), and by cell for those that have their own."""
 
 
-def load_slack(root: Path = Path("expected")) -> Slack:
+def load_slack(root: Path) -> Slack:
     """Load the points by which the value of a recorded seed may move on another machine.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -13,6 +12,7 @@ from suite.core.environment import capture
 from suite.core.files import plain, write_json
 from suite.core.numerics import environment_of
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.core.text import now
 from suite.plan.forecast import write_plan
 from suite.reproduction.settled import settle, unsettle
@@ -129,7 +129,7 @@ def _run(
     Nor do threads follow from `places`, which are fewer where other runs hold GPUs.
     """
     processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
-    threads = max(1, (os.cpu_count() or 1) // processes)
+    threads = max(1, usable_processors() // processes)
     Trials(
         request,
         execution,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from suite.core.environment import capture
 from suite.core.files import write_atomically
 from suite.core.paths import DOCS, EXPECTED
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.core.text import now
 from suite.errors import RequestError, StorageError
 from suite.reference.expected import RECORDED
@@ -81,7 +81,7 @@ def _write(request: Request, slack: Slack, reason: str) -> None:
         command=f"make record SEED={','.join(map(str, request.seeds))}",
         commit=f"{code['commit']}{' with local changes' if code['dirty'] else ''}",
         date=now()[:10],
-        machine=f"{platform.machine()}, {os.cpu_count()} cores, {request.device}",
+        machine=f"{platform.machine()}, {usable_processors()} cores, {request.device}",
         reason=reason,
     )
     results = list(store.results())

@@ -12,8 +12,10 @@ from suite.core.paths import EXPECTED
 from suite.core.signals import terminated
 from suite.core.text import now
 from suite.experiments.forked import PRELOADED
+from suite.judge.claims import load_claims
 from suite.reference.accepted import load
-from suite.reference.select import references
+from suite.reference.expected import places
+from suite.reference.select import known_deviations, references
 from suite.report.collect import assemble, publish
 from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
@@ -101,9 +103,12 @@ def check_expected(request: Request, environment: Mapping[str, Any]) -> None:
         environment: that it is measured in.
 
     Raises:
-        ExpectedError: references that were altered, or lack a cell; an accepted run that is another device's, breaks
-            its schema or contradicts itself.
+        ExpectedError: claims, references or known deviations that break their schema, were altered, or lack a cell; an
+            accepted run that is another device's, breaks its schema or contradicts itself.
     """
+    load_claims(EXPECTED / "claims.toml")
+    places(EXPECTED)
     references(request.profile.name, request.variants, request.limit, request.encoders)
     if request.limit is None:
+        known_deviations(request.profile.name, request.variants)
         load(EXPECTED / "accepted", request.profile.name, device_model(environment))

@@ -6,12 +6,12 @@ and every trial goes anywhere (pytest-dev/pytest-xdist#1386). So a run schedules
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from suite.core.processors import usable_processors
 from suite.protocol.profiles import Experiment
 from suite.registry import EXPERIMENTS, images_of
 from suite.run.request import Request
@@ -38,7 +38,7 @@ def processes_for(request: Request, groups: int, workers: int | None = None) -> 
         groups: to be measured; one process if there is none.
         workers: at most so many.
     """
-    places = os.cpu_count() or 1
+    places = usable_processors()
     if request.device == "cuda":
         import torch
 

@@ -14,9 +14,9 @@ from typing import Any
 from suite.cells import CellId, method_name
 from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
-from suite.core.paths import ROOT
+from suite.core.paths import EXPECTED, MINI_WEIGHTS, NO_CHECKOUT, ROOT, from_checkout
 from suite.core.values import check_folder, check_seed, once
-from suite.errors import RequestError, StorageError, unknown
+from suite.errors import ExpectedError, RequestError, StorageError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
 from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
@@ -128,11 +128,13 @@ def make_request(
 
     Raises:
         RequestError: an unknown name (the message lists the valid ones), no GPU for `cuda`, nothing to run.
-        StorageError: the run folder cannot be written.
+        ExpectedError: this is no checkout, so nothing could be judged in the end.
     """
+    if not EXPECTED.is_dir():
+        raise ExpectedError(f"{EXPECTED}: {NO_CHECKOUT}")
     loaded_profile = load_profile(profile)
     _check_names(loaded_profile, encoders=encoders, datasets=datasets, experiments=experiments)
-    _check_folders({"--data": data, "--weights": weights, "--cache": cache, "--run": run})
+    _check_folders({"--data": data, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
     if processes_per_probe < 1:
@@ -149,7 +151,7 @@ def make_request(
         seeds=_check_seeds(seeds),
         device=resolve_device(device),
         data=data or loaded_profile.data,
-        weights=weights or loaded_profile.weights,
+        weights=weights or _default_weights(loaded_profile),
         cache=cache,
         run=run or Path("runs") / "+".join([profile, *(f"{k}={v}" for k, v in deviations(choices).items())]),
         limit=limit,
@@ -244,6 +246,12 @@ def _check_folders(folders: Mapping[str, Path | None]) -> None:
     run = folders["--run"]
     if run is not None and run.resolve() == ROOT:
         raise RequestError(f"--run {str(run)!r}: expected a folder of its own, got the checkout")
+
+
+def _default_weights(profile: Profile) -> Path:
+    """Return the profile's folder of checkpoints; the embedded ones lie in the package, wherever a command runs."""
+    is_embedded = ROOT / profile.weights == MINI_WEIGHTS
+    return from_checkout(profile.weights) if is_embedded else profile.weights
 
 
 def _check_seeds(seeds: Sequence[int]) -> tuple[int, ...]:

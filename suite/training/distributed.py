@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from suite.core.precision import exact_convolutions
+from suite.core.processors import usable_processors
 from suite.errors import RequestError
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ def _follow(
     if gpu is not None:
         torch.cuda.set_device(gpu)
     else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // size))
+        torch.set_num_threads(max(1, usable_processors() // size))
     with contextlib.suppress(KeyboardInterrupt), _group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
         work(*arguments, world)
 

@@ -64,8 +64,8 @@ def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
         ),
         ({"run": Path(__file__)}, f"--run {__file__!r}: expected a folder, got a file"),
         (
-            {"cache": Path(__file__) / "x"},
-            f"--cache '{Path(__file__) / 'x'}': expected a folder, but {__file__} is a file",
+            {"run": Path(__file__) / "x"},
+            f"--run '{Path(__file__) / 'x'}': expected a folder, but {__file__} is a file",
         ),
         (
             {"data": Path("x" * 300)},

@@ -9,12 +9,12 @@ else to do: it takes three minutes, and the run has to be of the same minutes as
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from suite.core.processors import usable_processors
 from suite.plan.calibrate import calibrate_forecast
 from suite.plan.counts import splits_of
 from suite.plan.forecast import forecast
@@ -39,7 +39,7 @@ def main() -> None:
         tasks = [(task, store.load(request.key(*task))) for task in request.tasks()]
     example = {
         "what": f"mini profile, encoder {ENCODER}: by python -m tests.support.plan_example",
-        "machine": f"{device_name('cpu', 1)}, {os.cpu_count()} processes, {datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{device_name('cpu', 1)}, {usable_processors()} processes, {datetime.now(UTC):%Y-%m-%d}",
         "rates": {text: float(f"{seconds:.4g}") for text, seconds in sorted(made.rates.seconds.items())},
         "splits": {
             f"{experiment.name}/{dataset}": {
