@@ -40,7 +40,7 @@ def test_encoders_on_one_stream_are_one_group(tmp_path: Path) -> None:
 
 
 def test_a_run_has_no_more_processes_than_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(groups, "usable_processors", lambda: 8)
     request = asked(tmp_path)
     assert [processes_for(request, n) for n in (0, 1, 3, 99)] == [1, 1, 3, 8]
     assert processes_for(request, 99, 2) == 2

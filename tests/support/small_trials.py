@@ -45,7 +45,7 @@ def small_data(folder: Path) -> Path:
 def small_trial(name: str, dataset: str, spec: str, *variants: str, data: Path, folder: Path) -> Trial:
     """A trial of an experiment that is over soon; `of(name)` measures it."""
     request = make_request(
-        encoders=[spec], experiments=[name, "part_retrieval"],  # a request of pictures alone is none
+        encoders=[spec], experiments=[*dict.fromkeys((name, "part_retrieval"))],  # a request of pictures alone is none
         variants=variants, data=data, weights=MINI_WEIGHTS, device="cpu",
         cache=folder / "cache", run=folder / "run", limit=6 if name in SEGMENTATION else 16,
     )  # fmt: skip
