@@ -21,20 +21,15 @@ def add_request(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option.flag, **option.settings(reads=True))
     add_workers(parser)
     parser.add_argument(
-        "--max-crashes", type=int, metavar="N", help="start no more trials when N processes have died (default: go on)"
+        "--max-crashes",
+        type=reader(count, "--max-crashes"),
+        metavar="N",
+        help="start no more trials when N processes have died (default: go on)",
     )
 
 
 def execution(options: argparse.Namespace) -> Execution:
-    """Return how the run is carried out.
-
-    Raises:
-        RequestError: fewer than one process, or crash.
-    """
-    for name in ("workers", "max_crashes"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise RequestError(f"--{name.replace('_', '-')} {value}: expected at least 1")
+    """Return how the run is carried out."""
     return Execution(options.workers, options.max_crashes, join=getattr(options, "join", False))
 
 

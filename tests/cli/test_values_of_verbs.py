@@ -12,6 +12,7 @@ from tests.support.values import COUNT, DURATION, EMPTY, IMAGE, LICENCE, PATH, S
         *[(verb, "--workers", text, COUNT) for text in ("0", "-3", "1e3")
           for verb in ("reproduce", "plan", "record", "render", "check x", "prepare lip")],
         *[(verb, "--limit", "nan", COUNT) for verb in ("reproduce", "plan", "record", "check x")],
+        ("reproduce", "--max-crashes", "0", COUNT),
         ("reproduce", "--processes-per-probe", "0", COUNT),
         ("verify data", "--sample", "0", COUNT),
         *[(verb, "--seed", text, SEED) for text in ("-1", "1180591620717411303424")

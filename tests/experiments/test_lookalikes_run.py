@@ -36,7 +36,9 @@ def run(folder: Path, experiments: tuple[str, ...], *, encoder: str, limit: int)
     request = [f"--{name}={path}" for name, path in places.items()]
     request += ["--profile=paper", f"--encoder={encoder}", f"--experiment={','.join(experiments)}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.sched_getaffinity", lambda _pid: {0})  # threads of several tests at once only wait for one another
+        patch.setattr(
+            "os.sched_getaffinity", lambda _pid: {0}
+        )  # threads of several tests at once only wait for one another
         assert main(["reproduce", *request, "--device=cpu", f"--limit={limit}", "--workers=1"]) == 0
     return json.loads((folder / "run" / "report.json").read_text())
 

@@ -244,7 +244,7 @@ def test_the_verb_prints_everything_and_records_it(folder: Path, capsys: pytest.
     [
         (["verify", "weather"], "error: verify 'weather': expected data, or the folder of a run"),
         (["verify", "data", "mnist"], "error: unknown dataset 'mnist': expected one of cifar10, coco, "),
-        (["verify", "data", "--sample", "0"], "error: sample 0: expected at least 1, or --full"),
+        (["verify", "data", "--sample", "0"], "error: --sample '0': expected a whole number from 1 to 1000000000"),
         (["verify", "data", "--profile", "big"], "error: unknown profile 'big': expected one of mini, paper"),
     ],
 )
