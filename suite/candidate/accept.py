@@ -22,10 +22,10 @@ from suite.reference.candidates import load_accepted
 from suite.reference.frozen import commit_of, deviation, table
 from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
 from suite.reference.select import references
-from suite.report.collect import read_run
 from suite.results.noise import Spread, pool_of, pooled_sd
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Result, Store
+from suite.run.run_file import read_run
 
 FOLDER = EXPECTED / "encoders"
 _TITLE = "# Accepted by `make accept`, never edited by hand: later runs of this encoder are held against it.\n"

@@ -76,8 +76,8 @@ def run_accept(options: argparse.Namespace) -> int:
     other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
     (docs/explanation/two_gates.md).
     """
-    from suite.report.collect import read_run
     from suite.run.folder import at_work_again
+    from suite.run.run_file import read_run
 
     # what is accepted must not be half of this run and half of one that is at work in its folder
     with nullcontext() if options.diff else at_work_again(options.run):

@@ -71,7 +71,8 @@ def undecided(request: Request) -> list[Deciding]:
     from suite.judge.deciding import Deciding
     from suite.plan.undecided import unmeasured
     from suite.reference.select import references
-    from suite.report.collect import assemble, read_run
+    from suite.report.collect import assemble
+    from suite.run.run_file import read_run
 
     methods = {method_name(spec) for spec in request.encoders}
     open_groups: list[Deciding] = []

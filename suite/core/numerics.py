@@ -154,7 +154,7 @@ def digest_of_environment(environment: Environment) -> str:
 
 def device_model(environment: Environment) -> str:
     """Return the CPU's or GPU's model, e.g. `NVIDIA H100 80GB HBM3 (9.0)`, `AMD EPYC (AuthenticAMD 25 17)`."""
-    return str(environment["device"]["model"])
+    return str(environment["device"].get("model") or "unknown device")
 
 
 def environment_line(environment: Environment) -> str:

@@ -14,17 +14,23 @@ from suite.errors import ExpectedError
 _REQUIRED = object()
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value >= 0
+    return _is_finite(value) and value >= 0
 
 
 def _is_whole(value: Any) -> bool:
     return _is_number(value) and isinstance(value, int)
 
 
-_KINDS: dict[str, Callable[[Any], bool]] = {
+KINDS: dict[str, Callable[[Any], bool]] = {
     "a text": lambda v: isinstance(v, str) and bool(v.strip()),
+    "any text": lambda v: isinstance(v, str),
+    "an integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "a number": _is_finite,
     "a number >= 0": _is_number,
     "a whole number >= 0": _is_whole,
     "true or false": lambda v: isinstance(v, bool),
@@ -37,8 +43,13 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a number >= 0, 'not transcribed' or a recorded table": (
         lambda v: _is_number(v) or isinstance(v, dict) or v == "not transcribed"
     ),
+    "a list of integers": lambda v: (
+        isinstance(v, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in v)
+    ),
+    "a list of numbers": lambda v: isinstance(v, list) and all(map(_is_finite, v)),
     "a list of texts": lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
 }
+"""Kinds of value, by the words in which a message asks for them."""
 
 
 class Node:
@@ -54,7 +65,7 @@ class Node:
         return ExpectedError(f"{self._join(key)}: {problem}")
 
     def take(self, key: str, kind: str, default: Any = _REQUIRED) -> Any:
-        """Remove and return a value; `kind` is one of `_KINDS`, a missing key is an error without default.
+        """Remove and return a value; `kind` is one of `KINDS`, a missing key is an error without default.
 
         Raises:
             ExpectedError: the key is missing, or its value is of another kind.
@@ -65,7 +76,7 @@ class Node:
                 raise self.error(key, f"missing: expected {kind}")
             return default
         value = self._table.pop(key)
-        if not _KINDS[kind](value):
+        if not KINDS[kind](value):
             raise self.error(key, f"expected {kind}, got {value!r}")
         return value
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from suite.core.files import write_json
+from suite.core.forms import Each, Form, Tell, read_if_whole, warn
 
 FILE = "plan.json"
+FORM: Form = {"jobs": Each({"trials": "a list of texts", "seconds": "a number >= 0 or null"})}
 Json = dict[str, Any]
 
 
@@ -27,7 +28,7 @@ def save_plan(run: Path, jobs: Sequence[Json], *, processes: int) -> None:
     write_json(run / FILE, {"processes": processes, "jobs": list(jobs)})
 
 
-def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] | None:
+def against_actual(run: Path, costs: Sequence[Mapping[str, Any]], tell: Tell = warn) -> list[Json] | None:
     """Compare seconds planned and measured, by experiment; None where the run has no plan that can be read.
 
     Jobs that are compared are those with a planned duration, all of whose trials were measured in this attempt.
@@ -35,12 +36,12 @@ def against_actual(run: Path, costs: Sequence[Mapping[str, Any]]) -> list[Json] 
     Args:
         run: the run folder.
         costs: of a report: experiment, dataset, method, seconds, reused.
+        tell: receives what is wrong with the plan.
     """
-    try:
-        jobs = json.loads((run / FILE).read_text())["jobs"]
-        planned = [(job["trials"], job["seconds"]) for job in jobs]
-    except (OSError, ValueError, KeyError, TypeError):
+    plan = read_if_whole(run / FILE, FORM, "a plan", tell, place=FILE)
+    if plan is None:
         return None
+    planned = [(job["trials"], job["seconds"]) for job in plan["jobs"] if job["trials"]]
     durations = {
         f"{cost['experiment']}/{cost['dataset']}/{cost['method']}": cost["seconds"]
         for cost in costs

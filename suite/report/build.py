@@ -42,6 +42,8 @@ def build(
     deciding: Sequence[Mapping[str, Any]] = (),
     pictures_missing: Sequence[Mapping[str, str]] = (),
     claims_gate: bool = False,
+    strict: bool = False,
+    made_by: Mapping[str, Any] | None = None,
     environments: Sequence[Mapping[str, Any]] = (),
     attempts: Mapping[str, Any] | None = None,
     gate: Mapping[str, Any] | None = None,
@@ -71,6 +73,8 @@ def build(
         deciding: what would decide the inconclusive cells, see `suite.judge.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
+        strict: whether any single deviation fails the run.
+        made_by: see `suite.report.maker`.
         gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         gate_verdicts: cells against the accepted run.
         attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
@@ -78,7 +82,7 @@ def build(
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
 
     Returns:
-        Plain JSON types only; None where a value is unknown or not finite.
+        Plain JSON types only; None where a value is unknown or not finite. `files` is filled in when it is written.
     """
     environment_numbers = {name: entry["number"] for entry in environments for name in entry["results"]}
     cells = [
@@ -105,6 +109,7 @@ def build(
             "failing": judgement.failing,
             "allow_inconclusive": judgement.allow_inconclusive,
             "claims_gate": claims_gate,
+            "strict": strict,
             "deciding": deciding,
             "pictures_missing": pictures_missing,
             "accepted": gate,
@@ -125,6 +130,8 @@ def build(
             "protocol": protocol,
             "started": started,
             "finished": finished,
+            "made_by": made_by,
+            "files": {},  # whoever writes the report knows the pages beside it
         }
     )
 

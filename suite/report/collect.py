@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from suite.cells import CellId, method_name
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
-from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
@@ -25,14 +23,16 @@ from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
 from suite.reference.expected import places
 from suite.reference.select import known_deviations, references
-from suite.report import files, terminal
+from suite.report import files, inputs, terminal
 from suite.report.build import build
 from suite.report.contributions import contributions, notes
+from suite.report.maker import maker
 from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Key, Result, Store, sample_path, strip_path
 from suite.run.attempts.history import history
 from suite.run.folder import at_work_again
+from suite.run.run_file import ADVICE, read_run
 from suite.verification.quick import outcomes
 from suite.verification.record import verified
 
@@ -42,12 +42,14 @@ NO_EVIDENCE = (
 )
 
 
-def report(run: Path, **options: bool) -> int:
+def report(run: Path, *, strict: bool = False, allow_inconclusive: bool = False, claims_gate: bool = False) -> int:
     """Judge a run folder and write its report; needs neither data nor weights.
 
     Args:
         run: the run folder.
-        options: see `assemble`.
+        strict: see `assemble`.
+        allow_inconclusive: likewise.
+        claims_gate: likewise.
 
     Returns:
         The exit code of the verdict.
@@ -58,7 +60,7 @@ def report(run: Path, **options: bool) -> int:
         BusyError: another command is at work in the run folder.
     """
     with at_work_again(run):
-        content = assemble(run, **options)
+        content = assemble(run, strict=strict, allow_inconclusive=allow_inconclusive, claims_gate=claims_gate)
         publish(run, content)
     return int(content["exit_code"])
 
@@ -75,7 +77,12 @@ def publish(run: Path, content: dict[str, Any]) -> None:
 
 
 def assemble(
-    run: Path, *, strict: bool = False, allow_inconclusive: bool = False, claims_gate: bool = False
+    run: Path,
+    *,
+    strict: bool = False,
+    allow_inconclusive: bool = False,
+    claims_gate: bool = False,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """Assemble report.json's content, from the run folder and `expected/` alone.
 
@@ -84,7 +91,10 @@ def assemble(
         strict: fail on any single deviation, also where the run itself was not asked to.
         allow_inconclusive: end in 0 although something cannot be told, likewise.
         claims_gate: fail on a claim that differs from the paper, likewise.
+        name: of the run; default: its folder's.
     """
+    damaged: list[str] = []
+    tell = damaged.append
     record = read_run(run)
     request = record["asked"]
     profile = load_profile(request["profile"])
@@ -94,6 +104,7 @@ def assemble(
     expected = references(profile.name, request["variants"], request["limit"], request["encoders"])
     finish = record["finished"] or _last_finish(results) or record["started"]
     claims, gate = load_claims(), claims_gate or bool(request.get("claims_gate"))
+    is_strict = strict or bool(request["strict"])
     judgement = judge(
         requested_cells,
         {m.id: m for result in results for m in result.measurements()},
@@ -104,7 +115,7 @@ def assemble(
         places=places(EXPECTED),
         known_deviations=known_deviations(profile.name, request["variants"]),
         finish_date=day_of(finish),
-        strict=strict or bool(request["strict"]),
+        strict=is_strict,
         allow_inconclusive=allow_inconclusive or bool(request.get("allow_inconclusive")),
         untestable_reasons=untestable_reasons(claims, profile, references(profile.name, {}, None), request["limit"]),
         claims_gate=gate,
@@ -115,9 +126,9 @@ def assemble(
         if _is_requested(key, request) and _cellless(profile, key)
     ]
     digests = result_digests(results)
-    environment = _environment(run)
+    environment = inputs.environment(run, tell)
     environments = contributions(results, environment)
-    costs = [_cost(result, reused=str(result.key) in {*record["reused"]}) for result in results]
+    costs = [_cost(result, reused=str(result.key) in record["reused"]) for result in results]
     if missing_pictures:
         verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
         first_picture = f"{missing_pictures[0]['trial']}: {missing_pictures[0]['reason']}"
@@ -132,26 +143,34 @@ def assemble(
         gate=second_gate.record([entry["digest"] for entry in environments]) if second_gate else None,
         gate_verdicts=second_gate.cells if second_gate else {},
         profile=profile.name,
-        run=run.name,
+        run=name or run.name,
         request=request,
-        environment=environment | {"checks": outcomes(run)},
+        environment=environment | {"checks": outcomes(run, tell)},
         environments=environments,
         costs=costs,
-        plan=against_actual(run, costs),
+        plan=against_actual(run, costs, tell),
         figures=figures(results),
         trainings=trainings(results),
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
-        | {"verification": verified(run, {r.key.dataset: r.inputs["data"] for r in results})},
+        | {"verification": verified(run, _digests(results)["data"], tell)},
         candidates=standings(store, results, expected, "recorded" if profile.name == "mini" else "published"),
-        conformance=_conformance(run, request),
-        attempts=history(run),
+        conformance=inputs.conformance(run, request["encoders"], tell),
+        attempts=history(run, tell),
         digest=run_digest(digests) if digests else None,
         results=digests,
-        notes=[*judgement.warnings, *_notes(results), *notes(environments, keeps_others=_keeps(request))],
+        # after all that is read, so that nothing that could not be is left out
+        notes=[
+            *judgement.warnings,
+            *_notes(results),
+            *notes(environments, keeps_others=_keeps(request)),
+            *(f"{sentence}; left out here: {ADVICE}." for sentence in damaged),
+        ],
         deciding=[group.record() for group in deciding(judgement.cells, costs, request["seeds"])],
         pictures_missing=missing_pictures,
         claims_gate=gate,
+        strict=is_strict,
+        made_by=maker(),
         started=record["started"],
         finished=finish,
     )
@@ -174,15 +193,6 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
         return judgement
     sentence = f"{judgement.sentence} Second gate: {gate.short}"
     return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
-
-
-def _conformance(run: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the candidate's answers to the conformance checks; None where none was asked in this run."""
-    try:
-        answers: dict[str, Any] = json.loads((run / "conformance.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return answers if answers.get("encoder") in request["encoders"] else None
 
 
 def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
@@ -270,39 +280,16 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
         "variants": choices,
         "notice": profile.notice,
         "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
-        "digests": {
-            "data": {r.key.dataset: r.inputs["data"] for r in results},
-            "weights": {r.key.method: r.inputs["weights"] for r in results},
-        },
+        "digests": _digests(results),
     }
 
 
-def _environment(run: Path) -> dict[str, Any]:
-    """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts."""
-    try:
-        facts: dict[str, Any] = json.loads((run / "environment.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return facts
-
-
-def read_run(run: Path) -> dict[str, Any]:
-    """Read what was asked of a run, and when.
-
-    Raises:
-        RequestError: the folder holds no run.
-    """
-    try:
-        record: dict[str, Any] = json.loads((run / "run.json").read_text())
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{run}: expected a run folder with run.json: {error}; make one with make reproduce"
-        ) from error
-    if not isinstance(record, dict) or not isinstance(record.get("asked"), dict):
-        raise RequestError(
-            f"{run / 'run.json'}: expected what was asked of a run, got none; restore it, or measure again"
-        )
-    return record
+def _digests(results: Sequence[Result]) -> dict[str, dict[str, str]]:
+    """Return what results were made from: `data` and `weights`, each name -> SHA-256 as far as it is noted."""
+    return {
+        "data": {r.key.dataset: r.inputs["data"] for r in results if "data" in r.inputs},
+        "weights": {r.key.method: r.inputs["weights"] for r in results if "weights" in r.inputs},
+    }
 
 
 def _cost(result: Result, *, reused: bool) -> dict[str, Any]:

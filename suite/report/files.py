@@ -6,9 +6,33 @@ import json
 from pathlib import Path
 
 from suite.core.files import Json, write_atomically
+from suite.core.forms import FormError, check_form, read_form, shown
 from suite.errors import RequestError
 from suite.report import html, junit, markdown
 from suite.report.build import SCHEMA
+from suite.report.digests import digest, digests
+from suite.report.report_form import REPORT_FORM
+
+NAME = "report.json"
+AGAIN = "run that report again"
+
+
+def contents(run_dir: Path, report: Json) -> dict[str, bytes]:
+    """Return the files of a report: the pages, then report.json with the digests of all that people read.
+
+    Args:
+        run_dir: the run's folder; paths of figures are relative to it.
+        report: see `suite.report.build.build`.
+    """
+    texts = {
+        "report.html": html.render(report, run_dir),
+        "report.md": markdown.render(report),
+        "junit.xml": junit.render(report),
+    }
+    # names from a file system may hold lone surrogates, which UTF-8 cannot
+    pages = {name: text.encode("utf-8", "replace") for name, text in texts.items()}
+    files = digests(run_dir) | {name: digest(content) for name, content in pages.items()}
+    return pages | {NAME: (json.dumps(report | {"files": files}, indent=1, allow_nan=False) + "\n").encode()}
 
 
 def write(run_dir: Path, report: Json) -> None:
@@ -23,15 +47,8 @@ def write(run_dir: Path, report: Json) -> None:
     Raises:
         StorageError: the folder cannot be written or the disk is full.
     """
-    texts = {
-        "report.html": html.render(report, run_dir),
-        "report.md": markdown.render(report),
-        "junit.xml": junit.render(report),
-        "report.json": json.dumps(report, indent=1, allow_nan=False) + "\n",
-    }
-    for name, text in texts.items():
-        # names from a file system may hold lone surrogates, which UTF-8 cannot
-        write_atomically(run_dir / name, text.encode("utf-8", "replace"))
+    for name, content in contents(run_dir, report).items():
+        write_atomically(run_dir / name, content)
 
 
 def load(place: Path) -> Json:
@@ -41,16 +58,18 @@ def load(place: Path) -> Json:
         place: a run's folder, or its report.json.
 
     Raises:
-        RequestError: no report there, or not one of this schema.
+        RequestError: no report there, or not one of this schema and form.
     """
-    path = place / "report.json" if place.is_dir() else place
+    path = place / NAME if place.is_dir() else place
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report: Json = read_form(path, "a table", "a report")
+        if report.get("schema") == SCHEMA:
+            check_form(report, REPORT_FORM, str(path))
     except OSError as error:
         raise RequestError(f"{path}: no report: {error.strerror}; expected the folder of a finished run") from error
-    except ValueError as error:
-        raise RequestError(f"{path}: expected JSON, got something else: {error}; run that report again") from error
-    schema = report.get("schema") if isinstance(report, dict) else None
-    if schema != SCHEMA:
-        raise RequestError(f"{path}: expected a report of schema {SCHEMA}, got schema {schema}; run that report again")
+    except FormError as error:
+        raise RequestError(f"{error}; {AGAIN}") from error
+    if report.get("schema") != SCHEMA:
+        schema = shown(report.get("schema"))
+        raise RequestError(f"{path}: expected a report of schema {SCHEMA}, got schema {schema}; {AGAIN}")
     return report

@@ -39,7 +39,7 @@ def attempts_line(report: Json) -> str | None:
     unreadable_count = attempts["unreadable"]
     warning = (
         f"{unreadable_count} line{'s' if unreadable_count > 1 else ''} of attempts.jsonl cannot be read: cut by a "
-        "crash."
+        "crash, or altered."
         if unreadable_count
         else None
     )

@@ -14,9 +14,9 @@ from suite.core.text import now
 from suite.errors import RequestError
 from suite.reference.accepted import SLACK, SLACK_REASON, AcceptedRun, file_of, load
 from suite.reference.frozen import commit_of, deviation, table
-from suite.report.collect import read_run
 from suite.report.contributions import contributions
 from suite.results.store import Result, Store
+from suite.run.run_file import read_run
 
 FOLDER = "accepted"
 

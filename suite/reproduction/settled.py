@@ -10,7 +10,6 @@ the long way, where each trial compares its own inputs.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from typing import Any
 from suite.core.digests import digest_of
 from suite.core.environment import THREAD_VARIABLES, package_versions
 from suite.core.files import write_json
+from suite.core.forms import Entries, Form, read_if_whole
 from suite.core.numerics import PACKAGES, VARIABLES, cpu_model
 from suite.core.source_code import trial_code
 from suite.datasets import dataset_root, digest, require
@@ -31,6 +31,11 @@ from suite.results.store import Store
 from suite.run.request import Request
 
 FILE = "settled.json"
+FORM: Form = {
+    "facts": "a table",
+    "results": Entries("a text"),
+    "environment": {"device": {"model?": "any text"}, "packages": Entries("a text")},
+}
 CHECKPOINT_BYTES = 1 << 30
 """Limit on bytes of checkpoints read for their digests; more would take longer than loading torch does."""
 
@@ -57,11 +62,11 @@ def unsettle(run: Path) -> None:
 
 def settled(request: Request) -> dict[str, Any] | None:
     """Return the environment of a run in which nothing is left to do; None where something may be."""
-    try:
-        note = json.loads((request.run / FILE).read_text())
-        facts, results, environment = note["facts"], note["results"], dict(note["environment"])
-    except (OSError, ValueError, KeyError, TypeError):
+    # a note that is damaged costs a look at every trial, no more
+    note = read_if_whole(request.run / FILE, FORM, "what a finished run depends on", lambda _: None)
+    if note is None:
         return None
+    facts, results, environment = note["facts"], note["results"], dict(note["environment"])
     try:
         unchanged = _is_here(environment) and facts == _facts(request) and results == _results(request)
     except (OSError, EvidenceError):

@@ -58,7 +58,7 @@ def check_values(result: Result, items: PerItemScores | None, place: str, items_
     for name, values in result.values.items():
         try:
             evidence_values = None if items is None else recompute(items, name)
-        except ValueError as error:
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
             raise EvidenceError(f"{items_place}: expected the evidence of {name}, got {error}") from error
         if evidence_values is None:
             raise EvidenceError(f"{place}: {name}: expected scores of single items in {items_place}, got none")

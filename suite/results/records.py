@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.cells import CellId, Measurement
+from suite.core.forms import Each, Entries, Form, FormError, check_form, read_form
 from suite.errors import EvidenceError
 
 SCHEMA = 2
@@ -28,6 +29,38 @@ _WORDS = ("experiment", "dataset", "method")
 _ROUNDING = 1e-9
 """Rounding by which a mean of fractions may exceed 1."""
 _NAMES = {"schema", "unit", "digest", *_WORDS}
+_POINTS = Each(Each("a number", 2))
+FORM: Form = {
+    "values": "a table",
+    "summaries": {
+        "split?": "a text",
+        "samples?": "a list of texts",
+        "rates?": Entries(_POINTS),
+        "test_items?": "a whole number >= 0",
+        "training?": {
+            "steps": "a list of numbers",
+            "losses": "a list of numbers",
+            "auxiliary_losses?": "a list of numbers",
+            "evaluations": _POINTS,
+        },
+    },
+    "inputs": {
+        "weights?": "a text",
+        "data?": "a text",
+        "code?": "a text",
+        "environment?": {"packages": Entries("a text"), "device": {"model?": "any text"}},
+    },
+    "protocol": "a table",
+    # the circumstances, some of which older versions did not note
+    "seeds": "a list of integers",
+    "seconds?": "a number >= 0 or null",
+    "peak_memory_mib?": "a number >= 0 or null",
+    "finished?": "a text or null",
+    "packages?": Entries("a text"),
+    "device?": "a text or null",
+    "items?": {"sha256": "a text", "identity": "a text", "count": "a whole number >= 0"},
+}
+"""Form of a file, as far as anything reads it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +122,18 @@ class PerItemScores:
     groups: NDArray[np.int32]
     evidence: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def check_shapes(self) -> None:
+        """Refuse what cannot be scores of N items.
+
+        Raises:
+            ValueError: an array is of another shape, or holds no numbers.
+        """
+        if self.groups.ndim != 1 or self.groups.dtype.kind not in "iu":
+            raise ValueError(f"groups: expected (N,) integers, got {self.groups.shape} {self.groups.dtype}")
+        for name, array in self.scores.items():
+            if array.ndim != 2 or array.shape[1] != len(self.groups) or array.dtype.kind not in "biuf":
+                raise ValueError(f"{name}: expected (R, {len(self.groups)}) numbers, got {array.shape} {array.dtype}")
+
 
 def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the content of a result's file.
@@ -119,12 +164,10 @@ def read_record(path: Path, key: Key) -> Result:
         EvidenceError: it is not what was stored there: edited, damaged, of another result or schema.
     """
     try:
-        record = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        raise EvidenceError(f"{path}: expected a result as JSON, got none: {error}") from error
-    schema = record.get("schema") if isinstance(record, dict) else None
+        record = read_form(path, "a table", "a result")
+    except FormError as error:
+        raise EvidenceError(str(error)) from error
+    schema = record.get("schema")
     if schema not in (SCHEMA, WITHOUT_EVIDENCE):
         is_newer = isinstance(schema, int) and schema > SCHEMA
         hint = ", which a newer version of the suite writes: use that one" if is_newer else ""
@@ -143,15 +186,14 @@ def read_record(path: Path, key: Key) -> Result:
 
 def _check_form(path: Path, record: Mapping[str, Any], key: Key) -> None:
     """Refuse what cannot be a result of this key."""
-    for part in _PARTS:
-        if not isinstance(record.get(part), dict):
-            raise EvidenceError(f"{path}: {part}: expected a table, got {record.get(part)!r}")
+    try:
+        check_form(record, FORM, str(path))
+    except FormError as error:
+        raise EvidenceError(str(error)) from error
     result_name = "/".join(str(record.get(word)) for word in _WORDS)
     if result_name != str(key):
         raise EvidenceError(f"{path}: expected the result of {key}, got that of {result_name}")
-    seeds = record.get("seeds")
-    if not isinstance(seeds, list) or not all(isinstance(seed, int) for seed in seeds):
-        raise EvidenceError(f"{path}: seeds: expected a list of integers, got {seeds!r}")
+    seeds = record["seeds"]
     for name, values in record["values"].items():
         if len([word for word in name.split("/") if word]) != 2:
             raise EvidenceError(f"{path}: values: expected setting/metric, got {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from suite.core.files import write_atomically, write_json
+from suite.core.forms import Form, FormError, read_form
 from suite.errors import EvidenceError, StorageError
 from suite.results.evidence import check_values
 from suite.results.records import WITHOUT_EVIDENCE, Key, PerItemScores, Result, read_record, record_of
@@ -22,6 +23,8 @@ __all__ = ["Key", "PerItemScores", "Result", "Store"]
 
 ALTERED = ".altered"
 """Suffix of the name of a file that was edited by hand."""
+NOTE_FORM: Form = {"key": "a text", "reason": "a text"}
+_NOTE_NAME = re.compile(r"(?P<experiment>.+?)__(?P<dataset>.+?)__(?P<method>.+)")
 _GROUPS = "groups"
 _EVIDENCE = "evidence."
 
@@ -122,18 +125,25 @@ class Store:
                 )
             arrays = load_arrays(content)
             evidence = {name: arrays.pop(name) for name in sorted(arrays) if name.startswith(_EVIDENCE)}
-            return PerItemScores(
+            items = PerItemScores(
                 groups=arrays.pop(_GROUPS),
                 scores=arrays,
                 identity=items_entry["identity"],
                 evidence={name.removeprefix(_EVIDENCE): array for name, array in evidence.items()},
             )
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            items.check_shapes()
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             cause = getattr(error, "strerror", None) or error
             raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {cause}") from error
+        return items
 
     def keys(self) -> Iterator[Key]:
-        """List the key of every cell file, in order of name."""
+        """List the key of every cell file, in order of name.
+
+        Raises:
+            EvidenceError: something else is in the place of their folder.
+        """
+        self._refuse_file("cells")
         for path in sorted(self.folder.glob("cells/*/*/*.json")):
             yield Key(path.parent.parent.name, path.parent.name, path.stem)
 
@@ -144,13 +154,20 @@ class Store:
             EvidenceError: one of them is not what was stored, or not what its items score.
         """
         not_run = self.reasons()
-        return (self.checked(key) for key in self.keys() if key not in not_run)
+        return (self._listed(key) for key in self.keys() if key not in not_run)
+
+    def _listed(self, key: Key) -> Result:
+        """Load a result whose file is in its folder, so that nothing there is a damage too."""
+        try:
+            return self.checked(key)
+        except FileNotFoundError as error:
+            raise EvidenceError(f"{self.path(key)}: expected a result, got a link to nothing") from error
 
     def altered(self) -> Iterator[tuple[Key, EvidenceError]]:
         """List results that are not what was stored, or not what their items score."""
         for key in self.keys():
             try:
-                self.checked(key)
+                self._listed(key)
             except EvidenceError as error:
                 yield key, error
 
@@ -177,13 +194,56 @@ class Store:
         write_json(self._reason_path(key), {"key": str(key), "reason": reason})
 
     def reasons(self) -> dict[Key, str]:
-        """Tell why things that were asked for did not run."""
-        notes = (json.loads(path.read_text()) for path in sorted(self.folder.glob("not_run/*.json")))
-        return {Key(*note["key"].split("/")): note["reason"] for note in notes}
+        """Tell why things that were asked for did not run.
+
+        A note that is damaged still says by its name what did not run.
+
+        Raises:
+            EvidenceError: a note is of nothing, by its name; or something else is in the place of their folder.
+        """
+        self._refuse_file("not_run")
+        reasons = {}
+        for path in sorted(self.folder.glob("not_run/*.json")):
+            words = _NOTE_NAME.fullmatch(path.stem)
+            if words is None:
+                raise EvidenceError(
+                    f"{path}: expected a note named experiment__dataset__method.json of what did not run; remove it"
+                )
+            key = Key(**words.groupdict())
+            reasons[key] = self._reason(path, key)
+        return reasons
+
+    def _refuse_file(self, name: str) -> None:
+        """Refuse what would read as an empty folder, and so as another verdict."""
+        path = self.folder / name
+        if not path.is_dir() and (path.exists() or path.is_symlink()):
+            raise EvidenceError(
+                f"{path}: expected a folder, got {'a link to nothing' if path.is_symlink() else 'a file'}"
+            )
+
+    def _reason(self, path: Path, key: Key) -> str:
+        place = path.relative_to(self.folder).as_posix()
+        try:
+            note = read_form(path, NOTE_FORM, "why it did not run", place=place)
+        except FileNotFoundError:
+            return f"{place}: removed while it was read"
+        except FormError as error:
+            return f"its reason is lost: {error}"
+        if note["key"] != str(key):
+            return f"its reason is lost: {place}: key: expected {key}, got {note['key']}"
+        return str(note["reason"])
 
     def forget_reason(self, key: Key) -> None:
-        """Remove the note that `key` did not run: its result holds."""
-        self._reason_path(key).unlink(missing_ok=True)
+        """Remove the note that `key` did not run: its result holds.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        note = self._reason_path(key)
+        try:
+            note.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{note}: cannot be removed: {error.strerror or error}; remove it") from error
 
     def _reason_path(self, key: Key) -> Path:
         return self.folder / "not_run" / (str(key).replace("/", "__") + ".json")

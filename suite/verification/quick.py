@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from suite.core.forms import Tell, warn
 from suite.errors import RequestError
 from suite.verification import isolation, machine, packages
 from suite.verification.determinism import determinism
@@ -50,8 +51,13 @@ def quick(profile: str, device: str) -> list[Check]:
     ]
 
 
-def outcomes(run: Path) -> dict[str, str]:
-    """Map check to its status and sentence, as this run recorded them; empty where it made none."""
-    subjects = (read(run / FILE) or {"subjects": {}})["subjects"].values()
+def outcomes(run: Path, tell: Tell = warn) -> dict[str, str]:
+    """Map check to its status and sentence, as this run recorded them; empty where it made none.
+
+    Args:
+        run: its folder.
+        tell: receives what is wrong with the run's file.
+    """
+    subjects = (read(run / FILE, tell, place=FILE) or {"subjects": {}})["subjects"].values()
     checks = [Check.parse(record) for subject in subjects for record in subject["checks"]]
     return {f"{check.subject} {check.name}": f"{check.status}: {check.detail}" for check in checks}

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from suite.core.files import write_json
+from suite.core.forms import Each, Entries, Form, OneOf, Tell, read_if_whole, shown, warn
 from suite.datasets import digest, require
 from suite.errors import DatasetError
-from suite.verification.outcome import Check
+from suite.verification.outcome import STATUSES, Check
 from suite.verification.subject import Subject
 
 FILE = "verification.json"
 SCHEMA = 1
+_CHECK: Form = {
+    "subject": "a text",
+    "name": "a text",
+    "status": OneOf(STATUSES),
+    "detail": "any text",
+    "problems": "a list of texts",
+    "count": "a whole number >= 0",
+}
+FORM: Form = {
+    "schema": "a whole number >= 0",
+    "subjects": Entries(
+        {
+            "finished": "a text",
+            "how": {"sample?": "a whole number >= 0 or null"},
+            "digest": "a text or null",
+            "checks": Each(_CHECK),
+        }
+    ),
+}
 
 
 def digests_of(subjects: Sequence[Subject]) -> dict[str, str]:
@@ -52,15 +71,19 @@ def save(path: Path, checks: Sequence[Check], data: Mapping[str, str], settings:
     write_json(path, record)
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """Read the outcome in a file; None where there is none that can be read."""
-    try:
-        record = json.loads(path.read_bytes())
-        for subject in record["subjects"].values():
-            list(map(Check.parse, subject["checks"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+def read(path: Path, tell: Tell = warn, *, place: str | None = None) -> dict[str, Any] | None:
+    """Read the outcome in a file; None where there is none, or it is damaged or newer, which is told.
+
+    Args:
+        path: the file.
+        tell: receives what is wrong with it.
+        place: its name in that sentence; default: its path.
+    """
+    record: dict[str, Any] | None = read_if_whole(path, FORM, "what checks found", tell, place=place)
+    if record is not None and record["schema"] != SCHEMA:
+        tell(f"{place or path}: expected what checks found in schema {SCHEMA}, got schema {shown(record['schema'])}")
         return None
-    return dict(record) if record.get("schema") == SCHEMA else None
+    return record
 
 
 def take_along(data: Path, run: Path, names: Sequence[str]) -> None:
@@ -76,14 +99,15 @@ def take_along(data: Path, run: Path, names: Sequence[str]) -> None:
         write_json(run / FILE, record | {"subjects": record["subjects"] | fresh})
 
 
-def verified(run: Path, digests: Mapping[str, str]) -> dict[str, str]:
+def verified(run: Path, digests: Mapping[str, str], tell: Tell = warn) -> dict[str, str]:
     """Map dataset to a sentence about its verification, for datasets whose results were made from other data too.
 
     Args:
         run: a run folder.
         digests: dataset -> digest of the data that the results were made from.
+        tell: receives what is wrong with the run's file.
     """
-    subjects = (read(run / FILE) or {"subjects": {}})["subjects"]
+    subjects = (read(run / FILE, tell, place=FILE) or {"subjects": {}})["subjects"]
     return {name: _sentence(subjects[name], data) for name, data in sorted(digests.items()) if name in subjects}
 
 

@@ -66,14 +66,16 @@ HOLLOW = '{"schema": 1, "values": {}, "summaries": {}, "inputs": {}}'
             "expected a result as JSON, got none: Expecting property name enclosed in double quotes: "
             "line 1 column 2 (char 1)",
         ),
-        ("[]", "expected a result of schema 2, got None"),
+        ("[]", "expected a table, got []"),
+        ('{"schema": []}', "expected a result of schema 2, got []"),
         (
             '{"schema": 99}',
             "expected a result of schema 2, got 99, which a newer version of the suite writes: use that one",
         ),
-        (HOLLOW, "protocol: expected a table, got None"),
+        (HOLLOW, "protocol: missing: expected a table"),
+        ("[" * 100_000, "expected a result as JSON, got none: tables and lists in each other, more than 32 deep"),
     ],
-    ids=["empty", "cut", "a list", "newer", "hollow"],
+    ids=["empty", "cut", "a list", "of a list of schemas", "newer", "hollow", "deep"],
 )
 def test_a_damaged_cell_file_counts_as_none_and_is_named(tmp_path: Path, content: str, message: str) -> None:
     store = Store(tmp_path)

@@ -246,4 +246,4 @@ def test_a_hostile_attempt_stays_text(tmp_path: Path) -> None:
     assert "<script>alert" not in page + text
     cut = sample | {"attempts": {"count": 1, "unreadable": 2, "sentence": None, "entries": []}}
     assert "2 lines of attempts\\.jsonl" not in text
-    assert "2 lines of attempts.jsonl cannot be read: cut by a crash." in html.render(cut, tmp_path)
+    assert "2 lines of attempts.jsonl cannot be read: cut by a crash, or altered." in html.render(cut, tmp_path)

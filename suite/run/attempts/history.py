@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.core.forms import Tell, warn
 from suite.run.attempts.lines import read
 
 Json = dict[str, Any]
@@ -14,8 +15,12 @@ NO_END = "no end on record"
 _OF_END = ("outcome", "verdict", "exit_code", "measured", "reused", "lost")
 
 
-def history(run: Path) -> Json | None:
+def history(run: Path, tell: Tell = warn) -> Json | None:
     """Return a report's account of the attempts of a run; None where none is on record, as in older run folders.
+
+    Args:
+        run: its folder.
+        tell: receives what is wrong where nothing at all can be read.
 
     Returns:
         `count`; `unreadable` (lines that were cut); `sentence`, about earlier ones that ended otherwise than the last;
@@ -23,7 +28,7 @@ def history(run: Path) -> Json | None:
         `dirty`, `environment`, `started`, `finished`, `outcome`, `verdict`, `exit_code`, `failure`, and `measured`,
         `reused` and `lost`, each with `count` and `names`.
     """
-    lines, unreadable = read(run)
+    lines, unreadable = read(run, tell)
     entries: dict[str, Json] = {}
     for line in lines:
         # where the beginning was cut, what is known of the attempt is its end

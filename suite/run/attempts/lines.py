@@ -7,10 +7,29 @@ import os
 from pathlib import Path
 from typing import Any
 
+from suite.core.forms import Form, FormError, Tell, parse_form, warn
 from suite.errors import StorageError
 
 FILE = "attempts.jsonl"
 Json = dict[str, Any]
+_TALLY: Form = {"count": "a whole number >= 0", "names": "a list of texts"}
+FORM: Form = {
+    "attempt": "a text",
+    "event": "a text",
+    "time?": "a text or null",
+    "verb?": "a text or null",
+    "command?": "a text or null",
+    "reason?": "any text or null",
+    "code?": {"suite?": "a text or null", "commit?": "a text or null", "dirty?": "true or false or null"},
+    "environment?": "a text or null",
+    "outcome?": "a text or null",
+    "exit_code?": "an integer or null",
+    "verdict?": "a text or null",
+    "measured?": _TALLY,
+    "reused?": _TALLY,
+    "lost?": _TALLY,
+}
+"""Form of a line, be it a beginning or an end."""
 
 
 def append(run: Path, record: Json) -> None:
@@ -39,18 +58,28 @@ def append(run: Path, record: Json) -> None:
         raise StorageError(f"{path}: cannot be written: only {byte_count} of {len(line)} bytes; free space")
 
 
-def read(run: Path) -> tuple[list[Json], int]:
-    """Read the whole lines of a run's file, and count the rest: cut by a crash or a full disk."""
+def read(run: Path, tell: Tell = warn) -> tuple[list[Json], int]:
+    """Read the whole lines of a run's file, and count the rest: cut by a crash or a full disk, or altered.
+
+    Args:
+        run: its folder.
+        tell: receives what is wrong where nothing at all can be read.
+    """
+    path = run / FILE
     try:
-        texts = (run / FILE).read_bytes().split(b"\n")
-    except OSError:
+        texts = path.read_bytes().split(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            tell(f"{FILE}: expected a line for each attempt, got a link to nothing")
+        return [], 0
+    except OSError as error:
+        tell(f"{FILE}: expected a line for each attempt, got none: {error.strerror or error}")
         return [], 0
     records: list[Json] = []
     unreadable = 0
     for text in filter(None, texts):
         try:
-            line = json.loads(text)
-            records.append({**line, "attempt": str(line["attempt"]), "event": str(line["event"])})
-        except (ValueError, KeyError, TypeError):
+            records.append(parse_form(text, FORM, "an attempt", FILE))
+        except FormError:
             unreadable += 1
     return records, unreadable

@@ -1,0 +1,92 @@
+"""Digests of the files of a run that people read and that its report is made from, kept in report.json.
+
+Results need none here: a cell file holds its own, and the report one of each. See docs/decisions/0010-evidence-for-people.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from suite.results.store import ALTERED
+from suite.run.attempts.lines import FILE as ATTEMPTS
+
+RECORDS = (
+    *("run.json", "environment.json", "checks.json", "verification.json", "conformance.json", "plan.json"),
+    *(ATTEMPTS, "sbom.json"),
+)
+"""What a run noted of itself, beside its results."""
+FOLDERS = ("figures", "not_run")
+JUNIT = "junit.xml"
+PAGES = ("report.html", "report.md", JUNIT)
+"""What is written beside report.json, of the same content."""
+AGAIN = "run make report"
+Digests = Mapping[str, Mapping[str, Any]]
+"""Path in the run folder -> `sha256` and `bytes` of the file."""
+
+
+def listed(run: Path) -> Iterator[Path]:
+    """Yield the files beside the results that are a run's own.
+
+    A link may lead out of the folder; what an interrupted write left, or was set aside, is none of it.
+    """
+    places = [run / name for name in RECORDS]
+    places += [path for folder in FOLDERS for path in sorted((run / folder).rglob("*"))]
+    yield from (path for path in places if is_own(path))
+
+
+def is_own(path: Path) -> bool:
+    """Tell whether a path of a run folder is a file of the run."""
+    return path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.suffix != ALTERED
+
+
+def digests(run: Path) -> dict[str, dict[str, Any]]:
+    """Return the digests of the files that are there; what cannot be read is left out, as in the report."""
+    entries = {}
+    for path in listed(run):
+        try:
+            entries[path.relative_to(run).as_posix()] = digest(path.read_bytes())
+        except OSError:
+            continue
+    return entries
+
+
+def digest(content: bytes) -> dict[str, Any]:
+    """Return SHA-256 and size of a file."""
+    return {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def altered(run: Path, stored_digests: Digests) -> Iterator[str]:
+    """Yield one line for each file that is gone, is new, or is not what the report names.
+
+    Args:
+        run: its folder.
+        stored_digests: of its report.json.
+    """
+    for name, entry in stored_digests.items():
+        path = run / name
+        try:
+            content = path.read_bytes() if is_own(path) else None
+        except OSError as error:
+            yield f"{name}: cannot be read: {error.strerror or error}"
+            continue
+        advice = f"{AGAIN}, which writes it anew" if name in PAGES else f"restore it, or {AGAIN} if it is meant to be so"
+        if content is None:
+            if name != JUNIT:  # which an archive leaves out
+                yield f"{name}: the report was made with it, and it is missing; {advice}"
+        elif digest(content) != entry and not _has_grown(name, content, entry):
+            yield (
+                f"{name}: altered: expected SHA-256 {entry['sha256'][:12]}, as report.json names it, got "
+                f"{sha256(content).hexdigest()[:12]}; {advice}"
+            )
+    for path in listed(run):
+        name = path.relative_to(run).as_posix()
+        if name not in stored_digests and name != ATTEMPTS:  # the report's own attempts tell of a new one
+            yield f"{name}: the report knows no such file; remove it, or {AGAIN}"
+
+
+def _has_grown(name: str, content: bytes, entry: Mapping[str, Any]) -> bool:
+    """Tell whether attempts were only added since, which is told by attempt."""
+    return name == ATTEMPTS and digest(content[: entry["bytes"]]) == entry

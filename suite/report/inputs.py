@@ -1,0 +1,77 @@
+"""What a report shows of a run's circumstances, read back: its environment, and how a candidate answered the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from suite.core.forms import Each, Entries, Form, FormError, OneOf, Tell, check_form, read_if_whole
+from suite.report.labels import STATUSES
+
+ENVIRONMENT = "environment.json"
+CONFORMANCE = "conformance.json"
+ENVIRONMENT_FORM: Form = {
+    "code?": {
+        "suite?": "a text or null",
+        "commit?": "a text or null",
+        "dirty?": "true or false or null",
+        "reason?": "any text or null",
+    },
+    "python?": {"version?": "a text or null"},
+    "packages?": Entries("any text"),
+    "lock?": {"sha256?": "a text or null", "differ?": Entries("any text")},
+    "cpu?": {
+        "model?": "any text or null",
+        "usable_cores?": "a whole number >= 0 or null",
+        "logical_cores?": "a whole number >= 0 or null",
+    },
+    "memory?": {"total_mib?": "a number >= 0 or null"},
+    "os?": "a table",
+    "gpu?": {"name?": "a text or null", "reason?": "any text or null"},
+    "container?": {"image?": "a text or null", "image_digest?": "a text or null"},
+    "threads?": "a table",
+    "numerics?": {"packages": Entries("a text"), "device": {"model?": "any text"}},
+}
+"""Form of what a run noted of its environment (`suite.core.environment.capture`); a group that could not be had holds
+its reason."""
+CONFORMANCE_FORM: Form = {
+    "encoder": "a text",
+    "rungs": Each({"name": "a text", "question": "a text", "status": OneOf((*STATUSES,)), "detail": "any text"}),
+    "facts": "a table",
+    "fingerprint": "a table",
+}
+FACTS_FORM: Form = {
+    "weights": "a text",
+    **dict.fromkeys(("patch_size", "image_size", "embed_dim", "depth"), "a whole number >= 0"),
+}
+FINGERPRINT_FORM: Form = {"hash": "a text", "probe": "a list of numbers"}
+
+
+def environment(run: Path, tell: Tell) -> dict[str, Any]:
+    """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts."""
+    content = read_if_whole(run / ENVIRONMENT, ENVIRONMENT_FORM, "a run's environment", tell, place=ENVIRONMENT)
+    return content or {}
+
+
+def conformance(run: Path, encoders: Collection[str], tell: Tell) -> dict[str, Any] | None:
+    """Return a candidate's answers to the conformance checks; None where none of these encoders was asked in this run.
+
+    Args:
+        run: its folder.
+        encoders: specs that this run was asked for.
+        tell: receives what is wrong with the file.
+    """
+    answers: dict[str, Any] | None = read_if_whole(
+        run / CONFORMANCE, CONFORMANCE_FORM, "answers to the conformance checks", tell, place=CONFORMANCE
+    )
+    if answers is None or answers["encoder"] not in encoders:
+        return None
+    try:
+        for name, form in (("facts", FACTS_FORM), ("fingerprint", FINGERPRINT_FORM)):
+            if answers[name]:  # a check that was not reached has none
+                check_form(answers[name], form, f"{CONFORMANCE}: {name}")
+    except FormError as error:
+        tell(str(error))
+        return None
+    return answers
