@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from suite.core.paths import ROOT
-from suite.results.store import ALTERED
+from suite.errors import StorageError
+from suite.report.digests import JUNIT, PAGES, is_own, listed
+from suite.report.files import NAME
 
-RUN = ("report.*", "run.json", "attempts.jsonl", "sbom.json", "verification.json", "checks.json", "conformance.json")
-FOLDERS = ("cells", "items", "figures", "not_run")
-"""Files of a run but junit.xml and pytest.log, which name the machine; what they say of results is in the report."""
+RESULTS = ("cells", "items")
 SOURCE = (
     "requirements.lock",
     "pyproject.toml",
@@ -30,6 +27,7 @@ DESCRIPTIONS = {
     "report.json": "The report, for programs: every cell with its reference and verdict, and the digest of all results",
     "run.json": "What was asked for, and when",
     "attempts.jsonl": "Every attempt: when, with which code and environment, what was measured, how it ended",
+    "plan.json": "How long every experiment was expected to take",
     "environment.json": "Code, packages, machine and container of the run",
     "sbom.json": "Every package of the lock with its SHA-256, CycloneDX 1.6",
     "verification.json": "What was found when the datasets were verified",
@@ -38,23 +36,30 @@ DESCRIPTIONS = {
 }
 
 
-def contents(run: Path, report: Mapping[str, Any]) -> dict[str, bytes]:
+def contents(run: Path) -> dict[str, bytes]:
     """Return path in the archive -> content, sorted by path; an unpacked archive is itself a run folder.
 
+    Left out are junit.xml, which the report writes anew, and pytest.log, which names the machine.
+
     Args:
-        run: its folder.
-        report: its report.json.
+        run: its folder, which verifies.
+
+    Raises:
+        StorageError: a file cannot be read.
     """
-    files = {"environment.json": (json.dumps(report["environment"], indent=1) + "\n").encode()}
-    places = [path for pattern in RUN for path in run.glob(pattern)]
-    places += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
-    for path in places:
-        # a link may lead out of the folder; what an interrupted write left, or a hand edited, is no evidence
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and path.suffix != ALTERED:
-            files[path.relative_to(run).as_posix()] = path.read_bytes()
+    places = [*listed(run), *(run / name for name in (NAME, *PAGES) if name != JUNIT)]
+    places += [path for folder in RESULTS for path in (run / folder).rglob("*") if is_own(path)]
+    files = {path.relative_to(run).as_posix(): _read(path) for path in places}
     for path in (path for pattern in SOURCE for path in ROOT.glob(pattern)):
-        files[f"source/{path.relative_to(ROOT).as_posix()}"] = path.read_bytes()
+        files[f"source/{path.relative_to(ROOT).as_posix()}"] = _read(path)
     return {name: files[name] for name in sorted(files)}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def description(path: str) -> str | None:

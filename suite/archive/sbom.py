@@ -14,7 +14,7 @@ from pathlib import Path
 from suite.core.environment import LOCK, suite_version
 from suite.core.files import write_atomically
 from suite.core.paths import ROOT
-from suite.errors import RequestError
+from suite.errors import RequestError, StorageError
 
 SBOM = ROOT / "sbom.json"
 US = "part-aware-repro"
@@ -96,10 +96,13 @@ def take_along(run: Path) -> None:
         StorageError: the run folder cannot be written.
     """
     content, place = for_lock(), run / SBOM.name
-    if content is None:
-        place.unlink(missing_ok=True)
-    elif not place.exists() or place.read_bytes() != content:
-        write_atomically(place, content)
+    try:
+        if content is None:
+            place.unlink(missing_ok=True)
+        elif not place.is_file() or place.read_bytes() != content:
+            write_atomically(place, content)
+    except OSError as error:
+        raise StorageError(f"{place}: cannot be replaced: {error.strerror or error}; remove it") from error
 
 
 if __name__ == "__main__":

@@ -36,18 +36,19 @@ def archive(run: Path, target: Path, *, licence: str, author: str | None = None)
         Number of files in it.
 
     Raises:
-        RequestError: no report there, or it is not what its results say, or other code made them.
+        RequestError: no report there, or it or a file beside it is not what its results say, or other code made them.
         EvidenceError: a result was altered since it was stored.
         StorageError: the zip cannot be written.
     """
     for _, error in Store(run).altered():
         raise error
-    problems, _ = verify(run)
+    verification = verify(run)
+    problems = verification.problems or verification.incomparable
     if problems:
         raise RequestError(f"{run}: {problems[0]} ({len(problems)} in all); run make report RUN={run} first")
     report = files.load(run)
     refuse_other_source(run, report)
-    entries = contents(run, report)
+    entries = contents(run)
     entries = {METADATA: metadata(entries, report, licence=licence, author=author), **entries}
     write_atomically(target, _zip(entries))
     return len(entries)

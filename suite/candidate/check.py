@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from suite.encoders import load_encoder
 from suite.errors import EvidenceError, RequestError
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
-from suite.report import candidates
+from suite.report import candidates, files
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
@@ -72,7 +71,7 @@ def _check(spec: str, request: Request, execution: Execution) -> int:
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)
     code = reproduce_here(request, execution)
-    for candidate in json.loads((request.run / "report.json").read_text())["newcomers"]:
+    for candidate in files.load(request.run)["newcomers"]:
         print(standing(candidate))
     return code
 

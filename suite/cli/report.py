@@ -65,9 +65,10 @@ def run_verify(options: argparse.Namespace) -> int:
     `verify data [NAME...]` compares sizes of splits and digests of index files with the published ones, opens a sample
     of the images and masks, and looks for missing files. Exit code 1 if something is wrong, 2 if a dataset is missing.
 
-    `verify RUN` computes the digests of a run's results anew, judges its cells again without measuring anything, and
-    holds both against its report; with `--digest`, against a citation too. Exit code 1, and a line each, if something
-    differs.
+    `verify RUN` computes the digests of a run's results anew, judges its cells again without measuring anything, makes
+    its report anew, and holds all of it, and every file that a person reads, against what is there; with `--digest`,
+    against a citation too. Exit code 1, and a line each, if something differs; 2 if nothing does, but the report was
+    made by other code, so that not everything can be compared.
     """
     if options.target == "data":
         return verify_data(options)
@@ -80,20 +81,21 @@ def run_verify(options: argparse.Namespace) -> int:
 
 
 def verify_run(run: Path, options: argparse.Namespace) -> int:
-    """Hold a run's results against its report and a citation, print what differs."""
+    """Hold a run's results against its report, its files and a citation, print what differs."""
     from suite.archive.verify import verify, without_evidence
 
     if options.digest is not None and not re.fullmatch(r"(sha256:)?[0-9a-fA-F]{12,64}", options.digest):
         raise RequestError(
             f"digest {options.digest!r}: expected 12 to 64 hexadecimal digits, as the report prints them"
         )
-    problems, digest = verify(run, citation=options.digest, strict=options.strict)
-    print("\n".join(problems) if problems else f"{run}: results and report agree")
-    if digest or not problems:
-        print(f"sha256:{digest}" if digest else "no results")
-    if not problems and (bare_results := without_evidence(run)):
+    verification = verify(run, citation=options.digest, strict=options.strict)
+    lines = (*verification.incomparable, *verification.problems)
+    print("\n".join(lines) if lines else f"{run}: results and report agree")
+    if verification.digest or not verification.problems:
+        print(f"sha256:{verification.digest}" if verification.digest else "no results")
+    if not verification.problems and (bare_results := without_evidence(run)):
         print("\n".join(f"note: {line}" for line in bare_results))
-    return 1 if problems else 0
+    return verification.exit_code
 
 
 def verify_data(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Digests of the files of a run that people read and that its report is made from, kept in report.json.
 
-Results need none here: a cell file holds its own, and the report one of each. See docs/decisions/0010-evidence-for-people.md.
+Results need none here: a cell file holds its own, and the report one of each result. What they protect against:
+docs/decisions/0010-evidence-for-people.md.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def altered(run: Path, stored_digests: Digests) -> Iterator[str]:
         except OSError as error:
             yield f"{name}: cannot be read: {error.strerror or error}"
             continue
-        advice = f"{AGAIN}, which writes it anew" if name in PAGES else f"restore it, or {AGAIN} if it is meant to be so"
+        advice = (
+            f"{AGAIN}, which writes it anew" if name in PAGES else f"restore it, or {AGAIN} if it is meant to be so"
+        )
         if content is None:
             if name != JUNIT:  # which an archive leaves out
                 yield f"{name}: the report was made with it, and it is missing; {advice}"

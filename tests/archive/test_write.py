@@ -11,6 +11,7 @@ from rocrate.rocrate import ROCrate
 from suite.archive.crate import METADATA
 from suite.cli.main import main
 from suite.errors import StorageError
+from suite.report.collect import report
 from tests.support.archived_run import CELLS, KEY, write_run
 
 
@@ -19,7 +20,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = write_run(tmp_path_factory.mktemp("archive") / "run")
     (run / "figures/a").mkdir(parents=True)
     (run / "figures/a/strip.png").write_bytes(b"\x89PNG")
-    (run / "junit.xml").write_text('<testsuites hostname="somebodys-laptop"/>')
+    report(run)
+    (run / "pytest.log").write_text("somebodys-laptop")
     (run / ".report.json.x1").write_text("an interrupted write")
     (run / "cells/object_retrieval/cifar10/deit.json.altered").write_text("{}")
     (run / "figures/a/link.png").symlink_to(Path("/etc/hostname"))
@@ -44,7 +46,7 @@ def test_it_holds_the_run_its_source_and_nothing_of_the_machine(unpacked_run: Pa
     names = {path.relative_to(unpacked_run).as_posix() for path in unpacked_run.rglob("*") if path.is_file()}
     assert {"report.html", "report.json", "run.json", "environment.json", CELLS, f"items/{KEY}.safetensors"} <= names
     assert {"source/requirements.lock", "source/suite/protocol/mini.toml", "figures/a/strip.png"} <= names
-    assert not {name for name in names if "junit" in name or "link" in name or "/." in f"/{name}"}
+    assert not {name for name in names if "junit" in name or "log" in name or "link" in name or "/." in f"/{name}"}
     assert json.loads((unpacked_run / "environment.json").read_text())["packages"]["torch"]
 
 

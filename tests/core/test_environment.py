@@ -10,6 +10,7 @@ import pytest
 from suite.core import environment
 from suite.errors import RequestError
 from suite.report import collect as assemble
+from suite.report import inputs
 
 GROUPS = {"code", "python", "packages", "lock", "cpu", "memory", "os", "gpu", "container", "threads"}
 
@@ -182,16 +183,27 @@ def test_nothing_personal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_report_made_elsewhere_keeps_the_environment_of_the_measurement(tmp_path: Path) -> None:
     noted = {"cpu": {"model": "another machine's"}}
     (tmp_path / "environment.json").write_text(json.dumps(noted))
-    assert assemble._environment(tmp_path) == noted
-    (tmp_path / "environment.json").write_text("{")
-    assert assemble._environment(tmp_path) == {}, "the machine that judges is not the one that measured"
+    sentences: list[str] = []
+    assert inputs.environment(tmp_path, sentences.append) == noted
+    assert sentences == []
+    (tmp_path / "environment.json").write_text("[1]")
+    assert inputs.environment(tmp_path, sentences.append) == {}, "the machine that judges is not the one that measured"
+    assert sentences == ["environment.json: expected a table, got [1]"]
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"asked": []}'])
-def test_a_run_folder_that_does_not_say_what_was_asked_is_one_clear_line(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[]", "expected a table, got []"),
+        ("{}", "asked: missing: expected a table"),
+        ('{"asked": []}', "asked: expected a table, got []"),
+        ('{"asked": {"profile": 3}}', "asked.profile: expected a text, got 3"),
+    ],
+)
+def test_a_run_folder_that_does_not_say_what_was_asked_is_one_clear_line(
+    tmp_path: Path, content: str, problem: str
+) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RequestError) as error:
         assemble.assemble(tmp_path)
-    assert str(error.value) == (
-        f"{tmp_path}/run.json: expected what was asked of a run, got none; restore it, or measure again"
-    )
+    assert str(error.value) == (f"{tmp_path}/run.json: {problem}; restore it, or measure again (make reproduce)")

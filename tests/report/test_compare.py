@@ -118,9 +118,10 @@ def test_run_folders_are_read(report: Report, tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "{path}: no report: No such file or directory; expected the folder of a finished run"),
-        ("{", "{path}: expected JSON, got something else: {detail}; run that report again"),
+        ("{", "{path}: expected a report as JSON, got none: {detail}; run that report again"),
         ('{"schema": 7}', "{path}: expected a report of schema 1, got schema 7; run that report again"),
-        ("[]", "{path}: expected a report of schema 1, got schema None; run that report again"),
+        ("[]", "{path}: expected a table, got []; run that report again"),
+        ('{"schema": 1}', "{path}: verdict: missing: expected a text; run that report again"),
     ],
 )
 def test_a_folder_without_a_report_is_refused(content: str | None, message: str, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_verify_and_archive_know_the_file(tmp_path: Path, asked: Request, capsys
     assert main(["verify", str(run)]) == 1
     assert capsys.readouterr().out.splitlines()[0] == f"{place}: the report lists it, and it is missing"
     (run / FILE).write_text(text)
-    assert contents(run, json.loads((run / "report.json").read_text()))[FILE].decode() == text
+    assert contents(run)[FILE].decode() == text
     assert description(FILE) == "Every attempt: when, with which code and environment, what was measured, how it ended"
     assert media_type(FILE) == "application/jsonl"
 

@@ -49,7 +49,7 @@ def write_run(
         facts["code_state"] = {"suite": "0.1.0", "commit": COMMIT, "dirty": False}
         save(run, Result(Key("image_classification", dataset, method), values, {}, inputs, {}, facts))
     times = {"started": "2026-01-31T00:00:00+00:00", "finished": "2026-01-31T01:00:00+00:00", "reused": []}
-    write_json(run / "run.json", {"asked": request.record(), **times})
+    write_json(run / "run.json", {"asked": request.record(), **times, "reused": []})
     write_json(run / "environment.json", report_sample.environment() | {"numerics": environment(device, torch)})
     return run
 

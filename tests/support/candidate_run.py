@@ -66,9 +66,10 @@ def write_record(folder: Path, **changes: object) -> None:
         "strict": False,
         "device": "cpu",
         "seeds": [0],
+        "command": "python -m suite check mine:build",
     } | changes
     times = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00", "reused": []}
-    write_json(folder / "run.json", {"asked": request, **times})
+    write_json(folder / "run.json", {"asked": request, **times, "reused": []})
 
 
 def recorded_value(experiment: str, dataset: str, setting: str, metric: str) -> Expected:

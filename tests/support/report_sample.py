@@ -341,6 +341,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "failing": ["part_retrieval/cub200/dino/encoded/ap"],
         "allow_inconclusive": False,
         "claims_gate": False,
+        "strict": False,
         "deciding": [deciding()],
         "pictures_missing": [{"trial": "patch_search/imagenet1k/mae", "reason": f"weights missing {HOSTILE}"}],
         "newcomers": [],
@@ -361,4 +362,6 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "protocol": protocol(),
         "started": "2025-11-22T20:31:04+00:00",
         "finished": "2025-11-22T20:34:49+00:00",
+        "made_by": {"code": "1" * 64, "expected": "2" * 64, "packages": {"matplotlib": "3.10.7"}},
+        "files": {},
     }
