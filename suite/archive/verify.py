@@ -62,7 +62,7 @@ def verify(run: Path, *, citation: str | None = None, strict: bool = False) -> V
     )
     problems = disagreements(stored_report, new_report)
     told_files = {problem.partition(":")[0] for problem in problems}  # by attempt, which says more
-    file_problems = digests.altered(run, stored_report.get("files", {}))
+    file_problems = digests.altered(run, stored_report["files"]) if "files" in stored_report else ()
     problems = [*(line for line in file_problems if line.partition(":")[0] not in told_files), *problems]
     if stored_report["verdict"] != new_report["verdict"]:
         problems.append(f"verdict: reported {stored_report['verdict']!r}, judged again {new_report['verdict']!r}")
@@ -101,7 +101,7 @@ def _not_made_anew(run: Path, stored_report: Json, new_report: Json) -> Iterator
     made_by = {"made_by": stored_report["made_by"]} if "made_by" in stored_report else {}
     for name, content in files.contents(run, new_report | made_by).items():
         path = run / name
-        if name == digests.JUNIT and not path.exists():  # an archive leaves it out
+        if name == digests.JUNIT and digests.is_absent(path):  # an archive leaves it out
             continue
         if not digests.is_own(path) or path.read_bytes() != content:
             yield name

@@ -17,6 +17,7 @@ from suite.errors import EvidenceError, RequestError
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates, files
+from suite.report.digests import is_own
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
@@ -94,7 +95,7 @@ def adopt(run: Path, request: Request) -> None:
         if source.path(key).exists() and not target.path(key).exists() and _is_intact(source, key):
             pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
             for path in (*pictures, source.items_path(key), source.path(key)):  # the cell last: it vouches for the rest
-                if path.exists():
+                if is_own(path):
                     write_atomically(request.run / path.relative_to(run), path.read_bytes())
 
 

@@ -41,7 +41,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from suite.report.compare import compare_runs
 
     text, code = compare_runs(options.a, options.b)
-    print(text)
+    _print(text)
     return code
 
 
@@ -90,12 +90,17 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
         )
     verification = verify(run, citation=options.digest, strict=options.strict)
     lines = (*verification.incomparable, *verification.problems)
-    print("\n".join(lines) if lines else f"{run}: results and report agree")
+    _print("\n".join(lines) if lines else f"{run}: results and report agree")
     if verification.digest or not verification.problems:
         print(f"sha256:{verification.digest}" if verification.digest else "no results")
     if not verification.problems and (bare_results := without_evidence(run)):
         print("\n".join(f"note: {line}" for line in bare_results))
     return verification.exit_code
+
+
+def _print(text: str) -> None:
+    """Print what was read from files, in which half a character may stand."""
+    print(text.encode("utf-8", "backslashreplace").decode())
 
 
 def verify_data(options: argparse.Namespace) -> int:

@@ -177,7 +177,7 @@ def shown(value: Any) -> str:
 
 def _join(place: str, key: str) -> str:
     """Name a key below a place: `file: asked.seeds`."""
-    return f"{place}{'.' if ': ' in place else ': '}{key}"
+    return f"{place}{'.' if ': ' in place else ': '}{key.encode('utf-8', 'backslashreplace').decode()}"
 
 
 def _word(form: Form) -> str:

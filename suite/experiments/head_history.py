@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from suite.core.files import write_atomically, write_json
+from suite.core.forms import Entries, Form, read_form
 from suite.errors import StorageError
 from suite.results.image_counts import ImageCounts, pack, unpack
 from suite.segmentation.evaluate import HeadScores
 
 METRICS = {"miou": "mean_iou", "macc": "mean_accuracy", "aacc": "pixel_accuracy"}
 Percent = dict[str, float]
+FORM: Form = Entries(dict.fromkeys(METRICS, "a number"))
+"""Form of a history: iterations done -> metric -> per cent."""
 
 
 class History:
@@ -28,12 +30,18 @@ class History:
         self.path = path
 
     def entries(self) -> list[tuple[int, Percent]]:
-        """Return (iterations done, metric -> per cent), in that order."""
+        """Return (iterations done, metric -> per cent), in that order.
+
+        Raises:
+            StorageError: the file is damaged: without it, another evaluation might be taken for the best.
+        """
         try:
-            percentages = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+            percentages: dict[str, Percent] = read_form(self.path, FORM, "the evaluations of a head")
+            return sorted((int(iteration), scores) for iteration, scores in percentages.items())
+        except FileNotFoundError:
             return []
-        return sorted((int(iteration), scores) for iteration, scores in percentages.items())
+        except ValueError as error:  # of which a FormError is one
+            raise StorageError(f"{error}: remove {self.path.parent} and measure again") from error
 
     def best(self) -> tuple[int, Percent]:
         """Return the evaluation of the highest mIoU, the first of equal ones."""
@@ -48,7 +56,7 @@ class History:
         path = self._counts_path(iteration)
         try:
             [image_counts] = unpack(load_file(path))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise StorageError(
                 f"{path}: expected what was counted after {iteration} iterations, the best evaluation, got {error}: "
                 f"remove {self.path.parent} and measure again"

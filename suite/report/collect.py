@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId, method_name
+from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
+from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
@@ -26,6 +28,7 @@ from suite.reference.select import known_deviations, references
 from suite.report import files, inputs, terminal
 from suite.report.build import build
 from suite.report.contributions import contributions, notes
+from suite.report.digests import changes
 from suite.report.maker import maker
 from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
@@ -61,8 +64,21 @@ def report(run: Path, *, strict: bool = False, allow_inconclusive: bool = False,
     """
     with at_work_again(run):
         content = assemble(run, strict=strict, allow_inconclusive=allow_inconclusive, claims_gate=claims_gate)
+        _warn_of_changes(run)
         publish(run, content)
     return int(content["exit_code"])
+
+
+def _warn_of_changes(run: Path) -> None:
+    """Say what is not as it was when the last report was made, since the new one will not tell."""
+    try:
+        stored_digests = files.load(run).get("files")
+    except RequestError:  # there is none, or it is damaged: it will be written anew
+        return
+    if stored_digests is None:  # of an older version
+        return
+    for name, change in changes(run, stored_digests):
+        warn(f"{name}: {change}; the new report is made of what is there now")
 
 
 def publish(run: Path, content: dict[str, Any]) -> None:

@@ -60,7 +60,14 @@ def digest(content: bytes) -> dict[str, Any]:
 
 
 def altered(run: Path, stored_digests: Digests) -> Iterator[str]:
-    """Yield one line for each file that is gone, is new, or is not what the report names.
+    """Yield one line for each file that is gone, is new, or is not what the report names; see `changes`."""
+    for name, change in changes(run, stored_digests):
+        advice = f"{AGAIN}, which writes it anew" if name in PAGES else f"restore it, or {AGAIN} if it is meant so"
+        yield f"{name}: {change}; {advice}"
+
+
+def changes(run: Path, stored_digests: Digests) -> Iterator[tuple[str, str]]:
+    """Yield name and change of each file that is not as the report names it.
 
     Args:
         run: its folder.
@@ -68,26 +75,30 @@ def altered(run: Path, stored_digests: Digests) -> Iterator[str]:
     """
     for name, entry in stored_digests.items():
         path = run / name
+        if name == JUNIT and is_absent(path):
+            continue
         try:
             content = path.read_bytes() if is_own(path) else None
         except OSError as error:
-            yield f"{name}: cannot be read: {error.strerror or error}"
+            yield name, f"cannot be read: {error.strerror or error}"
             continue
-        advice = (
-            f"{AGAIN}, which writes it anew" if name in PAGES else f"restore it, or {AGAIN} if it is meant to be so"
-        )
         if content is None:
-            if name != JUNIT:  # which an archive leaves out
-                yield f"{name}: the report was made with it, and it is missing; {advice}"
+            yield name, "the report was made with it, and it is missing"
         elif digest(content) != entry and not _has_grown(name, content, entry):
+            actual_digest = sha256(content).hexdigest()
             yield (
-                f"{name}: altered: expected SHA-256 {entry['sha256'][:12]}, as report.json names it, got "
-                f"{sha256(content).hexdigest()[:12]}; {advice}"
+                name,
+                f"altered: expected SHA-256 {entry['sha256'][:12]}, as report.json names it, got {actual_digest[:12]}",
             )
     for path in listed(run):
         name = path.relative_to(run).as_posix()
         if name not in stored_digests and name != ATTEMPTS:  # the report's own attempts tell of a new one
-            yield f"{name}: the report knows no such file; remove it, or {AGAIN}"
+            yield name, "the report knows no such file"
+
+
+def is_absent(path: Path) -> bool:
+    """Tell whether nothing at all is there, as where an archive left a file out."""
+    return not path.exists() and not path.is_symlink()
 
 
 def _has_grown(name: str, content: bytes, entry: Mapping[str, Any]) -> bool:

@@ -14,8 +14,8 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from suite.core.files import write_atomically, write_json
-from suite.core.forms import Form, FormError, read_form
-from suite.errors import EvidenceError, StorageError
+from suite.core.forms import Form, FormError, read_form, shown
+from suite.errors import EvidenceError, RequestError, StorageError
 from suite.results.evidence import check_values
 from suite.results.records import WITHOUT_EVIDENCE, Key, PerItemScores, Result, read_record, record_of
 
@@ -199,14 +199,15 @@ class Store:
         A note that is damaged still says by its name what did not run.
 
         Raises:
-            EvidenceError: a note is of nothing, by its name; or something else is in the place of their folder.
+            RequestError: a note is of nothing, by its name.
+            EvidenceError: something else is in the place of their folder.
         """
         self._refuse_file("not_run")
         reasons = {}
         for path in sorted(self.folder.glob("not_run/*.json")):
             words = _NOTE_NAME.fullmatch(path.stem)
             if words is None:
-                raise EvidenceError(
+                raise RequestError(
                     f"{path}: expected a note named experiment__dataset__method.json of what did not run; remove it"
                 )
             key = Key(**words.groupdict())
@@ -230,7 +231,7 @@ class Store:
         except FormError as error:
             return f"its reason is lost: {error}"
         if note["key"] != str(key):
-            return f"its reason is lost: {place}: key: expected {key}, got {note['key']}"
+            return f"its reason is lost: {place}: key: expected {key}, got {shown(note['key'])}"
         return str(note["reason"])
 
     def forget_reason(self, key: Key) -> None:
