@@ -9,6 +9,7 @@ from pathlib import Path
 
 from suite.cli.options import add_verdict, verdict
 from suite.cli.verb import Verb
+from suite.core.forms import escaped
 from suite.core.text import words
 from suite.errors import RequestError, StorageError
 from suite.protocol.profiles import load_profile
@@ -100,7 +101,7 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
 
 def _print(text: str) -> None:
     """Print what was read from files, in which half a character may stand."""
-    print(text.encode("utf-8", "backslashreplace").decode())
+    print(escaped(text))
 
 
 def verify_data(options: argparse.Namespace) -> int:

@@ -175,9 +175,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
+def escaped(text: str) -> str:
+    """Spell out what no terminal can show: halves of characters, which JSON may hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _join(place: str, key: str) -> str:
     """Name a key below a place: `file: asked.seeds`."""
-    return f"{place}{'.' if ': ' in place else ': '}{key.encode('utf-8', 'backslashreplace').decode()}"
+    return f"{place}{'.' if ': ' in place else ': '}{escaped(key)}"
 
 
 def _word(form: Form) -> str:

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from suite.core.files import write_atomically, write_json
-from suite.core.forms import Entries, Form, read_form
+from suite.core.forms import Entries, Form, FormError, read_form
 from suite.errors import StorageError
 from suite.results.image_counts import ImageCounts, pack, unpack
 from suite.segmentation.evaluate import HeadScores
@@ -40,8 +40,10 @@ class History:
             return sorted((int(iteration), scores) for iteration, scores in percentages.items())
         except FileNotFoundError:
             return []
-        except ValueError as error:  # of which a FormError is one
+        except FormError as error:
             raise StorageError(f"{error}: remove {self.path.parent} and measure again") from error
+        except ValueError as error:
+            raise StorageError(f"{self.path}: {error}: remove {self.path.parent} and measure again") from error
 
     def best(self) -> tuple[int, Percent]:
         """Return the evaluation of the highest mIoU, the first of equal ones."""

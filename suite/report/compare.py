@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from suite.core.files import Json
+from suite.core.forms import warn
 from suite.core.text import duration, number, signed
 from suite.report import summary
 from suite.report.facts import flatten, request
 from suite.report.files import load
-from suite.results.store import Store
+from suite.results.store import Result, Store
 
 Cells = Mapping[str, Json]
 NAMES_OF_A_RUN = ("run", "command", "started")
 
 
 def compare_runs(a: Path, b: Path) -> tuple[str, int]:
-    """Compare two run folders; see `compare` and `exit_code`.
+    """Compare two run folders, as they are reported; see `compare` and `exit_code`.
+
+    A report that is not of the results beside it is told of with a warning.
 
     Raises:
         EvidenceError: a folder's results were altered since they were stored.
         RequestError: a folder without a report, or a file that is not one.
     """
-    for folder in (a, b):
-        list(Store(folder).results())
+    results = [list(Store(folder).results()) for folder in (a, b)]
     first_report, second_report = load(a), load(b)
+    for folder, run_results, report in ((a, results[0], first_report), (b, results[1], second_report)):
+        if names := _other_cells(run_results, report):
+            warn(
+                f"{folder}: {len(names)} cells of its report are not what its results are, {names[0]} first: run "
+                f"python -m suite verify {folder}"
+            )
     return compare(first_report, second_report), exit_code(first_report, second_report)
+
+
+def _other_cells(results: Iterable[Result], report: Json) -> list[str]:
+    """Name the cells of a report whose values are not those of the results beside it."""
+    measured_values = {str(m.id): (m.mean, list(m.values)) for result in results for m in result.measurements()}
+    return [
+        name
+        for name, values in _values(report).items()
+        if values[0] is not None and measured_values.get(name, values) != values
+    ]
 
 
 def exit_code(a: Json, b: Json) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.cells import CellId, Measurement
-from suite.core.forms import Each, Entries, Form, FormError, check_form, read_form
+from suite.core.forms import Each, Entries, Form, FormError, check_form, escaped, read_form, shown
 from suite.errors import EvidenceError
 
 SCHEMA = 2
@@ -171,7 +171,7 @@ def read_record(path: Path, key: Key) -> Result:
     if schema not in (SCHEMA, WITHOUT_EVIDENCE):
         is_newer = isinstance(schema, int) and schema > SCHEMA
         hint = ", which a newer version of the suite writes: use that one" if is_newer else ""
-        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {schema!r}{hint}")
+        raise EvidenceError(f"{path}: expected a result of schema {SCHEMA}, got {shown(schema)}{hint}")
     if schema == SCHEMA:
         stated_digest, actual_digest = record.get("digest"), digest_of_record(record)
         if stated_digest != actual_digest:
@@ -192,7 +192,7 @@ def _check_form(path: Path, record: Mapping[str, Any], key: Key) -> None:
         raise EvidenceError(str(error)) from error
     result_name = "/".join(str(record.get(word)) for word in _WORDS)
     if result_name != str(key):
-        raise EvidenceError(f"{path}: expected the result of {key}, got that of {result_name}")
+        raise EvidenceError(f"{path}: expected the result of {key}, got that of {escaped(result_name)}")
     seeds = record["seeds"]
     for name, values in record["values"].items():
         if len([word for word in name.split("/") if word]) != 2:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically
@@ -50,7 +52,7 @@ class Checkpoints:
         """
         path = self.path(learner)
         tensors = {name: value.contiguous() for name, value in learner.state().items()}
-        write_atomically(path, save(tensors, {"digest": path.stem}))
+        write_atomically(path, save(tensors, {"digest": path.stem, "content": _content_digest(tensors)}))
 
     def restore(self, learner: Learner) -> None:
         """Let a head go on from its checkpoint; where there is none that can be read, it starts from the beginning.
@@ -62,15 +64,18 @@ class Checkpoints:
             return
         try:
             with safe_open(path, "pt") as file:
-                digest = (file.metadata() or {}).get("digest")
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             _warn(path, f"cannot be read ({error})", learner)
             return
-        if digest == path.stem:
-            learner.restore(tensors)
-        else:
+        digest = metadata.get("digest")
+        if digest != path.stem:
             _warn(path, f"is of another configuration ({digest})", learner)
+        elif metadata.get("content") != _content_digest(tensors):
+            _warn(path, "is altered: its content is not that of its SHA-256", learner)
+        else:
+            learner.restore(tensors)
 
 
 def checkpoints_in(folder: Path | None, identity: Mapping[str, object] | None, *code: str) -> Checkpoints | None:
@@ -84,6 +89,10 @@ def checkpoints_in(folder: Path | None, identity: Mapping[str, object] | None, *
     if identity is None:
         raise RequestError(f"{folder}: checkpoints need `identity`, which says what the training depends on")
     return Checkpoints(folder, identity, *code)
+
+
+def _content_digest(tensors: Mapping[str, Tensor]) -> str:
+    return sha256(save(dict(tensors))).hexdigest()
 
 
 def _warn(path: Path, why: str, learner: Learner) -> None:

@@ -29,8 +29,7 @@ ITEMS = f"items/{KEY}.safetensors"
 NOTE = f"not_run/{str(NOT_RUN).replace('/', '__')}.json"
 UNCHECKED = {SETTLED}
 """What nobody reads: it says that a run has nothing left to do, and is made again where it is wrong."""
-PAGES = {"report.json", "report.html", "report.md", "junit.xml"}
-SHARE = int(os.environ.get("DAMAGES", "12"))
+SHARE = int(os.environ.get("DAMAGES", "6"))
 """Damages of single keys that are tried of each file; they are some hundred."""
 
 
@@ -66,8 +65,6 @@ def hold(run: Path, name: str, pristine: Path, verb: Verb) -> None:
     assert code in {0} if name in UNCHECKED or is_left_out else code in {1, 2, 3}, text
     if code:
         assert any(word in text for word in words), text
-        archive_code, _ = verb("archive", run)
-        assert archive_code == 3, "what does not verify is not packed"
     compare_code, _ = verb("compare", pristine, run)
     assert compare_code in {0, 1, 3}
     request = whole_request(run)
@@ -154,6 +151,16 @@ def test_a_damaged_note_still_says_what_did_not_run(run: Path) -> None:
     ):
         (run / NOTE).write_text(content)
         assert Store(run).reasons()[NOT_RUN] == reason
+
+
+def test_a_cell_file_of_half_a_character_is_one_line(run: Path, verb: Verb) -> None:
+    path = run / f"cells/{KEY}.json"
+    put(path, json.loads(path.read_text()) | {"experiment": "\ud800"})
+    assert verb("archive", run) == (
+        3,
+        f"error: {path}: expected the result of {KEY}, got that of \\ud800/cifar10/deit: restore the file, or measure "
+        "again (make reproduce)\n",
+    )
 
 
 def test_a_note_of_nothing_is_one_line(run: Path, verb: Verb) -> None:

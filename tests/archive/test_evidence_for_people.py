@@ -206,3 +206,15 @@ def test_a_page_is_the_same_bytes_each_time(tmp_path: Path) -> None:
     page = html.render(report, tmp_path)
     assert "<svg" in page
     assert html.render(report, tmp_path) == page
+
+
+def test_a_comparison_says_that_a_report_is_not_of_its_results(
+    run: Path, pristine: Path, capsys: pytest.CaptureFixture
+) -> None:
+    edit(run / "report.json", b'"measured": 12.25', b'"measured": 99.25')
+    capsys.readouterr()
+    assert main(["compare", str(pristine), str(run)]) == 1
+    assert capsys.readouterr().err == (
+        f"warning: {run}: 1 cells of its report are not what its results are, object_retrieval/cifar10/deit/encoded/ap "
+        f"first: run python -m suite verify {run}\n"
+    )

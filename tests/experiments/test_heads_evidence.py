@@ -30,6 +30,28 @@ def scores(right: int) -> HeadScores:
     return HeadScores(whole, ImageCounts(*(np.full((2, 2), n, np.int64) for n in (right, 5, 5))))
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            "{",
+            "expected the evaluations of a head as JSON, got none: Expecting property name enclosed in double quotes: "
+            "line 1 column 2 (char 1)",
+        ),
+        ("[1]", "expected a table, got [1]"),
+        ('{"10": {"miou": "high"}}', "10.miou: expected a number, got 'high'"),
+        ('{"ten": {"miou": 1, "macc": 1, "aacc": 1}}', "invalid literal for int() with base 10: 'ten'"),
+    ],
+)
+def test_a_damaged_history_is_an_error_and_no_other_best_evaluation(tmp_path: Path, content: str, problem: str) -> None:
+    path = tmp_path / "abc.json"
+    History(path).add(10, scores(4), last=False)
+    path.write_text(content)
+    with pytest.raises(StorageError) as error:
+        History(path).add(20, scores(3), last=True)
+    assert str(error.value) == f"{path}: {problem}: remove {tmp_path} and measure again"
+
+
 def test_the_counts_of_the_best_evaluation_outlive_a_stop(tmp_path: Path) -> None:
     path = tmp_path / "abc.json"
     for done, right in ((10, 2), (20, 4), (30, 4)):

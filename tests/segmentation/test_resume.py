@@ -135,6 +135,16 @@ def test_a_truncated_checkpoint_is_ignored_with_a_warning(tmp_path, capsys, keep
     assert f"warning: {first}: cannot be read" in capsys.readouterr().err
 
 
+def test_an_altered_checkpoint_is_ignored_with_a_warning(tmp_path, capsys):
+    interrupted_after(5, tmp_path)
+    first = files(tmp_path)[0]
+    content = bytearray(first.read_bytes())
+    content[-1] ^= 1  # a bit of a weight
+    first.write_bytes(content)
+    assert_same(train(folder=tmp_path), train())
+    assert f"warning: {first}: is altered: its content is not that of its SHA-256" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_an_error_that_loses_nothing(tmp_path, monkeypatch):
     interrupted_after(5, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
