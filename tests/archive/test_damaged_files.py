@@ -39,11 +39,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "run"))
-
-
-@pytest.fixture
 def verb(capsys: pytest.CaptureFixture) -> Verb:
     """Calls a verb of the command line: its exit code, and what it printed."""
 

@@ -38,11 +38,6 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_whole_run(tmp_path_factory.mktemp("evidence") / "run")
 
 
-@pytest.fixture
-def run(pristine: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(pristine, tmp_path / "run"))
-
-
 def edit(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert old in content
