@@ -21,6 +21,7 @@ from suite.results.image_counts import ImageCounts, pack
 from suite.results.records import Key, PerItemScores, Result, digest_of_record
 from suite.results.store import Store
 from tests.support.archived_run import CELLS, KEY, alter, items, result
+from tests.support.here import do_jobs_here
 
 ADVICE = "restore the file, or measure again (make reproduce)"
 ITEMS = f"items/{KEY}.safetensors"
@@ -184,12 +185,12 @@ def test_an_edited_value_is_measured_again_by_the_whole_verb(
     monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduction.measure.take_along", lambda *_: None)
 
-    def run_experiments(arguments: list[str], plugins: object) -> int:
+    def run_experiments(_: object) -> None:
         assert not (run / CELLS).exists(), "the experiments do not see it"
         Store(run).save(result(), items())
-        return 0
 
-    monkeypatch.setattr("suite.reproduction.measure.pytest.main", run_experiments)
+    do_jobs_here(monkeypatch)
+    monkeypatch.setattr("suite.reproduction.measure.Trials.run", run_experiments)
     options = ["--encoder=deit", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu", "--runtime=venv"]
     main(["reproduce", *options, f"--run={run}", f"--cache={tmp_path / 'cache'}"])
     assert f"warning: {message}: kept as deit.json.altered, to be measured again\n" in capsys.readouterr().err

@@ -278,7 +278,7 @@ def test_a_run_takes_the_outcome_along_and_its_report_tells_it(folder: Path, tmp
     assert stale.endswith("but the data were others then")
     assert record.verified(tmp_path, digests) == {}
     evidence = {
-        text: variables(profile="paper", environment={}, asked={}, protocol={"digests": {"data": digests}} | extra)[2]
+        text: variables(profile="paper", environment={}, request={}, protocol={"digests": {"data": digests}} | extra)[2]
         for text, extra in (
             ("none", {}),
             ("good", {"verification": {"lip": said}}),
