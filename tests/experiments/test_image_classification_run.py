@@ -21,6 +21,7 @@ from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.core.signals import TERMINATED
 from suite.experiments import context
 from suite.protocol.profiles import load_profile
+from tests.support.here import do_jobs_here
 from tests.support.lookalikes import save
 
 ENCODERS = ("dino", "mae")
@@ -90,6 +91,7 @@ def test_encoders_on_one_stream_learn_as_alone(
     from suite.imagenet_pipeline.tokens import TokenStream
 
     encoded = TokenStream._encoded
+    do_jobs_here(monkeypatch)
     monkeypatch.setattr(TokenStream, "_encoded", lambda self, *given: read.append(self) or encoded(self, *given))
     assert_same(ran(data, tmp_path, "--share-stream"), alone)
     assert len(read) == EPOCHS + 1, "every epoch, and the evaluation images, once for both encoders"

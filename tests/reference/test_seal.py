@@ -15,8 +15,10 @@ from suite.reference.expected import load_expected
 from suite.reference.seal import ADVICE, check_seal, seal
 from suite.reproduction.measure import measure
 from suite.reproduction.reproduce import reproduce
+from suite.run.execution import BY_DEFAULT
 from suite.run.request import make_request
 from tests.support.archived_run import write_run
+from tests.support.here import do_jobs_here
 
 PART = "part_classification.toml"
 
@@ -173,7 +175,7 @@ def test_every_verb_that_judges_ends_in_one_line(
     ):
         assert main(verb) == 3, verb
         assert capsys.readouterr().err == message, verb
-    assert not (tmp_path / "new").exists(), "nothing was measured"
+    assert not [path for path in (tmp_path / "new").rglob("*") if path.name[0] != "."], "nothing was measured"
 
 
 def test_what_is_recorded_is_not_held_against_what_it_replaces(
@@ -183,13 +185,12 @@ def test_what_is_recorded_is_not_held_against_what_it_replaces(
 
     (expected_root / "mini" / PART).unlink()
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], run=tmp_path / "run", device="cpu")
-    calls: list[list[str]] = []
+    judged: list[bool] = []
     monkeypatch.setattr("suite.reproduction.measure.prepare_data", lambda *_, **__: None)
     monkeypatch.setattr("suite.reproduction.measure.write_plan", lambda *_, **__: None)
-    monkeypatch.setattr(
-        "suite.reproduction.measure.pytest.main", lambda arguments, plugins: calls.append(arguments) or 0
-    )
+    do_jobs_here(monkeypatch)
+    monkeypatch.setattr("suite.reproduction.measure.Trials.run", lambda trials: judged.append(trials.request.judged))
     with pytest.raises(ExpectedError, match="missing"):
         reproduce(request)
-    assert measure(replace(request, judged=False)) is False
-    assert "--unjudged" in calls[0]
+    assert measure(replace(request, judged=False), BY_DEFAULT) is False
+    assert judged == [False]

@@ -8,7 +8,6 @@ import pytest
 
 from suite.archive.contents import contents
 from suite.errors import BusyError, RequestError
-from suite.report import files
 from suite.run.folder import LOCK, at_work, at_work_again, join_request, turn
 from suite.run.request import Request, make_request
 from tests.support.holders import holding, kill
@@ -85,7 +84,7 @@ def test_a_folder_without_a_request_takes_that_of_who_joins(tmp_path: Path, dama
 
 
 def test_locks_are_no_evidence(run: Path) -> None:
-    before = contents(run, files.load(run))
+    before = contents(run)
     with at_work(run, join=True), turn(run, join=True):
-        assert contents(run, files.load(run)) == before
+        assert contents(run) == before
     assert LOCK in {path.name for path in run.iterdir()}
