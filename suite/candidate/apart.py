@@ -8,7 +8,7 @@ from typing import Any
 from suite.conformance import Check, Conformance, run_checks
 from suite.conformance.checks import FAILED, NOT_REACHED, QUESTIONS
 from suite.encoders import load_encoder
-from suite.run.processes import ProcessDiedError, call
+from suite.run.calls import ProcessDiedError, call
 
 
 def conformance_of(spec: str, device: str, *, needs_other_sizes: bool, tell: Callable[[Check], None]) -> Conformance:

@@ -19,10 +19,10 @@ from suite.reproduction.settled import settle, unsettle
 from suite.reproduction.trials import Trials
 from suite.results.store import Store
 from suite.run.attempts.attempt import Attempt
+from suite.run.calls import ProcessDiedError, call
 from suite.run.execution import Execution
 from suite.run.groups import groups_of, processes_for
 from suite.run.leases import free_gpus
-from suite.run.processes import ProcessDiedError, call
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable, with_writable_cache
 from suite.verification.quick import check_environment

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,13 +22,11 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol
 
 from suite.core.memory import MemoryUse, memory_use
 from suite.core.signals import INTERRUPTED, TERMINATED, graceful_termination, terminated
-from suite.errors import SuiteError
 
-T = TypeVar("T")
 Send = Callable[[object], None]
 """Sends a message, which must be picklable, to the process that started the job."""
 
@@ -43,7 +40,6 @@ _PATIENCE_S = 20.0
 _OUTPUT_BYTES = 1 << 20
 """Limit on output kept of a process; what is older is dropped."""
 _GOODBYE = "\0goodbye"
-_NEWS = "\0news"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,78 +142,6 @@ def run_jobs(jobs: Sequence[Job], work: Callable[..., object], listener: Listene
             raise
         finally:
             pool.kill()
-
-
-class ProcessDiedError(SuiteError):
-    """Work whose process died.
-
-    Attributes:
-        cause: a sentence; see `End.cause`.
-    """
-
-    exit_code = 2
-
-    def __init__(self, work: str, cause: str) -> None:
-        super().__init__(f"{work}: {cause}")
-        self.cause = cause
-
-
-def call(function: Callable[..., T], *arguments: object, hear: Callable[[Any], None] | None = None) -> T:
-    """Call a function in a process of its own; what it writes to stdout and stderr comes out here at its end.
-
-    Args:
-        function: importable by its name.
-        arguments: which must be picklable, as must be what it returns.
-        hear: called with whatever the function passes to its keyword argument `tell`, when it does; None: it has none.
-
-    Raises:
-        SuiteError: as the function raised it.
-        RuntimeError: anything else that it raised, as its traceback's text.
-        ProcessDiedError: its process died.
-    """
-    answer = _Answer(hear)
-    name = getattr(function, "func", function).__name__
-    run_jobs([Job(name, (function, arguments, hear is not None))], _call, answer, processes=1)
-    if answer.error is not None:
-        raise answer.error
-    return cast(T, answer.value)
-
-
-def _call(send: Send, function: Callable[..., object], arguments: tuple[object, ...], tells: bool) -> None:
-    options = {"tell": lambda news: send((_NEWS, news))} if tells else {}
-    try:
-        send((function(*arguments, **options), None))
-    except SuiteError as error:
-        send((None, error))
-    except Exception:
-        send((None, RuntimeError(traceback.format_exc())))
-
-
-@dataclass
-class _Answer:
-    """Listener of one call."""
-
-    hear: Callable[[Any], None] | None
-    value: object = None
-    error: Exception | None = None
-
-    def wanted(self, _job: Job) -> bool:
-        return True
-
-    def message(self, _job: Job, message: Any) -> None:
-        first, second = message
-        if first == _NEWS and self.hear is not None:
-            self.hear(second)
-        else:
-            self.value, self.error = message
-
-    def ended(self, job: Job, end: End) -> Iterable[Job]:
-        text = end.output.decode(errors="replace")
-        if text:
-            print(text, end="", file=sys.stderr)
-        if not end.finished and self.error is None:
-            self.error = ProcessDiedError(job.name.strip("_").replace("_", " "), end.cause)
-        return ()
 
 
 @dataclass(eq=False)

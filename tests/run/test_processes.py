@@ -17,7 +17,8 @@ from suite.core.memory import MemoryUse
 from suite.core.paths import ROOT
 from suite.errors import RequestError
 from suite.run import processes
-from suite.run.processes import End, Job, ProcessDiedError, call, run_jobs
+from suite.run.calls import ProcessDiedError, call
+from suite.run.processes import End, Job, run_jobs
 from tests.support.jobs import Notes, job, work
 
 GIB = 2**30

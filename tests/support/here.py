@@ -27,7 +27,7 @@ def run_jobs_here(jobs: Sequence[Job], work: Callable[..., object], listener: Li
 
 
 def call_here(function: Callable[..., object], *arguments: object, hear: Callable | None = None) -> object:
-    """`suite.run.processes.call` without a process."""
+    """`suite.run.calls.call` without a process."""
     return function(*arguments) if hear is None else function(*arguments, tell=hear)
 
 
