@@ -79,7 +79,7 @@ def ranking_precision(keys: NDArray[np.int32], query: int) -> tuple[float, float
     A tie is one threshold: precision is taken at its end, which is the last of its relevant items, since
     these sort behind the others.
     """
-    own = keys[query]
+    query_key = keys[query]
     keys.sort()
     places = np.flatnonzero((keys & 1).astype(bool))
     hits = keys[places]
@@ -88,8 +88,8 @@ def ranking_precision(keys: NDArray[np.int32], query: int) -> tuple[float, float
     included = float((gained * found / ranks).sum() / len(hits))
     if len(hits) == 1:
         return included, float("nan")
-    passed = hits[ends] >= own
-    gained -= hits[ends] == own
+    passed = hits[ends] >= query_key
+    gained -= hits[ends] == query_key
     terms = gained * (found - passed) / np.maximum(ranks - passed, 1)
     return included, float(terms.sum() / (len(hits) - 1))
 
