@@ -40,6 +40,12 @@ def code_state_at_start() -> Mapping[str, Any]:
     return code_state()
 
 
+@functools.cache
+def packages_at_start() -> Mapping[str, str]:
+    """Return the versions of the packages that numbers depend on, as they were when this was first asked."""
+    return package_versions(PACKAGES)
+
+
 class Trial(Context[Any]):
     """An experiment, dataset and candidate.
 
@@ -165,7 +171,7 @@ class Trial(Context[Any]):
             **({"forward_batch_size": smaller} if smaller else {}),
             "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
-            "packages": package_versions(PACKAGES),
+            "packages": packages_at_start(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
