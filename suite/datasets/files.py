@@ -6,17 +6,20 @@ import contextlib
 import gc
 import json
 import os
+import stat
 import warnings
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from suite.core import listing
 from suite.errors import DatasetError
 
-RESTORE = "restore it (`python -m suite plan` tells where from; `python -m suite render` draws the mini data)"
+RESTORE = listing.RESTORE
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -30,6 +33,19 @@ def damaged(path: Path, reason: object) -> DatasetError:
 def home(root: Path, inner: str) -> Path:
     """Return `root/inner` if the archive was unpacked with its own folder, `root` otherwise."""
     return root / inner if (root / inner).is_dir() else root
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to read its bytes; never waits, as a pipe under an image's name would make us do.
+
+    Raises:
+        OSError: it is missing, cannot be read, or is a folder, a pipe or a device.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("expected a file, got a pipe or a device")
+    return file
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -128,18 +144,24 @@ def read_names(path: Path) -> dict[str, str]:
     return names
 
 
-def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """Return every image below a folder, hidden files left out, sorted by relative path.
+def images_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return every image below a folder, by the rule of `suite.core.listing`, sorted; none where it is missing.
 
     Raises:
-        DatasetError: the folder is missing or holds no image.
+        DatasetError: it cannot be listed.
     """
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent_folder = Path(parent)
-        paths += [parent_folder / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
+    files = listing.files_under(folder) if folder.is_dir() else []
+    return sorted(path for path in files if path.name.lower().endswith(suffixes))
+
+
+def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return `images_in` a folder that must have some.
+
+    Raises:
+        DatasetError: the folder is missing, cannot be listed or holds no image.
+    """
+    paths = images_in(folder, suffixes)
     if not paths:
-        state = "an empty folder" if folder.is_dir() else "nothing"
+        state = "an empty folder" if folder.is_dir() else "a file" if folder.exists() else "nothing"
         raise DatasetError(f"{folder}: expected images ({', '.join(suffixes)}), found {state}: {RESTORE}")
-    return sorted(paths)
+    return paths

@@ -66,7 +66,6 @@ def problems(folder: Path, name: str, **how: int | None) -> dict[str, list[str]]
 NO_REFERENCE = {("coco", "digests"), ("ade20k_part", "splits")}
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("name", data.CHECKS)
 def test_intact_data_pass_every_check(folder: Path, name: str) -> None:
     found = verify(folder, name)
@@ -100,8 +99,7 @@ def test_every_problem_of_a_segmentation_set_is_said_at_once(folder: Path) -> No
             "ann/val/sub/val_2.png: expected an image of the same name",
         ],
         "images": [
-            "img/train/sub/train_2.jpg: cannot be read (cannot identify image file "
-            f"{str(root / 'img/train/sub/train_2.jpg')!r})",
+            "img/train/sub/train_2.jpg: cannot be read (expected a whole JPEG or PNG image, got an empty file)",
             "img/val/val_1.jpg: cannot be read (image file is truncated (12 bytes not processed))",
         ],
         "masks": [
@@ -163,7 +161,6 @@ PEOPLE = "coco/annotations/person_keypoints_train2017.json"
 CUB = "cub200/CUB_200_2011"
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize(
     ("name", "damage", "check", "problem"),
     [
