@@ -347,4 +347,6 @@ def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
     place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
     views = result.facts.get("views") or {}
     taken = {"views_cached": views.get("cached"), "views_computed": views.get("computed")}
-    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken
+    taken |= {name: result.facts.get(name) for name in ("start_memory_mib", "images", "images_per_second")}
+    gpu = {"gpu": result.facts["gpu"]} if result.facts.get("gpu") else {}
+    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken | gpu
