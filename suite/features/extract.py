@@ -123,7 +123,9 @@ def keys_of(passes: Passes) -> Keys:
     keys = passes.views.keys
     if passes.permute:
         keys = [f"{key} {index}" for index, key in enumerate(keys)]
-    return np.array([sha256(key.encode()).hexdigest()[:KEY_BYTES] for key in keys], dtype=f"S{KEY_BYTES}")
+    return np.array(
+        [sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:KEY_BYTES] for key in keys], dtype=f"S{KEY_BYTES}"
+    )
 
 
 def kept_beside(requested: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
