@@ -12,7 +12,7 @@ from suite.datasets import cifar10, imagenet1k
 from suite.datasets.files import home
 from suite.verification import facts
 from suite.verification.outcome import Findings
-from suite.verification.subject import Subject, check_md5, check_sizes, listed, open_images
+from suite.verification.subject import Subject, check_md5, check_sizes, listed, no_images, open_images
 
 _WNID = re.compile(r"n\d{8}")
 
@@ -58,11 +58,14 @@ def imagenet_classes(subject: Subject, findings: Findings) -> None:
         findings.problem("unpaired classes", f"{wnid}: a folder in {'train' if wnid in train else 'val'} only")
     for wnid in sorted(name for name in train | val if not _WNID.fullmatch(name)):
         findings.problem("strange folders", f"{wnid}: expected a wnid (n01440764, ...)")
+    for split, classes in files.items():
+        if not classes:
+            no_images(findings, split, "a folder per class (n01440764, ...)")
     findings.say(f"{len(val):,} classes, in train and val")
     if not subject.published:
         return
     for split, classes in files.items():
-        if len(classes) != facts.IMAGENET_CLASSES:
+        if classes and len(classes) != facts.IMAGENET_CLASSES:
             findings.problem(
                 "classes", f"{split}: expected {facts.IMAGENET_CLASSES:,} class folders, got {len(classes):,}"
             )
