@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,24 +56,39 @@ def memory_use() -> MemoryUse:
     return MemoryUse(used, total, _kills())
 
 
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], int]]:
-    """Yield what returns the largest resident size, in bytes, that this process has had since the block began.
+@dataclass(frozen=True)
+class MemoryMark:
+    """Memory of this process since a moment, so that what an earlier trial took is not told again.
 
-    The kernel's own mark, set back at the beginning, so that an earlier peak is not told again. Where it cannot be set
-    back, it is the peak since the process began.
-
-    Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, `VmHWM`).
+    Attributes:
+        start: bytes that were resident at that moment: what was imported, and what is kept for later trials.
     """
+
+    start: int
+
+    def peak(self) -> int:
+        """Return the largest resident size since then, in bytes; the process's where the kernel keeps no other."""
+        return max(self.start, _resident("VmHWM")) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def mark_memory() -> MemoryMark:
+    """Set the kernel's mark of the largest resident size back to what is needed now.
+
+    What earlier work has freed is given back first: the allocator keeps it otherwise, and it counts as resident.
+
+    Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, `VmHWM`); glibc, `malloc_trim`.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    yield _peak
+    return MemoryMark(_resident("VmRSS"))
 
 
-def _peak() -> int:
+def _resident(counter: str) -> int:
     rows = (line.split() for line in _text(Path("/proc/self/status")).splitlines())
-    mark = next((int(row[1]) * 1024 for row in rows if row[:1] == ["VmHWM:"]), 0)
-    return mark or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return next((int(row[1]) * 1024 for row in rows if row[:1] == [f"{counter}:"]), 0)
 
 
 def available_bytes() -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from suite.datasets.files import damaged
+from suite.core.listing import files_under
+from suite.datasets.files import damaged, open_file
 
 CONTENT_LIMIT = 2 * 10**9
 """Bytes up to which content is read; above, names and sizes stand for images (ImageNet: 154 GB)."""
@@ -60,7 +61,7 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         DatasetError: the file is missing or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     except OSError as error:
         raise damaged(path, error) from error
@@ -69,13 +70,13 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 def digest(root: Path) -> str:
     """Return the SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
 
-    Above `CONTENT_LIMIT` images count by name and size, index files still by content. Hidden files and
-    `__pycache__` are left out, so that caches and stamps do not change it.
+    Above `CONTENT_LIMIT` images count by name and size, index files still by content. Files count by the rule of
+    `suite.core.listing`, so that caches and stamps do not change it.
 
     Raises:
-        DatasetError: a file cannot be read.
+        DatasetError: a folder cannot be listed or a file cannot be read.
     """
-    files = _files(root)
+    files = sorted(files_under(root), key=lambda path: path.relative_to(root).as_posix())
     stats = [_stat(path) for path in files]
     small = sum(stat.st_size for stat in stats) <= CONTENT_LIMIT
 
@@ -86,14 +87,6 @@ def digest(root: Path) -> str:
     with ThreadPoolExecutor() as pool:
         keys = pool.map(key, files, stats)
         return combine(f"{path.relative_to(root).as_posix()} {k}" for path, k in zip(files, keys, strict=True))
-
-
-def _files(root: Path) -> list[Path]:
-    paths: list[Path] = []
-    for parent, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
-        paths += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(paths, key=lambda path: path.relative_to(root).as_posix())
 
 
 def _stat(path: Path) -> os.stat_result:

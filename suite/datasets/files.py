@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
+from io import BufferedReader
 from pathlib import Path
 
+from suite.core import listing
 from suite.errors import DatasetError
 
-RESTORE = "restore it (`python -m suite plan` tells where from; `python -m suite render` draws the mini data)"
+RESTORE = listing.RESTORE
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -23,18 +26,37 @@ def home(root: Path, inner: str) -> Path:
     return root / inner if (root / inner).is_dir() else root
 
 
-def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """Return every image below a folder, hidden files left out, sorted by relative path.
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to read its bytes; never waits, as a pipe under an image's name would make us do.
 
     Raises:
-        DatasetError: the folder is missing or holds no image.
+        OSError: it is missing, cannot be read, or is a folder, a pipe or a device.
     """
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent_folder = Path(parent)
-        paths += [parent_folder / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("expected a file, got a pipe or a device")
+    return file
+
+
+def images_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return every image below a folder, by the rule of `suite.core.listing`, sorted; none where it is missing.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    files = listing.files_under(folder) if folder.is_dir() else []
+    return sorted(path for path in files if path.name.lower().endswith(suffixes))
+
+
+def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return `images_in` a folder that must have some.
+
+    Raises:
+        DatasetError: the folder is missing, cannot be listed or holds no image.
+    """
+    paths = images_in(folder, suffixes)
     if not paths:
-        state = "an empty folder" if folder.is_dir() else "nothing"
+        state = "an empty folder" if folder.is_dir() else "a file" if folder.exists() else "nothing"
         raise DatasetError(f"{folder}: expected images ({', '.join(suffixes)}), found {state}: {RESTORE}")
-    return sorted(paths)
+    return paths

@@ -126,15 +126,15 @@ def keys_of(passes: Passes) -> Keys:
     return np.array([sha256(key.encode()).hexdigest()[:KEY_BYTES] for key in keys], dtype=f"S{KEY_BYTES}")
 
 
-def kept_beside(asked: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
+def kept_beside(requested: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
     """Name the outputs that are kept beside those asked for, since other experiments may ask for them.
 
     Args:
-        asked: name -> numbers a view, of what was asked for.
+        requested: name -> numbers a view, of what was asked for.
         others: likewise, of what could be made besides.
     """
-    most = sum(asked.values()) // BESIDE_SHARE
-    return [name for name, width in others.items() if name not in asked and 0 < width <= most]
+    most = sum(requested.values()) // BESIDE_SHARE
+    return [name for name, width in others.items() if name not in requested and 0 < width <= most]
 
 
 def _encode(
@@ -162,6 +162,6 @@ def _room(output: Tokens, count: int, names: Collection[str], *, beside: bool) -
     """Make (count, ...) tensors for what is kept of a pass."""
     outputs = {name: of(output) for name, of in _KEPT.items() if name in names or (beside and name in BESIDE)}
     shapes = {name: value.shape[1:] for name, value in outputs.items() if value is not None}
-    asked = {name: shapes[name].numel() for name in names}
-    kept = [*names, *(kept_beside(asked, {n: shape.numel() for n, shape in shapes.items()}) if beside else [])]
+    widths = {name: shapes[name].numel() for name in names}
+    kept = [*names, *(kept_beside(widths, {n: shape.numel() for n, shape in shapes.items()}) if beside else [])]
     return {name: torch.empty(count, *shapes[name]) for name in kept}

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode
 
-from suite.datasets.files import damaged
+from suite.datasets.files import damaged, open_file
 from suite.datasets.pixels import read_rgb
 from suite.imagenet_pipeline.augment import Region
 from suite.imagenet_pipeline.jpeg import read_frame
@@ -35,7 +35,7 @@ def exact(path: Path, region_of: RegionOf) -> Pixels:
     """Decode, crop and bicubically resize by PIL throughout.
 
     Args:
-        path: an image of any kind that PIL reads.
+        path: an image that `read_rgb` takes.
         region_of: what to take of an image of a size.
 
     Returns:
@@ -82,7 +82,7 @@ def read_bytes(path: Path) -> Pixels:
         DatasetError: it cannot be read.
     """
     try:
-        with path.open("rb", buffering=0) as file:  # np.fromfile keeps Python's lock while it reads
+        with open_file(path) as file:  # np.fromfile keeps Python's lock while it reads
             data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
             return data[: file.readinto(data.data)]
     except OSError as error:

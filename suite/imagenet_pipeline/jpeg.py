@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from suite.datasets.openers import MAX_PIXELS
 
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
@@ -49,25 +52,31 @@ class Frame:
 
 
 def read_frame(data: NDArray[np.uint8]) -> Frame | None:
-    """Read the frame header of a file's bytes; None where they are no JPEG."""
+    """Read the frame header of a file's bytes; None where they are no JPEG, or one of more than `MAX_PIXELS`."""
     luma_first = True
     for marker, start, body in _segments(data):
-        if marker == _ADOBE and len(body) >= 12 and bytes(body[:5]) == b"Adobe":
+        if marker == _ADOBE and len(body) >= 12 and body.startswith(b"Adobe"):
             luma_first &= body[11] != 0
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and len(body) >= 6:
-            rows = body[6 : 6 + 3 * body[5]].reshape(-1, 3) if len(body) >= 6 + 3 * body[5] else body[:0].reshape(0, 3)
+            bits, height, width, components = struct.unpack_from(">BHHB", body)
+            if height * width > MAX_PIXELS:
+                return None
+            rows = body[6 : 6 + 3 * components] if len(body) >= 6 + 3 * components else b""
             return Frame(
                 baseline=marker == _BASELINE,
-                bits=int(body[0]),
-                sampling=tuple((int(factors) >> 4, int(factors) & 15) for factors in rows[:, 1]),
-                luma_first=luma_first and bytes(rows[:, 0]) != b"RGB",
-                ended=start < len(data) - 2 and bytes(data[-2:]) == bytes((0xFF, _END)),
+                bits=bits,
+                sampling=tuple((factors >> 4, factors & 15) for factors in rows[1::3]),
+                luma_first=luma_first and rows[::3] != b"RGB",
+                ended=start < len(data) - 2 and data[-2:].tobytes() == bytes((0xFF, _END)),
             )
     return None
 
 
-def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
+def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1).
+
+    Contents are Python's bytes: whoever computes with NumPy's gets the remainder by 256.
+    """
     if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
         return
     position = 2
@@ -78,6 +87,6 @@ def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.ui
         elif marker in _STANDALONE:
             position += 2
         else:
-            length = int(data[position + 2]) << 8 | int(data[position + 3])
-            yield marker, position, data[position + 4 : position + 2 + length]
+            length = int.from_bytes(data[position + 2 : position + 4].tobytes(), "big")
+            yield marker, position, data[position + 4 : position + 2 + length].tobytes()
             position += 2 + length

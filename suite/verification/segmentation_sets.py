@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
+from suite.datasets.openers import image_size
 from suite.datasets.segmentation import SPLITS, folders, mask_of, read_mask
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError
@@ -63,9 +62,8 @@ def _illegal(pair: tuple[Path, Path], subject: Subject, classes: int) -> str | N
     except DatasetError as error:
         return subject.word(error)
     try:
-        with Image.open(image) as opened:
-            size = opened.size  # the header alone: whether the image decodes is another check's question
-    except OSError:
+        size = image_size(image)  # the header alone: whether the image decodes is another check's question
+    except DatasetError:
         return None
     if size == (width, height):
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from suite.datasets.digests import file_digest
-from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under
+from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_in
 from suite.datasets.pixels import read_rgb
 from suite.errors import DatasetError
 from suite.verification import facts
@@ -129,11 +129,12 @@ def open_images(
 
 
 def listed(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """List images below a folder, sorted; none where it is empty or missing, which is for the caller to say."""
-    try:
-        return images_under(folder, suffixes)
-    except DatasetError:
-        return []
+    """List images below a folder, sorted; none where it is empty or missing, which is for the caller to say.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    return images_in(folder, suffixes)
 
 
 def report(findings: Findings, kind: str, problems: Iterable[str | None]) -> None:
