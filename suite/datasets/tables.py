@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suite.core.forms import shown
-from suite.datasets.files import RESTORE, damaged
+from suite.datasets.files import RESTORE, damaged, open_file
 from suite.errors import DatasetError
 
 Floats = npt.NDArray[np.float64]
@@ -159,7 +159,8 @@ def read_json(path: Path) -> dict[str, Any]:
         DatasetError: the file is missing, is not JSON, or holds something else than an object.
     """
     try:
-        document = json.loads(path.read_bytes())
+        with open_file(path) as file:
+            document = json.loads(file.read())
     except RecursionError as error:
         raise damaged(path, "nested too deep") from error
     except (OSError, ValueError) as error:
@@ -206,9 +207,9 @@ class Table:
             DatasetError: it is missing or empty, or a row is not a number for each column.
         """
         try:
-            with warnings.catch_warnings():
+            with open_file(path) as file, warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns of an empty file
-                values = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None)
+                values = np.loadtxt(file, dtype=np.float64, ndmin=2, comments=None)
         except (OSError, ValueError, UserWarning) as error:
             raise damaged(path, error) from error
         if values.shape[1] != len(columns):
@@ -259,7 +260,8 @@ def read_names(path: Path) -> dict[str, str]:
             one.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with open_file(path) as file:
+            lines = file.read().decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise damaged(path, error) from error
     names: dict[str, str] = {}
