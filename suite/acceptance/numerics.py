@@ -92,7 +92,7 @@ def precision(site: Site) -> Answer:
     return verdict(
         not problems,
         f"errors against float64, of the largest value: {text}"
-        + (f"; too large: {', '.join(problems)}" if problems else ""),
+        + (f"; out of bounds: {', '.join(problems)}" if problems else ""),
         errors=errors,
         allowed=allowed | {"product in TF32": list(TF32)} | {n: _bound(n) for n in errors if n.startswith("encoder")},
     )

@@ -30,6 +30,7 @@ from suite.experiments.heads import (
 )
 from suite.registry import images_of
 from suite.results.image_counts import ImageCounts
+from suite.segmentation.ahead import CropsAhead
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.bank import Head
 from suite.segmentation.crops import Crops
@@ -135,10 +136,11 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         mirror={heads.trial.dataset: mirror_table(heads.train.classes) for heads in bank if heads.mirrored},
     )
     in_main_thread = threading.current_thread() is threading.main_thread()
-    with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
+    stopping = stop_on_signals() if in_main_thread else nullcontext(lambda: False)
+    with stopping as stop, CropsAhead(crops, iterations, device) as crops_ahead:
         training = train_bank(
             encode,
-            crops,
+            crops_ahead,
             specs,
             in_channels=encoder.embed_dim * len(layers(trial)),
             iterations=iterations,
