@@ -12,10 +12,11 @@ import pytest
 
 from suite.cells import CellId
 from suite.core.environment import code_state, package_versions
-from suite.core.memory import peak_memory
+from suite.core.memory import backoffs, peak_memory
 from suite.core.numerics import PACKAGES, environment_line, environment_of
 from suite.core.paths import EXPECTED
 from suite.core.source_code import check_unchanged
+from suite.encoders.forward import smaller_passes
 from suite.errors import ChangedError, SuiteError
 from suite.experiments.context import Context, Outcome
 from suite.judge.cell_verdict import CellVerdict
@@ -125,8 +126,10 @@ class Trial(Context[Any]):
         if self.request.stored_only:
             raise NotStoredError(f"{self.key}: no stored result holds")
         start = time.perf_counter()
-        with peak_memory() as peak:
+        with peak_memory() as peak, backoffs() as parts:
             outcome = measurement(self)
+        less = [*smaller_passes(self.encoder), *parts()]
+        self.properties += [("warning", f"{self.key}: {text}") for text in less]
         self._check_inputs(inputs)
         result = Result(
             key=self.key,
@@ -134,7 +137,7 @@ class Trial(Context[Any]):
             summaries=outcome.summaries,
             inputs=inputs,
             protocol=self.protocol(),
-            facts=self._facts(outcome, seconds=time.perf_counter() - start, peak_memory=peak()),
+            facts=self._facts(outcome, seconds=time.perf_counter() - start, peak_memory=peak(), less=less),
         )
         self.store.save(result, outcome.items)
         return result, False
@@ -154,8 +157,8 @@ class Trial(Context[Any]):
                 "nothing was stored: leave it unchanged while a run uses it, and start the run again"
             )
 
-    def _facts(self, outcome: Outcome, *, seconds: float, peak_memory: int) -> Mapping[str, Any]:
-        smaller = self.request.forward_batch_size
+    def _facts(self, outcome: Outcome, *, seconds: float, peak_memory: int, less: list[str]) -> Mapping[str, Any]:
+        smaller = self.request.pass_size
         return {
             "seeds": list(self.seeds) if outcome.seeded else [],
             "encoder": self.spec,
@@ -163,6 +166,7 @@ class Trial(Context[Any]):
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(peak_memory / 2**20),
             **({"forward_batch_size": smaller} if smaller else {}),
+            **({"backoffs": less} if less else {}),
             "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
             "packages": package_versions(PACKAGES),
