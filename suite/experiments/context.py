@@ -107,8 +107,8 @@ class Context(Generic[S_co]):
     @property
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
-        size = self.request.forward_batch_size or self.request.profile.settings.batch_size
-        return min(size, self.request.limit or size)
+        size = self.request.profile.settings.batch_size
+        return min(size, self.request.pass_size or size, self.request.limit or size)
 
     @property
     def permuted(self) -> bool:

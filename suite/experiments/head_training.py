@@ -172,7 +172,8 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
 
 
 def _encode(trial: HeadsTrial) -> Encode:
-    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
+    size = min(PASS, trial.request.pass_size or PASS)
+    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=size)
 
 
 def _lower(trial: HeadsTrial) -> torch.dtype | None:
