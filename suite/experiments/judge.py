@@ -163,6 +163,7 @@ class Trial(Context[Any]):
             "seconds": round(seconds, 3),
             "peak_memory_mib": round(peak_memory / 2**20),
             **({"forward_batch_size": smaller} if smaller else {}),
+            **outcome.facts,
             "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
             "packages": package_versions(PACKAGES),

@@ -33,10 +33,12 @@ class TrainedBank:
     Attributes:
         heads: by name, frozen, in eval mode.
         losses: by name, of each step.
+        ways: by name, how these were computed (`FastestLoss.way`).
     """
 
     heads: Mapping[str, Head]
     losses: Mapping[str, list[float]]
+    ways: Mapping[str, str]
 
 
 def train_bank(
@@ -119,6 +121,7 @@ def train_bank(
     return TrainedBank(
         heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
         losses={learner.name: learner.losses() for learner in learners},
+        ways={learner.name: learner.way for learner in learners},
     )
 
 
