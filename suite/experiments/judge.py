@@ -192,6 +192,7 @@ class Trial(Context[Any]):
             **taken,
             **({"forward_batch_size": smaller} if smaller else {}),
             **({"backoffs": less} if less else {}),
+            **outcome.facts,
             "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
             "packages": packages_at_start(),

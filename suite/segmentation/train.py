@@ -34,10 +34,12 @@ class TrainedBank:
     Attributes:
         heads: by name, frozen, in eval mode.
         losses: by name, of each step.
+        ways: by name, how these were computed (`FastestLoss.way`).
     """
 
     heads: Mapping[str, Head]
     losses: Mapping[str, list[float]]
+    ways: Mapping[str, str]
 
 
 def train_bank(
@@ -122,12 +124,14 @@ def train_bank(
         return TrainedBank(
             heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
             losses={learner.name: learner.losses() for learner in learners},
+            ways={learner.name: learner.way for learner in learners},
         )
 
     banks = in_parts(specs, train_part, "segmentation heads")
     return TrainedBank(
         heads={name: head for bank in banks for name, head in bank.heads.items()},
         losses={name: losses for bank in banks for name, losses in bank.losses.items()},
+        ways={name: way for bank in banks for name, way in bank.ways.items()},
     )
 
 
