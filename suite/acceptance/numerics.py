@@ -44,7 +44,8 @@ def kernel(site: Site) -> Answer:
         target = torch.randint(classes, (2, side, side), generator=generator).to(torch.uint8)
         target[torch.rand(target.shape, generator=generator) < 0.1] = 255
         exact = _gradient(_plain_loss, logits.double(), target)
-        for name, loss in {"taken": taken, "tiled": segmentation_loss}.items():
+        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"taken": taken, "tiled": segmentation_loss}
+        for name, loss in losses.items():
             gradient = _gradient(loss, logits.to(site.device), target.to(site.device)).cpu().double()
             differences[f"{name} {classes}"] = float((gradient - exact).abs().max() / exact.abs().max())
     worst = max(differences.values())
