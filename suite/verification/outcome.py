@@ -78,10 +78,10 @@ class Findings:
         self.sentences.append(sentence)
 
     def problem(self, kind: str, text: str) -> None:
-        """Note that something is wrong; of each kind `LISTED` are listed, and all are counted."""
+        """Note in one line that something is wrong; of each kind `LISTED` are listed, and all are counted."""
         self.kinds[kind] += 1
         if self.kinds[kind] <= LISTED:
-            self.problems.append(text)
+            self.problems.append(" ".join(text.splitlines()))  # a file's name may hold line breaks
 
     def warn(self, text: str) -> None:
         """Note something a reader should know, and that need not be wrong."""
