@@ -45,7 +45,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test report-test
+.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -131,6 +131,9 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 
 test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
+
+fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: about an hour on two cores; `make test` has 60
+	@FUZZ_CASES=2000 OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests/fuzz
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
 	@PAPER_SCALE=1 $(PYTEST) tests/experiments/test_paper_scale.py -n 0

@@ -6,6 +6,20 @@ from datetime import UTC, date, datetime
 
 from suite.errors import RequestError
 
+LONGEST = 300
+"""Characters of a library's complaint that a message keeps."""
+
+
+def one_line(text: str) -> str:
+    r"""Write in one line that shows what a library says of a damaged file, in which anything may stand.
+
+    Example:
+        >>> one_line("no persistent id,\nof \0")
+        'no persistent id, of \\x00'
+    """
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
 
 def now() -> str:
     """Return the present moment: UTC, ISO 8601."""

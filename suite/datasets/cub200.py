@@ -98,11 +98,14 @@ class Index:
 
 def _files(folder: Path) -> dict[int, Path]:
     path = folder / "images.txt"
-    names = read_names(path)
-    for number, key in enumerate(names, 1):
+    files: dict[int, Path] = {}
+    for number, (key, name) in enumerate(read_names(path).items(), 1):
         if not (key.isascii() and key.isdecimal()):
             raise damaged(path, f"line {number}: expected an image's number, got {shown(key)}")
-    return {int(key): file_inside(folder / "images", name, path) for key, name in names.items()}
+        if int(key) in files:
+            raise damaged(path, f"line {number}: {shown(key)} comes again")
+        files[int(key)] = file_inside(folder / "images", name, path)
+    return files
 
 
 def _visible_parts(index: Index) -> tuple[Ints, Ints, Floats]:

@@ -8,6 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from suite.core import listing
+from suite.core.text import one_line
 from suite.errors import DatasetError
 
 RESTORE = listing.RESTORE
@@ -18,7 +19,7 @@ def damaged(path: Path, reason: object) -> DatasetError:
     """Return the error for a file that is missing, truncated or not in its format."""
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
-    return DatasetError(f"{path}: cannot be read ({reason}): {RESTORE}")
+    return DatasetError(f"{path}: cannot be read ({one_line(str(reason))}): {RESTORE}")
 
 
 def home(root: Path, inner: str) -> Path:

@@ -207,9 +207,11 @@ class Table:
             DatasetError: it is missing or empty, or a row is not a number for each column.
         """
         try:
-            with open_file(path) as file, warnings.catch_warnings():
+            with open_file(path) as file:
+                lines = file.read().decode("ascii").splitlines()  # NumPy takes some bytes of Latin 1 for spaces
+            with warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns of an empty file
-                values = np.loadtxt(file, dtype=np.float64, ndmin=2, comments=None)
+                values = np.loadtxt(lines, dtype=np.float64, ndmin=2, comments=None)
         except (OSError, ValueError, UserWarning) as error:
             raise damaged(path, error) from error
         if values.shape[1] != len(columns):
@@ -256,8 +258,7 @@ def read_names(path: Path) -> dict[str, str]:
     """Read a text file of `key rest-of-the-line` rows, as a dict in the file's order.
 
     Raises:
-        DatasetError: the file is missing or empty, a row has no second word, or two rows have one key; 7 and 07 are
-            one.
+        DatasetError: the file is missing or empty, a row has no second word, or two rows have one key.
     """
     try:
         with open_file(path) as file:
@@ -266,12 +267,11 @@ def read_names(path: Path) -> dict[str, str]:
         raise damaged(path, error) from error
     names: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        word, _, name = line.partition(" ")
+        key, _, name = line.partition(" ")
         if not name.strip():
             raise damaged(path, f"line {number}: expected an id and a name, got {shown(line)}")
-        key = word.lstrip("0") or word
         if key in names:
-            raise damaged(path, f"line {number}: {shown(word)} comes again")
+            raise damaged(path, f"line {number}: {shown(key)} comes again")
         names[key] = name.strip()
     if not names:
         raise damaged(path, "it is empty")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
+from suite.core.text import one_line
 from suite.datasets.files import RESTORE, damaged, open_file
 from suite.errors import DatasetError
 
@@ -26,7 +28,7 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
     """
     try:
         with open_file(path) as file:
-            content = _ArrayUnpickler(file, path).load()
+            content = _ArrayUnpickler(io.BytesIO(file.read()), path).load()
     except DatasetError:
         raise
     except Exception as error:  # damaged bytes can fail in any way at all
@@ -36,7 +38,9 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
     return content
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
+    """Python's own unpickler: that in C makes room for as many objects as a damaged number says, gigabytes of it."""
+
     def __init__(self, file: Any, path: Path) -> None:
         super().__init__(file, encoding="latin1")  # Python 2 strings, and arrays' bytes within them
         self._path = path
@@ -46,7 +50,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             return _latin1
         if (module, name) not in _ARRAYS:
             raise DatasetError(
-                f"{self._path}: refers to {module}.{name}, expected only arrays, lists and strings: "
+                f"{self._path}: refers to {one_line(f'{module}.{name}')}, expected only arrays, lists and strings: "
                 f"the file may be malicious, so do not use it; {RESTORE}"
             )
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)

@@ -1,5 +1,6 @@
 """A check that looked at nothing is never green, and each line says what is so."""
 
+import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -104,3 +105,20 @@ def test_the_decoders_warnings_do_not_stand_in_the_output(tmp_path: Path, capfd:
         main(["verify", "data", "imagenet1k", "--profile", "paper", "--data", str(tmp_path), "--full"])
     assert told == []
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "key", "check"), [("annotations", "num_keypoints", "annotations"), ("images", "width", "images")]
+)
+def test_columns_that_only_verify_reads_are_named(
+    lookalike_data: Path, tmp_path: Path, rows: str, key: str, check: str
+) -> None:
+    folder = Path(shutil.copytree(lookalike_data / "coco", tmp_path / "data/coco")).parent
+    file = folder / "coco/annotations/person_keypoints_val2017.json"
+    document = json.loads(file.read_text())
+    del document[rows][1][key]
+    file.write_text(json.dumps(document))
+    told = {name: (status, text) for name, status, text in verified(folder, "coco", "mini")}
+    status, text = told[check]
+    assert status == "failed"
+    assert f"; annotations/{file.name}: {rows}[1]: missing {key!r}, got [" in text

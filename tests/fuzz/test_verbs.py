@@ -1,0 +1,95 @@
+"""`verify`, `plan` and `reproduce --limit 2` on damaged data: one line for each fault, and a code that says what it is.
+
+`verify` ends in 1 where a check failed, which is its verdict on the data; `reproduce` and `plan` never do. A fault of
+the suite, 4, and an error of Python, 1 without a verdict, are what this looks for.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from suite.cli.main import main
+from suite.core.paths import MINI_WEIGHTS
+from suite.experiments import context
+from tests.support.fuzzing import CASES, LIMIT_S, watched
+from tests.support.mutations import Mutation, cases, in_bytes, in_head, in_json, in_words
+
+PEOPLE, THINGS = (f"coco/annotations/{kind}_val2017.json" for kind in ("person_keypoints", "instances"))
+CUB = "cub200/CUB_200_2011"
+FILES: dict[str, tuple[Mutation, ...]] = {
+    PEOPLE: (in_json, in_json, in_bytes),
+    THINGS: (in_json, in_json, in_bytes),
+    f"{CUB}/images.txt": (in_words, in_bytes),
+    f"{CUB}/parts/part_locs.txt": (in_words, in_bytes),
+    "cifar10/cifar-10-batches-py/batches.meta": (in_bytes,),
+    "imagenet1k/val/n01440764/ILSVRC2012_val_00000001.JPEG": (in_head, in_bytes),
+    "lip/ann/val/val_1.png": (in_head, in_bytes),
+    "lip/img/val/val_1.jpg": (in_head, in_bytes),
+}
+EXPERIMENTS = {
+    PEOPLE: "part_classification",
+    THINGS: "object_retrieval",
+    f"{CUB}/parts/part_locs.txt": "part_retrieval",
+    "cifar10/cifar-10-batches-py/batches.meta": "object_retrieval",
+}
+"""Experiment that reads a file, of those that take a second."""
+IN_A_RUN = max(2, CASES // 40)
+"""Cases of each file that go through a whole run, seconds each: the readers of `test_tables.py` see all."""
+
+
+@pytest.fixture
+def data(lookalike_data: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(lookalike_data, tmp_path / "place/data"))
+
+
+def told(
+    data: Path, name: str, arguments: list[str], codes: set[int], count: int, capsys: pytest.CaptureFixture
+) -> Iterator[str]:
+    """Yield what is wrong with what a verb says of each damaged content of a file."""
+    path = data / name
+    for number, content in enumerate(cases(path.read_bytes(), f"verb {name}", count, *FILES[name])):
+        path.write_bytes(content)
+        with watched(data.parent) as misdeeds:
+            code = main(arguments)
+        out, err = capsys.readouterr()
+        where = f"{arguments[0]} {name}, case {number}"
+        yield from (f"{where}: {misdeed}" for misdeed in misdeeds if not misdeed.startswith(("opens", "takes")))
+        if code not in codes or "Traceback" in out + err or "fault of the suite" in out + err:
+            yield f"{where}: exit code {code}: {(err or out)[-300:]}"
+        if code == 1 and not any(": failed: " in line for line in out.splitlines()):
+            yield f"{where}: no check failed: {out[-300:]}"
+        if any(misdeed.startswith("takes") for misdeed in misdeeds) and arguments[0] != "reproduce":
+            yield f"{where}: above {LIMIT_S} s"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_verify(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    dataset = name.partition("/")[0]
+    ask = ["verify", "data", dataset, "--profile", "paper", f"--data={data}", "--full"]
+    faults = [*told(data, name, ask, {1, 2, 3}, max(10, CASES // 4), capsys)]
+    assert not faults, "\n".join(faults[:10])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    dataset, place = name.partition("/")[0], data.parent
+    ask = ["plan", "--profile=paper", f"--data={data}", f"--dataset={dataset}", "--encoder=dino", "--no-calibrate"]
+    ask += [f"--weights={MINI_WEIGHTS}", f"--run={place / 'run'}", f"--cache={place / 'cache'}"]
+    faults = [*told(data, name, ask, {0, 2, 3}, IN_A_RUN, capsys)]
+    assert not faults, "\n".join(faults[:10])
+
+
+@pytest.mark.usefixtures("nothing_drawn_or_loaded")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, place = name.partition("/")[0], data.parent
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    context.load.cache_clear()
+    ask = ["reproduce", "--profile=paper", f"--data={data}", f"--dataset={dataset}", "--encoder=dino", "--limit=2"]
+    ask += [f"--experiment={EXPERIMENTS[name]}", f"--weights={MINI_WEIGHTS}", "--device=cpu", "--workers=1"]
+    ask += [f"--run={place / 'run'}", f"--cache={place / 'cache'}"]
+    faults = [*told(data, name, ask, {0, 2, 3}, IN_A_RUN, capsys)]
+    assert not faults, "\n".join(faults[:10])
