@@ -44,6 +44,18 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     return sorted(folders), sorted(files)
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder.
+
+    Raises:
+        DatasetError: the system does not say, as of a folder in one that may not be entered.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise _unlisted(path, error) from error
+
+
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder at or below a folder with its `entries`; as of `os.walk`, names may be taken off its folders.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suite.core.listing import entries
+from suite.core.listing import entries, is_folder
 from suite.datasets.digests import digest
 from suite.datasets.files import RESTORE
 from suite.errors import DatasetError, unknown
@@ -35,7 +35,7 @@ def require(root: Path, name: str) -> Path:
     Raises:
         DatasetError: the folder of dataset `name` is missing, empty or cannot be listed.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         state = "a file" if root.exists() else "nothing"
     elif not any(entries(root)):
         state = "an empty folder"

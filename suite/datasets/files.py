@@ -24,7 +24,7 @@ def damaged(path: Path, reason: object) -> DatasetError:
 
 def home(root: Path, inner: str) -> Path:
     """Return `root/inner` if the archive was unpacked with its own folder, `root` otherwise."""
-    return root / inner if (root / inner).is_dir() else root
+    return root / inner if listing.is_folder(root / inner) else root
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -46,7 +46,7 @@ def images_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[
     Raises:
         DatasetError: it cannot be listed.
     """
-    files = listing.files_under(folder) if folder.is_dir() else []
+    files = listing.files_under(folder) if listing.is_folder(folder) else []
     return sorted(path for path in files if path.name.lower().endswith(suffixes))
 
 

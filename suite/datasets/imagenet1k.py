@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.core.listing import entries
+from suite.core.listing import entries, is_folder
 from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under
 from suite.datasets.tables import read_names
 from suite.datasets.views import View, ViewSet
@@ -48,7 +48,7 @@ def contents(folder: Path) -> tuple[list[str], list[str]]:
     Raises:
         DatasetError: the folder cannot be listed.
     """
-    folders, files = entries(folder) if folder.is_dir() else ([], [])
+    folders, files = entries(folder) if is_folder(folder) else ([], [])
     loose = [name for name in files if WNID.fullmatch(name) or name.lower().endswith(IMAGE_SUFFIXES)]
     return folders, sorted([*(name for name in folders if not WNID.fullmatch(name)), *loose])
 
@@ -72,7 +72,7 @@ def _wnids(folder: Path) -> list[str]:
 def _check_other_split(root: Path, split: str, wnids: list[str]) -> None:
     """Refuse a class that one split lacks: it would shift the labels of all after it."""
     other_folder = root / ("val" if split == "train" else "train")
-    if not other_folder.is_dir():
+    if not is_folder(other_folder):
         return
     differing = sorted(set(wnids) ^ set(_wnids(other_folder)))
     if differing:

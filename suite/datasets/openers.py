@@ -29,6 +29,8 @@ PNG: ImageNet has one under a JPEG's name (n02105855_2933)."""
 LABELS = ("PNG",)
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 """Pixels above which Pillow refuses an image by its header."""
+MAX_RATIO = 1000
+"""Longer side of an image, in its shorter side. Evaluation enlarges the shorter one: a line would fill the memory."""
 
 _STORED_AS = {"L": {"L"}, "RGB": {"RGB"}, "P": {"P", "P;1", "P;2", "P;4"}}
 """Mode -> layouts in a PNG from which Pillow takes the numbers as they are. It spreads gray of 2 and 4 bits over 0 to
@@ -64,6 +66,11 @@ def take(path: Path, formats: tuple[str, ...], what: Callable[[Image.Image], T],
         raise fault(path, f"expected a whole {' or '.join(formats)} image, got {beginning}") from error
     except Exception as error:  # damaged bytes can fail in any way at all
         raise fault(path, error if str(error) else type(error).__name__) from error
+
+
+def fits(width: int, height: int) -> bool:
+    """Tell whether an image of this size can be decoded and resized in the memory that a computer has."""
+    return width * height <= MAX_PIXELS and max(width, height) <= MAX_RATIO * min(width, height)
 
 
 def image_size(path: Path, *, fault: Fault = damaged) -> tuple[int, int]:

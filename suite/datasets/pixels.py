@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from suite.datasets.openers import PHOTOGRAPHS, take
+from suite.datasets.files import damaged
+from suite.datasets.openers import MAX_RATIO, PHOTOGRAPHS, fits, take
 from suite.errors import unknown
 from suite.protocol.constants import constant
 
@@ -31,9 +32,19 @@ def read_rgb(path: Path) -> Image.Image:
     the official code opens and converts, nothing more (moco/loader.py).
 
     Raises:
-        DatasetError: the file is missing, truncated or none of `openers.PHOTOGRAPHS`.
+        DatasetError: the file is missing, truncated, a line of pixels, or none of `openers.PHOTOGRAPHS`.
     """
-    return take(path, PHOTOGRAPHS, _rgb)
+
+    def rgb(image: Image.Image) -> Image.Image:
+        if not fits(*image.size):
+            raise damaged(
+                path, f"expected sides of at most 1 to {MAX_RATIO:,}, got {image.width} x {image.height} pixels"
+            )
+        if image.mode == "I;16":  # Pillow makes white of all that is above 255
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return image.convert("RGB")
+
+    return take(path, PHOTOGRAPHS, rgb)
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:
@@ -87,9 +98,3 @@ def transform_named(name: str) -> Transform:
 def _centre(image: Image.Image, size: int) -> Image.Image:
     left, top = (round((side - size) / 2) for side in image.size)
     return image.crop((left, top, left + size, top + size))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "I;16":  # Pillow makes white of all that is above 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")

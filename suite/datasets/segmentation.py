@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suite.datasets.digests import combine, file_keys
-from suite.datasets.files import RESTORE, damaged, home, images_under
+from suite.datasets.files import RESTORE, damaged, home, images_in, images_under
 from suite.datasets.openers import read_png
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, unknown
@@ -70,7 +70,7 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
 
     Raises:
         RequestError: unknown name or split.
-        DatasetError: no image is there, or an image has no mask.
+        DatasetError: no image is there, an image has no mask, or a folder cannot be listed.
 
     Source: official code, configs_local/_base_/datasets.
     """
@@ -79,10 +79,10 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
     if split not in SPLITS:
         raise unknown(f"split of {name}", split, SPLITS)
     images, masks = folders(name, root, split)
-    records = []
+    records, present = [], set(images_in(masks, (".png",)))
     for image in images_under(images, (".jpg",)):
         mask = mask_of(image, images, masks)
-        if not mask.is_file():
+        if mask not in present:
             raise DatasetError(f"{mask}: expected the mask of {image.name}, found nothing: {RESTORE}")
         records.append((image, mask))
     return SegmentationSet(name, tuple(records), CLASSES[name])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.datasets.openers import MAX_PIXELS
+from suite.datasets.openers import fits
 
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
@@ -52,14 +52,14 @@ class Frame:
 
 
 def read_frame(data: NDArray[np.uint8]) -> Frame | None:
-    """Read the frame header of a file's bytes; None where they are no JPEG, or one of more than `MAX_PIXELS`."""
+    """Read the frame header of a file's bytes; None where they are no JPEG, or of no size that `fits`."""
     luma_first = True
     for marker, start, body in _segments(data):
         if marker == _ADOBE and len(body) >= 12 and body.startswith(b"Adobe"):
             luma_first &= body[11] != 0
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and len(body) >= 6:
             bits, height, width, components = struct.unpack_from(">BHHB", body)
-            if height * width > MAX_PIXELS:
+            if not fits(width, height):
                 return None
             rows = body[6 : 6 + 3 * components] if len(body) >= 6 + 3 * components else b""
             return Frame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from suite.core.listing import walk
+from suite.core.listing import is_folder, walk
 from suite.errors import DatasetError
 from suite.preparation.images import unusable
 from suite.preparation.matlab import read_mat
@@ -38,13 +38,13 @@ def list_images(root: Path) -> Listing:
 def _release(root: Path) -> tuple[str, Path]:
     for name, images in _RELEASES.items():
         for home in (root / name, root):
-            if (home / images / "training").is_dir():
+            if is_folder(home / images / "training"):
                 return name, home
     raise missing("ade20k_full", root, f"{' or '.join(_RELEASES)}")
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in walk(folder) if folder.is_dir() else ():
+    for parent, folders, names in walk(folder) if is_folder(folder) else ():
         # the release of 2021 keeps masks of single instances in a folder beside each image
         folders[:] = [name for name in folders if f"{name}.jpg" not in names]
         yield from (parent / name for name in names if name.endswith(".jpg"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from suite.core.listing import is_folder
 from suite.datasets.files import home
 from suite.errors import DatasetError
 
@@ -73,7 +74,7 @@ def find(name: str, data: Path, originals: Path) -> Path:
     """
     original = ORIGINALS[name]
     root = data / name if name == "ade20k" else originals / name
-    if not root.is_dir():
+    if not is_folder(root):
         raise missing(name, root, "its folder")
     for inner in original.inner:
         root = home(root, inner)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.core.listing import files_under
+from suite.core.listing import files_under, is_folder
 from suite.datasets.digests import combine
 from suite.datasets.files import open_file
 from suite.preparation.images import unusable
@@ -47,7 +47,7 @@ def result_listing(root: Path) -> str:
     Raises:
         DatasetError: it cannot be listed.
     """
-    files = files_under(root) if root.is_dir() else []
+    files = files_under(root) if is_folder(root) else []
     return fingerprint((path, root) for path in files) if files else ""
 
 

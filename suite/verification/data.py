@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from suite import datasets
+from suite.datasets.files import damaged
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, RequestError
 from suite.mini.digests import recorded_digests, tree_digest
@@ -97,6 +98,8 @@ def run_check(subject: Subject, name: str) -> Check:
         checks_of(subject)[name](subject, findings)
     except DatasetError as error:
         findings.problem("unreadable index", subject.word(error))
+    except OSError as error:  # a folder that may not be entered
+        findings.problem("unreadable index", subject.word(damaged(Path(error.filename or subject.root), error)))
     return findings.check(subject.name, name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from suite.core.listing import entries
+from suite.core.listing import entries, is_folder
 from suite.datasets import coco, cub200
 from suite.datasets.digests import file_digest
 from suite.datasets.files import home
@@ -98,6 +98,6 @@ def _present(subject: Subject, findings: Findings, files: list[Path]) -> None:
     for path in files:
         folder = path.parent
         if folder not in present:
-            present[folder] = set(entries(folder)[1]) if folder.is_dir() else set()
+            present[folder] = set(entries(folder)[1]) if is_folder(folder) else set()
         if path.name not in present[folder]:
             findings.problem("missing images", f"{path.relative_to(subject.root)}: its index lists it, found nothing")

@@ -71,6 +71,22 @@ def test_a_header_that_claims_millions_of_pixels_is_refused_by_every_way(tmp_pat
     assert str(caught.value) == f"{path}: cannot be read ({claim}, could be decompression bomb DOS attack.): {RESTORE}"
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1001), (60_000, 3)])
+@pytest.mark.parametrize("decoder", ["exact", "fast", "device"])
+def test_a_line_of_pixels_is_refused_before_it_is_enlarged(tmp_path: Path, decoder, height: int, width: int) -> None:
+    """Its shorter side becomes 256 pixels, and the longer one millions."""
+    path = save(tmp_path / "x.JPEG", np.zeros((height, width, 3), np.uint8))
+    with pytest.raises(DatasetError) as caught:
+        list(ImageStream([path], SIZE, augment=False, decoder=decoder).batches(0, [np.arange(1)]))
+    reason = f"expected sides of at most 1 to 1,000, got {width} x {height} pixels"
+    assert str(caught.value) == f"{path}: cannot be read ({reason}): {RESTORE}"
+
+
+def test_an_image_a_thousand_times_as_wide_as_high_is_not_yet_a_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.JPEG", np.zeros((1, 1000, 3), np.uint8))
+    assert fast(path, lambda w, h: evaluation_region(w, h, SIZE)).shape == (SIZE, SIZE, 3)
+
+
 @pytest.mark.parametrize("lengths", [(0, 0), (1, 1), (2, 2), (65535, 2), (255, 256)])
 def test_segments_of_any_length_are_walked_to_the_frame(lengths: tuple[int, int]) -> None:
     """A length counts its own two bytes; 0 and 1 are none, and the walk goes on behind them."""
