@@ -38,6 +38,14 @@ def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.fixture(scope="session")
+def lookalike_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with every dataset's look-alike, written once: a test that changes it takes a copy."""
+    from tests.support.lookalike_data import write_data
+
+    return write_data(tmp_path_factory.mktemp("lookalikes") / "data")
+
+
 @pytest.fixture
 def nothing_drawn_or_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the main job take data as they are, and measure here, with each encoder's file read anew."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import resource
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
@@ -20,6 +21,11 @@ KERNEL = Path("/proc/vmstat")
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 
+T = TypeVar("T")
+R = TypeVar("R")
+_REFUSED = re.compile(r"out of memory|_alloc_failed|can.?t allocate memory|not enough memory", re.IGNORECASE)
+"""Texts of torch's errors where CUDA, cuBLAS, cuDNN, Triton or the machine had no room."""
+_BACKOFFS: list[str] = []
 _SHORT = 0.9
 """Share of memory in use from which a process that is killed was most likely killed for it."""
 
@@ -113,6 +119,61 @@ def total_device_bytes(device: torch.device | str) -> int:
     if torch.device(device).type != "cuda":
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that the machine or a GPU had no room for what was asked for."""
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or _REFUSED.search(str(error)) is not None
+
+
+def release_memory() -> None:
+    """Give back what PyTorch holds of a GPU for later tensors: pieces that are too small for the next one."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def in_parts(items: Sequence[T], work: Callable[[Sequence[T]], R], what: str) -> list[R]:
+    """Work on all items at once, or where memory has no room for that on one half and then on the other.
+
+    Args:
+        items: one or more; none depends on the others.
+        work: begins anew when it is called.
+        what: the items are called, e.g. "probes".
+
+    Returns:
+        Answers for the parts, in order.
+
+    Raises:
+        RuntimeError: there is no room for a single one (see `is_out_of_memory`), or something else.
+        MemoryError: likewise.
+    """
+    try:
+        return [work(items)]
+    except (RuntimeError, MemoryError) as error:
+        if len(items) < 2 or not is_out_of_memory(error):
+            raise
+    release_memory()  # out of the clause above, since the error holds on to what was in work
+    note_backoff(f"{what} in parts of half as many as {len(items)}, for which memory had no room")
+    half = -(-len(items) // 2)
+    return [*in_parts(items[:half], work, what), *in_parts(items[half:], work, what)]
+
+
+def note_backoff(text: str) -> None:
+    """Remember that less was done at a time, for want of memory."""
+    _BACKOFFS.append(text)
+
+
+@contextmanager
+def backoffs() -> Iterator[Callable[[], list[str]]]:
+    """Yield what returns the texts of `note_backoff` since the block began, each once."""
+    first = len(_BACKOFFS)
+    yield lambda: list(dict.fromkeys(_BACKOFFS[first:]))
 
 
 def _groups() -> Iterator[tuple[int, int]]:

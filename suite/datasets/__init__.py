@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from suite.core.listing import entries
 from suite.datasets.digests import digest
 from suite.datasets.files import RESTORE
 from suite.errors import DatasetError, unknown
@@ -32,11 +33,11 @@ def require(root: Path, name: str) -> Path:
     """Return `root` if it is a folder that holds something.
 
     Raises:
-        DatasetError: the folder of dataset `name` is missing or empty.
+        DatasetError: the folder of dataset `name` is missing, empty or cannot be listed.
     """
     if not root.is_dir():
         state = "a file" if root.exists() else "nothing"
-    elif all(path.name.startswith(".") for path in root.iterdir()):
+    elif not any(entries(root)):
         state = "an empty folder"
     else:
         return root

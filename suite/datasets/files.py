@@ -1,22 +1,17 @@
-"""Reading index files (JSON, text tables) and listing images, with errors that name file, row and remedy."""
+"""Files of a dataset: listing images, and errors that name file and remedy."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import json
+import errno
 import os
-import warnings
-from collections.abc import Iterator
+import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from suite.core import listing
 from suite.errors import DatasetError
 
-RESTORE = "restore it (`python -m suite plan` tells where from; `python -m suite render` draws the mini data)"
+RESTORE = listing.RESTORE
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -32,114 +27,51 @@ def home(root: Path, inner: str) -> Path:
     return root / inner if (root / inner).is_dir() else root
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read the object in a JSON file.
+def open_file(path: Path) -> BufferedReader:
+    """Open a file to read its bytes; never waits, as a pipe under an image's name would make us do.
 
     Raises:
-        DatasetError: the file is missing, is not JSON, or holds something else than an object.
+        OSError: it is missing, cannot be read, or is a folder, a pipe or a device.
     """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise damaged(path, error) from error
-    if not isinstance(document, dict):
-        raise damaged(path, f"expected a JSON object, got {type(document).__name__}")
-    return document
+        check_regular(os.fstat(file.fileno()).st_mode)
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Work without Python's garbage collector, which looks through millions of new lists over and over.
-
-    Nothing that a reader builds is garbage until it returns.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def rows_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    """Return the list of records under `key` of a JSON document.
+def check_regular(mode: int) -> None:
+    """Refuse what is no file; see `open_file`.
 
     Raises:
-        DatasetError: the key is missing or holds no record.
+        OSError: its mode says that it is a folder, a pipe or a device.
     """
-    rows = document.get(key)
-    if not isinstance(rows, list) or not rows:
-        raise damaged(path, f"expected records under {key!r}, got {'none' if not rows else type(rows).__name__}")
-    return rows
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError("expected a file, got a pipe or a device")
 
 
-def column(rows: list[dict[str, Any]], key: str, location: str) -> list[Any]:
-    """Return `row[key]` of every row; `where` says in an error which file and list the rows come from.
+def images_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return every image below a folder, by the rule of `suite.core.listing`, sorted; none where it is missing.
 
     Raises:
-        DatasetError: a row lacks the key.
+        DatasetError: it cannot be listed.
     """
-    try:
-        return [row[key] for row in rows]
-    except KeyError:
-        index = next(i for i, row in enumerate(rows) if key not in row)
-        raise DatasetError(f"{location}[{index}]: missing {key!r}, got {sorted(rows[index])}: {RESTORE}") from None
-
-
-def read_table(path: Path, columns: int) -> npt.NDArray[np.float64]:
-    """Read the numbers of a space-separated text file without header.
-
-    Returns:
-        (rows, columns); 64-bit floats hold every id exactly.
-
-    Raises:
-        DatasetError: the file is missing or empty, or a row is not `columns` numbers.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy only warns of an empty file
-            table = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None)
-    except (OSError, ValueError, UserWarning) as error:
-        raise damaged(path, error) from error
-    if table.shape[1] != columns:
-        raise damaged(path, f"expected {columns} columns, got {table.shape[1]}")
-    return table
-
-
-def read_names(path: Path) -> dict[str, str]:
-    """Read a text file of `key rest-of-the-line` rows, as a dict in the file's order.
-
-    Raises:
-        DatasetError: the file is missing or empty, or a row has no second word.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise damaged(path, error) from error
-    names = {}
-    for number, line in enumerate(lines, 1):
-        key, _, name = line.partition(" ")
-        if not name.strip():
-            raise damaged(path, f"line {number}: expected an id and a name, got {line!r}")
-        names[key] = name.strip()
-    if not names:
-        raise damaged(path, "it is empty")
-    return names
+    files = listing.files_under(folder) if folder.is_dir() else []
+    return sorted(path for path in files if path.name.lower().endswith(suffixes))
 
 
 def images_under(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """Return every image below a folder, hidden files left out, sorted by relative path.
+    """Return `images_in` a folder that must have some.
 
     Raises:
-        DatasetError: the folder is missing or holds no image.
+        DatasetError: the folder is missing, cannot be listed or holds no image.
     """
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent_folder = Path(parent)
-        paths += [parent_folder / n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
+    paths = images_in(folder, suffixes)
     if not paths:
-        state = "an empty folder" if folder.is_dir() else "nothing"
+        state = "an empty folder" if folder.is_dir() else "a file" if folder.exists() else "nothing"
         raise DatasetError(f"{folder}: expected images ({', '.join(suffixes)}), found {state}: {RESTORE}")
-    return sorted(paths)
+    return paths

@@ -5,16 +5,20 @@ Suffixes lie (one `.JPEG` of the real set is a PNG, others are CMYK): `pixels.re
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from suite.datasets.files import RESTORE, images_under, read_names
+from suite.core.listing import entries
+from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under
+from suite.datasets.tables import read_names
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
 
 SPLITS = ("train", "val")
 NAMES_FILE = "LOC_synset_mapping.txt"
+WNID = re.compile(r"n\d{8}", re.ASCII)
 
 
 def images(root: Path, split: str = "val") -> ViewSet:
@@ -24,7 +28,8 @@ def images(root: Path, split: str = "val") -> ViewSet:
 
     Raises:
         RequestError: unknown split.
-        DatasetError: the folder is missing, a class is empty, or the two splits have different classes.
+        DatasetError: the folder is missing, a class is empty, something is no class, or the two splits have different
+            classes.
     """
     if split not in SPLITS:
         raise unknown("split of imagenet1k", split, SPLITS)
@@ -37,11 +42,31 @@ def images(root: Path, split: str = "val") -> ViewSet:
     return ViewSet(views, labels, tuple(names.get(wnid, wnid) for wnid in wnids))
 
 
+def contents(folder: Path) -> tuple[list[str], list[str]]:
+    """Return names of the folders in a split's folder, and those that should not be there, each sorted.
+
+    Raises:
+        DatasetError: the folder cannot be listed.
+    """
+    folders, files = entries(folder) if folder.is_dir() else ([], [])
+    loose = [name for name in files if WNID.fullmatch(name) or name.lower().endswith(IMAGE_SUFFIXES)]
+    return folders, sorted([*(name for name in folders if not WNID.fullmatch(name)), *loose])
+
+
 def _wnids(folder: Path) -> list[str]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    if not names:
+    """Return the folders of a split's classes, sorted.
+
+    Raises:
+        DatasetError: there is none, or an image or another folder is among them, which no label would count.
+    """
+    folders, strange = contents(folder)
+    if not folders:
         raise DatasetError(f"{folder}: expected a folder per class (n01440764, ...), found none: {RESTORE}")
-    return names
+    if strange:
+        raise DatasetError(
+            f"{folder / strange[0]}: expected the folders of classes (n01440764, ...) only: move it away"
+        )
+    return folders
 
 
 def _check_other_split(root: Path, split: str, wnids: list[str]) -> None:

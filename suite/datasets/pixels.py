@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from suite.datasets.files import damaged
+from suite.datasets.openers import PHOTOGRAPHS, take
 from suite.errors import unknown
 from suite.protocol.constants import constant
 
@@ -26,16 +27,13 @@ Transform = Callable[[Image.Image, int], Image.Image]
 def read_rgb(path: Path) -> Image.Image:
     """Decode an image to RGB, whatever its mode (gray, CMYK, palette) and whatever its suffix claims.
 
-    An EXIF orientation is not applied: the official code opens and converts, nothing more (moco/loader.py).
+    Alpha is dropped, and of 16 bits the upper 8 are kept, of gray as of colours. An EXIF orientation is not applied:
+    the official code opens and converts, nothing more (moco/loader.py).
 
     Raises:
-        DatasetError: the file is missing, truncated or not an image.
+        DatasetError: the file is missing, truncated or none of `openers.PHOTOGRAPHS`.
     """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise damaged(path, error) from error
+    return take(path, PHOTOGRAPHS, _rgb)
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:
@@ -89,3 +87,9 @@ def transform_named(name: str) -> Transform:
 def _centre(image: Image.Image, size: int) -> Image.Image:
     left, top = (round((side - size) / 2) for side in image.size)
     return image.crop((left, top, left + size, top + size))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "I;16":  # Pillow makes white of all that is above 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")

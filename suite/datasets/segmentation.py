@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from suite.datasets.digests import combine, file_keys
 from suite.datasets.files import RESTORE, damaged, home, images_under
+from suite.datasets.openers import read_png
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, unknown
 from suite.protocol.constants import constant
@@ -92,7 +92,7 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_
     """Read the labels of a mask; a palette image gives its indices.
 
     Args:
-        path: an 8-bit PNG of one channel.
+        path: an 8-bit PNG of one channel, gray or with a palette.
         num_classes: C.
         reduce_zero_label: 0 becomes 255, k becomes k - 1, 255 stays.
 
@@ -100,16 +100,10 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_
         (H, W) labels 0..C-1 and 255.
 
     Raises:
-        DatasetError: the file is missing or truncated, has colours, or holds a label above C. The official
-            code counts one such label as the last class, and loses others.
+        DatasetError: the file is missing, truncated or of another kind, or holds a label above C. The official code
+            counts one such label as the last class, and loses others.
     """
-    try:
-        with Image.open(path) as image:
-            mode, raw = image.mode, np.array(image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise damaged(path, error) from error
-    if mode not in {"L", "P"}:
-        raise damaged(path, f"expected a mask of one 8-bit channel (L or P), got mode {mode}")
+    raw = read_png(path)
     lowest = 1 if reduce_zero_label else 0
     labels = np.arange(lowest, lowest + num_classes)
     table = np.full(256, IGNORE, dtype=np.uint8)

@@ -48,6 +48,7 @@ class Fitted:
     Attributes:
         scores: on the validation images, after the last iteration.
         losses: of every step.
+        way: how these were computed.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
         best: what was counted in the best of them; None unless the protocol takes that one.
         auxiliary: the head that was trained beside it, where one was.
@@ -55,6 +56,7 @@ class Fitted:
 
     scores: HeadScores
     losses: list[float]
+    way: str
     history: list[tuple[int, Percent]]
     best: ImageCounts | None = None
     auxiliary: Fitted | None = None
@@ -163,7 +165,8 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         if takes_best and spec.auxiliary is None:
             best_iteration = history.best()[0]
             best = scores.images if best_iteration == iterations else history.counts(best_iteration)
-        heads_by_digest[digests[spec.name]] = Fitted(scores, training.losses[spec.name], history.entries(), best)
+        losses, way = training.losses[spec.name], training.ways[spec.name]
+        heads_by_digest[digests[spec.name]] = Fitted(scores, losses, way, history.entries(), best)
     return heads_by_digest
 
 
@@ -172,7 +175,8 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
 
 
 def _encode(trial: HeadsTrial) -> Encode:
-    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
+    size = min(PASS, trial.request.pass_size or PASS)
+    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=size)
 
 
 def _lower(trial: HeadsTrial) -> torch.dtype | None:

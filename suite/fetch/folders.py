@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suite.core.listing import matching
+from suite.errors import DatasetError
 from suite.fetch.remote import algorithm, digests, hexadecimal
 
 
@@ -30,13 +32,12 @@ class Folder:
 
     def fault(self, folder: Path) -> str:
         """Return what is wrong with this folder, or ""."""
-        for pattern, number in self.holds.items():
-            matches = folder.glob(pattern)
-            if number == 0 and next(matches, None) is None:
-                return f"expected {pattern}, got none"
-            count = sum(1 for _ in matches) if number else 0
-            if count != number:
-                return f"expected {number:,} of {pattern}, got {count:,}"
+        try:
+            lack = self._lack(folder)
+        except DatasetError as error:
+            return str(error)
+        if lack:
+            return lack
         for name, expected in self.sums.items():
             path = folder / name
             if not path.is_file():
@@ -44,4 +45,19 @@ class Folder:
             actual = digests(path, {algorithm(expected)})[algorithm(expected)]
             if actual != hexadecimal(expected):
                 return f"expected {name} with {expected}, got {actual}"
+        return ""
+
+    def _lack(self, folder: Path) -> str:
+        """Return which files it has too few or too many of, or "".
+
+        Raises:
+            DatasetError: it cannot be listed.
+        """
+        for pattern, number in self.holds.items():
+            matches = matching(folder, pattern)
+            if number == 0 and next(matches, None) is None:
+                return f"expected {pattern}, got none"
+            count = sum(1 for _ in matches) if number else 0
+            if count != number:
+                return f"expected {number:,} of {pattern}, got {count:,}"
         return ""

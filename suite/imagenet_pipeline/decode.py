@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode
 
-from suite.datasets.files import damaged
+from suite.datasets.files import check_regular, damaged
 from suite.datasets.pixels import read_rgb
 from suite.imagenet_pipeline.augment import Region
 from suite.imagenet_pipeline.jpeg import read_frame
@@ -35,7 +35,7 @@ def exact(path: Path, region_of: RegionOf) -> Pixels:
     """Decode, crop and bicubically resize by PIL throughout.
 
     Args:
-        path: an image of any kind that PIL reads.
+        path: an image that `read_rgb` takes.
         region_of: what to take of an image of a size.
 
     Returns:
@@ -83,9 +83,11 @@ def read_bytes(path: Path) -> Pixels:
     """
     try:
         # np.fromfile keeps Python's lock while it reads, and an object of Python's for a file costs as much as reading
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            data = np.empty(os.fstat(handle).st_size, np.uint8)
+            status = os.fstat(handle)
+            check_regular(status.st_mode)
+            data = np.empty(status.st_size, np.uint8)
             return data[: os.readv(handle, [data.data])]
         finally:
             os.close(handle)

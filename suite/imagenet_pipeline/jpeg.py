@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from suite.datasets.openers import MAX_PIXELS
 
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
@@ -49,21 +52,23 @@ class Frame:
 
 
 def read_frame(data: NDArray[np.uint8]) -> Frame | None:
-    """Read the frame header of a file's bytes; None where they are no JPEG."""
-    view = memoryview(data)  # whose items are Python's integers: NumPy's are several times slower
+    """Read the frame header of a file's bytes; None where they are no JPEG, or one of more than `MAX_PIXELS`."""
+    view = data.data  # whose items are Python's integers: NumPy's are several times slower
     luma_first = True
     for marker, start, body in _segments(view):
-        if marker == _ADOBE and len(body) >= 12 and body[:5] == b"Adobe":
+        if marker == _ADOBE and len(body) >= 12 and bytes(body[:5]) == b"Adobe":
             luma_first &= body[11] != 0
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and len(body) >= 6:
-            end = 6 + 3 * body[5]
-            components = bytes(body[6:end]) if len(body) >= end else b""
+            bits, height, width, count = struct.unpack_from(">BHHB", body)
+            if height * width > MAX_PIXELS:
+                return None
+            components = bytes(body[6 : 6 + 3 * count]) if len(body) >= 6 + 3 * count else b""
             return Frame(
                 baseline=marker == _BASELINE,
-                bits=body[0],
+                bits=bits,
                 sampling=tuple([(factors >> 4, factors & 15) for factors in components[1::3]]),
                 luma_first=luma_first and components[::3] != b"RGB",
-                ended=start < len(view) - 2 and view[-2:] == _CLOSING,
+                ended=start < len(view) - 2 and bytes(view[-2:]) == _CLOSING,
             )
     return None
 

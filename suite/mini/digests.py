@@ -6,6 +6,8 @@ import hashlib
 import tomllib
 from pathlib import Path
 
+from suite.core.listing import files_under
+
 DIGESTS = Path(__file__).with_suffix(".toml")
 SAMPLE = 0.02
 """The share of the data whose digests are recorded too, so that a test can draw it in seconds."""
@@ -21,14 +23,15 @@ def recorded_digests(share: float) -> dict[str, str]:
 
 
 def tree_digest(folder: Path) -> str:
-    """Return the SHA-256 (hex) of the relative paths and the content of all files but hidden ones, sorted by path.
+    """Return the SHA-256 (hex) of relative paths and content of all files, by `suite.core.listing`, sorted by path.
 
     The readers of `suite.datasets` know a dataset by the same digest.
+
+    Raises:
+        DatasetError: the folder cannot be listed.
     """
     total = hashlib.sha256()
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    for name in sorted(names):
-        if not any(word.startswith(".") for word in name.split("/")):
-            content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            total.update(f"{name} {content}\n".encode())
+    for name in sorted(path.relative_to(folder).as_posix() for path in files_under(folder)):
+        content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        total.update(f"{name} {content}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from suite.datasets.openers import image_size
 from suite.datasets.segmentation import SegmentationSet
 from suite.datasets.views import ViewSet
-from suite.errors import SuiteError
+from suite.errors import DatasetError, SuiteError
 from suite.experiments.base import Page, page_of
 from suite.experiments.context import Context
 from suite.experiments.costs.task import Split
@@ -82,12 +82,8 @@ def _sizes(files: Sequence[Path]) -> list[tuple[int, int]]:
     """Read (width, height) of a sample, evenly spaced; a header that cannot be read is left out."""
     sizes = []
     for index in range(0, len(files), max(1, len(files) // _SAMPLE)):
-        try:
-            # Pillow warns of damaged EXIF, which some of ImageNet's files have
-            with warnings.catch_warnings(action="ignore"), Image.open(files[index]) as image:
-                sizes.append(image.size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue
+        with suppress(DatasetError):
+            sizes.append(image_size(files[index]))
     return sizes
 
 

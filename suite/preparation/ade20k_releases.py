@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from suite.core.listing import walk
 from suite.errors import DatasetError
 from suite.preparation.images import unusable
 from suite.preparation.matlab import read_mat
@@ -44,10 +44,10 @@ def _release(root: Path) -> tuple[str, Path]:
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in walk(folder) if folder.is_dir() else ():
         # the release of 2021 keeps masks of single instances in a folder beside each image
         folders[:] = [name for name in folders if f"{name}.jpg" not in names]
-        yield from (Path(parent, name) for name in names if name.endswith(".jpg"))
+        yield from (parent / name for name in names if name.endswith(".jpg"))
 
 
 def _sources(image: Path, release: str) -> tuple[Path, ...]:

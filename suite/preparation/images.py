@@ -11,6 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from suite.core.files import write_atomically
+from suite.datasets import openers
+from suite.datasets.files import open_file
 from suite.errors import DatasetError
 from suite.preparation.recipe import Mask
 
@@ -29,26 +31,17 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         DatasetError: it is missing or no image.
     """
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise unusable(path, error) from error
+    width, height = openers.image_size(path, fault=unusable)
+    return height, width
 
 
 def read_png(path: Path, *, modes: tuple[str, ...] = ("L", "P")) -> npt.NDArray[np.uint8]:
-    """Read pixels as they are stored: (H, W), indices where there is a palette, or (H, W, 3) of mode RGB.
+    """Read pixels as they are stored; see `openers.read_png`.
 
     Raises:
-        DatasetError: the file is missing or truncated, or of another mode.
+        DatasetError: the file is missing, truncated or of another kind.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in modes:
-                raise unusable(path, f"expected mode {' or '.join(modes)}, got {image.mode}")
-            return np.array(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise unusable(path, error) from error
+    return openers.read_png(path, modes, fault=unusable)
 
 
 def png(mask: Mask) -> bytes:
@@ -71,7 +64,8 @@ def link_or_copy(image: Path, target: Path) -> None:
         os.link(image.resolve(), target)  # a link to a symbolic link would break with it
     except OSError:  # another device, a read-only mount, too many links: the copy says what is really wrong
         try:
-            content = image.read_bytes()
+            with open_file(image) as file:
+                content = file.read()
         except OSError as error:
             raise unusable(image, error) from error
         write_atomically(target, content)

@@ -6,12 +6,12 @@ augmentation mirrors pixels and keeps the labels.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from suite.core.listing import walk
 from suite.datasets.files import images_under
 from suite.datasets.segmentation import IGNORE
 from suite.datasets.segmentation_classes import CLASSES
@@ -48,9 +48,9 @@ def _list(originals: Mapping[str, Path]) -> Listing:
 def _folder(root: Path, name: str) -> Path:
     """Find the only folder of that name, at most `_DEPTH` folders down."""
     matches = []
-    for parent, folders, _ in os.walk(root):
-        deep = len(Path(parent).relative_to(root).parts)
-        matches += [Path(parent, folder) for folder in folders if folder == name]
+    for parent, folders, _ in walk(root):
+        deep = len(parent.relative_to(root).parts)
+        matches += [parent / folder for folder in folders if folder == name]
         # LIP's own folders hold tens of thousands of files and no folder
         folders[:] = (
             [] if deep >= _DEPTH else [folder for folder in folders if not folder.startswith(("train_", "val_"))]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from suite.core.listing import files_under
 from suite.datasets.digests import combine
+from suite.datasets.files import open_file
 from suite.preparation.images import unusable
 from suite.preparation.recipe import SPLITS, Entry, Listing, Plan, Recipe
 
@@ -29,7 +30,7 @@ def content_key(path: Path) -> str:
         DatasetError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise unusable(path, error) from error
@@ -41,8 +42,12 @@ def fingerprint(paths: Iterable[tuple[Path, Path]]) -> str:
 
 
 def result_listing(root: Path) -> str:
-    """Take the `fingerprint` of all files below a folder but hidden ones; "" if it is missing."""
-    files = [Path(parent, name) for parent, _, names in os.walk(root) for name in names if not name.startswith(".")]
+    """Take the `fingerprint` of all files below a folder, by the rule of `suite.core.listing`; "" if it is missing.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    files = files_under(root) if root.is_dir() else []
     return fingerprint((path, root) for path in files) if files else ""
 
 

@@ -22,7 +22,7 @@ from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
 from suite.run.options import CACHE_GB, DEVICES, OPTIONS
 
-_OF_ONE_PROCESS = ("stored_only", "forward_batch_size")
+_OF_ONE_PROCESS = ("stored_only",)
 """Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
 
 
@@ -33,6 +33,7 @@ class Request:
     Attributes:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
+        pass_size: images that an encoder sees at once, at most; None for the profile's.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         allow_inconclusive: end in 0 although something cannot be told.
         claims_gate: fail on a claim that differs from the paper.
@@ -40,7 +41,6 @@ class Request:
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
         judged: whether cells are held against references; not while these are recorded.
         stored_only: measure nothing, only look whether stored results hold.
-        forward_batch_size: views in a forward pass; None for the profile's.
         keep_other_environments: reuse results that were made with other packages or on another device.
         cache_gb: 10^9 bytes that the cache keeps of features at most.
     """
@@ -64,9 +64,9 @@ class Request:
     processes_per_probe: int = 1
     judged: bool = True
     stored_only: bool = False
-    forward_batch_size: int | None = None
     keep_other_environments: bool = False
     cache_gb: float = CACHE_GB
+    pass_size: int | None = None
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """List (experiment, dataset, encoder spec) for everything asked for."""
@@ -123,6 +123,7 @@ def make_request(
     processes_per_probe: int = 1,
     keep_other_environments: bool = False,
     cache_gb: float = CACHE_GB,
+    pass_size: int | None = None,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -137,6 +138,8 @@ def make_request(
     _check_folders({"--data": data, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
+    if pass_size is not None and pass_size < 1:
+        raise RequestError(f"pass size {pass_size}: expected at least 1 image a pass, e.g. PASS_SIZE=64")
     if processes_per_probe < 1:
         raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
     if not 0 <= cache_gb < math.inf:
@@ -162,6 +165,7 @@ def make_request(
         processes_per_probe=processes_per_probe,
         keep_other_environments=keep_other_environments,
         cache_gb=cache_gb,
+        pass_size=pass_size,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from suite.core.memory import available_bytes, free_device_bytes
 from suite.datasets.digests import file_keys
 from suite.datasets.files import damaged
+from suite.datasets.openers import image_size
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
@@ -169,11 +169,7 @@ class ImageStore:
         """Read (height, width) from the headers of the image and of its masks."""
         sizes: dict[Path, tuple[int, int]] = {}
         for path in [self._path(index), *(labels.records[index][1] for labels in self._sets.values())]:
-            try:
-                with Image.open(path) as image:
-                    sizes[path] = image.size
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                raise damaged(path, error) from error
+            sizes[path] = image_size(path)
         width, height = sizes[self._path(index)]
         for path, size in sizes.items():
             if size != (width, height):

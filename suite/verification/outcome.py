@@ -78,10 +78,10 @@ class Findings:
         self.sentences.append(sentence)
 
     def problem(self, kind: str, text: str) -> None:
-        """Note that something is wrong; of each kind `LISTED` are listed, and all are counted."""
+        """Note in one line that something is wrong; of each kind `LISTED` are listed, and all are counted."""
         self.kinds[kind] += 1
         if self.kinds[kind] <= LISTED:
-            self.problems.append(text)
+            self.problems.append(" ".join(text.splitlines()))  # a file's name may hold line breaks
 
     def warn(self, text: str) -> None:
         """Note something a reader should know, and that need not be wrong."""
@@ -94,13 +94,15 @@ class Findings:
         self.sentences.append(text)
 
     def check(self, subject: str, name: str) -> Check:
-        """Return the check, `failed` if there is a problem."""
+        """Return the check, `failed` if there is a problem; to have looked at nothing is one."""
+        if not self.kinds and not self.sentences:
+            self.problem("empty checks", "it looked at nothing")
         count = self.kinds.total()
         if count:
             kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items())
             return Check(subject, name, "failed", kinds, tuple(self.problems), count)
         status: Status = "warning" if self.warned else "no reference" if self.without_reference else "passed"
-        return Check(subject, name, status, "; ".join(self.sentences) or "nothing wrong")
+        return Check(subject, name, status, "; ".join(self.sentences))
 
 
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:

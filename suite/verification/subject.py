@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from suite.datasets.digests import file_digest
-from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under
+from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_in
 from suite.datasets.pixels import read_rgb
 from suite.errors import DatasetError
 from suite.verification import facts
@@ -62,6 +62,9 @@ class Subject:
 def check_sizes(subject: Subject, findings: Findings, sizes: Mapping[str, int]) -> None:
     """Compare the number of images of each split with the published one."""
     findings.say(", ".join(f"{split} {size:,}" for split, size in sizes.items()))
+    for split, size in sizes.items():
+        if not size:
+            no_images(findings, split)
     if not subject.published:
         return
     expected = facts.SPLITS[subject.name]
@@ -71,8 +74,13 @@ def check_sizes(subject: Subject, findings: Findings, sizes: Mapping[str, int]) 
         count = sizes.get(split, 0)
         if 0 < count < size and subject.name in facts.AT_MOST:
             findings.warn(f"{split}: {size:,} images are annotated, of which processed masks may leave some out")
-        elif count != size:
+        elif count and count != size:
             findings.problem("wrong sizes", f"{split}: expected {size:,} images, got {count:,}")
+
+
+def no_images(findings: Findings, split: str, what: str = "images") -> None:
+    """Note that a split has nothing to look at, whatever else could be said of it."""
+    findings.problem("empty splits", f"{split}: expected {what}, found none")
 
 
 def check_md5(folder: Path, expected: Mapping[str, str], findings: Findings, *, published: bool) -> None:
@@ -98,6 +106,8 @@ def open_images(
         files: every image of the split.
         sizes: the size that an index gives an image.
     """
+    if not files:
+        no_images(findings, split)
     sample = subject.choose(files, split)
     expected = sizes or {}
 
@@ -119,11 +129,12 @@ def open_images(
 
 
 def listed(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """List images below a folder, sorted; none where it is empty or missing, which is for the caller to say."""
-    try:
-        return images_under(folder, suffixes)
-    except DatasetError:
-        return []
+    """List images below a folder, sorted; none where it is empty or missing, which is for the caller to say.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    return images_in(folder, suffixes)
 
 
 def report(findings: Findings, kind: str, problems: Iterable[str | None]) -> None:

@@ -14,6 +14,7 @@ from suite.acceptance.site import Site
 from suite.encoders.forward import Forward
 from suite.imagenet_pipeline.images import ImageStream
 from suite.run.leases import Lease
+from suite.segmentation.fused import FastestLoss
 from suite.verification.outcome import Check
 
 MakeSite = Callable[..., Site]
@@ -47,11 +48,26 @@ def test_the_loss_that_training_takes_is_the_plain_one(stand_in: MakeSite) -> No
 
 
 def test_a_kernel_that_is_off_by_a_thousandth_fails(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = numerics.fastest_loss
-    monkeypatch.setattr(numerics, "fastest_loss", lambda logits, target: right(logits, target) * 1.001)
+    class Wrong(FastestLoss):
+        def __call__(self, logits: torch.Tensor, target: torch.Tensor, **options: int) -> torch.Tensor:
+            return super().__call__(logits, target, **options) * 1.001
+
+    monkeypatch.setattr(numerics, "FastestLoss", Wrong)
     answer = numerics.kernel(stand_in())
     assert answer.status == "failed"
     assert answer.detail == "gradients differ from float64 by 1.0e-03 of the largest at most, allowed 1e-05"
+
+
+def test_a_kernel_that_was_not_used_on_a_gpu_fails(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unused(FastestLoss):
+        def __call__(self, logits: torch.Tensor, target: torch.Tensor, **options: int) -> torch.Tensor:
+            self.reason = "no C compiler"
+            return super().__call__(logits, target, **options)
+
+    monkeypatch.setattr(numerics, "FastestLoss", Unused)
+    answer = numerics.kernel(stand_in())
+    assert answer.status == "failed"
+    assert answer.detail.endswith("allowed 1e-05; the kernel was not used: no C compiler")
 
 
 def test_products_and_an_encoder_keep_their_precision(stand_in: MakeSite) -> None:

@@ -19,7 +19,6 @@ def test_labels_are_ranks_of_wnids_and_files_are_sorted(tmp_path: Path) -> None:
     assert found.class_names == ("n01440764", "n02105855")
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_gray_cmyk_broken_exif_and_a_png_in_disguise_render(tmp_path: Path) -> None:
     root = write_imagenet(tmp_path)
     views = [*imagenet1k.images(root, "val").views, *imagenet1k.images(root, "train").views]

@@ -23,10 +23,10 @@ from tests.support.lookalikes import broken_exif, noise, person, save, write_coc
 PAGE = DOCS / "evidence" / "pitfalls.md"
 
 
-@pytest.mark.parametrize("mode", ["1", "LA", "I;16", "RGBA", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "LA", "I;16", "RGBA"])
 def test_masks_of_other_modes_are_refused(tmp_path: Path, mode: str) -> None:
     image = Image.new("L", (6, 4), 1)
-    path = tmp_path / ("mask.tif" if mode == "CMYK" else "mask.png")
+    path = tmp_path / "mask.png"
     image.convert(mode).save(path) if mode != "I;16" else Image.fromarray(np.ones((4, 6), np.uint16)).save(path)
     with pytest.raises(DatasetError, match=r"expected a mask of one 8-bit channel \(L or P\), got mode"):
         read_mask(path, 19)
@@ -46,7 +46,6 @@ def test_rare_modes_of_images_become_rgb(tmp_path: Path, mode: str) -> None:
     assert read_rgb(tmp_path / "x.png").mode == "RGB"
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_changes_no_pixel(tmp_path: Path) -> None:
     whole = np.asarray(read_rgb(save(tmp_path / "x.jpg", noise(20, 30))))
     np.testing.assert_array_equal(read_rgb(broken_exif(tmp_path / "x.jpg")), whole)
@@ -99,7 +98,7 @@ def test_annotations_that_share_an_id_are_refused(tmp_path: Path) -> None:
 def test_an_annotation_without_its_image_or_category_is_refused(tmp_path: Path) -> None:
     row = person(1, 7, nose=(20, 20, 2), right_wrist=(100, 20, 2))
     del row["image_id"]
-    with pytest.raises(DatasetError, match="annotations: expected 'image_id' in each"):
+    with pytest.raises(DatasetError, match=r"annotations\[0\]: missing 'image_id', got \['category"):
         coco.part_patches(write_coco(tmp_path, "person_keypoints", "val2017", [row]), "val2017")
 
 

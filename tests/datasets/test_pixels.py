@@ -43,7 +43,9 @@ def test_an_unreadable_image_is_named_with_its_remedy(tmp_path: Path) -> None:
         read_rgb(tmp_path / "absent.jpg")
     assert str(caught.value) == f"{tmp_path}/absent.jpg: cannot be read (No such file or directory): {RESTORE}"
     (tmp_path / "text.jpg").write_text("not an image")
-    with pytest.raises(DatasetError, match=r"text\.jpg: cannot be read \(cannot identify"):
+    with pytest.raises(
+        DatasetError, match=r"text\.jpg: cannot be read \(expected a whole JPEG or PNG image, got a file"
+    ):
         read_rgb(tmp_path / "text.jpg")
 
 

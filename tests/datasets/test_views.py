@@ -56,7 +56,9 @@ def test_an_image_is_opened_once_whatever_its_boxes_and_their_order(
         views = views.subset(np.random.default_rng(0).permutation(len(views)))
     expected = [crop_of(view) for view in views.views]
     open_file = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: opened.append(path.name) or open_file(path))
+    monkeypatch.setattr(
+        Image, "open", lambda file, **how: opened.append(Path(file.name).name) or open_file(file, **how)
+    )
     found = np.empty((len(views), 16, 16, 3), np.uint8)
     for indices, batch in render(views.views, "square", 16, batch_size=16, workers=workers):
         found[indices] = batch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,17 +11,7 @@ from suite.experiments.context import Context, Outcome
 from suite.experiments.judge import Trial
 from suite.report.collect import _cost
 from suite.results.records import Result
-from suite.run.request import make_request
 from tests.support.stand_in_gpu import StandInGpu
-
-
-@pytest.fixture
-def trial(tmp_path: Path, drawn_cifar10: Path) -> Trial:
-    request = make_request(
-        encoders=["mae"], experiments=["object_retrieval"], datasets=["cifar10"], device="cpu",
-        data=drawn_cifar10, cache=tmp_path / "cache", run=tmp_path / "run",
-    )  # fmt: skip
-    return Trial(request, *next(request.tasks()))
 
 
 def encoded(trial: Context) -> Outcome:  # type: ignore[type-arg]

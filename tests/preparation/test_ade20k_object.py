@@ -61,7 +61,7 @@ def test_a_release_that_numbers_its_classes_otherwise_is_refused(tmp_path: Path)
     [
         (np.full((8, 19), 151, np.uint8), "L", "expected labels 0 to 150, got 151"),
         (np.zeros((4, 4), np.uint8), "L", "expected the image's size (8, 19), got (4, 4)"),
-        (np.zeros((8, 19), np.uint8), "RGB", "expected mode L or P, got RGB"),
+        (np.zeros((8, 19), np.uint8), "RGB", "expected a mask of one 8-bit channel (L or P), got mode RGB"),
         (None, "", "No such file or directory"),
     ],
 )

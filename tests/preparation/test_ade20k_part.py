@@ -194,8 +194,8 @@ def folder_of(done_at: Path, release: str) -> Path:
     [
         (NEW, ".json", b'{"annotation": {}}', "not an annotation of ADE20K (KeyError: 'object')"),
         (NEW, ".json", b"", "not an annotation of ADE20K (JSONDecodeError"),
-        (OLD, "_seg.png", b"<html>", "cannot identify image file"),
-        (OLD, "_parts_1.png", b"", "cannot identify image file"),
+        (OLD, "_seg.png", b"<html>", "expected a whole PNG image, got a file that begins with b'<html>'"),
+        (OLD, "_parts_1.png", b"", "expected a whole PNG image, got an empty file"),
     ],
 )
 def test_damaged_files_are_named(tmp_path: Path, release: str, suffix: str, content: bytes, message: str) -> None:

@@ -17,20 +17,15 @@ from suite.errors import StorageError
 from suite.report.variables import variables
 from suite.verification import data, facts, record
 from suite.verification.outcome import LISTED, Check, Findings, exit_code, summary
-from tests.support.lookalike_data import SIZES, write_data
+from tests.support.lookalike_data import SIZES
 from tests.support.lookalikes import noise, save, truncate
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("verify") / "data")
-
-
 @pytest.fixture
-def folder(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(lookalike_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Look-alikes which `facts` takes for the real thing."""
     copy = tmp_path / "data"
-    shutil.copytree(pristine, copy)
+    shutil.copytree(lookalike_data, copy)
     patches = Counter(patch.part for patch in cub200.part_patches(copy / "cub200"))
     made_up = {
         "SPLITS": {**SIZES, "ade20k_part": {}},
@@ -66,7 +61,6 @@ def problems(folder: Path, name: str, **how: int | None) -> dict[str, list[str]]
 NO_REFERENCE = {("coco", "digests"), ("ade20k_part", "splits")}
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("name", data.CHECKS)
 def test_intact_data_pass_every_check(folder: Path, name: str) -> None:
     found = verify(folder, name)
@@ -100,8 +94,7 @@ def test_every_problem_of_a_segmentation_set_is_said_at_once(folder: Path) -> No
             "ann/val/sub/val_2.png: expected an image of the same name",
         ],
         "images": [
-            "img/train/sub/train_2.jpg: cannot be read (cannot identify image file "
-            f"{str(root / 'img/train/sub/train_2.jpg')!r})",
+            "img/train/sub/train_2.jpg: cannot be read (expected a whole JPEG or PNG image, got an empty file)",
             "img/val/val_1.jpg: cannot be read (image file is truncated (12 bytes not processed))",
         ],
         "masks": [
@@ -163,7 +156,6 @@ PEOPLE = "coco/annotations/person_keypoints_train2017.json"
 CUB = "cub200/CUB_200_2011"
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize(
     ("name", "damage", "check", "problem"),
     [
