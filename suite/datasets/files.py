@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -34,10 +35,24 @@ def open_file(path: Path) -> BufferedReader:
         OSError: it is missing, cannot be read, or is a folder, a pipe or a device.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        check_regular(os.fstat(file.fileno()).st_mode)
+    except OSError:
         file.close()
-        raise OSError("expected a file, got a pipe or a device")
+        raise
     return file
+
+
+def check_regular(mode: int) -> None:
+    """Refuse what is no file; see `open_file`.
+
+    Raises:
+        OSError: its mode says that it is a folder, a pipe or a device.
+    """
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError("expected a file, got a pipe or a device")
 
 
 def images_in(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:

@@ -86,8 +86,7 @@ def training_region(width: int, height: int, size: int, draws: NDArray[np.float3
     then the largest centred crop of a legal ratio, as torchvision does. Deviates: run_linear.py draws once and clips
     the crop to the image; one stream serves both heads here.
     """
-    *crops, mirror = draws.tolist()
-    return Region(size, _random_box(width, height, crops), (size, size), mirrored=mirror < FLIP)
+    return Region(size, _random_box(width, height, draws), (size, size), mirrored=float(draws[-1]) < FLIP)
 
 
 def evaluation_region(width: int, height: int, size: int) -> Region:
@@ -101,8 +100,9 @@ def evaluation_region(width: int, height: int, size: int) -> Region:
     return Region(size, (0, 0, width, height), resized, (left, top))
 
 
-def _random_box(width: int, height: int, draws: list[float]) -> tuple[int, int, int, int]:
-    for area, ratio, left, top in zip(*[iter(draws)] * 4, strict=True):
+def _random_box(width: int, height: int, draws: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    for first in range(0, 4 * _TRIES, 4):
+        area, ratio, left, top = draws[first : first + 4].tolist()
         pixels = width * height * (SCALE[0] + area * (SCALE[1] - SCALE[0]))
         shape = RATIO[0] * (RATIO[1] / RATIO[0]) ** ratio
         w, h = round(math.sqrt(pixels * shape)), round(math.sqrt(pixels / shape))

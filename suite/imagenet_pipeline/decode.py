@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode
 
-from suite.datasets.files import damaged, open_file
+from suite.datasets.files import check_regular, damaged
 from suite.datasets.pixels import read_rgb
 from suite.imagenet_pipeline.augment import Region
 from suite.imagenet_pipeline.jpeg import read_frame
@@ -82,9 +82,15 @@ def read_bytes(path: Path) -> Pixels:
         DatasetError: it cannot be read.
     """
     try:
-        with open_file(path) as file:  # np.fromfile keeps Python's lock while it reads
-            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
-            return data[: file.readinto(data.data)]
+        # np.fromfile keeps Python's lock while it reads, and an object of Python's for a file costs as much as reading
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(handle)
+            check_regular(status.st_mode)
+            data = np.empty(status.st_size, np.uint8)
+            return data[: os.readv(handle, [data.data])]
+        finally:
+            os.close(handle)
     except OSError as error:
         raise damaged(path, error) from error
 

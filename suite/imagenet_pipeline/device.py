@@ -88,7 +88,10 @@ class DeviceDecoder:
         decoded = iter(self._on_device([item for item in batch if isinstance(item, Encoded)]))
         images = [next(decoded) if isinstance(item, Encoded) else item for item in batch]
         self.decoded.update(image.decoder for image in images)
-        on_device = [image.pixels.to(self.device, non_blocking=True) for image in images]
+        on_device = [
+            image.pixels if image.decoder == "device" else image.pixels.to(self.device, non_blocking=True)
+            for image in images
+        ]
         return resample(on_device, [image.region for image in images])
 
     def _on_device(self, batch: Sequence[Encoded]) -> list[Decoded]:

@@ -15,7 +15,7 @@ _STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _NOT_FRAMES = {0xC4, 0xC8, 0xCC}
 _BASELINE = 0xC0
 _ADOBE = 0xEE
-_END = 0xD9
+_CLOSING = bytes((0xFF, 0xD9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +53,38 @@ class Frame:
 
 def read_frame(data: NDArray[np.uint8]) -> Frame | None:
     """Read the frame header of a file's bytes; None where they are no JPEG, or of no size that `fits`."""
+    view = data.data  # whose items are Python's integers: NumPy's are several times slower
     luma_first = True
-    for marker, start, body in _segments(data):
-        if marker == _ADOBE and len(body) >= 12 and body.startswith(b"Adobe"):
+    for marker, start, body in _segments(view):
+        if marker == _ADOBE and len(body) >= 12 and bytes(body[:5]) == b"Adobe":
             luma_first &= body[11] != 0
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and len(body) >= 6:
-            bits, height, width, components = struct.unpack_from(">BHHB", body)
+            bits, height, width, count = struct.unpack_from(">BHHB", body)
             if not fits(width, height):
                 return None
-            rows = body[6 : 6 + 3 * components] if len(body) >= 6 + 3 * components else b""
+            components = bytes(body[6 : 6 + 3 * count]) if len(body) >= 6 + 3 * count else b""
             return Frame(
                 baseline=marker == _BASELINE,
                 bits=bits,
-                sampling=tuple((factors >> 4, factors & 15) for factors in rows[1::3]),
-                luma_first=luma_first and rows[::3] != b"RGB",
-                ended=start < len(data) - 2 and data[-2:].tobytes() == bytes((0xFF, _END)),
+                sampling=tuple([(factors >> 4, factors & 15) for factors in components[1::3]]),
+                luma_first=luma_first and components[::3] != b"RGB",
+                ended=start < len(view) - 2 and bytes(view[-2:]) == _CLOSING,
             )
     return None
 
 
-def _segments(data: NDArray[np.uint8]) -> Iterator[tuple[int, int, bytes]]:
-    """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1).
-
-    Contents are Python's bytes: whoever computes with NumPy's gets the remainder by 256.
-    """
+def _segments(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Yield marker, place and contents of each segment up to the first that is none (ITU T.81, B.1.1)."""
     if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
         return
-    position = 2
-    while position + 3 < len(data) and data[position] == 0xFF:
-        marker = int(data[position + 1])
+    position, last = 2, len(data) - 3
+    while position < last and data[position] == 0xFF:
+        marker = data[position + 1]
         if marker == 0xFF:  # padding
             position += 1
         elif marker in _STANDALONE:
             position += 2
         else:
-            length = int.from_bytes(data[position + 2 : position + 4].tobytes(), "big")
-            yield marker, position, data[position + 4 : position + 2 + length].tobytes()
+            length = data[position + 2] << 8 | data[position + 3]
+            yield marker, position, data[position + 4 : position + 2 + length]
             position += 2 + length

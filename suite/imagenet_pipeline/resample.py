@@ -12,9 +12,10 @@ Source: Pillow 13, src/libImaging/Resample.c (`bicubic_filter`, `precompute_coef
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.imagenet_pipeline.augment import Region
@@ -25,23 +26,11 @@ _AT_ONCE = 1 << 25
 """Values of the largest image times images resized together: 128 MiB in float32."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """Resizing of one axis of an image.
-
-    Attributes:
-        length: of the box, pixels.
-        resized: the same after resizing.
-        start: of the window in that.
-        mirrored: the window is read backwards.
-        vertical: it runs from top to bottom.
-    """
-
-    length: int
-    resized: int
-    start: int
-    mirrored: bool
-    vertical: bool
+_LENGTH, _RESIZED, _START, _MIRRORED, _VERTICAL = range(5)
+"""Facts of the resizing of one axis of an image: pixels of the box, the same after resizing, where the window starts in
+that, whether it is read backwards, whether the axis runs from top to bottom."""
+Axes = NDArray[np.int64]
+"""(n, 2, 5) facts of both axes of n images, in the order in which they are resized."""
 
 
 def resample(images: Sequence[Tensor], regions: Sequence[Region]) -> Tensor:
@@ -54,69 +43,87 @@ def resample(images: Sequence[Tensor], regions: Sequence[Region]) -> Tensor:
     Returns:
         (B, 3, S, S) uint8 on that device: `image.crop(box).resize(resized, BICUBIC)`, its window, mirrored.
     """
-    size = regions[0].size
-    axes = [_axes(region) for region in regions]
+    size, axes = regions[0].size, _axes(regions)
     result = torch.empty(len(images), 3, size, size, dtype=torch.uint8, device=images[0].device)
     for rows in _groups(axes):
-        result[rows] = _resample([images[i] for i in rows], [regions[i] for i in rows], [axes[i] for i in rows])
+        result[rows] = _resample([images[i] for i in rows], [regions[i] for i in rows], axes[rows])
     return result
 
 
-def _axes(region: Region) -> tuple[_Axis, _Axis]:
-    """Return the axes in the order in which they are resized."""
-    left, top, right, bottom = region.box
-    across = _Axis(right - left, region.resized[0], region.window[0], region.mirrored, vertical=False)
-    down = _Axis(bottom - top, region.resized[1], region.window[1], mirrored=False, vertical=True)
-    return (down, across) if region.down_first else (across, down)
+def _axes(regions: Sequence[Region]) -> Axes:
+    """Collect the axes of all regions: for each image across, then down, or the other way where PIL does so."""
+    left, top, right, bottom, wide, high, x, y, mirrored, down_first = np.array(
+        [(*region.box, *region.resized, *region.window, region.mirrored, region.down_first) for region in regions]
+    ).T
+    across = np.stack([right - left, wide, x, mirrored, np.zeros_like(x)], axis=1)
+    down = np.stack([bottom - top, high, y, np.zeros_like(y), np.ones_like(y)], axis=1)
+    order = np.stack([across, down], axis=1)
+    return np.where(down_first[:, None, None] != 0, order[:, ::-1], order)
 
 
-def _groups(axes: Sequence[tuple[_Axis, _Axis]]) -> Iterator[list[int]]:
+def _groups(axes: Axes) -> Iterator[list[int]]:
     """Group images of similar size, since all of a group are filled up to the largest."""
     group: list[int] = []
     first = second = 0
-    for i in sorted(range(len(axes)), key=lambda i: (axes[i][0].length, axes[i][1].length)):
-        lengths = [axis.length for axis in axes[i]]
-        first, second = max(first, lengths[0]), max(second, lengths[1])
+    lengths = axes[:, :, _LENGTH].tolist()
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        first, second = max(first, lengths[i][0]), max(second, lengths[i][1])
         if group and (len(group) + 1) * 3 * first * second > _AT_ONCE:
             yield group
-            group, (first, second) = [], lengths
+            group, (first, second) = [], lengths[i]
         group.append(i)
     yield group
 
 
-def _resample(images: Sequence[Tensor], regions: Sequence[Region], axes: Sequence[tuple[_Axis, _Axis]]) -> Tensor:
+def _resample(images: Sequence[Tensor], regions: Sequence[Region], axes: Axes) -> Tensor:
     size, device = regions[0].size, images[0].device
-    first, second = zip(*axes, strict=True)
-    # the first axis lies across, so an image is turned on its side where that is the vertical one
-    sides = (max(axis.length for axis in axis_group) for axis_group in (second, first))
-    pixels = torch.zeros(len(images), 3, *sides, device=device)
-    for row, image, region, (across, down) in zip(pixels, images, regions, axes, strict=True):
-        left, top, right, bottom = region.box
-        box = image[:, top:bottom, left:right]
-        row[:, : down.length, : across.length] = box.mT if across.vertical else box
-    low, high = (part.float()[:, None] for part in _weights(first, size, device))
+    pixels = _boxes(images, regions, axes)
+    low, high = (part.float()[:, None] for part in _weights(axes[:, 0], size, device))
     pixels = _levels(pixels @ low.mT, pixels @ high.mT).float()
-    low, high = (part.float()[:, None] for part in _weights(second, size, device))
+    low, high = (part.float()[:, None] for part in _weights(axes[:, 1], size, device))
     pixels = _levels(low @ pixels, high @ pixels).to(torch.uint8)
-    turned = torch.tensor([axis.vertical for axis in first], device=device)
+    turned = torch.from_numpy(axes[:, 0, _VERTICAL] != 0).to(device)
     return torch.where(turned[:, None, None, None], pixels.mT, pixels)
 
 
-def _weights(axes: Sequence[_Axis], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _boxes(images: Sequence[Tensor], regions: Sequence[Region], axes: Axes) -> Tensor:
+    """Copy the boxes of images to (n, 3, second, first) float32, filled up with zeros.
+
+    The first axis lies across, so an image is turned on its side where that is the vertical one. Slices of views by
+    Python's indices would take four times as long, which for a GPU's batch is more than all the rest.
+    """
+    first, second = axes[:, :, _LENGTH].max(axis=0).tolist()
+    boxes = torch.zeros(len(images), 3, second, first, device=images[0].device)
+    lengths, vertical = axes[:, ::-1, _LENGTH].tolist(), axes[:, 0, _VERTICAL].tolist()
+    for number, (image, region) in enumerate(zip(images, regions, strict=True)):
+        plane, row, column = image.stride()
+        start = image.storage_offset() + region.box[1] * row + region.box[0] * column
+        strides = (plane, column, row) if vertical[number] else (plane, row, column)
+        shape = (3, *lengths[number])
+        box = boxes.as_strided(shape, (second * first, first, 1), number * 3 * second * first)
+        box.copy_(image.as_strided(shape, strides, start), non_blocking=True)
+    return boxes
+
+
+def _weights(axes: NDArray[np.int64], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Weigh each source pixel for each place of the window, in 2^-22.
+
+    Args:
+        axes: (n, 5) one axis of each image.
+        size: S.
+        device: where the weights are wanted.
 
     Returns:
         (n, S, longest) integers in float64, twice: w = low + high x 2^12, with low between -2^11 and 2^11.
     """
-    facts = torch.tensor([[axis.length, axis.resized, axis.start] for axis in axes], dtype=torch.float64, device=device)
-    length, resized, start = facts[:, :, None, None].unbind(1)
+    facts = torch.from_numpy(axes.astype(np.float64)).to(device)
+    length, resized, start, backwards, _ = facts[:, :, None, None].unbind(1)
     places = torch.arange(size, dtype=torch.float64, device=device)[:, None]
-    mirrored = torch.tensor([axis.mirrored for axis in axes], device=device)[:, None, None]
-    places = torch.where(mirrored, places.flip(0), places)
+    places = torch.where(backwards != 0, places.flip(0), places)
     scale = length / resized
     stretched = scale.clamp(min=1)
     centre = (start + places + 0.5) * scale
-    sources = torch.arange(max(axis.length for axis in axes), dtype=torch.float64, device=device)
+    sources = torch.arange(int(axes[:, _LENGTH].max()), dtype=torch.float64, device=device)
     inside = sources >= (centre - 2 * stretched + 0.5).trunc()
     inside &= sources < torch.minimum((centre + 2 * stretched + 0.5).trunc(), length)
     weights = _bicubic(((sources - centre) + 0.5).mul_(1 / stretched)).mul_(inside)

@@ -215,3 +215,12 @@ def test_an_empty_share_of_a_batch_has_no_pixels(images: list[Path]) -> None:
         stream = ImageStream(images, SIZE, augment=True, decoder=decoder)
         [(_, pixels)] = stream.batches(0, [np.arange(0)])
         assert pixels.shape == (0, 3, SIZE, SIZE)
+
+
+def test_a_header_that_promises_more_components_than_there_are_is_left_to_pil() -> None:
+    body = bytes([8, 0, 16, 0, 16, 100]) + bytes(60)
+    data = b"\xff\xd8\xff\xc0" + (len(body) + 2).to_bytes(2, "big") + body + b"\xff\xd9"
+    frame = read_frame(np.frombuffer(data, np.uint8))
+    assert frame is not None
+    assert frame.sampling == ()
+    assert not frame.colour
