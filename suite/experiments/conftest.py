@@ -72,9 +72,15 @@ def pytest_configure(config: pytest.Config) -> None:
     except (BusyError, StorageError) as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     starts_workers = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
-    if request.device == "cuda" and not starts_workers:
+    if not starts_workers:
         # xdist begins when all its processes are ready, so one that waited for another's GPU would wait for ever
-        LEASES.extend(lease(request.processes_per_probe, wait=_is_forked(config)))
+        _take_gpus(request, wait=_is_forked(config))
+
+
+def _take_gpus(request: Request, *, wait: bool) -> None:
+    """Take the GPUs that a request needs, and work on the first."""
+    if request.device == "cuda":
+        LEASES.extend(lease(request.processes_per_probe, wait=wait))
         torch.cuda.set_device(LEASES[0].index)
 
 

@@ -94,7 +94,9 @@ class Card(TorchFunctionMode):
         with torch._C.DisableTorchFunctionSubclass():
             if func in (_Plain.to, _Plain.cuda, _Plain.cpu):
                 return _moved(func, args, kwargs)
-            if getattr(func, "__name__", "") in {"__get__", "__set__", "__delete__"} or func is _Plain.as_subclass:
+            if getattr(func, "__name__", "") in {"__get__", "__set__", "__delete__"}:
+                return _placed(func(*args, **kwargs), isinstance(args[0], OnCard))  # `.mT`, `.data`
+            if func in {_Plain.as_subclass, torch._C._nn._parse_to}:
                 return func(*args, **kwargs)
             tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, _Plain)]
             _check(func, args, tensors)

@@ -1,0 +1,50 @@
+"""Breaking device placement anywhere is seen by a walk: the walks are worth something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from suite.errors import SuiteError
+from tests.support.card import card
+from tests.support.card_walks import WALKS, broken_code
+
+BREAKS = [
+    ("encoder", "suite.encoders.forward:Forward._pass", "pixels.to(self.encoder.device, non_blocking=True)", "pixels"),
+    ("encoder", "suite.encoders.forward:Forward.__init__", "torch.tensor(value, device=encoder.device)", "torch.tensor(value)"),
+    ("encoder", "suite.encoders.encoder:Encoder.forward", "cls=tokens[:, 0].to(dtype)", "cls=tokens[:, 0]"),
+    ("encoder", "suite.encoders.load:load_encoder", "encoder.to(device=device, dtype=dtype)", "encoder.to(dtype=dtype)"),
+    ("features", "suite.features.extract:_encode", ".float().cpu()", ".float()"),
+    ("probes", "suite.probes.learner:ProbeLearner.__init__", "spec.head().to(device).eval()", "spec.head().eval()"),
+    ("probes", "suite.probes.bank:evaluate_pooled", ".to(next(learner.head.parameters()))", ""),
+    ("probes", "suite.probes.bank:_Rounds.learn", "tokens[learner.spec.encoder].to(labels.device)", "tokens[learner.spec.encoder]"),
+    ("toy_heads", "suite.segmentation.bank:HeadLearner.__init__", ".to(device).eval()", ".eval()"),
+    ("segmentation", "suite.segmentation.bank:HeadLearner._logits", ".to(features.device)", ""),
+    ("segmentation", "suite.segmentation.store:ImageStore._join", "part.to(self.device, non_blocking=True)", "part"),
+    ("segmentation", "suite.segmentation.evaluate:_scores", "prediction.to(torch.uint8).cpu().numpy()", "prediction.to(torch.uint8).numpy()"),
+    ("segmentation", "suite.segmentation.evaluate:merge", "dtype=torch.int64, device=logits.device", "dtype=torch.float32, device=logits.device"),
+    ("tiled_loss", "suite.probes.tiled_loss:_TiledLoss.forward", "torch.zeros(places.shape, dtype=exact, device=places.device)", "torch.zeros(places.shape, dtype=exact)"),
+    ("retrieval", "suite.metrics.ranking:_product", "(queries @ items.T).cpu().numpy()", "(queries @ items.T).numpy()"),
+    ("pipeline", "suite.imagenet_pipeline.images:ImageStream._begin", "pixels.to(self.device, non_blocking=True)", "pixels"),
+    ("pipeline", "suite.imagenet_pipeline.device:DeviceDecoder.pixels", "image.pixels.to(self.device, non_blocking=True)", "image.pixels"),
+    ("pipeline", "suite.imagenet_pipeline.tokens:TokenStream.tokens", "chunk.to(tokens.device)", "chunk"),
+]  # fmt: skip
+"""Walk, function, what is broken in it, and how."""
+
+
+@pytest.mark.parametrize(("walk", "place", "old", "new"), BREAKS, ids=[place for _, place, _, _ in BREAKS])
+def test_a_broken_placement_is_seen(
+    walk: str, place: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, code = broken_code(place, old, new)
+    monkeypatch.setattr(function, "__code__", code)
+    with card(monkeypatch), pytest.raises((RuntimeError, TypeError, AssertionError, SuiteError)) as caught:
+        WALKS[walk]("cuda", tmp_path)
+    assert not isinstance(caught.value, torch.OutOfMemoryError)
+
+
+def test_a_break_that_does_not_fit_the_code_is_told() -> None:
+    with pytest.raises(AssertionError, match=r"_encode: expected '\.double\(\)' once: 0 times"):
+        broken_code("suite.features.extract:_encode", ".double()", "")
