@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite.core import values
 from suite.core.memory import is_out_of_memory
 from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
@@ -35,6 +36,8 @@ _REQUEST = pytest.StashKey[Request]()
 _TRIAL = pytest.StashKey[Trial]()
 NOT_RUN_EXIT = 2
 CLAIMS_PAGE = "test_claims.py"
+OUTCOMES = (KeyboardInterrupt, pytest.exit.Exception, pytest.fail.Exception, pytest.skip.Exception)
+"""What is no fault in a trial: a signal, and a test's own answers."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         if not option.same_as_pytest:
             group.addoption(option.flag, dest=f"asked_{option.attribute}", **option.settings())
     group.addoption("--unjudged", action="store_true", help="hold nothing against references")
-    group.addoption("--threads", type=int, default=None, help="of each process (default: one per core)")
+    group.addoption("--threads", help="of each process (default: one per core)")
     group.addoption("--trial", action="append", default=[], metavar="EXPERIMENT/DATASET/METHOD", help="these alone")
     group.addoption("--stored-only", action="store_true", help="measure nothing: only look whether results hold")
 
@@ -59,13 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
             judged=not config.getoption("unjudged"),
             stored_only=config.getoption("stored_only"),
         )
+        text = config.getoption("threads")
+        threads = usable_processors() if text is None else values.count("--threads", text)
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
     if not config.option.collectonly:
         quiet = hasattr(config, "workerinput")  # the process that started it has said so
         config.stash[_REQUEST] = request = with_writable_cache(request, quiet=quiet)
     code_state_at_start()
-    torch.set_num_threads(config.getoption("threads") or usable_processors())
+    torch.set_num_threads(threads)
     exact_convolutions()
     try:
         _begin_attempt(config, request)
@@ -170,15 +175,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     except NotStoredError as error:
         pyfuncitem.user_properties.append(("stale", "yes"))
         raise pytest.skip.Exception(str(error)) from error
-    except Exception as error:
-        short = is_out_of_memory(error)
-        if not short and not isinstance(error, SuiteError):
+    except OUTCOMES:
+        raise
+    except BaseException as error:
+        short, understood = is_out_of_memory(error), isinstance(error, SuiteError)
+        cause = "out of memory: " if short else "" if understood else f"stopped by {type(error).__name__}: "
+        reason = " ".join(f"{cause}{error}".split()).removesuffix(":")
+        if not (short or understood) and isinstance(error, Exception):
             if trial is not None:
-                trial.store.mark_not_run(
-                    trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}"
-                )
+                trial.store.mark_not_run(trial.key, reason)
             raise
-        reason = " ".join(f"{'out of memory: ' if short else ''}{error}".split()).removesuffix(":")
         if short:
             pyfuncitem.user_properties.append(("out_of_memory", reason))
         if trial is not None:

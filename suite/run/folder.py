@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from suite.core.files import write_json
 from suite.core.locks import HeldError, acquire, waited_for
 from suite.core.text import now
 from suite.errors import BusyError, RequestError
 from suite.run.request import Request
+from suite.run.run_file import FILE, read_run
 
 LOCK = ".lock"
 """File that a command at work in the folder locks; like all whose names begin with a dot it is no evidence."""
@@ -63,14 +64,14 @@ def join_request(request: Request) -> None:
     """Take part in a run: note in its folder what is asked for, or see that it is the same.
 
     Raises:
-        RequestError: the folder is another request's.
+        RequestError: the folder is another request's, or its note is damaged: whose run it is, nobody can tell.
     """
-    path = request.run / "run.json"
+    path = request.run / FILE
     with turn(request.run, join=True):
-        asked = _asked(path)
-        if asked is None:
+        if not os.path.lexists(path):
             write_json(path, {"asked": request.record(), "started": now(), "finished": None, "reused": []})
             return
+        asked = read_run(request.run)["asked"]
     record = json.loads(json.dumps(request.record()))
     names = [name for name in record if name not in _OF_A_MACHINE and record[name] != asked.get(name)]
     if names:
@@ -78,12 +79,3 @@ def join_request(request: Request) -> None:
             f"{path}: --join: expected a run of the same request, got another {', '.join(names)}: "
             "ask for the same, or choose another folder (--run)"
         )
-
-
-def _asked(path: Path) -> dict[str, Any] | None:
-    """Return what a run folder was asked for; None where no run has begun there."""
-    try:
-        asked = json.loads(path.read_bytes())["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return asked if isinstance(asked, dict) else None

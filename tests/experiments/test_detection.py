@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
+from suite.core.locks import waited_for
 from suite.mini.render import render
 from tests.support.detection import CASES, FACTORS, FAULTS, PAGE, TRIALS, Injected, judged, scaled, smallest_factor
 
@@ -13,7 +13,7 @@ from tests.support.detection import CASES, FACTORS, FAULTS, PAGE, TRIALS, Inject
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The mini data of the trials, drawn once for all processes of a test run."""
     folder = tmp_path_factory.getbasetemp().parent / "detection"
-    with FileLock(f"{folder}.lock"):
+    with waited_for(folder.with_suffix(".lock"), f"{folder}"):
         render(folder, names=tuple({dataset: "" for dataset, _ in TRIALS.values()}), workers=1, progress=False)
     return folder
 

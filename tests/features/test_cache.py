@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from safetensors.numpy import load_file
 
 from suite.features import Cache, cache, entry
 from tests.support.feature_rows import GROUP, OTHER, kept, keys, recalled, refuse, rows
+
+NOBODY = 65534
+"""User and group without rights."""
 
 
 def test_rows_come_from_whatever_entries_have_them(tmp_path: Path) -> None:
@@ -175,14 +179,34 @@ def test_a_cache_that_is_no_folder_is_said_once_and_done_without(
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def without_rights(folder: Path, act: Callable[[], None]) -> None:
+    """Act in a folder as a user who owns nothing, in a process of its own: root may write everywhere."""
+
+    def begin() -> None:
+        os.chdir(folder)  # the folders above are closed to others
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        act()
+
+    folder.chmod(0o755)
+    process = multiprocessing.get_context("fork").Process(target=begin)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "features").mkdir(mode=0o555)
-    for name in range(2):
-        Cache(tmp_path, 1).keep(GROUP, keys(name), rows(name))
-    assert capsys.readouterr().err == (
-        f"warning: {tmp_path / 'features'}: cannot be written: Permission denied; the run goes on, and features are "
-        "not kept\n"
+
+    def keep_twice() -> None:
+        for name in range(2):
+            Cache(Path(), 1).keep(GROUP, keys(name), rows(name))
+
+    without_rights(tmp_path, keep_twice)
+    assert capfd.readouterr().err == (
+        "warning: features: cannot be written: Permission denied; the run goes on, and features are not kept\n"
     )
 
 

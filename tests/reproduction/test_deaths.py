@@ -36,6 +36,17 @@ def verdicts(report: dict) -> dict[str, set[tuple[str, str | None]]]:
     return found
 
 
+def test_code_that_leaves_its_trial_is_not_run_and_never_a_verdict(tmp_path: Path, drawn_cifar10: Path) -> None:
+    encoders = f"{DEADLY}:leaving,mae,{DEADLY}:cancelled"
+    code, _, report = reproduce(tmp_path, drawn_cifar10, encoders, "--workers", "1")
+    assert (code, report["verdict"]) == (2, "incomplete")
+    assert verdicts(report) == {
+        f"{DEADLY}-leaving": {("not run", "stopped by SystemExit: 0")},
+        f"{DEADLY}-cancelled": {("not run", "stopped by CancelledError")},
+        "mae": {("reproduced", None)},
+    }
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, drawn_cifar10: Path, workers: str) -> None:
     encoders = f"{DEADLY}:killed,mae,{DEADLY}:crashing,{DEADLY}:killed_when_made,dino"

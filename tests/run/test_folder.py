@@ -76,11 +76,39 @@ def test_joining_another_request_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["{", "[1]", "{}", '{"asked": 1}'])
-def test_a_folder_without_a_request_takes_that_of_who_joins(tmp_path: Path, damage: str) -> None:
-    (tmp_path / "run.json").write_text(damage)
+def test_a_folder_without_a_request_takes_that_of_who_joins(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
     join_request(request(tmp_path))
     assert json.loads((tmp_path / "run.json").read_text())["asked"]["encoders"] == ["dino"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "got"),
+    [
+        ("", "run.json: expected what was asked of a run as JSON, got none: Expecting value: line 1 column 1 (char 0)"),
+        ("[1]", "run.json: expected a table, got [1]"),
+        ("{}", "run.json: asked: missing: expected a table"),
+        ('{"asked": 1}', "run.json: asked: expected a table, got 1"),
+        (
+            "\0",
+            "run.json: expected what was asked of a run as JSON, got none: Expecting value: line 1 column 1 (char 0)",
+        ),
+    ],
+)
+def test_a_damaged_request_is_not_taken_for_none(tmp_path: Path, damage: str, got: str) -> None:
+    (tmp_path / "run.json").write_text(damage)
+    with pytest.raises(RequestError) as caught:
+        join_request(request(tmp_path))
+    assert str(caught.value) == f"{tmp_path}/{got}; restore it, or measure again (make reproduce)"
+    assert (tmp_path / "run.json").read_text() == damage
+
+
+def test_a_request_that_is_a_link_to_nothing_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "run.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(
+        RequestError, match=r"run\.json: expected what was asked of a run, got a link to nothing; restore"
+    ):
+        join_request(request(tmp_path))
 
 
 def test_locks_are_no_evidence(run: Path) -> None:

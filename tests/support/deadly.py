@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import torch
@@ -27,6 +29,20 @@ def killed() -> Encoder:
 def crashing() -> Encoder:
     """Die there of a fault in C code."""
     return _with(lambda _: os.kill(os.getpid(), signal.SIGSEGV))
+
+
+def leaving() -> Encoder:
+    """End the program there, as scripts do."""
+    return _with(lambda _: sys.exit(0))
+
+
+def cancelled() -> Encoder:
+    """Raise there what is no `Exception`."""
+    return _with(_cancel)
+
+
+def _cancel(_images: Tensor) -> None:
+    raise asyncio.CancelledError
 
 
 def wide() -> Encoder:
