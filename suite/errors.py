@@ -7,6 +7,7 @@ SuiteError
 ├── DatasetError      a missing, truncated or illegal file of a dataset
 ├── CheckpointError   a file of weights that is not what it claims to be
 ├── ContainerError    no Docker daemon, no image, no GPU for it, a build that failed
+├── DeviceError       no GPU for what cannot do without one
 ├── FetchError        a download that failed, or whose file is not what was published
 ├── EvidenceError     a stored result that is not what was stored, or not what its items score
 ├── MetricError       input for which a metric is not defined
@@ -56,6 +57,12 @@ class FetchError(SuiteError):
 
 class ContainerError(SuiteError):
     """Container that was asked for and cannot be built or started."""
+
+    exit_code = 2
+
+
+class DeviceError(SuiteError):
+    """GPU that is needed and is not there, or cannot be used."""
 
     exit_code = 2
 

@@ -24,8 +24,8 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
-collect_ignore = ["container_real"]
-"""Needs root and 20 GB of disk: collected only where it is named, as `make image-test` and `.ci/run` do."""
+collect_ignore = ["container_real", "report_in_browser"]
+"""Need root and 20 GB of disk, or Chromium and npm: collected only where they are named, as `.ci/run` does."""
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,14 @@ def drawn_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("drawn_cifar10")
     render(data, names=("cifar10",), workers=1, progress=False)
     return data
+
+
+@pytest.fixture(scope="session")
+def lookalike_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with every dataset's look-alike, written once: a test that changes it takes a copy."""
+    from tests.support.lookalike_data import write_data
+
+    return write_data(tmp_path_factory.mktemp("lookalikes") / "data")
 
 
 @pytest.fixture

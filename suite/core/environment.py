@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from suite.core import nvml
 from suite.core.paths import ROOT
 from suite.core.processors import usable_processors
 
@@ -187,16 +188,20 @@ def _gpu(device: str) -> Facts:
     return {
         "name": properties.name,
         "memory_mib": properties.total_memory // 2**20,
-        "driver": _driver(),
+        "driver": driver_version(),
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
         "reason": None,
     }
 
 
-def _driver() -> str | None:
+def driver_version() -> str | None:
+    """Return the version of NVIDIA's driver, as NVML or else nvidia-smi tells it; None where neither does."""
     try:
-        return _run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").splitlines()[0]
+        return (
+            nvml.driver_version()
+            or _run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split()[0]
+        )
     except (OSError, RuntimeError, IndexError, subprocess.SubprocessError):
         return None
 

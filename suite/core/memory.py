@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import re
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
@@ -18,6 +21,11 @@ KERNEL = Path("/proc/vmstat")
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 
+T = TypeVar("T")
+R = TypeVar("R")
+_REFUSED = re.compile(r"out of memory|_alloc_failed|can.?t allocate memory|not enough memory", re.IGNORECASE)
+"""Texts of torch's errors where CUDA, cuBLAS, cuDNN, Triton or the machine had no room."""
+_BACKOFFS: list[str] = []
 _SHORT = 0.9
 """Share of memory in use from which a process that is killed was most likely killed for it."""
 
@@ -54,24 +62,39 @@ def memory_use() -> MemoryUse:
     return MemoryUse(used, total, _kills())
 
 
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], int]]:
-    """Yield what returns the largest resident size, in bytes, that this process has had since the block began.
+@dataclass(frozen=True)
+class MemoryMark:
+    """Memory of this process since a moment, so that what an earlier trial took is not told again.
 
-    The kernel's own mark, set back at the beginning, so that an earlier peak is not told again. Where it cannot be set
-    back, it is the peak since the process began.
-
-    Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, `VmHWM`).
+    Attributes:
+        start: bytes that were resident at that moment: what was imported, and what is kept for later trials.
     """
+
+    start: int
+
+    def peak(self) -> int:
+        """Return the largest resident size since then, in bytes; the process's where the kernel keeps no other."""
+        return max(self.start, _resident("VmHWM")) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def mark_memory() -> MemoryMark:
+    """Set the kernel's mark of the largest resident size back to what is needed now.
+
+    What earlier work has freed is given back first: the allocator keeps it otherwise, and it counts as resident.
+
+    Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, `VmHWM`); glibc, `malloc_trim`.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    yield _peak
+    return MemoryMark(_resident("VmRSS"))
 
 
-def _peak() -> int:
+def _resident(counter: str) -> int:
     rows = (line.split() for line in _text(Path("/proc/self/status")).splitlines())
-    mark = next((int(row[1]) * 1024 for row in rows if row[:1] == ["VmHWM:"]), 0)
-    return mark or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return next((int(row[1]) * 1024 for row in rows if row[:1] == [f"{counter}:"]), 0)
 
 
 def available_bytes() -> int:
@@ -96,6 +119,61 @@ def total_device_bytes(device: torch.device | str) -> int:
     if torch.device(device).type != "cuda":
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that the machine or a GPU had no room for what was asked for."""
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or _REFUSED.search(str(error)) is not None
+
+
+def release_memory() -> None:
+    """Give back what PyTorch holds of a GPU for later tensors: pieces that are too small for the next one."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def in_parts(items: Sequence[T], work: Callable[[Sequence[T]], R], what: str) -> list[R]:
+    """Work on all items at once, or where memory has no room for that on one half and then on the other.
+
+    Args:
+        items: one or more; none depends on the others.
+        work: begins anew when it is called.
+        what: the items are called, e.g. "probes".
+
+    Returns:
+        Answers for the parts, in order.
+
+    Raises:
+        RuntimeError: there is no room for a single one (see `is_out_of_memory`), or something else.
+        MemoryError: likewise.
+    """
+    try:
+        return [work(items)]
+    except (RuntimeError, MemoryError) as error:
+        if len(items) < 2 or not is_out_of_memory(error):
+            raise
+    release_memory()  # out of the clause above, since the error holds on to what was in work
+    note_backoff(f"{what} in parts of half as many as {len(items)}, for which memory had no room")
+    half = -(-len(items) // 2)
+    return [*in_parts(items[:half], work, what), *in_parts(items[half:], work, what)]
+
+
+def note_backoff(text: str) -> None:
+    """Remember that less was done at a time, for want of memory."""
+    _BACKOFFS.append(text)
+
+
+@contextmanager
+def backoffs() -> Iterator[Callable[[], list[str]]]:
+    """Yield what returns the texts of `note_backoff` since the block began, each once."""
+    first = len(_BACKOFFS)
+    yield lambda: list(dict.fromkeys(_BACKOFFS[first:]))
 
 
 def _groups() -> Iterator[tuple[int, int]]:

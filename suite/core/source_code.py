@@ -22,7 +22,8 @@ CARRIERS = (
     *("suite.errors", "suite.cells", "suite.registry", "suite.run"),
     *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "locks", "memory")),
-    *(f"suite.core.{name}" for name in ("numerics", "paths", "processors", "signals", "source_code", "text")),
+    *(f"suite.core.{name}" for name in ("numerics", "nvml", "paths", "processors", "signals", "source_code", "text")),
+    "suite.core.usage",
     # features that are kept: where and how, not what
     *(f"suite.features.{name}" for name in ("cache", "entry")),
     # what a trial costs is counted by the experiment's own functions, and no value follows from it

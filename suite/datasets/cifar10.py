@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from suite.core.forms import shown
 from suite.datasets.files import damaged, home
+from suite.datasets.tables import is_text
 from suite.datasets.unpickle import read_pickled_dict
 from suite.datasets.views import Pixels, View, ViewSet
 from suite.errors import unknown
 
+CLASSES = 10
 SPLITS = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 
 
@@ -33,8 +36,7 @@ def images(root: Path, split: str = "test") -> ViewSet:
     if split not in SPLITS:
         raise unknown("split of cifar10", split, list(SPLITS))
     folder = home(root, "cifar-10-batches-py")
-    meta = folder / "batches.meta"
-    names = tuple(_list(meta, "label_names", read_pickled_dict(meta)))
+    names = _names(folder / "batches.meta")
     views: list[View] = []
     labels: list[int] = []
     for file in SPLITS[split]:
@@ -44,6 +46,20 @@ def images(root: Path, split: str = "test") -> ViewSet:
     return ViewSet(views, np.array(labels, dtype=np.int64), names)
 
 
+def _names(path: Path) -> tuple[str, ...]:
+    """Return the names of the ten classes."""
+    names = _list(path, "label_names", read_pickled_dict(path))
+    for i, name in enumerate(names):
+        if not is_text(name):
+            raise damaged(path, f"'label_names'[{i}]: expected a text, got {shown(name)}")
+    if len(names) != CLASSES:
+        raise damaged(path, f"'label_names': expected the {CLASSES} classes of CIFAR-10, got {len(names)}")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise damaged(path, f"'label_names': expected the {CLASSES} classes of CIFAR-10, got {shown(twice[0])} twice")
+    return tuple(names)
+
+
 def _batch(path: Path, num_classes: int) -> tuple[Pixels, list[int]]:
     """Return (n, 32, 32, 3) pixels and n labels of a batch of any length."""
     batch = read_pickled_dict(path)
@@ -51,7 +67,7 @@ def _batch(path: Path, num_classes: int) -> tuple[Pixels, list[int]]:
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), 3072):
         description = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise damaged(path, f"'data': expected uint8 ({len(labels)}, 3072), a row per label, got {description}")
-    if not all(isinstance(label, int) and 0 <= label < num_classes for label in labels):
+    if not all(type(label) is int and 0 <= label < num_classes for label in labels):
         raise damaged(path, f"'labels': expected integers from 0 to {num_classes - 1}")
     return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 

@@ -6,16 +6,16 @@ Files: `annotations/person_keypoints_<split>.json`, `annotations/instances_<spli
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
+import numpy.typing as npt
 
-from suite.datasets.files import RESTORE, column, damaged, home, no_collection, read_json, rows_of
-from suite.datasets.parts import Floats, Ints, PartPatch, nearest_distances, part_boxes
+from suite.core.forms import shown
+from suite.datasets.files import RESTORE, damaged, home
+from suite.datasets.parts import PartPatch, nearest_distances, part_boxes
+from suite.datasets.tables import Floats, Ints, Records, file_inside, no_collection, read_json
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
 from suite.protocol.constants import constant
@@ -24,6 +24,8 @@ PARTS: dict[int, str] = {number: part for part, number in constant("coco_parts",
 """Keypoint number, from 1 -> name, in the order of the labels (official code, moco/loader.py)."""
 
 VISIBLE: int = constant("coco_parts", "visible")
+VISIBILITIES = (0, 1, 2)
+"""Not labelled, labelled but hidden, visible: no other is in COCO's format."""
 FEWEST: int = constant("coco_parts", "fewest")
 LONGER_SIDE_PX: tuple[float, float] = constant("coco_objects", "longer_side_px")
 SIDE: float = constant("coco_objects", "side")
@@ -60,21 +62,20 @@ def part_patches(
         raise unknown("coco-distance", distance, DISTANCES)
     index = Index.read(root, "person_keypoints", split)
     _check_parts(index)
-    keypoints = index.numbers("keypoints", 51).reshape(-1, 17, 3)[:, [number - 1 for number in PARTS]]
+    keypoints = _keypoints(index.annotations)[:, [number - 1 for number in PARTS]]
     visible = keypoints[..., 2] == VISIBLE
     person, labels = np.nonzero(visible & (visible.sum(axis=1, keepdims=True) >= FEWEST))
-    grouped = _by_first_appearance(index.numbers("image_id", 1)[person, 0])
+    grouped = _by_first_appearance(index.image_ids[person])
     person, labels = person[grouped], labels[grouped]
     centres = keypoints[person, labels, :2]
-    image_ids, ids = (index.numbers(key, 1)[person, 0].astype(np.int64) for key in ("image_id", "id"))
+    image_ids, ids = index.image_ids[person], index.ids[person]
     nearest = _nearest(centres, person, image_ids, ids, distance)
     indices, boxes = part_boxes(centres, nearest, keypoint_box)
     if indices.size == 0:
         raise DatasetError(f"{index.path}: expected part patches, found none: {RESTORE}")
     names = tuple(PARTS.values())
-    files = {image_id: index.file(image_id) for image_id in np.unique(image_ids[indices]).tolist()}
     rows = zip(image_ids[indices].tolist(), labels[indices].tolist(), boxes.tolist(), strict=True)
-    return [PartPatch(files[i], tuple(box), label, names[label], i) for i, label, box in rows]
+    return [PartPatch(index.files[i], tuple(box), label, names[label], i) for i, label, box in rows]
 
 
 @no_collection()
@@ -90,39 +91,48 @@ def object_crops(root: Path, split: str = "val2017") -> ViewSet:
         DatasetError: a file is missing or breaks its format, or no crop is left.
     """
     index = Index.read(root, "instances", split)
-    boxes = index.numbers("bbox", 4)
-    crowd = np.array([row.get("iscrowd", 0) for row in index.annotations], dtype=bool)
+    boxes = _boxes(index.annotations)
+    labels, names = _labels(index)
+    regular = CROWDS | ~_crowds(index.annotations)
     longer = boxes[:, 2:].max(axis=1)
-    indices = np.flatnonzero((CROWDS | ~crowd) & (longer > LONGER_SIDE_PX[0]) & (longer < LONGER_SIDE_PX[1]))
-    if indices.size == 0:
+    indices = np.flatnonzero(regular & (longer > LONGER_SIDE_PX[0]) & (longer < LONGER_SIDE_PX[1]))
+    if not regular.any():
         raise DatasetError(f"{index.path}: expected objects that are not crowds, found none: {RESTORE}")
+    if indices.size == 0:
+        expected = f"a longer side above {LONGER_SIDE_PX[0]:g} and below {LONGER_SIDE_PX[1]:g} pixels"
+        count = f"found none among {regular.sum():,} without crowds"
+        raise DatasetError(f"{index.path}: expected objects with {expected}, {count}: {RESTORE}")
     side = np.rint(SIDE * longer[indices])[:, None]
     corner = np.rint(boxes[indices, :2] + boxes[indices, 2:] / 2 - side / 2)
     squares = np.hstack([corner, corner + side]).astype(np.int64).tolist()
-    image_ids, labels, names = index.column("image_id"), *_categories(index)
-    views = [View(index.file(image_ids[i]), tuple(box)) for i, box in zip(indices, squares, strict=True)]
+    files = [index.files[i] for i in index.image_ids[indices].tolist()]
+    views = [View(file, tuple(box)) for file, box in zip(files, squares, strict=True)]
     return ViewSet(views, labels[indices], names)
 
 
 @dataclass(frozen=True)
 class Index:
-    """One annotation file, indexed by pycocotools.
+    """One annotation file.
 
     Attributes:
         path: the file.
         images: its rows, in its order.
-        annotations: its rows, in its order, each with an id of its own.
+        annotations: N rows, in its order.
         categories: its rows.
-        folder: where the images lie.
-        names: image id -> file name.
+        files: image id -> file, in the order of the images.
+        ids: (N,) an id of its own for each annotation.
+        image_ids: (N,) id of the image that each annotation is on.
+        category_ids: (N,) id of each annotation's category.
     """
 
     path: Path
-    images: list[dict[str, Any]]
-    annotations: list[dict[str, Any]]
-    categories: list[dict[str, Any]]
-    folder: Path
-    names: dict[int, str]
+    images: Records
+    annotations: Records
+    categories: Records
+    files: dict[int, Path]
+    ids: Ints
+    image_ids: Ints
+    category_ids: Ints
 
     @classmethod
     def read(cls, root: Path, kind: str, split: str) -> Index:
@@ -130,47 +140,60 @@ class Index:
 
         Raises:
             RequestError: unknown split.
-            DatasetError: the file is missing, is not in COCO's format, or two annotations share an id.
+            DatasetError: the file is missing, is not in COCO's format, two of its records share an id, or one refers
+                to an image or a category that it does not list.
         """
         if split not in SPLITS:
             raise unknown("split of coco", split, SPLITS)
         path = root / "annotations" / f"{kind}_{split}.json"
         document = read_json(path)
-        images, annotations, categories = (rows_of(document, k, path) for k in ("images", "annotations", "categories"))
-        for key, rows in (("annotations", annotations), ("categories", categories)):
-            column(rows, "id", f"{path}: {key}")
-        ids, names = (column(images, key, f"{path}: images") for key in ("id", "file_name"))
-        api = COCO()
-        api.dataset = document
-        try:
-            with contextlib.redirect_stdout(None):  # it reports its progress
-                api.createIndex()
-        except KeyError as error:
-            raise damaged(path, f"annotations: expected {error} in each") from error
-        if len(api.anns) < len(annotations):
-            raise damaged(path, f"expected an id of its own for each of {len(annotations):,} annotations")
-        folder, file_names = home(root, "images") / split, dict(zip(ids, names, strict=True))
-        return cls(path, images, api.loadAnns(api.getAnnIds()), api.loadCats(api.getCatIds()), folder, file_names)
-
-    def column(self, key: str) -> list[Any]:
-        """Return `key` of every annotation."""
-        return column(self.annotations, key, f"{self.path}: annotations")
-
-    def numbers(self, key: str, width: int) -> Floats:
-        """Return (N, width) numbers of every annotation."""
-        try:
-            return np.array(self.column(key), dtype=np.float64).reshape(len(self.annotations), width)
-        except (ValueError, TypeError) as error:
-            raise damaged(self.path, f"annotations: {key!r}: expected {width} number(s) in each") from error
-
-    def file(self, image_id: int) -> Path:
-        """Return the file of an image that an annotation is on."""
-        if image_id not in self.names:
-            raise damaged(self.path, f"an annotation is on image {image_id}, which 'images' does not list")
-        return self.folder / self.names[image_id]
+        images, annotations, categories = (
+            Records.read(document, name, path) for name in ("images", "annotations", "categories")
+        )
+        folder = home(root, "images") / split
+        names = [file_inside(folder, name, path) for name in images.texts("file_name")]
+        image_ids, category_ids = annotations.whole("image_id"), annotations.whole("category_id")
+        image = _unlisted(image_ids, images.ids())
+        if image is not None:
+            raise damaged(path, f"an annotation is on image {image}, which 'images' does not list")
+        category = _unlisted(category_ids, categories.ids())
+        if category is not None:
+            raise damaged(path, f"an annotation is of category {category}, which 'categories' does not list")
+        categories.texts("name")
+        files = dict(zip(images.ids().tolist(), names, strict=True))
+        return cls(path, images, annotations, categories, files, annotations.ids(), image_ids, category_ids)
 
 
-def _by_first_appearance(groups: Floats) -> Ints:
+def _unlisted(ids: Ints, listed_ids: Ints) -> int | None:
+    """Return the smallest id that a list lacks."""
+    return next(iter(np.setdiff1d(ids, listed_ids).tolist()), None)
+
+
+def _keypoints(annotations: Records) -> Floats:
+    """Return (N, 17, 3) x, y and visibility of every person."""
+    keypoints = annotations.pixels("keypoints", 51).reshape(-1, 17, 3)
+    strange = np.flatnonzero(~np.isin(keypoints[..., 2], VISIBILITIES).all(axis=1))
+    if strange.size:
+        raise annotations.refusal(int(strange[0]), "keypoints", "visibilities of 0, 1 or 2")
+    return keypoints
+
+
+def _boxes(annotations: Records) -> Floats:
+    """Return (N, 4) left, top, width and height of every object."""
+    boxes = annotations.pixels("bbox", 4)
+    strange = np.flatnonzero((boxes[:, 2:] < 0).any(axis=1))
+    if strange.size:
+        raise annotations.refusal(int(strange[0]), "bbox", "a width and a height of at least 0")
+    return boxes
+
+
+def _crowds(annotations: Records) -> npt.NDArray[np.bool_]:
+    """Tell of every object whether it is a crowd; one that says nothing is none."""
+    rows = [{"iscrowd": row.get("iscrowd", 0)} for row in annotations.rows]
+    return Records(annotations.path, annotations.name, rows).whole("iscrowd", "0 or 1", largest=1) == 1
+
+
+def _by_first_appearance(groups: Ints) -> Ints:
     """Return (N,) indices that put a group's members together: groups by first appearance, members in their order."""
     _, first, member_of = np.unique(groups, return_index=True, return_inverse=True)
     return np.argsort(first[member_of], kind="stable")
@@ -187,20 +210,15 @@ def _nearest(centres: Floats, person: Ints, image_ids: Ints, ids: Ints, distance
 
 def _check_parts(index: Index) -> None:
     """Check that the keypoint numbers above mean what they should, where the file names them."""
-    names = index.categories[0].get("keypoints", [])
+    names = index.categories.rows[0].get("keypoints")
     for number, part in PARTS.items():
-        name = names[number - 1].replace("_", " ") if number <= len(names) else "nothing"
-        if name != part:
-            raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {name!r}")
+        name = names[number - 1] if isinstance(names, list) and number <= len(names) else "nothing"
+        if not isinstance(name, str) or name.replace("_", " ") != part:
+            raise damaged(index.path, f"keypoint {number}: expected {part!r}, got {shown(name)}")
 
 
-def _categories(index: Index) -> tuple[Ints, tuple[str, ...]]:
+def _labels(index: Index) -> tuple[Ints, tuple[str, ...]]:
     """Return the labels of all annotations (categories ranked by id, which has gaps), and the classes' names."""
-    ids, names = (column(index.categories, key, f"{index.path}: categories") for key in ("id", "name"))
-    names_by_id = dict(sorted(zip(ids, names, strict=True)))
-    rank = {category_id: label for label, category_id in enumerate(names_by_id)}
-    category_ids = index.column("category_id")
-    strange = set(category_ids) - rank.keys()
-    if strange:
-        raise damaged(index.path, f"an annotation is of category {min(strange)}, which 'categories' does not list")
-    return np.array([rank[category_id] for category_id in category_ids], dtype=np.int64), tuple(names_by_id.values())
+    category_ids, names = index.categories.ids(), index.categories.texts("name")
+    order = np.argsort(category_ids)
+    return np.searchsorted(category_ids[order], index.category_ids), tuple(names[i] for i in order)

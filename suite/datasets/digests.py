@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from suite.core.listing import files_under
+from suite.core.listing import walk
 from suite.datasets.files import damaged, open_file
 
 CONTENT_LIMIT = 2 * 10**9
 """Bytes up to which content is read; above, names and sizes stand for images (ImageNet: 154 GB)."""
+
+FILES_AT_ONCE = 32
+"""Files that a thread reads before it is handed others."""
 
 INDEX_SUFFIXES = (".json", ".txt", ".mat", ".csv", ".meta")
 
@@ -45,8 +49,7 @@ def file_keys(paths: Sequence[Path]) -> list[str]:
     stats = [_stat(path) for path in paths]
     if sum(stat.st_size for stat in stats) > CONTENT_LIMIT:
         return [_name_key(path, stat) for path, stat in zip(paths, stats, strict=True)]
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(_content_key, paths, stats))
+    return _in_threads(_content_key, paths, stats)
 
 
 def is_content_key(key: str) -> bool:
@@ -76,17 +79,38 @@ def digest(root: Path) -> str:
     Raises:
         DatasetError: a folder cannot be listed or a file cannot be read.
     """
-    files = sorted(files_under(root), key=lambda path: path.relative_to(root).as_posix())
-    stats = [_stat(path) for path in files]
+    files = _files(root)
+    stats = [_stat(path) for path in files.values()]
     small = sum(stat.st_size for stat in stats) <= CONTENT_LIMIT
 
     def key(path: Path, stat: os.stat_result) -> str:
         by_content = small or path.suffix.lower() in INDEX_SUFFIXES
         return _content_key(path, stat) if by_content else _name_key(path, stat)
 
+    keys = _in_threads(key, list(files.values()), stats)
+    return combine(f"{name} {key}" for name, key in zip(files, keys, strict=True))
+
+
+def _files(root: Path) -> dict[str, Path]:
+    """Return the files below a folder by their paths relative to it, in the order of these."""
+    paths: dict[str, Path] = {}
+    for parent, _, names in walk(root):
+        prefix = "" if parent == root else f"{parent.relative_to(root).as_posix()}/"
+        paths |= {prefix + name: parent / name for name in names}
+    return dict(sorted(paths.items()))
+
+
+def _in_threads(
+    key: Callable[[Path, os.stat_result], str], paths: Sequence[Path], stats: Sequence[os.stat_result]
+) -> list[str]:
+    """Return a key of each file, some files at a time: a thread's turn takes longer than to look up a known hash."""
+
+    def keys(part: slice) -> list[str]:
+        return [key(path, stat) for path, stat in zip(paths[part], stats[part], strict=True)]
+
+    parts = [slice(first, first + FILES_AT_ONCE) for first in range(0, len(paths), FILES_AT_ONCE)]
     with ThreadPoolExecutor() as pool:
-        keys = pool.map(key, files, stats)
-        return combine(f"{path.relative_to(root).as_posix()} {k}" for path, k in zip(files, keys, strict=True))
+        return [*chain.from_iterable(pool.map(keys, parts))]
 
 
 def _stat(path: Path) -> os.stat_result:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from suite.core.listing import entries, is_folder
-from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under, read_names
+from suite.datasets.files import IMAGE_SUFFIXES, RESTORE, images_under
+from suite.datasets.tables import read_names
 from suite.datasets.views import View, ViewSet
 from suite.errors import DatasetError, unknown
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from suite.datasets.pixels import Box
+from suite.datasets.tables import Floats, Ints
 from suite.datasets.views import View, ViewSet
 from suite.errors import unknown
 from suite.protocol.constants import constant
@@ -26,9 +26,6 @@ FAR_PX: float = constant("part_patches", "far_px")
 
 KEYPOINT_BOXES: dict[str, float] = constant("part_patches", "half_side_divisor")
 """Name -> what the distance is divided by to get half the square's side."""
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

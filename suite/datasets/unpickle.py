@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from suite.datasets.files import RESTORE, damaged
+from suite.datasets.files import RESTORE, damaged, open_file
 from suite.errors import DatasetError
 
 _ARRAYS = {
@@ -25,7 +25,7 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
         DatasetError: the file is missing or truncated, refers to anything but arrays, or is not a dict.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = _ArrayUnpickler(file, path).load()
     except DatasetError:
         raise

@@ -12,6 +12,7 @@ from torch import Tensor
 from suite.errors import CheckpointError
 
 _BIAS_TABLE = "rel_pos_bias.relative_position_bias_table"
+_TABLE_OF_A_BLOCK = "blocks.0.attn.relative_position_bias_table"
 _OTHERS = {(192, 12): "ViT-Ti", (384, 12): "ViT-S", (1024, 24): "ViT-L", (1280, 32): "ViT-H"}
 _MOST_BLOCKS = 100
 
@@ -38,6 +39,11 @@ class Architecture:
         Raises:
             CheckpointError: a tensor that tells them is missing, or tells nothing sensible.
         """
+        if _BIAS_TABLE not in tensors and _TABLE_OF_A_BLOCK in tensors:
+            raise CheckpointError(
+                f"{location}: expected one table of relative positions, {_BIAS_TABLE}, got one in each block "
+                f"({_TABLE_OF_A_BLOCK}), as files of fine-tuned BEiT have"
+            )
         table_name = _BIAS_TABLE if _BIAS_TABLE in tensors else "pos_embed"
         telling = ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", table_name)
         missing = [name for name in telling if name not in tensors]

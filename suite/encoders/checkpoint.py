@@ -58,6 +58,12 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], location: str
             for name in common
             if tensors[name].shape != expected[name]
         },
+        # whole numbers in a weight's place are a compressed form of it, whose scale lies elsewhere
+        "not floating": {
+            f"{name} ({str(tensors[name].dtype).removeprefix('torch.')})"
+            for name in common
+            if state[name.removeprefix(prefix)].is_floating_point() and not tensors[name].is_floating_point()
+        },
     }
     if not any(faults.values()):
         faults = {"not finite": {name for name in common if not _finite(tensors[name])}}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from suite.encoders.method import Method
 from suite.errors import CheckpointError
@@ -20,17 +22,21 @@ def check_digest(path: Path, method: Method) -> None:
     Raises:
         CheckpointError: it is another file, or the pins cannot be read.
     """
-    pinned = _pinned(path.parent / PINS, path.name)
+    pin = read_pins(path.parent, path.name).get(path.name)
     published = next((source.digest for source in method.sources if source.file_name == path.name), "")
     state = path.stat()
-    for expected, origin in ((pinned, f"pinned in {PINS}"), (published, "published")):
+    unpin = f" (where its pin is wrong, remove its entry in {path.parent / PINS} first)"
+    for expected, origin, hint in (
+        (f"sha256:{pin['sha256']}" if pin else "", f"pinned in {PINS}", unpin),
+        (published, "published", ""),
+    ):
         if expected:
             kind, _, digits = expected.partition(":")
             actual = _digest(path, kind, state.st_size, state.st_mtime_ns)
-            if not digits or not actual.startswith(digits):
+            if not actual.startswith(digits):
                 raise CheckpointError(
                     f"{path}: expected {kind} {digits} ({origin}), got {actual[: max(len(digits), 8)]}; "
-                    f"fetch it again, or name it with {method.name}@{path} to use it as it is"
+                    f"fetch it again{hint}, or name it with {method.name}@{path} to use it as it is"
                 )
 
 
@@ -41,12 +47,26 @@ def _digest(path: Path, kind: str, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
-def _pinned(pins: Path, name: str) -> str:
-    """Return the digest of a file in the folder of `pins`, or ""."""
+def read_pins(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Return what is noted of the files in a folder of weights, by name: `sha256`, and from where and when.
+
+    Args:
+        folder: of the weights.
+        name: of the file that is looked for.
+
+    Raises:
+        CheckpointError: it cannot be read, or a SHA-256 is missing or not whole.
+    """
+    path = folder / PINS
     try:
-        facts = tomllib.loads(pins.read_text(encoding="utf-8")).get(name)
-        return f"sha256:{facts['sha256']}" if facts is not None else ""
+        pins = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return ""
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f'{pins}: expected ["{name}"] with sha256 = "..."; mend it, or move it away') from error
+        return {}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{path}: expected ["{name}"] with sha256 = "..."; mend it, or move it away') from error
+    for other, facts in pins.items():
+        sha256 = facts.get("sha256") if isinstance(facts, dict) else None
+        if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+            digits = "" if sha256 is None else f" of 64 hex digits, got {sha256!r}"
+            raise CheckpointError(f'{path}: expected ["{other}"] with sha256 = "..."{digits}; mend it, or move it away')
+    return pins

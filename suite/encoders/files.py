@@ -9,11 +9,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from suite.core.kinds import kind_of
 from suite.encoders.method import Method
-from suite.encoders.untrusted import is_zip, reason, unpickle
+from suite.encoders.untrusted import is_safetensors, is_zip, reason, unpickle
 from suite.errors import CheckpointError
 
 _PORTION = 32 * 2**20
+
+
+class Flat(dict[str, object]):
+    """Content of a safetensors file, which has tensors only and no dictionaries inside."""
 
 
 def find_file(method: Method, weights: Path, branch: str | None = None) -> Path:
@@ -42,7 +47,7 @@ def find_file(method: Method, weights: Path, branch: str | None = None) -> Path:
 
 
 def read_file(path: Path) -> dict[str, object]:
-    """Read everything a .pth, .pth.tar or .safetensors file holds, on the CPU.
+    """Read everything a file of `torch.save` or safetensors holds, on the CPU; its name does not matter.
 
     Tensors of files in today's formats show the file itself: what is not used is not read, and whoever keeps
     one should copy it (`owned` does). Files from before PyTorch 1.6 are read whole.
@@ -51,11 +56,19 @@ def read_file(path: Path) -> dict[str, object]:
         CheckpointError: it is missing, damaged, not a checkpoint, or holds code.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file of weights")
+        fault = (
+            "expected a file of weights, got a folder; name a file in it"
+            if path.is_dir()
+            else "no such file of weights"
+        )
+        raise CheckpointError(f"{path}: {fault}")
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else unpickle(path)
+        kind = kind_of(path)
+        content = None if kind else Flat(load_file(path)) if is_safetensors(path) else unpickle(path)
     except Exception as error:  # whatever a damaged or hostile file makes of the reader, it is the file's fault
         raise CheckpointError(f"{path}: cannot be read as weights: {reason(error)}") from error
+    if kind:
+        raise CheckpointError(f"{path}: cannot be read as weights: it is {kind.name}; {kind.remedy}")
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}")
     return content
@@ -78,7 +91,7 @@ def owned(path: Path, tensors: dict[str, Tensor], again: Callable[[], dict[str, 
     size, total = path.stat().st_size, sum(tensor.nbytes for tensor in tensors.values())
     if total > size:
         raise CheckpointError(f"{path}: cannot be read as weights: {total} bytes of tensors in a file of {size}")
-    if path.suffix != ".safetensors" and not is_zip(path):
+    if not (is_zip(path) or is_safetensors(path)):
         return tensors
     copies: dict[str, Tensor] = {}
     for names in _portions(tensors):

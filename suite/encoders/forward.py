@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.core.memory import is_out_of_memory, release_memory
 from suite.encoders.encoder import Encoder, Tokens
+
+_HALVED: WeakKeyDictionary[Encoder, dict[int, int]] = WeakKeyDictionary()
+"""Images a pass for which memory had no room -> half of them, in this process."""
 
 
 class Forward:
     """Passes of an encoder, each as long as the others and if need be filled up with zeros.
 
-    So the rounding of an image's output depends neither on how many images there are nor on which come with it.
+    So the rounding of an image's output depends neither on how many images there are nor on which come with it. A pass
+    for which memory has no room is halved and tried again, and so are all later ones of the encoder in this process.
     """
 
     def __init__(
@@ -55,8 +63,22 @@ class Forward:
 
         Raises:
             RequestError: see `Encoder.forward`.
+            RuntimeError: memory has no room for a single image (see `suite.core.memory.is_out_of_memory`).
         """
-        images = self._filled_up(pixels.to(self.encoder.device, non_blocking=True))
+        asked = self.batch_size or len(pixels) or 1
+        while True:
+            size = fitting_size(self.encoder, asked)
+            try:
+                return _joined([self._pass(*part, size, project) for part in _split(pixels, seeds, size)])
+            except (RuntimeError, MemoryError) as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+            # out of the clause above, since the error holds on to the tensors of the pass
+            _HALVED.setdefault(self.encoder, {})[size] = -(-size // 2)
+            release_memory()
+
+    def _pass(self, pixels: Tensor, seeds: NDArray[np.int64] | None, size: int, project: bool) -> Tokens:
+        images = self._filled_up(pixels.to(self.encoder.device, non_blocking=True), size)
         raw = images.dtype == torch.uint8
         if raw:
             images = images.float().div_(255)
@@ -69,9 +91,48 @@ class Forward:
             output: Tokens = self.encoder(images, layers=self.layers, project=project)
         return output
 
-    def _filled_up(self, pixels: Tensor) -> Tensor:
-        missing = (self.batch_size or 0) - len(pixels)
+    def _filled_up(self, pixels: Tensor, size: int) -> Tensor:
+        missing = size - len(pixels)
         return F.pad(pixels, (0,) * 7 + (missing,)) if missing > 0 else pixels
+
+
+def fitting_size(encoder: Encoder, size: int) -> int:
+    """Return images a pass for which memory had room so far in this process, where `size` are asked for."""
+    halved = _HALVED.get(encoder, {})
+    while size in halved:
+        size = halved[size]
+    return size
+
+
+def smaller_passes(encoder: Encoder) -> list[str]:
+    """Say which passes of an encoder had to be halved in this process, each in a sentence."""
+    halved = _HALVED.get(encoder, {})
+    return [
+        f"{encoder.name}: passes of {fitting_size(encoder, size)} images in place of {size}, "
+        "for which memory had no room"
+        for size in halved
+        if size not in halved.values()
+    ]
+
+
+def _split(
+    pixels: Tensor, seeds: NDArray[np.int64] | None, size: int
+) -> Iterator[tuple[Tensor, NDArray[np.int64] | None]]:
+    for start in range(0, max(1, len(pixels)), size):
+        part = slice(start, start + size)
+        yield pixels[part], None if seeds is None else seeds[part]
+
+
+def _joined(parts: Sequence[Tokens]) -> Tokens:
+    if len(parts) == 1:
+        return parts[0]
+    projected = [part.projected for part in parts if part.projected is not None]
+    return Tokens(
+        cls=torch.cat([part.cls for part in parts]),
+        patches=torch.cat([part.patches for part in parts]),
+        projected=torch.cat(projected) if projected else None,
+        layers={index: torch.cat([part.layers[index] for part in parts]) for index in parts[0].layers},
+    )
 
 
 def permute_patches(pixels: Tensor, size: int, *, seeds: NDArray[np.int64]) -> Tensor:

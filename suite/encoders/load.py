@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,11 @@ import torch
 from suite.encoders.architecture import MINI, Architecture
 from suite.encoders.baselines import random_init, raw_pixels
 from suite.encoders.catalogue import CATALOGUE, releases
-from suite.encoders.checkpoint import load_exactly, strip, undrawn
+from suite.encoders.checkpoint import load_exactly, shown, strip, undrawn
 from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
-from suite.encoders.files import find_file, owned, read_file
-from suite.encoders.layouts import Network, head_names, recognise, select
+from suite.encoders.files import Flat, find_file, owned, read_file
+from suite.encoders.layouts import Network, head_names, places_of, recognise, select
 from suite.encoders.method import Method
 from suite.encoders.projectors import build_projector, merge_weight_norm
 from suite.encoders.user import factory_encoder, timm_encoder
@@ -86,15 +87,50 @@ def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:
 
 def _release(method: Method, path: Path, branch: str | None) -> Encoder:
     """Load the encoder in a file of `method`'s layout; the error for another method's file says whose it looks like."""
-    location = str(path)
     try:
-        return _assembled(method, _network(method, path, branch), location)
+        return _assembled(method, _network(method, path, branch), str(path))
     except CheckpointError as error:
-        methods = recognise(read_file(path), CATALOGUE.values(), location)
-        if not methods or any(candidate.layouts == method.layouts for candidate in methods):
-            raise
+        hint, release = _origin(method, read_file(path))
+        advice = f": try {release}@{path}" if release else ""
+        raise CheckpointError(f"{error}{hint}{advice}") from error
+
+
+def fault_of(path: Path, method: Method, branches: Iterable[str] = ()) -> str:
+    """Return why a file is not one of `method`'s releases, without its name; "" if every network in it can be loaded.
+
+    Args:
+        path: the file.
+        method: whose.
+        branches: networks that it should hold; without any, all that the method has.
+    """
+    for branch in tuple(branches) or method.branches or (None,):
+        try:
+            _assembled(method, _network(method, path, branch), str(path))
+        except CheckpointError as error:
+            try:
+                hint, _ = _origin(method, read_file(path))
+            except CheckpointError:
+                hint = ""
+            return f"{error}{hint}".removeprefix(f"{path}: ")
+    return ""
+
+
+def _origin(method: Method, content: Mapping[str, object]) -> tuple[str, str]:
+    """Return what a file's names tell of where it comes from, if it is not `method`'s, and the one release they fit."""
+    methods = recognise(content, CATALOGUE.values())
+    if any(candidate.layouts == method.layouts for candidate in methods):
+        return "", ""
+    if methods == recognise(content, CATALOGUE.values(), with_classifier=True) and methods:
         names = " or ".join(f"{candidate.title}'s" for candidate in methods)
-        raise CheckpointError(f"{error}; it looks like {names}: try {methods[0].name}@{path}") from error
+        return f"; it looks like {names}", methods[0].name if len(methods) == 1 else ""
+    own_classifier = any(f"{layout.trunk}head.weight" in layout.ignore for layout in method.layouts)
+    if places_of("head.weight", content) and not own_classifier:
+        return "; it has a classifier, as DeiT's and all fine-tuned files have: nothing in it tells whose it is", ""
+    places = places_of("patch_embed.proj.weight", content)
+    expected = {f"{layout.top}/{layout.trunk}".lstrip("/") for layout in method.layouts}
+    if places and not (isinstance(content, Flat) or expected.intersection(places)):
+        return f"; its patch_embed.proj.weight lies in {shown([place or 'no dictionary' for place in places])}", ""
+    return "", ""
 
 
 def _network(method: Method, path: Path, branch: str | None) -> Network:

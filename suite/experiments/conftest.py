@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite.core.memory import is_out_of_memory
 from suite.core.paths import EXPECTED
 from suite.core.precision import exact_convolutions
 from suite.core.processors import usable_processors
@@ -46,7 +47,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--threads", type=int, default=None, help="of each process (default: one per core)")
     group.addoption("--trial", action="append", default=[], metavar="EXPERIMENT/DATASET/METHOD", help="these alone")
     group.addoption("--stored-only", action="store_true", help="measure nothing: only look whether results hold")
-    group.addoption("--forward-batch-size", type=int, default=None, help="images a pass (default: the profile's)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +58,6 @@ def pytest_configure(config: pytest.Config) -> None:
             request,
             judged=not config.getoption("unjudged"),
             stored_only=config.getoption("stored_only"),
-            forward_batch_size=config.getoption("forward_batch_size"),
         )
     except SuiteError as error:
         pytest.exit(f"error: {error}", returncode=error.exit_code)
@@ -165,8 +164,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     except NotStoredError as error:
         pyfuncitem.user_properties.append(("stale", "yes"))
         raise pytest.skip.Exception(str(error)) from error
-    except (SuiteError, MemoryError, torch.OutOfMemoryError) as error:
-        short = not isinstance(error, SuiteError)
+    except Exception as error:
+        short = is_out_of_memory(error)
+        if not short and not isinstance(error, SuiteError):
+            if trial is not None:
+                trial.store.mark_not_run(
+                    trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}"
+                )
+            raise
         reason = " ".join(f"{'out of memory: ' if short else ''}{error}".split()).removesuffix(":")
         if short:
             pyfuncitem.user_properties.append(("out_of_memory", reason))
@@ -174,10 +179,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
             trial.store.mark_not_run(trial.key, reason)
         pyfuncitem.user_properties.append(("not_run", reason))
         raise pytest.skip.Exception(reason) from error
-    except Exception as error:
-        if trial is not None:
-            trial.store.mark_not_run(trial.key, f"stopped by {type(error).__name__}: {' '.join(str(error).split())}")
-        raise
     finally:
         if trial is not None:
             pyfuncitem.user_properties.extend(trial.properties)

@@ -37,12 +37,14 @@ class Outcome:
         summaries: per-item summaries by name.
         seeded: whether a probe was trained, so that seeds play a part.
         items: scores of the single items behind the values; None where there are none.
+        facts: circumstances that go on record with the values, by name.
     """
 
     values: dict[str, list[float]] = field(default_factory=dict)
     summaries: dict[str, Any] = field(default_factory=dict)
     seeded: bool = False
     items: PerItemScores | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Context(Generic[S_co]):
@@ -107,8 +109,8 @@ class Context(Generic[S_co]):
     @property
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
-        size = self.request.forward_batch_size or self.request.profile.settings.batch_size
-        return min(size, self.request.limit or size)
+        size = self.request.profile.settings.batch_size
+        return min(size, self.request.pass_size or size, self.request.limit or size)
 
     @property
     def permuted(self) -> bool:

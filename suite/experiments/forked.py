@@ -34,9 +34,7 @@ def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], thre
     Returns:
         Whether a signal interrupted them.
     """
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):  # a caller's options are for the caller's tests
-        os.environ.pop(name, None)
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    ignore_callers_options()
     messenger = Messenger(send)
     pytest.main(
         [
@@ -53,6 +51,13 @@ def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], thre
         plugins=[messenger],
     )
     return messenger.interrupted
+
+
+def ignore_callers_options() -> None:
+    """Leave a caller's options of pytest to the caller's tests."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
 
 
 class Messenger:

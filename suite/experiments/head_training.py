@@ -30,6 +30,7 @@ from suite.experiments.heads import (
 )
 from suite.registry import images_of
 from suite.results.image_counts import ImageCounts
+from suite.segmentation.ahead import CropsAhead
 from suite.segmentation.augment import mirror_table
 from suite.segmentation.bank import Head
 from suite.segmentation.crops import Crops
@@ -47,6 +48,7 @@ class Fitted:
     Attributes:
         scores: on the validation images, after the last iteration.
         losses: of every step.
+        way: how these were computed.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
         best: what was counted in the best of them; None unless the protocol takes that one.
         auxiliary: the head that was trained beside it, where one was.
@@ -54,6 +56,7 @@ class Fitted:
 
     scores: HeadScores
     losses: list[float]
+    way: str
     history: list[tuple[int, Percent]]
     best: ImageCounts | None = None
     auxiliary: Fitted | None = None
@@ -135,10 +138,11 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         mirror={heads.trial.dataset: mirror_table(heads.train.classes) for heads in bank if heads.mirrored},
     )
     in_main_thread = threading.current_thread() is threading.main_thread()
-    with stop_on_signals() if in_main_thread else nullcontext(lambda: False) as stop:
+    stopping = stop_on_signals() if in_main_thread else nullcontext(lambda: False)
+    with stopping as stop, CropsAhead(crops, iterations, device) as crops_ahead:
         training = train_bank(
             encode,
-            crops,
+            crops_ahead,
             specs,
             in_channels=encoder.embed_dim * len(layers(trial)),
             iterations=iterations,
@@ -161,7 +165,8 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         if takes_best and spec.auxiliary is None:
             best_iteration = history.best()[0]
             best = scores.images if best_iteration == iterations else history.counts(best_iteration)
-        heads_by_digest[digests[spec.name]] = Fitted(scores, training.losses[spec.name], history.entries(), best)
+        losses, way = training.losses[spec.name], training.ways[spec.name]
+        heads_by_digest[digests[spec.name]] = Fitted(scores, losses, way, history.entries(), best)
     return heads_by_digest
 
 
@@ -170,7 +175,8 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
 
 
 def _encode(trial: HeadsTrial) -> Encode:
-    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=PASS)
+    size = min(PASS, trial.request.pass_size or PASS)
+    return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=size)
 
 
 def _lower(trial: HeadsTrial) -> torch.dtype | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from suite.cells import CellId
 from suite.core.environment import code_state, package_versions
-from suite.core.memory import peak_memory
+from suite.core.memory import backoffs
 from suite.core.numerics import PACKAGES, environment_line, environment_of
 from suite.core.paths import EXPECTED
 from suite.core.source_code import check_unchanged
+from suite.core.usage import Usage
+from suite.encoders.forward import smaller_passes
 from suite.errors import ChangedError, SuiteError
 from suite.experiments.context import Context, Outcome
 from suite.judge.cell_verdict import CellVerdict
@@ -38,6 +42,12 @@ class NotStoredError(SuiteError):
 def code_state_at_start() -> Mapping[str, Any]:
     """Return the checkout's commit as it was when this was first asked: when its code was imported."""
     return code_state()
+
+
+@functools.cache
+def packages_at_start() -> Mapping[str, str]:
+    """Return the versions of the packages that numbers depend on, as they were when this was first asked."""
+    return package_versions(PACKAGES)
 
 
 class Trial(Context[Any]):
@@ -125,8 +135,11 @@ class Trial(Context[Any]):
         if self.request.stored_only:
             raise NotStoredError(f"{self.key}: no stored result holds")
         start = time.perf_counter()
-        with peak_memory() as peak:
+        with Usage(self.request.device) as usage, self._counted(usage), backoffs() as parts:
             outcome = measurement(self)
+            taken = usage.facts()
+        less = [*smaller_passes(self.encoder), *parts()]
+        self.properties += [("warning", f"{self.key}: {text}") for text in less]
         self._check_inputs(inputs)
         result = Result(
             key=self.key,
@@ -134,7 +147,7 @@ class Trial(Context[Any]):
             summaries=outcome.summaries,
             inputs=inputs,
             protocol=self.protocol(),
-            facts=self._facts(outcome, seconds=time.perf_counter() - start, peak_memory=peak()),
+            facts=self._facts(outcome, seconds=time.perf_counter() - start, taken=taken, less=less),
         )
         self.store.save(result, outcome.items)
         return result, False
@@ -154,18 +167,35 @@ class Trial(Context[Any]):
                 "nothing was stored: leave it unchanged while a run uses it, and start the run again"
             )
 
-    def _facts(self, outcome: Outcome, *, seconds: float, peak_memory: int) -> Mapping[str, Any]:
-        smaller = self.request.forward_batch_size
+    @contextmanager
+    def _counted(self, usage: Usage) -> Iterator[None]:
+        """Count the images that the encoder is given."""
+
+        def count(_: object, arguments: tuple[Tensor, ...]) -> None:
+            usage.images += len(arguments[0])
+
+        hook = self.encoder.register_forward_pre_hook(count)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _facts(
+        self, outcome: Outcome, *, seconds: float, taken: Mapping[str, Any], less: Sequence[str]
+    ) -> Mapping[str, Any]:
+        smaller = self.request.pass_size
         return {
             "seeds": list(self.seeds) if outcome.seeded else [],
             "encoder": self.spec,
             "device": self.request.device,
             "seconds": round(seconds, 3),
-            "peak_memory_mib": round(peak_memory / 2**20),
+            **taken,
             **({"forward_batch_size": smaller} if smaller else {}),
+            **({"backoffs": less} if less else {}),
+            **outcome.facts,
             "views": {"cached": self.cache.tally.cached, "computed": self.cache.tally.computed},
             "code_state": code_state_at_start(),
-            "packages": package_versions(PACKAGES),
+            "packages": packages_at_start(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 

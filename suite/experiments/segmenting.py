@@ -32,9 +32,11 @@ def segment(trial: HeadsTrial) -> Outcome:
         "classes": train.num_classes,
     }
     counts: dict[str, list[ImageCounts]] = {}
+    ways: dict[str, list[str]] = {}
     for seed in trial.seeds:
         fitted = fit(trial, seed)
         for setting, head in fitted.items():
+            ways.setdefault(setting, []).append(head.way)
             best = best_of(head.history)
             evaluation = head.history[-1] if head.best is None else best
             for metric in trial.experiment.metrics:
@@ -49,6 +51,7 @@ def segment(trial: HeadsTrial) -> Outcome:
             outcome.summaries["training"] = training(fitted["linear_head"])
             outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
     outcome.items = _items(counts, val.digest)
+    outcome.facts["loss_computed"] = ways
     return outcome
 
 

@@ -245,12 +245,12 @@ class Cache:
 
 def _places(keys: Keys, others: Keys, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return indices of wanted keys that are among the others, and their indices there, the latter ascending."""
-    asked = np.flatnonzero(wanted)
+    here = np.flatnonzero(wanted)
     order = np.argsort(others, kind="stable")
-    place = np.searchsorted(others, keys[asked], sorter=order)
+    place = np.searchsorted(others, keys[here], sorter=order)
     there = order[np.minimum(place, len(order) - 1)]
-    is_there = others[there] == keys[asked]
-    here, there = asked[is_there], there[is_there]
+    is_there = others[there] == keys[here]
+    here, there = here[is_there], there[is_there]
     ascending = np.argsort(there, kind="stable")
     return here[ascending], there[ascending]
 

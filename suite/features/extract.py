@@ -89,6 +89,7 @@ def extract(passes: Passes, keep: Collection[str], *, cache: Cache | None = None
 
 def _through(cache: Cache, passes: Passes, names: Collection[str]) -> dict[str, Tensor]:
     """Return (N, ...) numbers by name, from the cache or else encoded, and then kept."""
+    passes = passes.fitting()
     keys, groups = keys_of(passes), {name: group_of(passes, name) for name in {*names, *BESIDE}}
     recalled = {name: cache.recall(groups[name], keys) for name in names}
     missing = np.flatnonzero(~np.logical_and.reduce([is_stored for _, is_stored in recalled.values()]))
@@ -101,7 +102,8 @@ def _through(cache: Cache, passes: Passes, names: Collection[str]) -> dict[str, 
     for name, rows in encoded.items():
         is_stored = recalled[name][1][missing] if name in recalled else cache.stored(groups[name], keys[missing])
         kept = rows if not is_stored.any() else rows[torch.from_numpy(~is_stored)]
-        cache.keep(groups[name], keys[missing][~is_stored], kept.numpy())
+        if passes.fitting().batch_size == passes.batch_size:  # else some are rounded as smaller passes round them
+            cache.keep(groups[name], keys[missing][~is_stored], kept.numpy())
     for name in names:
         if len(missing) == len(passes):
             values[name] = encoded[name]
@@ -128,15 +130,15 @@ def keys_of(passes: Passes) -> Keys:
     )
 
 
-def kept_beside(asked: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
+def kept_beside(requested: Mapping[str, int], others: Mapping[str, int]) -> list[str]:
     """Name the outputs that are kept beside those asked for, since other experiments may ask for them.
 
     Args:
-        asked: name -> numbers a view, of what was asked for.
+        requested: name -> numbers a view, of what was asked for.
         others: likewise, of what could be made besides.
     """
-    most = sum(asked.values()) // BESIDE_SHARE
-    return [name for name, width in others.items() if name not in asked and 0 < width <= most]
+    most = sum(requested.values()) // BESIDE_SHARE
+    return [name for name, width in others.items() if name not in requested and 0 < width <= most]
 
 
 def _encode(
@@ -164,6 +166,6 @@ def _room(output: Tokens, count: int, names: Collection[str], *, beside: bool) -
     """Make (count, ...) tensors for what is kept of a pass."""
     outputs = {name: of(output) for name, of in _KEPT.items() if name in names or (beside and name in BESIDE)}
     shapes = {name: value.shape[1:] for name, value in outputs.items() if value is not None}
-    asked = {name: shapes[name].numel() for name in names}
-    kept = [*names, *(kept_beside(asked, {n: shape.numel() for n, shape in shapes.items()}) if beside else [])]
+    widths = {name: shapes[name].numel() for name in names}
+    kept = [*names, *(kept_beside(widths, {n: shape.numel() for n, shape in shapes.items()}) if beside else [])]
     return {name: torch.empty(count, *shapes[name]) for name in kept}

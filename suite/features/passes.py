@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from suite.datasets.views import ViewSet, render
 from suite.encoders import Encoder
 from suite.encoders.encoder import Tokens
-from suite.encoders.forward import Forward
+from suite.encoders.forward import Forward, fitting_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,10 @@ class Passes:
 
     def __len__(self) -> int:
         return len(self.views)
+
+    def fitting(self) -> Passes:
+        """Return the passes as long as memory has had room for so far; rounding aside, values stay."""
+        return replace(self, batch_size=fitting_size(self.encoder, self.batch_size))
 
     def run(
         self, order: NDArray[np.int64] | None = None, *, project: bool = False

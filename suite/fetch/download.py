@@ -7,36 +7,41 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from suite.core.kinds import GLANCE, Kind, kind_of, kind_of_bytes
 from suite.errors import FetchError
 from suite.fetch.http import Answer, TransientError, ask, require_web
 from suite.fetch.lock import alone
 from suite.fetch.part import Part
-from suite.fetch.remote import Remote, bar, check, compare, human
+from suite.fetch.remote import Opening, Remote, bar, check, compare, human
 from suite.fetch.space import full, make_folder, require_space
 
 ATTEMPTS = 6
 """Failures in a row, none of which brought a new byte, after which to give up: half a minute with the waits."""
 TIMEOUT = 60.0
 _SLACK = 4
-"""Times its rough size that a file may be large."""
+"""Times its rough size that a file may be large, and part of it that it has at least."""
 
 
 def download(
     remote: Remote,
     folder: Path,
-    *,
     pin: str = "",
+    opening: Opening | None = None,
+    *,
     timeout: float = TIMEOUT,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Bring a file into a folder, unless it is there; either way check it.
 
     What has arrived lies in `<name>.part` until it is whole and right; `<name>.part.json` says of which version it is.
+    What is whole, and neither refuted by what was published nor what the pin or the opening expects, is kept as
+    `<name>.refused`: the pin or the suite may be wrong. Once it is right, the next call takes it.
 
     Args:
         remote: the file.
         folder: where to; created if need be.
         pin: SHA-256 it had when first seen, or "".
+        opening: see `remote.compare`.
         timeout: seconds without a byte after which to connect again.
         sleep: waits between attempts.
 
@@ -44,36 +49,48 @@ def download(
         Its SHA-256 (hex).
 
     Raises:
-        FetchError: it cannot be had, or is not what was published.
+        FetchError: it cannot be had, or is not what was published, pinned or to be opened.
         StorageError: the folder cannot be written, or the disk is or would be full.
     """
     require_web(remote.url)
-    target = folder / remote.name
+    target, refused = folder / remote.name, folder / f"{remote.name}.refused"
     if target.is_file():
-        return check(target, remote, pin)
+        return check(target, remote, pin, opening)
     make_folder(folder)
     with alone(folder, remote.name):
         if target.is_file():  # brought by another process, meanwhile
-            return check(target, remote, pin)
+            return check(target, remote, pin, opening)
+        if refused.is_file() and (comparison := compare(refused, remote, pin, opening)).holds:
+            refused.replace(target)
+            return comparison.sha256
         part = Part(folder / f"{remote.name}.part", folder / f"{remote.name}.part.json", remote)
-        pieced = _bring(remote, part, timeout, sleep)
-        sha256, fault = compare(part.path, remote, pin)
-        if fault and pieced:  # the pieces may not belong together: then once more from the start
+        is_sure = _bring(remote, part, timeout, sleep)
+        comparison = compare(part.path, remote, pin, opening)
+        if not (comparison.holds or is_sure):  # pieces may not belong together, or some be missing: then once more
             part.drop()
-            _bring(remote, part, timeout, sleep)
-            sha256, fault = compare(part.path, remote, pin)
-        if fault:
+            is_sure = _bring(remote, part, timeout, sleep)
+            comparison = compare(part.path, remote, pin, opening)
+        if comparison.holds:
+            part.finish(target)
+            refused.unlink(missing_ok=True)
+            return comparison.sha256
+        cut = "" if is_sure else "; it may have been cut off, or changed on its way: try again later"
+        if comparison.refutation:
             part.drop()
-            raise FetchError(f"{remote.url}: {fault}; what arrived was thrown away: the file there is another one now")
-        part.finish(target)
-        return sha256
+            cause = cut or ": the file there is another one now"
+            raise FetchError(f"{remote.url}: {comparison.refutation}; what arrived was thrown away{cause}")
+        part.keep(refused)
+        unpin = f": if it is right, remove the entry of {remote.name} in {folder / 'pins.toml'} and run again"
+        raise FetchError(
+            f"{remote.url}: {comparison.doubt}; what arrived is kept as {refused}{unpin if pin else ''}{cut}"
+        )
 
 
 def _bring(remote: Remote, part: Part, timeout: float, sleep: Callable[[float], None]) -> bool:
     """Fill `part` up, however often the connection breaks, as long as it gets on.
 
     Returns:
-        Whether it was put together from what came at several times.
+        Whether it surely is one version of the file, from end to end.
     """
     failures, furthest = 0, part.size()
     while True:
@@ -96,31 +113,55 @@ def _attempt(remote: Remote, part: Part, timeout: float) -> bool:
     """Ask for what is missing, and add what comes.
 
     Returns:
-        Whether something was there already.
+        Whether all of it came at once, and its length is known.
 
     Raises:
+        FetchError: it is another file.
         TransientError: it broke off; what came is kept.
     """
     start, validator, total = part.resume_point()
     if start and start == total:
-        return True
+        return False
     with ask(remote.url, start=start, validator=validator, timeout=timeout) as answer:
-        goes_on = answer.start == start and answer.validator in {validator, ""} and (answer.total or start) >= start
-        if answer.start and not goes_on:
+        is_same = answer.validator in {validator, ""} and (total is None or answer.total in {total, None})
+        if answer.start and not (answer.start == start and is_same and (answer.total is None or answer.total >= start)):
             part.drop()
             raise TransientError("the file there has changed")
         _expect(remote, answer, part.path.parent)
+        full_size = answer.total if answer.total is not None else total if is_same else None
+        if full_size is None and remote.exact:
+            full_size = remote.size
         if answer.start == 0:  # also where a server knows no ranges, or has another version now
-            part.begin(answer.validator, answer.total)
+            part.begin(answer.validator, full_size)
         try:
-            _append(remote, part, answer)
+            announced = max(full_size or 0, answer.end or 0)
+            _append(remote, part, answer, announced)
+            _require_end(part.size(), announced, is_known=answer.end is not None)
+            _refuse_text(remote, kind_of(part.path))
+            _require_size(remote, part.size(), TransientError if answer.end is None else FetchError)
         except FetchError:
             part.drop()
             raise
-        full_size = answer.total if answer.total is not None else remote.size if remote.exact else None
-        if full_size is not None and part.size() < full_size:
-            raise TransientError(f"the connection ends at {part.size():,} of {full_size:,} bytes")
-        return answer.start > 0
+        return answer.start == 0 and full_size is not None
+
+
+def _require_end(size: int, announced: int, *, is_known: bool) -> None:
+    """Take what is shorter than announced as broken off, and nothing where the end was not known, too.
+
+    Raises:
+        TransientError: it is.
+    """
+    if size < announced:
+        raise TransientError(f"the connection ends at {size:,} of {announced:,} bytes")
+    if size == 0 and not is_known:
+        raise TransientError("the connection ends before the first byte")
+
+
+def _require_size(remote: Remote, size: int, fault: type[TransientError | FetchError]) -> None:
+    """Refuse what is shorter by far than the file is known to be."""
+    if remote.size is not None and size < remote.size // _SLACK:
+        expected = human(remote.size, exact=remote.exact)
+        raise fault(f"{remote.url}: expected {expected}, got {human(size)}: the file there is another one, or cut off")
 
 
 def _expect(remote: Remote, answer: Answer, folder: Path) -> None:
@@ -130,24 +171,36 @@ def _expect(remote: Remote, answer: Answer, folder: Path) -> None:
             f"{remote.url}: expected {remote.size:,} bytes as published, the server offers {answer.total:,}: "
             "the file there is another one now"
         )
+    if answer.total is not None and remote.size is not None and answer.total > _SLACK * remote.size:
+        raise FetchError(
+            f"{remote.url}: expected {human(remote.size, exact=False)}, the server offers {human(answer.total)}: "
+            "the file there is another one now"
+        )
     size = answer.total if answer.total is not None else remote.size
     if size is not None:
         require_space(folder, size - answer.start, remote.name)
 
 
-def _append(remote: Remote, part: Part, answer: Answer) -> None:
-    """Write what comes.
+def _append(remote: Remote, part: Part, answer: Answer, announced: int) -> None:
+    """Write what comes, up to the bytes announced (0 where none are).
 
     Raises:
-        FetchError: it is a web page, or more than was announced.
+        FetchError: it is a page for people, or more than was announced.
         StorageError: the disk is full; what came before is kept.
     """
-    size = part.size()
-    limit = answer.total or (None if remote.size is None else remote.size * (1 if remote.exact else _SLACK))
+    size, start = part.size(), b""
+    limit = announced or (None if remote.size is None else remote.size * (1 if remote.exact else _SLACK))
     try:
         with part.path.open("ab") as file, bar(remote.name, answer.total, start=size) as progress:
             for chunk in answer.chunks():
-                _accept(remote, chunk, size, limit)
+                if limit is not None and size + len(chunk) > limit:
+                    raise FetchError(
+                        f"{remote.url}: expected {limit:,} bytes at most, more arrive: the file is another one now"
+                    )
+                if size == len(start) < GLANCE:  # a page is told as soon as it can be
+                    start += chunk[:GLANCE]
+                    if len(start) >= GLANCE and not start.isspace():
+                        _refuse_text(remote, kind_of_bytes(start))
                 file.write(chunk)
                 size += len(chunk)
                 progress.update(len(chunk))
@@ -155,9 +208,12 @@ def _append(remote: Remote, part: Part, answer: Answer) -> None:
         raise full(part.path, error) from error
 
 
-def _accept(remote: Remote, chunk: bytes, size: int, limit: int | None) -> None:
-    """Stop at once where something else arrives than the file."""
-    if size == 0 and chunk.lstrip()[:1] == b"<":
-        raise FetchError(f"{remote.url}: expected a file, got a web page (a login, a question?); open it in a browser")
-    if limit is not None and size + len(chunk) > limit:
-        raise FetchError(f"{remote.url}: expected {limit:,} bytes at most, more arrive: the file is another one now")
+def _refuse_text(remote: Remote, kind: Kind | None) -> None:
+    """Refuse what a server sends to people in place of a file: a login, a question, a notice, an error, or nothing.
+
+    Raises:
+        FetchError: it is one.
+    """
+    if kind and kind.is_text:
+        name = "nothing at all" if kind.is_empty else kind.name
+        raise FetchError(f"{remote.url}: expected a file, got {name}; open it in a browser, or try again later")

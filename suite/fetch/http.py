@@ -48,11 +48,13 @@ class Answer:
 
     Attributes:
         start: byte of the file at which the body starts.
+        end: byte of the file before which the body ends; None where the server does not say.
         total: bytes of the whole file; None where the server does not say.
         validator: what names this version of the file (ETag, or time of change), or "".
     """
 
     start: int
+    end: int | None
     total: int | None
     validator: str
     _response: Any
@@ -94,9 +96,11 @@ def ask(url: str, *, start: int = 0, validator: str = "", timeout: float = 60.0)
         response = _opener().open(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # nothing is left from `start` on: all of it is had, or another file is there now
+        if error.code == 416 and start:  # nothing is left from `start` on: all of it is had, or another file is there
             total = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", ""))
-            yield Answer(start, int(total[1]) if total else 0, validator, io.BytesIO())
+            # without a length nothing says that what is had is all of it
+            length = int(total[1]) if total else 0
+            yield Answer(start, start, length, _validator(error.headers) or validator, io.BytesIO())
             return
         raise _refusal(url, error) from error
     except (OSError, http.client.HTTPException) as error:
@@ -157,17 +161,32 @@ def _answer(url: str, response: Any) -> Answer:
     headers = response.headers
     if headers.get_content_type() == "text/html":
         raise FetchError(f"{url}: expected a file, got a web page (a login or a question?); open it in a browser")
+    if response.status == 202:
+        raise TransientError("the server answers 202 Accepted: it has yet to make the file")
+    if response.status not in {200, 206}:
+        raise FetchError(
+            f"{url}: the server answers {response.status} {response.reason}: expected 200 and the file; "
+            "open it in a browser"
+        )
+    encoding = (headers["Content-Encoding"] or "identity").strip().lower()
+    # of a file that is gzip itself some servers say that it were its encoding
+    if encoding != "identity" and not ("gzip" in encoding and urlsplit(url).path.endswith((".gz", ".tgz"))):
+        raise FetchError(f"{url}: expected the file as it is, got it encoded ({encoding}); fetch it by hand")
     length = int(headers["Content-Length"]) if (headers["Content-Length"] or "").isdecimal() else None
-    etag = headers["ETag"] or ""
-    validator = etag if etag and not etag.startswith("W/") else headers["Last-Modified"] or ""
+    validator = _validator(headers)
     if response.status != 206:
-        return Answer(0, length, validator, response)
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers["Content-Range"] or "")
-    if not match:
+        return Answer(0, length, length, validator, response)
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers["Content-Range"] or "")
+    start, last = (int(match[1]), int(match[2])) if match else (0, -1)
+    total = int(match[3]) if match and match[3] != "*" else None
+    if last < start or (total is not None and last >= total) or length not in {None, last + 1 - start}:
         raise TransientError(f"its Content-Range makes no sense: {headers['Content-Range']!r}")
-    start = int(match[1])
-    total = int(match[2]) if match[2] != "*" else None if length is None else start + length
-    return Answer(start, total, validator, response)
+    return Answer(start, last + 1, total, validator, response)
+
+
+def _validator(headers: Any) -> str:
+    etag = headers["ETag"] or ""
+    return etag if etag and not etag.startswith("W/") else headers["Last-Modified"] or ""
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:

@@ -30,15 +30,16 @@ class Part:
         return self.path.stat().st_size if self.path.is_file() else 0
 
     def resume_point(self) -> tuple[int, str, int | None]:
-        """Return the bytes that can be gone on from, the version they are of, and its size in all."""
+        """Return the bytes that can be gone on from, the version last seen, and its size in all."""
         try:
             note = json.loads(self.note.read_bytes())
             url, validator, total = note["url"], str(note["validator"]), note["total"]
         except (OSError, ValueError, KeyError, TypeError):
             return 0, "", None
-        if url != self.remote.url or not (validator or self.remote.recognisable):
+        if url != self.remote.url:
             return 0, "", None
-        return self.size(), validator, total
+        resumable = validator or self.remote.recognisable
+        return self.size() if resumable else 0, validator, total if isinstance(total, int) else None
 
     def begin(self, validator: str, total: int | None) -> None:
         """Start anew, with the version that the server now sends.
@@ -53,6 +54,11 @@ class Part:
     def drop(self) -> None:
         """Throw away what has arrived."""
         self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+
+    def keep(self, target: Path) -> None:
+        """Put what has arrived aside, since it is whole and yet not what it should be."""
+        self.path.replace(target)
         self.note.unlink(missing_ok=True)
 
     def finish(self, target: Path) -> None:

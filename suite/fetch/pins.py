@@ -6,15 +6,15 @@ They stand in `pins.toml` beside the files, so that a folder of weights can be h
 from __future__ import annotations
 
 import json
-import tomllib
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from suite.core.files import write_atomically
-from suite.errors import FetchError
+from suite.encoders.digests import PINS, read_pins
+from suite.errors import CheckpointError, FetchError
 from suite.fetch.lock import alone
 
-NAME = "pins.toml"
 _HEAD = (
     "# SHA-256 of files on first download; from then on they are checked. Written by python -m suite fetch weights.\n"
 )
@@ -26,38 +26,32 @@ def pinned(folder: Path, name: str) -> str:
     Raises:
         FetchError: the pins cannot be read.
     """
-    return _read(folder).get(name, {}).get("sha256", "")
+    return _read(folder, name).get(name, {}).get("sha256", "")
 
 
 def pin(folder: Path, name: str, sha256: str, url: str) -> None:
-    """Remember a file's SHA-256, unless it is known.
+    """Remember a file's SHA-256, unless it is known; the file has been opened, and is what it should be.
 
     Raises:
         FetchError: the pins cannot be read.
         StorageError: they cannot be written.
     """
-    with alone(folder, NAME):
-        pins = _read(folder)
+    with alone(folder, PINS):
+        pins = _read(folder, name)
         if name in pins:
             return
         pins[name] = {"sha256": sha256, "url": url, "first_seen": date.today().isoformat()}
         # a JSON string is a TOML string
         tables = (
-            f"\n[{json.dumps(file)}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items())
+            f"\n[{json.dumps(file)}]\n"
+            + "".join(f"{key} = {json.dumps(value, default=str)}\n" for key, value in facts.items())
             for file, facts in sorted(pins.items())
         )
-        write_atomically(folder / NAME, (_HEAD + "".join(tables)).encode())
+        write_atomically(folder / PINS, (_HEAD + "".join(tables)).encode())
 
 
-def _read(folder: Path) -> dict[str, dict[str, str]]:
-    path = folder / NAME
+def _read(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     try:
-        pins = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise FetchError(f"{path}: cannot be read: {error}; mend it, or move it away to pin the files anew") from error
-    for name, facts in pins.items():
-        if not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
-            raise FetchError(f"{path}: {name}: expected a sha256, got {facts!r}; mend it, or move it away")
-    return pins
+        return read_pins(folder, name)
+    except CheckpointError as error:
+        raise FetchError(str(error)) from error

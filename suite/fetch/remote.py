@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +18,10 @@ _BAR_FROM = 100 * CHUNK
 """Bytes from which reading a file takes long enough for a bar."""
 FULL = {"md5": 32, "sha256": 64}
 """Hex digits of a whole digest."""
+LEAST_DIGITS = 8
+"""Hex digits of a published digest that tell a file: one digit, and every sixteenth file has it."""
+Opening = Callable[[Path], str]
+"""Opens a file as what it should be; returns why it cannot, or ""."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Remote:
         url: where it is.
         digests: "md5:" or "sha256:" and the first hex digits, as published; all must agree.
         size: in bytes; None where nobody states it.
-        exact: the size was published to the byte, otherwise it is for plans only.
+        exact: the size was published to the byte; otherwise it is rough, and only one four times off is wrong.
     """
 
     name: str
@@ -42,6 +47,11 @@ class Remote:
         """Return whether a whole digest is published, so that no other file can pass for it."""
         return any(len(hexadecimal(text)) == FULL[algorithm(text)] for text in self.digests)
 
+    @property
+    def is_vouched_for(self) -> bool:
+        """Return whether enough digits of a digest are published that no other file passes by chance."""
+        return any(len(hexadecimal(text)) >= LEAST_DIGITS for text in self.digests)
+
 
 def algorithm(digest: str) -> str:
     """Cut `"md5:8cad7c"` to `"md5"`."""
@@ -53,38 +63,69 @@ def hexadecimal(digest: str) -> str:
     return digest.partition(":")[2]
 
 
-def check(path: Path, remote: Remote, pin: str = "") -> str:
+@dataclass(frozen=True)
+class Comparison:
+    """Whether a file is what it should be.
+
+    Attributes:
+        sha256: in hex; "" where its size tells enough.
+        refutation: what is wrong by what was published, or "".
+        doubt: what is wrong by its pin or when opened, or "".
+    """
+
+    sha256: str
+    refutation: str = ""
+    doubt: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.refutation or self.doubt)
+
+
+def check(path: Path, remote: Remote, pin: str = "", opening: Opening | None = None) -> str:
     """Return the SHA-256 (hex) of a file that is what it should be; see `compare`.
 
     Raises:
         FetchError: it is something else.
     """
-    sha256, fault = compare(path, remote, pin)
-    if fault:
-        repin = f", or remove its entry in {path.parent / 'pins.toml'} if the change is meant" if pin else ""
-        raise FetchError(f"{path}: {fault}; move {path.name} away and fetch it again{repin}")
-    return sha256
+    comparison = compare(path, remote, pin, opening)
+    if comparison.holds:
+        return comparison.sha256
+    message = f"{path}: {comparison.refutation or comparison.doubt}; move {path.name} away"
+    pins = path.parent / "pins.toml"
+    if pin and pin == comparison.sha256:  # by a suite that opened nothing before it pinned
+        raise FetchError(f"{message}, remove its entry in {pins}, by which it was pinned, and fetch it again")
+    repin = f", or remove its entry in {pins} if the change is meant" if pin else ""
+    raise FetchError(f"{message} and fetch it again{repin}")
 
 
-def compare(path: Path, remote: Remote, pin: str = "") -> tuple[str, str]:
-    """Return a file's SHA-256 (hex), and what is wrong with its size or digests, or "".
+def compare(path: Path, remote: Remote, pin: str = "", opening: Opening | None = None) -> Comparison:
+    """Compare a file with what was published of it, with its pin, and with what it should be when opened.
+
+    A published digest of fewer than `LEAST_DIGITS` digits can refute a file; it cannot vouch for one.
 
     Args:
         path: the file.
         remote: what it should be.
         pin: SHA-256 it had when first seen, or "".
+        opening: asked unless a whole published digest tells the file.
     """
     size = path.stat().st_size
     if remote.exact and size != remote.size:
-        return "", f"expected {remote.size:,} bytes, got {size:,}"
+        return Comparison("", f"expected {remote.size:,} bytes, got {size:,}")
     sums = digests(path, {"sha256", *map(algorithm, remote.digests)})
     for expected in remote.digests:
         actual = sums[algorithm(expected)]
         if not actual.startswith(hexadecimal(expected)):
-            return sums["sha256"], f"expected {expected} as published, got {algorithm(expected)}:{actual}"
+            return Comparison(sums["sha256"], f"expected {expected} as published, got {algorithm(expected)}:{actual}")
+    problem = opening(path) if opening and not remote.recognisable else ""
+    if remote.digests and not (opening or remote.is_vouched_for):
+        problem = f"expected a published digest of at least {LEAST_DIGITS} digits, got {', '.join(remote.digests)}"
     if pin and sums["sha256"] != pin:
-        return sums["sha256"], f"expected sha256:{pin} as on first download, got sha256:{sums['sha256']}"
-    return sums["sha256"], ""
+        mismatch = f"expected sha256:{pin} as on first download, got sha256:{sums['sha256']}"
+        return Comparison(sums["sha256"], doubt=f"{mismatch} ({problem})" if problem else mismatch)
+    return Comparison(sums["sha256"], doubt=problem)
 
 
 def digests(path: Path, algorithms: set[str]) -> dict[str, str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from suite.encoders.catalogue import CATALOGUE, releases
+from suite.encoders.load import fault_of
 from suite.encoders.method import Method, Source
 from suite.errors import FetchError, unknown
 from suite.fetch.catalogue import remote_of
 from suite.fetch.download import download
 from suite.fetch.pins import pin, pinned
-from suite.fetch.remote import check, human
+from suite.fetch.remote import check, hexadecimal, human
 from suite.fetch.tables import weights_table
 
 
@@ -80,7 +82,9 @@ def _fetch(method: Method, source: Source, folder: Path) -> bool:
         _explain(method, source, folder)
         return False
     is_there, digest = path.is_file(), pinned(folder, source.file_name)
-    sha256 = check(path, remote, digest) if is_there else download(remote, folder, pin=digest)
+    # whatever came or was brought: nothing is pinned that is not the weights of this method
+    opening = partial(fault_of, method=method, branches=source.branches)
+    sha256 = check(path, remote, digest, opening) if is_there else download(remote, folder, digest, opening)
     if not digest and not remote.recognisable:
         pin(folder, source.file_name, sha256, source.url)
     state = "already there" if is_there else f"downloaded, {human(path.stat().st_size)}"
@@ -90,12 +94,16 @@ def _fetch(method: Method, source: Source, folder: Path) -> bool:
 
 def _grounds(source: Source, digest: str) -> str:
     """Return what its identity rests on."""
-    if remote_of(source).recognisable:
+    remote = remote_of(source)
+    if remote.recognisable:
         return "verified by its published digest"
-    start = "the published start of its digest" if source.digest else ""
+    start = "the published start of its digest" if remote.is_vouched_for else ""
     if digest:
         return f"verified by {start}{' and ' if start else ''}its pin"
-    return f"verified by {start}, and pinned now" if start else "pinned now, since no digest is published"
+    if start:
+        return f"verified by {start}, and pinned now"
+    published = f"only {len(hexadecimal(source.digest))} digits of its digest are" if source.digest else "no digest is"
+    return f"pinned now, since {published} published"
 
 
 def _explain(method: Method, source: Source, folder: Path) -> None:

@@ -103,7 +103,7 @@ class ImageStream:
         waiting: deque[tuple[Indices, Callable[[], Tensor]]] = deque()
         try:
             for batch in order:
-                waiting.append((batch, ahead.submit(self._begin(pool, draws, batch))))
+                waiting.append((batch, ahead.submit(self._begin(pool, draws, batch), lambda pixels: [pixels])))
                 while sum(len(indices) for indices, _ in waiting) - len(waiting[0][0]) >= _AHEAD:
                     indices, pixels = waiting.popleft()
                     yield indices, pixels()

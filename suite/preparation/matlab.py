@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from suite.errors import DatasetError
 from suite.preparation.images import unusable
 
 INFLATED_LIMIT = 2**30
@@ -63,8 +62,8 @@ def read_mat(path: Path, variables: list[str] | None = None) -> dict[str, Any]:
     """
     try:
         return loadmat(io.BytesIO(_inflated(path.read_bytes())), variable_names=variables)
-    except DatasetError:
-        raise
+    except OSError as error:
+        raise unusable(path, error) from error
     except Exception as error:  # damaged bytes can fail in any way at all
         raise unusable(path, f"not a MATLAB 5 file, or damaged ({type(error).__name__}: {error})") from error
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from suite.core.digests import digest_of
+from suite.core.memory import in_parts
 from suite.errors import RequestError
 from suite.metrics.classification import top1_correct
 from suite.probes.learner import ProbeLearner, ProbeSpec
@@ -56,7 +57,9 @@ def train_bank(
     """Train probes side by side; each ends as it would alone, whatever the others' batch sizes.
 
     A round is the largest batch; smaller ones must divide it, and step several times within. Between rounds no
-    tokens are held, so a checkpoint is small. A probe whose checkpoint is ahead joins when the others catch up.
+    tokens are held, so a checkpoint is small. A probe whose checkpoint is ahead joins when the others catch up. Where
+    memory has no room for all, one half is trained after the other; not where processes share a batch, since the others
+    would wait for the one that has no room.
 
     Args:
         specs: the probes, all of as many epochs.
@@ -82,32 +85,38 @@ def train_bank(
         KeyboardInterrupt: `stop` said so; checkpoints are written.
     """
     epochs, chunk, size = _sizes(specs)
+    labels_here = labels.to(device)
     if len(labels) != len(source):
         raise RequestError(f"bank of probes: expected {len(source)} labels, got {len(labels)}")
     made_of = None if identity is None else {s.name: [identity[s.encoder], seed, len(labels)] for s in specs}
     store = checkpoints_in(checkpoints, made_of, *_CODE)
-    learners = [ProbeLearner(spec, device, world) for spec in specs]
-    rounds = _Rounds(source, labels.to(device), seed=seed, size=size, chunk=chunk, world=world)
 
-    def evaluate(done: int, active: Sequence[ProbeLearner]) -> None:
-        if done % rounds.in_epoch == 0:
-            by_name = {learner.name: learner for learner in active}
-            for name, correct in judge(active).items():
-                by_name[name].note(done // rounds.in_epoch, correct)
+    def train_part(part: Sequence[ProbeSpec]) -> list[ProbeLearner]:
+        learners = [ProbeLearner(spec, device, world) for spec in part]
+        rounds = _Rounds(source, labels_here, seed=seed, size=size, chunk=chunk, world=world)
 
-    train(
-        learners,
-        epochs * rounds.in_epoch,
-        rounds.learn,
-        evaluate,
-        look_every=rounds.in_epoch,
-        checkpoints=store,
-        checkpoint_s=checkpoint_s,
-        on_round=on_round,
-        stop=stop,
-        world=world,
-    )
-    return {learner.name: learner for learner in learners}
+        def evaluate(done: int, active: Sequence[ProbeLearner]) -> None:
+            if done % rounds.in_epoch == 0:
+                by_name = {learner.name: learner for learner in active}
+                for name, correct in judge(active).items():
+                    by_name[name].note(done // rounds.in_epoch, correct)
+
+        train(
+            learners,
+            epochs * rounds.in_epoch,
+            rounds.learn,
+            evaluate,
+            look_every=rounds.in_epoch,
+            checkpoints=store,
+            checkpoint_s=checkpoint_s,
+            on_round=on_round,
+            stop=stop,
+            world=world,
+        )
+        return learners
+
+    banks = in_parts(specs, train_part, "probes") if world.size == 1 else [train_part(specs)]
+    return {learner.name: learner for bank in banks for learner in bank}
 
 
 def epoch_order(items: int, seed: int, epoch: int) -> Tensor:

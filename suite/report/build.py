@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from suite.cells import CellId
@@ -19,40 +19,11 @@ SCHEMA = 1
 HELD_FIELDS = ("verdict", "reason", "value", "difference", "tolerance")
 
 
-def build(
-    judgement: Judgement,
-    *,
-    profile: str,
-    run: str,
-    request: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    costs: Sequence[Mapping[str, Any]],
-    figures: Sequence[Mapping[str, Any]],
-    trainings: Sequence[Mapping[str, Any]],
-    protocol: Mapping[str, Any],
-    notes: Sequence[str],
-    started: str,
-    finished: str,
-    candidates: Sequence[Mapping[str, Any]] = (),
-    conformance: Mapping[str, Any] | None = None,
-    digest: str | None = None,
-    results: Mapping[str, str] | None = None,
-    plan: Sequence[Mapping[str, Any]] | None = None,
-    rates: Sequence[Mapping[str, Any]] = (),
-    deciding: Sequence[Mapping[str, Any]] = (),
-    pictures_missing: Sequence[Mapping[str, str]] = (),
-    claims_gate: bool = False,
-    strict: bool = False,
-    made_by: Mapping[str, Any] | None = None,
-    environments: Sequence[Mapping[str, Any]] = (),
-    attempts: Mapping[str, Any] | None = None,
-    gate: Mapping[str, Any] | None = None,
-    gate_verdicts: Mapping[CellId, GateVerdict] = MappingProxyType({}),
-) -> Json:
-    """Put a report together; nothing is measured or judged here.
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """Facts of a run beside its judgement, as the report gives them.
 
-    Args:
-        judgement: cells, claims and the verdict over them.
+    Attributes:
         profile: `mini` or `paper`.
         run: name of the run.
         request: what was asked for: encoders, datasets, experiments, variants, device, seeds, `command`.
@@ -69,27 +40,63 @@ def build(
         conformance: how a candidate answered the conformance checks, see `suite.conformance`.
         digest: of all results, see `suite.results.digests`.
         results: `experiment/dataset/method` -> digest of that result.
+        plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
         rates: one per head swept over learning rates: experiment, dataset, method, setting, points (rate, per cent).
         deciding: what would decide the inconclusive cells, see `suite.judge.deciding`.
         pictures_missing: `trial` and `reason` of what was asked for, makes pictures only and did not run.
         claims_gate: whether a claim that differs from the paper fails the run.
         strict: whether any single deviation fails the run.
         made_by: see `suite.report.maker`.
+        environments: those that results were made in, see `suite.report.contributions`.
+        attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
         gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         gate_verdicts: cells against the accepted run.
-        attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
-        environments: those that results were made in, see `suite.report.contributions`.
-        plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
+    """
+
+    profile: str
+    run: str
+    request: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    costs: Sequence[Mapping[str, Any]]
+    figures: Sequence[Mapping[str, Any]]
+    trainings: Sequence[Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+    notes: Sequence[str]
+    started: str
+    finished: str
+    candidates: Sequence[Mapping[str, Any]] = ()
+    conformance: Mapping[str, Any] | None = None
+    digest: str | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
+    plan: Sequence[Mapping[str, Any]] | None = None
+    rates: Sequence[Mapping[str, Any]] = ()
+    deciding: Sequence[Mapping[str, Any]] = ()
+    pictures_missing: Sequence[Mapping[str, str]] = ()
+    claims_gate: bool = False
+    strict: bool = False
+    made_by: Mapping[str, Any] | None = None
+    environments: Sequence[Mapping[str, Any]] = ()
+    attempts: Mapping[str, Any] | None = None
+    gate: Mapping[str, Any] | None = None
+    gate_verdicts: Mapping[CellId, GateVerdict] = field(default_factory=dict)
+
+
+def build(judgement: Judgement, facts: RunFacts) -> Json:
+    """Put a report together; nothing is measured or judged here.
+
+    Args:
+        judgement: cells, claims and the verdict over them.
+        facts: what else the report gives.
 
     Returns:
         Plain JSON types only; None where a value is unknown or not finite. `files` is filled in when it is written.
     """
-    environment_numbers = {name: entry["number"] for entry in environments for name in entry["results"]}
+    environment_numbers = {name: entry["number"] for entry in facts.environments for name in entry["results"]}
     cells = [
         cell_entry(cell)
         | {
             "environment": environment_numbers.get(_result_of(cell)),
-            "accepted": _gate_answer(gate_verdicts.get(cell.id)),
+            "accepted": _gate_answer(facts.gate_verdicts.get(cell.id)),
         }
         for cell in judgement.cells
     ]
@@ -99,38 +106,43 @@ def build(
             "verdict": judgement.verdict,
             "sentence": judgement.sentence,
             "exit_code": judgement.exit_code,
-            "digest": digest,
-            "profile": profile,
-            "run": run,
-            "asked": request,
-            "notes": notes,
+            "digest": facts.digest,
+            "profile": facts.profile,
+            "run": facts.run,
+            "asked": facts.request,
+            "notes": facts.notes,
             "summary": judgement.counts,
             "family": judgement.family,
             "failing": judgement.failing,
             "allow_inconclusive": judgement.allow_inconclusive,
-            "claims_gate": claims_gate,
-            "strict": strict,
-            "deciding": deciding,
-            "pictures_missing": pictures_missing,
-            "accepted": gate,
-            "newcomers": candidates,
-            "conformance": conformance,
+            "claims_gate": facts.claims_gate,
+            "strict": facts.strict,
+            "deciding": facts.deciding,
+            "pictures_missing": facts.pictures_missing,
+            "accepted": facts.gate,
+            "newcomers": facts.candidates,
+            "conformance": facts.conformance,
             "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],
-            "environment": environment,
-            "environments": environments,
-            "variables": variables(profile=profile, environment=environment, protocol=protocol, request=request),
-            "results": results or {},
-            "attempts": attempts,
-            "costs": costs,
-            "plan": plan,
-            "figures": figures,
-            "trainings": trainings,
-            "rates": rates,
-            "protocol": protocol,
-            "started": started,
-            "finished": finished,
-            "made_by": made_by,
+            "environment": facts.environment,
+            "environments": facts.environments,
+            "variables": variables(
+                profile=facts.profile,
+                environment=facts.environment,
+                protocol=facts.protocol,
+                request=facts.request,
+            ),
+            "results": facts.results,
+            "attempts": facts.attempts,
+            "costs": facts.costs,
+            "plan": facts.plan,
+            "figures": facts.figures,
+            "trainings": facts.trainings,
+            "rates": facts.rates,
+            "protocol": facts.protocol,
+            "started": facts.started,
+            "finished": facts.finished,
+            "made_by": facts.made_by,
             "files": {},  # whoever writes the report knows the pages beside it
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from suite.protocol.constants import load_constants
 from suite.protocol.profiles import Profile, load_profile
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
-from suite.reference.expected import places
+from suite.reference.expected import Expected, places
 from suite.reference.select import known_deviations, references
 from suite.report import files, inputs, terminal
-from suite.report.build import build
+from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
 from suite.report.digests import changes
 from suite.report.maker import maker
@@ -116,48 +117,30 @@ def assemble(
     profile = load_profile(request["profile"])
     store = Store(run)
     results = [result for result in store.results() if _is_requested(result.key, request)]
-    requested_cells = [CellId.parse(text) for text in request["cells"]]
     expected = references(profile.name, request["variants"], request["limit"], request["encoders"])
     finish = record["finished"] or _last_finish(results) or record["started"]
-    claims, gate = load_claims(EXPECTED / "claims.toml"), claims_gate or bool(request.get("claims_gate"))
-    is_strict = strict or bool(request["strict"])
-    judgement = judge(
-        requested_cells,
-        {m.id: m for result in results for m in result.measurements()},
-        expected,
-        reasons(store, requested_cells),
-        claims,
-        profile_cells=profile.cells(),
-        places=places(EXPECTED),
-        known_deviations=known_deviations(profile.name, request["variants"]),
-        finish_date=day_of(finish),
-        strict=is_strict,
-        allow_inconclusive=allow_inconclusive or bool(request.get("allow_inconclusive")),
-        untestable_reasons=untestable_reasons(claims, profile, references(profile.name, {}, None), request["limit"]),
-        claims_gate=gate,
-    )
-    missing_pictures = [
-        {"trial": str(key), "reason": reason}
-        for key, reason in store.reasons().items()
-        if _is_requested(key, request) and _cellless(profile, key)
-    ]
-    digests = result_digests(results)
+    rules = {
+        "strict": strict or bool(request["strict"]),
+        "allow_inconclusive": allow_inconclusive or bool(request.get("allow_inconclusive")),
+        "claims_gate": claims_gate or bool(request.get("claims_gate")),
+    }
+    judgement = _judge(store, results, request, profile, expected, finish_date=day_of(finish), **rules)
+    pictures_missing = _pictures_missing(store, request, profile)
     environment = inputs.environment(run, tell)
     environments = contributions(results, environment)
     costs = [_cost(result, reused=str(result.key) in record["reused"]) for result in results]
-    if missing_pictures:
-        verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
-        first_picture = f"{missing_pictures[0]['trial']}: {missing_pictures[0]['reason']}"
-        sentence = f"{judgement.sentence.removesuffix(ALLOWANCE)} Pictures are missing: {first_picture}."
-        judgement = replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
-    variants, limit = request["variants"], request["limit"]
-    second_gate = hold(
-        results, EXPECTED / "accepted", profile.name, variants=variants, limit=limit, references=expected
+    digests = result_digests(results)
+    gate = hold(
+        results,
+        EXPECTED / "accepted",
+        profile.name,
+        variants=request["variants"],
+        limit=request["limit"],
+        references=expected,
     )
-    return build(
-        _through(judgement, second_gate),
-        gate=second_gate.record([entry["digest"] for entry in environments]) if second_gate else None,
-        gate_verdicts=second_gate.cells if second_gate else {},
+    facts = RunFacts(
+        gate=gate.record([entry["digest"] for entry in environments]) if gate else None,
+        gate_verdicts=gate.cells if gate else {},
         profile=profile.name,
         run=name or run.name,
         request=request,
@@ -183,13 +166,65 @@ def assemble(
             *(f"{sentence}; left out here: {ADVICE}." for sentence in damaged),
         ],
         deciding=[group.record() for group in deciding(judgement.cells, costs, request["seeds"])],
-        pictures_missing=missing_pictures,
-        claims_gate=gate,
-        strict=is_strict,
+        pictures_missing=pictures_missing,
+        claims_gate=rules["claims_gate"],
+        strict=rules["strict"],
         made_by=maker(),
         started=record["started"],
         finished=finish,
     )
+    return build(_through(_without_pictures(judgement, pictures_missing), gate), facts)
+
+
+def _judge(
+    store: Store,
+    results: Sequence[Result],
+    request: Mapping[str, Any],
+    profile: Profile,
+    expected: Mapping[CellId, Expected],
+    *,
+    finish_date: date,
+    strict: bool,
+    allow_inconclusive: bool,
+    claims_gate: bool,
+) -> Judgement:
+    """Hold the requested cells and the paper's claims against what is expected of them."""
+    cells = [CellId.parse(text) for text in request["cells"]]
+    claims = load_claims(EXPECTED / "claims.toml")
+    return judge(
+        cells,
+        {m.id: m for result in results for m in result.measurements()},
+        expected,
+        reasons(store, cells),
+        claims,
+        profile_cells=profile.cells(),
+        places=places(EXPECTED),
+        known_deviations=known_deviations(profile.name, request["variants"]),
+        finish_date=finish_date,
+        strict=strict,
+        allow_inconclusive=allow_inconclusive,
+        untestable_reasons=untestable_reasons(claims, profile, references(profile.name, {}, None), request["limit"]),
+        claims_gate=claims_gate,
+    )
+
+
+def _pictures_missing(store: Store, request: Mapping[str, Any], profile: Profile) -> list[dict[str, str]]:
+    """List what was asked for, makes pictures only and did not run: `trial` and `reason`."""
+    return [
+        {"trial": str(key), "reason": reason}
+        for key, reason in store.reasons().items()
+        if _is_requested(key, request) and _cellless(profile, key)
+    ]
+
+
+def _without_pictures(judgement: Judgement, pictures_missing: Sequence[Mapping[str, str]]) -> Judgement:
+    """Make a run incomplete whose pictures are missing, unless it deviates; unchanged if none are."""
+    if not pictures_missing:
+        return judgement
+    verdict = judgement.verdict if judgement.exit_code == EXIT_CODES["deviates"] else "incomplete"
+    first_picture = f"{pictures_missing[0]['trial']}: {pictures_missing[0]['reason']}"
+    sentence = f"{judgement.sentence.removesuffix(ALLOWANCE)} Pictures are missing: {first_picture}."
+    return replace(judgement, exit_code=EXIT_CODES[verdict], verdict=verdict, sentence=sentence)
 
 
 def _notes(results: Sequence[Result]) -> list[str]:
@@ -312,4 +347,6 @@ def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
     place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
     views = result.facts.get("views") or {}
     taken = {"views_cached": views.get("cached"), "views_computed": views.get("computed")}
-    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken
+    taken |= {name: result.facts.get(name) for name in ("start_memory_mib", "images", "images_per_second")}
+    gpu = {"gpu": result.facts["gpu"]} if result.facts.get("gpu") else {}
+    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken | gpu

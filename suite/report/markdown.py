@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance
@@ -222,6 +223,10 @@ def _costs(costs: Costs) -> str:
     text += grid(rows, ("experiment", "results", "reused", "time", "peak memory"), "lrrrr")
     if costs.features:
         text += f"\n\n{costs.features}"
+    if costs.gpu:
+        heads = ("experiment", "dataset", "encoder", "GPU", "allocated", "reserved", "energy", "power", "images")
+        table = grid([tuple(map(escape, astuple(cost))) for cost in costs.gpu], heads, "llllrrrrr")
+        text += f"\n\n{details('GPU by result', table)}"
     if not costs.plan:
         return text
     plan = [(p.title, p.compared, p.planned, p.measured, p.ratio) for p in costs.plan]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from suite.core.forms import Each, Entries, Form, OrNull
 from suite.report.inputs import ENVIRONMENT_FORM
+from suite.results.records import GPU_FORM
 
 _GATE_ANSWER: Form = {"verdict": "a text", "value": "a number or null"}
 _CELL: Form = {
@@ -48,7 +49,9 @@ REPORT_FORM: Form = {
     "environments?": Each({"digest": "a text", "results": "a list of texts"}),
     "results?": Entries("a text"),
     "attempts?": OrNull({"entries": Each(_ATTEMPT)}),
-    "costs": Each({"seconds": "a number >= 0 or null"}),
+    "costs": Each(
+        {"seconds": "a number >= 0 or null", "images_per_second?": "a number >= 0 or null", "gpu?": OrNull(GPU_FORM)}
+    ),
     "protocol": {
         "notice?": "a text or null",
         "digests?": {"data?": Entries("a text"), "weights?": Entries("a text")},

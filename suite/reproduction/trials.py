@@ -27,7 +27,7 @@ class _Attempted:
         current: the one that has begun and not ended.
         stored: what was stored of it when it began.
         ended: how many have.
-        options: of this process alone: `--stored-only`, `--forward-batch-size=N`.
+        options: of this process alone: `--stored-only`, `--pass-size=N`.
     """
 
     remaining: list[str]
@@ -97,9 +97,10 @@ class Trials:
         jobs = [self._job(f"stored results {n}", trials, "--stored-only") for n, trials in enumerate(bundles) if trials]
         jobs += self._jobs({name: trials for name, trials in groups.items() if name not in stored})
         run_jobs(jobs, run_trials, self, processes=self.processes)
-        smaller = max(1, self.request.profile.settings.batch_size // 2)
+        size = self.request.profile.settings.batch_size
+        smaller = max(1, min(size, self.request.pass_size or size) // 2)
         for trial in list(self.short):
-            alone = self._job(f"{trial} again", [trial], f"--forward-batch-size={smaller}")
+            alone = self._job(f"{trial} again", [trial], f"--pass-size={smaller}")
             run_jobs([alone], run_trials, self, processes=1)
 
     def wanted(self, job: Job) -> bool:

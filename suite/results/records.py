@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.cells import CellId, Measurement
-from suite.core.forms import Each, Entries, Form, FormError, check_form, escaped, read_form, shown
+from suite.core.forms import Each, Entries, Form, FormError, OrNull, check_form, escaped, read_form, shown
 from suite.errors import EvidenceError
 
 SCHEMA = 2
@@ -30,6 +30,17 @@ _ROUNDING = 1e-9
 """Rounding by which a mean of fractions may exceed 1."""
 _NAMES = {"schema", "unit", "digest", *_WORDS}
 _POINTS = Each(Each("a number", 2))
+GPU_FORM: Form = {
+    "model?": "any text",
+    "driver?": "a text or null",
+    "start_allocated_mib?": "a number >= 0 or null",
+    "peak_allocated_mib?": "a number >= 0 or null",
+    "peak_reserved_mib?": "a number >= 0 or null",
+    "energy_j?": "a number >= 0 or null",
+    "mean_power_w?": "a number >= 0 or null",
+    "peak_power_w?": "a number >= 0 or null",
+}
+"""Form of what a result says of its GPU (`suite.core.usage`)."""
 FORM: Form = {
     "values": "a table",
     "summaries": {
@@ -55,6 +66,10 @@ FORM: Form = {
     "seeds": "a list of integers",
     "seconds?": "a number >= 0 or null",
     "peak_memory_mib?": "a number >= 0 or null",
+    "start_memory_mib?": "a number >= 0 or null",
+    "images?": "a whole number >= 0 or null",
+    "images_per_second?": "a number >= 0 or null",
+    "gpu?": OrNull(GPU_FORM),
     "finished?": "a text or null",
     "packages?": Entries("a text"),
     "device?": "a text or null",

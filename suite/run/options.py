@@ -188,6 +188,13 @@ OPTIONS = (
     ),
     Option("run", "run", "folder of the run (default: runs/<profile>)", Path),
     Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),
+    Option(
+        "pass-size",
+        "pass_size",
+        "images that an encoder sees at once, at most (default: the profile's); where memory runs out it is halved",
+        int,
+        metavar="N",
+    ),
     Option("share-stream", "share_stream", "image classification: one decoded stream for all encoders", bool),
     Option(
         "processes-per-probe",

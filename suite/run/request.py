@@ -14,6 +14,8 @@ from typing import Any
 from suite.cells import CellId, method_name
 from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
+from suite.core.forms import warn
+from suite.core.nvidia import unusable
 from suite.core.paths import EXPECTED, MINI_WEIGHTS, NO_CHECKOUT, ROOT, from_checkout
 from suite.core.values import check_folder, check_seed, once
 from suite.errors import ExpectedError, RequestError, StorageError, unknown
@@ -22,7 +24,7 @@ from suite.protocol.variants import choose_variants, deviations
 from suite.results.store import Key
 from suite.run.options import CACHE_GB, DEVICES, OPTIONS
 
-_OF_ONE_PROCESS = ("stored_only", "forward_batch_size")
+_OF_ONE_PROCESS = ("stored_only",)
 """Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
 
 
@@ -33,6 +35,7 @@ class Request:
     Attributes:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
+        pass_size: images that an encoder sees at once, at most; None for the profile's.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         allow_inconclusive: end in 0 although something cannot be told.
         claims_gate: fail on a claim that differs from the paper.
@@ -40,7 +43,6 @@ class Request:
         processes_per_probe: processes, each with its GPU, that share every batch of a probe on augmented images.
         judged: whether cells are held against references; not while these are recorded.
         stored_only: measure nothing, only look whether stored results hold.
-        forward_batch_size: views in a forward pass; None for the profile's.
         keep_other_environments: reuse results that were made with other packages or on another device.
         cache_gb: 10^9 bytes that the cache keeps of features at most.
     """
@@ -64,9 +66,9 @@ class Request:
     processes_per_probe: int = 1
     judged: bool = True
     stored_only: bool = False
-    forward_batch_size: int | None = None
     keep_other_environments: bool = False
     cache_gb: float = CACHE_GB
+    pass_size: int | None = None
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """List (experiment, dataset, encoder spec) for everything asked for."""
@@ -123,6 +125,7 @@ def make_request(
     processes_per_probe: int = 1,
     keep_other_environments: bool = False,
     cache_gb: float = CACHE_GB,
+    pass_size: int | None = None,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -137,6 +140,8 @@ def make_request(
     _check_folders({"--data": data, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
+    if pass_size is not None and pass_size < 1:
+        raise RequestError(f"pass size {pass_size}: expected at least 1 image a pass, e.g. PASS_SIZE=64")
     if processes_per_probe < 1:
         raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
     if not 0 <= cache_gb < math.inf:
@@ -162,6 +167,7 @@ def make_request(
         processes_per_probe=processes_per_probe,
         keep_other_environments=keep_other_environments,
         cache_gb=cache_gb,
+        pass_size=pass_size,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))
@@ -182,11 +188,12 @@ def resolve_device(device: str) -> str:
         raise unknown("device", device, DEVICES)
     if device == "cpu" or (device == "auto" and not has_gpu()):
         return "cpu"  # torch takes seconds to load, and would say the same
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    why = unusable()
+    if why and device == "cuda":
+        raise RequestError(f"device 'cuda': {why}; or pass DEVICE=cpu")
+    if why:
+        warn(f"on the CPU, since the GPU cannot be used: {why}")
+    return "cpu" if why else "cuda"
 
 
 def check_writable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,7 +14,7 @@ from suite.probes.segmentation import SegmentationHead
 from suite.probes.upsampling import enlarge
 from suite.protocol.constants import constant
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
-from suite.segmentation.fused import fastest_loss
+from suite.segmentation.fused import FastestLoss
 from suite.training.learner import Learner
 from suite.training.schedules import Poly
 
@@ -65,7 +66,11 @@ class HeadSpec:
 
 
 class HeadLearner(Learner):
-    """A head that learns from features; a round of its training is one step."""
+    """A head that learns from features; a round of its training is one step.
+
+    Attributes:
+        loss: of its logits, which notes how it was computed.
+    """
 
     head: Head
 
@@ -81,7 +86,7 @@ class HeadLearner(Learner):
             device: where it learns.
             half: on a GPU its matrix products have the precision of half ones (see `tf32_matmul`).
         """
-        self.spec, self.schedule, self.half = spec, schedule, half
+        self.spec, self.schedule, self.half, self.loss = spec, schedule, half, FastestLoss()
         generator = torch.Generator().manual_seed(spec.seed)
         head = _drawn(spec, in_channels, generator).to(device).eval()
         groups = [
@@ -102,6 +107,20 @@ class HeadLearner(Learner):
         """Facts that its weights depend on, besides features and labels."""
         return [asdict(self.spec), asdict(self.schedule), self.head.fc.weight.shape[1]]
 
+    @property
+    def way(self) -> str:
+        """How its losses were computed, for the record."""
+        return self.loss.way(self.step, self.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that the next step depends on, and in how many steps the kernel computed the loss."""
+        return super().state() | {"fused": torch.tensor(self.loss.fused)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        super().restore(tensors)
+        self.loss.fused = int(tensors["fused"])
+
     def learn(self, features: Tensor, labels: Tensor) -> None:
         """Take one step.
 
@@ -115,7 +134,7 @@ class HeadLearner(Learner):
             logits = self._logits(features)
         if self.spec.enlarge_first > 1:
             logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
-        loss = self.spec.loss_weight * fastest_loss(logits, labels)
+        loss = self.spec.loss_weight * self.loss(logits, labels)
         self.optimizer.zero_grad()
         with tf32_matmul(self.half):
             loss.backward()

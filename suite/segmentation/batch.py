@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,3 +25,9 @@ class Batch:
     pixels: Tensor
     labels: Mapping[str, Tensor]
     rows: Mapping[str, Tensor]
+
+    def tensors(self) -> Iterator[Tensor]:
+        """List all that it is made of."""
+        yield self.pixels
+        yield from self.labels.values()
+        yield from self.rows.values()

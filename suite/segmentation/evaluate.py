@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from suite.core.memory import in_parts
 from suite.errors import RequestError
 from suite.metrics import SegmentationCounts
 from suite.probes.windows import sliding_windows
@@ -110,8 +111,27 @@ def evaluate(
     """
     by_name = {spec.name: spec for spec in specs}
     _check(heads, by_name, store)
+
+    def score_part(names: Sequence[str]) -> dict[str, HeadScores]:
+        part = {name: heads[name] for name in names}
+        return _scores(encode, part, by_name, store, recipe, normalise=Normalise(mean, std, store.device), keep=keep)
+
+    parts = in_parts(list(heads), score_part, "evaluations of segmentation heads")
+    return {name: score for part in parts for name, score in part.items()}
+
+
+def _scores(
+    encode: Encode,
+    heads: Mapping[str, nn.Module],
+    by_name: Mapping[str, HeadSpec],
+    store: ImageStore,
+    recipe: SlideRecipe,
+    *,
+    normalise: Normalise,
+    keep: Collection[int],
+) -> dict[str, HeadScores]:
+    """Score some heads in one pass over the images; see `evaluate`."""
     scores = {name: _no_scores(by_name[name].num_classes, len(store)) for name in heads}
-    normalise = Normalise(mean, std, store.device)
     with torch.no_grad():
         for view in _views_with_logits(_views(store, recipe, normalise), encode, heads, recipe):
             for name in heads:

@@ -8,27 +8,65 @@ own spot of a small buffer, which torch then adds up in a fixed order: no atomic
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from suite.core.forms import warn
+from suite.errors import SuiteError
 from suite.probes.tiled_loss import IGNORED, check_labels, readable_labels, segmentation_loss
-
-_BLOCK = 1024
-"""Pixels times classes that one warp takes at a time, so that sums over classes need no other warp.
-
-In the machine code for compute capability 9.0 that makes 12 instructions for each pixel and class (of 256); four warps
-with 4096 need 30.
-"""
+from suite.segmentation.toolchain import prepare, reason
 
 
-def fastest_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
-    """Compute `segmentation_loss`, by the kernel where the logits are on a GPU that can run it."""
-    if logits.is_cuda and importlib.util.find_spec("triton") is not None:
-        return fused_loss(logits, target, ignore_index=ignore_index)
-    return segmentation_loss(logits, target, ignore_index=ignore_index)
+class FastestLoss:
+    """`segmentation_loss` of one head: by the kernel as long as that works on the head's GPU, else tile by tile.
+
+    The kernel is a gain and never a condition: whatever keeps it from starting is told once, and training goes on. Once
+    it has failed for a head it is not tried for it again; other heads try for themselves, so that each ends as it would
+    alone.
+
+    Attributes:
+        fused: losses that the kernel has computed.
+        reason: why it computes no more, and what to do; empty as long as nothing has gone wrong.
+    """
+
+    def __init__(self) -> None:
+        self.fused, self.reason = 0, ""
+
+    def __call__(self, logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
+        """Compute `segmentation_loss`; same arguments, same errors, same result to rounding."""
+        if _is_on_gpu(logits) and not self.reason:
+            try:
+                prepare(logits.device)
+                loss = fused_loss(logits, target, ignore_index=ignore_index)
+            except (SuiteError, torch.OutOfMemoryError):  # of the input or of the whole step: not the kernel's
+                raise
+            except Exception as error:
+                self.reason = reason(error)
+                _warn_once(self.reason)
+            else:
+                self.fused += 1
+                return loss
+        return segmentation_loss(logits, target, ignore_index=ignore_index)
+
+    def way(self, steps: int, device: torch.device) -> str:
+        """Say for the record how the losses of so many steps were computed."""
+        if self.fused == steps:
+            return "fused kernel"
+        why = "no GPU" if device.type == "cpu" else self.reason or "for a reason that an earlier process told"
+        if not self.fused:
+            return f"tile by tile ({why})"
+        return f"fused kernel in {self.fused} of {steps} steps, tile by tile in the others ({why})"
+
+
+def _is_on_gpu(logits: Tensor) -> bool:
+    return logits.is_cuda
+
+
+@functools.cache
+def _warn_once(why: str) -> None:
+    warn(f"segmentation: the loss is computed without the GPU kernel, so more slowly, equal to rounding: {why}")
 
 
 def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -> Tensor:
@@ -40,7 +78,7 @@ def fused_loss(logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED) -
 class _FusedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        from suite.segmentation.kernel import loss_and_gradient
+        from suite.segmentation.kernel import launch, loss_and_gradient
 
         places = logits.detach().permute(0, 2, 3, 1).float().contiguous()
         batch, h, w, classes = places.shape
@@ -96,9 +134,3 @@ def _shift_and_add(total: Tensor, part: Tensor, *, dim: int) -> None:
     length = total.shape[dim]
     total.narrow(dim, 1, length - 1).add_(part.narrow(dim, 0, length - 1))
     total.narrow(dim, length - 1, 1).add_(part.narrow(dim, length - 1, 1))
-
-
-def launch(classes: int) -> dict[str, int]:
-    """Choose the kernel's block sizes for a number of classes."""
-    filled_up = max(16, 1 << (classes - 1).bit_length())
-    return {"CLASSES": filled_up, "PIXELS": min(16, max(1, _BLOCK // filled_up)), "AREA": 256, "num_warps": 1}

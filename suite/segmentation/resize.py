@@ -102,10 +102,11 @@ def blank_beyond(batch: Tensor, extent: NDArray[np.int64], value: int) -> Tensor
         value: to fill in.
     """
     height, width = batch.shape[-2:]
-    for item in np.flatnonzero((extent < [height, width]).any(axis=1)):
-        rows, columns = extent[item]
-        batch[item, ..., rows:, :] = value
-        batch[item, ..., columns:] = value
+    if (extent < [height, width]).any():
+        rows, columns = _on(batch.device, extent).T[:, :, None]
+        beyond = (torch.arange(height, device=batch.device) >= rows)[:, :, None]
+        beyond = beyond | (torch.arange(width, device=batch.device) >= columns)[:, None]
+        batch.masked_fill_(beyond.view(len(batch), *[1] * (batch.ndim - 3), height, width), value)
     return batch
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from suite.core.memory import in_parts
 from suite.errors import RequestError
 from suite.segmentation.bank import Head, HeadLearner, HeadSpec
 from suite.segmentation.batch import Batch
@@ -33,10 +34,12 @@ class TrainedBank:
     Attributes:
         heads: by name, frozen, in eval mode.
         losses: by name, of each step.
+        ways: by name, how these were computed (`FastestLoss.way`).
     """
 
     heads: Mapping[str, Head]
     losses: Mapping[str, list[float]]
+    ways: Mapping[str, str]
 
 
 def train_bank(
@@ -61,6 +64,7 @@ def train_bank(
     """Train heads side by side; each ends, to the last bit, as it would alone.
 
     A head whose checkpoint is ahead of the others' joins when they have caught up; one that is finished stays out.
+    Where memory has no room for all, one half is trained after the other, each from where its checkpoints say.
 
     Args:
         encode: images to (B, in_channels, h, w) features on `device`.
@@ -95,7 +99,6 @@ def train_bank(
     made_of = None if identity is None else {spec.name: identity for spec in specs}
     store = checkpoints_in(checkpoints, made_of, *_CODE)
     schedule = Poly(iterations, warmup)
-    learners = [HeadLearner(spec, in_channels, schedule, torch.device(device), half=half) for spec in specs]
 
     def step(number: int, active: Sequence[HeadLearner]) -> None:
         _learn(active, encode, batches(number), device)
@@ -104,21 +107,31 @@ def train_bank(
         if on_evaluate and done in evaluate_at:
             on_evaluate(done, {learner.name: learner.head for learner in active})
 
-    train(
-        learners,
-        iterations,
-        step,
-        evaluate,
-        look_every=look_every,
-        unit="step",
-        checkpoints=store,
-        checkpoint_s=checkpoint_s,
-        on_round=on_round,
-        stop=stop,
-    )
+    def train_part(part: Sequence[HeadSpec]) -> TrainedBank:
+        learners = [HeadLearner(spec, in_channels, schedule, torch.device(device), half=half) for spec in part]
+        train(
+            learners,
+            iterations,
+            step,
+            evaluate,
+            look_every=look_every,
+            unit="step",
+            checkpoints=store,
+            checkpoint_s=checkpoint_s,
+            on_round=on_round,
+            stop=stop,
+        )
+        return TrainedBank(
+            heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
+            losses={learner.name: learner.losses() for learner in learners},
+            ways={learner.name: learner.way for learner in learners},
+        )
+
+    banks = in_parts(specs, train_part, "segmentation heads")
     return TrainedBank(
-        heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
-        losses={learner.name: learner.losses() for learner in learners},
+        heads={name: head for bank in banks for name, head in bank.heads.items()},
+        losses={name: losses for bank in banks for name, losses in bank.losses.items()},
+        ways={name: way for bank in banks for name, way in bank.ways.items()},
     )
 
 

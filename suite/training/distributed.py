@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
+from suite.core.memory import is_out_of_memory
 from suite.core.precision import exact_convolutions
 from suite.core.processors import usable_processors
 from suite.errors import RequestError
@@ -108,6 +109,7 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
 
     Raises:
         RequestError: one of the other processes failed; its own message went to stderr.
+        RuntimeError: memory had no room for this one's work (see `is_out_of_memory`).
     """
     if size == 1:
         return work(*arguments, ALONE)
@@ -124,6 +126,8 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
         with _group(store, 0, size, device) as world:
             return work(*arguments, world)
     except (dist.DistError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         ended = [p.exitcode for p in processes if not p.is_alive()]
         raise RequestError(
             f"distributed: expected {size} processes to the end, got exit codes {ended} of others: {error}"

@@ -11,7 +11,7 @@ from suite.datasets import cifar10, imagenet1k
 from suite.datasets.files import home
 from suite.verification import facts
 from suite.verification.outcome import Findings
-from suite.verification.subject import Subject, check_md5, check_sizes, listed, open_images
+from suite.verification.subject import Subject, check_md5, check_sizes, listed, no_images, open_images
 
 
 def cifar10_digests(subject: Subject, findings: Findings) -> None:
@@ -53,14 +53,16 @@ def imagenet_classes(subject: Subject, findings: Findings) -> None:
     train, val = files["train"].keys(), files["val"].keys()
     for wnid in sorted(train ^ val):
         findings.problem("unpaired classes", f"{wnid}: a folder in {'train' if wnid in train else 'val'} only")
-    for split in imagenet1k.SPLITS:
+    for split, classes in files.items():
         for name in imagenet1k.contents(subject.root / split)[1]:
             findings.problem("strange names", f"{split}/{name}: expected a wnid (n01440764, ...)")
+        if not classes:
+            no_images(findings, split, "a folder per class (n01440764, ...)")
     findings.say(f"{len(val):,} classes, in train and val")
     if not subject.published:
         return
     for split, classes in files.items():
-        if len(classes) != facts.IMAGENET_CLASSES:
+        if classes and len(classes) != facts.IMAGENET_CLASSES:
             findings.problem(
                 "classes", f"{split}: expected {facts.IMAGENET_CLASSES:,} class folders, got {len(classes):,}"
             )

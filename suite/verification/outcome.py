@@ -94,13 +94,15 @@ class Findings:
         self.sentences.append(text)
 
     def check(self, subject: str, name: str) -> Check:
-        """Return the check, `failed` if there is a problem."""
+        """Return the check, `failed` if there is a problem; to have looked at nothing is one."""
+        if not self.kinds and not self.sentences:
+            self.problem("empty checks", "it looked at nothing")
         count = self.kinds.total()
         if count:
             kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items())
             return Check(subject, name, "failed", kinds, tuple(self.problems), count)
         status: Status = "warning" if self.warned else "no reference" if self.without_reference else "passed"
-        return Check(subject, name, status, "; ".join(self.sentences) or "nothing wrong")
+        return Check(subject, name, status, "; ".join(self.sentences))
 
 
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:

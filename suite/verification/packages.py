@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -66,6 +66,8 @@ def packages(lock: Path = LOCK) -> Check:
         findings.problem(kind, f"{name}: installed {version}, locked {' or '.join(sorted(versions))}; run make setup")
     foreign = sorted(installed.keys() - locked.keys() - BY_THE_VENV)
     findings.say(f"{len(installed.keys() & locked.keys())} of {len(locked)} locked packages installed, all as locked")
+    if not installed.keys() & locked.keys():
+        findings.problem("at no version", _none_installed(locked, lock))
     if foreign:
         findings.warn(f"{len(foreign)} not of the lock: {', '.join(foreign[:5])}{', ...' if len(foreign) > 5 else ''}")
     return findings.check(SUBJECT, "packages")
@@ -78,8 +80,10 @@ def installed_files(*, full: bool = False, lock: Path = LOCK) -> Check:
         full: read files above `SMALL` too, some gigabytes.
         lock: requirements.lock.
     """
+    if not lock.exists():
+        return Check(SUBJECT, "files", "missing", f"no {lock.name}: nothing says which files belong here")
     findings = Findings()
-    locked = {canonicalize_name(name) for name in locked_versions(lock.read_text())} if lock.exists() else set()
+    locked = {canonicalize_name(name) for name in locked_versions(lock.read_text())}
     read_count = skipped_count = 0
     for distribution in metadata.distributions():
         name = canonicalize_name(distribution.metadata["Name"] or "")
@@ -95,10 +99,16 @@ def installed_files(*, full: bool = False, lock: Path = LOCK) -> Check:
             problem = _problem(path, declared_digest)
             if problem:
                 findings.problem(problem, f"{name}: {path.name}: {problem}; remove the VENV and run make setup")
+    if not read_count + skipped_count and not findings.problems:
+        findings.problem("at no version", _none_installed(locked, lock))
     findings.say(f"{read_count:,} installed files as their wheels declare them")
     if skipped_count:
         findings.say(f"{skipped_count:,} above {SMALL >> 20} MiB not read (--full reads them)")
     return findings.check(SUBJECT, "files")
+
+
+def _none_installed(locked: Collection[str], lock: Path) -> str:
+    return f"none of the {len(locked):,} packages of {lock.name} is installed; run make setup"
 
 
 def _declared(distribution: metadata.Distribution) -> Iterator[tuple[Path, int | None, str]]:

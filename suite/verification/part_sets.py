@@ -8,7 +8,8 @@ from pathlib import Path
 from suite.core.listing import entries, is_folder
 from suite.datasets import coco, cub200
 from suite.datasets.digests import file_digest
-from suite.datasets.files import home, read_names, read_table
+from suite.datasets.files import home
+from suite.datasets.tables import LARGEST_PX
 from suite.verification import facts
 from suite.verification.outcome import Findings
 from suite.verification.subject import Subject, check_md5, check_sizes, open_images
@@ -21,15 +22,9 @@ def cub200_digests(subject: Subject, findings: Findings) -> None:
 
 def cub200_splits(subject: Subject, findings: Findings) -> None:
     """Check the official split, and that each of its images is there."""
-    files = subject.once(_birds)
-    table = read_table(home(subject.root, "CUB_200_2011") / "train_test_split.txt", 2)
-    train = int((table[:, 1] == 1).sum())
-    check_sizes(subject, findings, {"train": train, "test": len(table) - train})
-    if len(table) != len(files):
-        findings.problem(
-            "rows", f"train_test_split.txt: expected the {len(files):,} rows of images.txt, got {len(table):,}"
-        )
-    _present(subject, findings, files)
+    index = subject.once(_birds)
+    check_sizes(subject, findings, {"train": len(index.train), "test": len(index.test)})
+    _present(subject, findings, [*index.files.values()])
 
 
 def cub200_patches(subject: Subject, findings: Findings) -> None:
@@ -43,15 +38,16 @@ def cub200_patches(subject: Subject, findings: Findings) -> None:
 
 def cub200_images(subject: Subject, findings: Findings) -> None:
     """Open images, grayscale files among them."""
-    open_images(subject, findings, "all", [path for path in subject.once(_birds) if path.is_file()])
+    files = [*subject.once(_birds).files.values()]
+    open_images(subject, findings, "all", [path for path in files if path.is_file()])
 
 
 def coco_splits(subject: Subject, findings: Findings) -> None:
     """Check the images that the indices list, and that each is there."""
-    sizes = {split: len(index.names) for split, index in subject.once(_people).items()}
+    sizes = {split: len(index.files) for split, index in subject.once(_people).items()}
     check_sizes(subject, findings, sizes)
     for index in subject.once(_people).values():
-        _present(subject, findings, [index.file(i) for i in index.names])
+        _present(subject, findings, [*index.files.values()])
 
 
 def coco_digests(subject: Subject, findings: Findings) -> None:
@@ -69,7 +65,7 @@ def coco_digests(subject: Subject, findings: Findings) -> None:
 def coco_annotations(subject: Subject, findings: Findings) -> None:
     """Count people, people with keypoints, objects and categories; and what the readers make of them."""
     for split, index in subject.once(_people).items():
-        people = len(index.annotations), sum(row["num_keypoints"] > 0 for row in index.annotations)
+        people = len(index.annotations), int((index.annotations.whole("num_keypoints") > 0).sum())
         findings.say(f"{split}: {people[0]:,} people, {people[1]:,} with keypoints")
         if subject.published and people != facts.COCO_PEOPLE[split]:
             findings.problem("annotations", f"{split}: expected {facts.COCO_PEOPLE[split]} people, got {people}")
@@ -83,13 +79,13 @@ def coco_annotations(subject: Subject, findings: Findings) -> None:
 def coco_images(subject: Subject, findings: Findings) -> None:
     """Check that a sample opens, at the size that the index gives."""
     for split, index in subject.once(_people).items():
-        sizes = {index.file(row["id"]): (row["width"], row["height"]) for row in index.images}
+        sides = (index.images.whole(key, largest=LARGEST_PX).tolist() for key in ("width", "height"))
+        sizes = dict(zip(index.files.values(), zip(*sides, strict=True), strict=True))
         open_images(subject, findings, split, [path for path in sizes if path.is_file()], sizes)
 
 
-def _birds(subject: Subject) -> list[Path]:
-    folder = home(subject.root, "CUB_200_2011")
-    return [folder / "images" / name for name in read_names(folder / "images.txt").values()]
+def _birds(subject: Subject) -> cub200.Index:
+    return cub200.Index.read(subject.root)
 
 
 def _people(subject: Subject) -> dict[str, coco.Index]:

@@ -9,7 +9,7 @@ from suite.datasets.segmentation import SPLITS, folders, mask_of, read_mask
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError
 from suite.verification.outcome import Findings
-from suite.verification.subject import Subject, check_sizes, in_threads, listed, open_images, report
+from suite.verification.subject import Subject, check_sizes, in_threads, listed, no_images, open_images, report
 
 
 def splits(subject: Subject, findings: Findings) -> None:
@@ -21,6 +21,8 @@ def pairs(subject: Subject, findings: Findings) -> None:
     """Check that every image has its mask, and every mask its image."""
     count = 0
     for split, images in subject.once(_images).items():
+        if not images:
+            no_images(findings, split)
         image_folder, mask_folder = folders(subject.name, subject.root, split)
         expected = {mask_of(image, image_folder, mask_folder): image for image in images}
         present = set(listed(mask_folder, (".png",)))
@@ -46,6 +48,8 @@ def masks(subject: Subject, findings: Findings) -> None:
         image_folder, mask_folder = folders(subject.name, subject.root, split)
         paired = [(image, mask_of(image, image_folder, mask_folder)) for image in files]
         sample = subject.choose([pair for pair in paired if pair[1].is_file()], split)
+        if not sample:
+            no_images(findings, split, "images with masks")
         count += len(sample)
         report(findings, "illegal masks", in_threads(lambda pair: _illegal(pair, subject, classes), sample))
     findings.say(f"{count:,} masks hold 0 to {classes} and 255 only, and fit their images")

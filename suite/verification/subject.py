@@ -62,6 +62,9 @@ class Subject:
 def check_sizes(subject: Subject, findings: Findings, sizes: Mapping[str, int]) -> None:
     """Compare the number of images of each split with the published one."""
     findings.say(", ".join(f"{split} {size:,}" for split, size in sizes.items()))
+    for split, size in sizes.items():
+        if not size:
+            no_images(findings, split)
     if not subject.published:
         return
     expected = facts.SPLITS[subject.name]
@@ -71,8 +74,13 @@ def check_sizes(subject: Subject, findings: Findings, sizes: Mapping[str, int]) 
         count = sizes.get(split, 0)
         if 0 < count < size and subject.name in facts.AT_MOST:
             findings.warn(f"{split}: {size:,} images are annotated, of which processed masks may leave some out")
-        elif count != size:
+        elif count and count != size:
             findings.problem("wrong sizes", f"{split}: expected {size:,} images, got {count:,}")
+
+
+def no_images(findings: Findings, split: str, what: str = "images") -> None:
+    """Note that a split has nothing to look at, whatever else could be said of it."""
+    findings.problem("empty splits", f"{split}: expected {what}, found none")
 
 
 def check_md5(folder: Path, expected: Mapping[str, str], findings: Findings, *, published: bool) -> None:
@@ -98,6 +106,8 @@ def open_images(
         files: every image of the split.
         sizes: the size that an index gives an image.
     """
+    if not files:
+        no_images(findings, split)
     sample = subject.choose(files, split)
     expected = sizes or {}
 

@@ -125,7 +125,10 @@ def broken(**changes: Any) -> dict[str, Any]:
     [
         (broken(image_id=5), "cannot be read (an annotation is on image 5, which 'images' does not list)"),
         (broken(category_id=3), "cannot be read (an annotation is of category 3, which 'categories' does not list)"),
-        (broken(bbox=[1, 2, 3]), "cannot be read (annotations: 'bbox': expected 4 number(s) in each)"),
+        (
+            broken(bbox=[1, 2, 3]),
+            "cannot be read (annotations[0]: 'bbox': expected 4 numbers from -65535 to 65535, got [1, 2, 3])",
+        ),
         (broken(bbox=...), "annotations[0]: missing 'bbox', got ['category_id', 'id', 'image_id', 'iscrowd']"),
         (broken(iscrowd=1), "expected objects that are not crowds, found none"),
     ],
@@ -152,7 +155,7 @@ def test_a_file_that_is_not_coco(tmp_path: Path) -> None:
     assert error() == f"{path}: cannot be read (expected records under 'annotations', got none): {RESTORE}"
     whole["categories"][0]["keypoints"][10] = "left_wrist"
     path.write_text(json.dumps(whole))
-    assert error() == (f"{path}: cannot be read (keypoint 11: expected 'right wrist', got 'left wrist'): {RESTORE}")
+    assert error() == (f"{path}: cannot be read (keypoint 11: expected 'right wrist', got 'left_wrist'): {RESTORE}")
     path.write_text("[]")
     assert error() == f"{path}: cannot be read (expected a JSON object, got list): {RESTORE}"
     path.write_text("{")

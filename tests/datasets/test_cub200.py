@@ -64,7 +64,6 @@ def test_views_of_patches_render_with_black_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("images.txt", "2 198", "22 198", ": expected image 2 of part_locs.txt"),
         (
             "images.txt",
             "1 199.Bird_1/Bird_1_0001.jpg",

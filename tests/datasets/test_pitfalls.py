@@ -98,7 +98,7 @@ def test_annotations_that_share_an_id_are_refused(tmp_path: Path) -> None:
 def test_an_annotation_without_its_image_or_category_is_refused(tmp_path: Path) -> None:
     row = person(1, 7, nose=(20, 20, 2), right_wrist=(100, 20, 2))
     del row["image_id"]
-    with pytest.raises(DatasetError, match="annotations: expected 'image_id' in each"):
+    with pytest.raises(DatasetError, match=r"annotations\[0\]: missing 'image_id', got \['category"):
         coco.part_patches(write_coco(tmp_path, "person_keypoints", "val2017", [row]), "val2017")
 
 

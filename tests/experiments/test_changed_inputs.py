@@ -12,7 +12,6 @@ from suite.core.source_code import check_unchanged, trial_code
 from suite.errors import ChangedError
 from suite.experiments.context import Outcome
 from suite.experiments.judge import NotStoredError, Trial
-from suite.run.request import make_request
 
 RETRIEVAL = SUITE / "experiments" / "retrieval.py"
 
@@ -21,15 +20,6 @@ def edit(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """Have a source file read as if it had been edited after it was imported."""
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b"# edited" * (file == path))
-
-
-@pytest.fixture
-def trial(tmp_path: Path, drawn_cifar10: Path) -> Trial:
-    request = make_request(
-        encoders=["mae"], experiments=["object_retrieval"], datasets=["cifar10"], device="cpu",
-        data=drawn_cifar10, cache=tmp_path / "cache", run=tmp_path / "run",
-    )  # fmt: skip
-    return Trial(request, *next(request.tasks()))
 
 
 def outcome(_: object) -> Outcome:
@@ -96,7 +86,7 @@ def test_the_commit_is_that_of_the_beginning(trial: Trial, monkeypatch: pytest.M
     assert result is not None
     first = result.facts["code_state"]
     monkeypatch.setattr("suite.experiments.judge.code_state", lambda: {"commit": "other"})
-    assert trial._facts(Outcome(), seconds=1.0, peak_memory=1)["code_state"] == first
+    assert trial._facts(Outcome(), seconds=1.0, taken={})["code_state"] == first
 
 
 def test_a_result_that_is_reused_is_no_longer_noted_as_not_run(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fetching import CONTENT, Fetcher
 from tests.support.hostile_server import Server, serving
+from tests.support.served_weights import Weights, serving_weights
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +24,14 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def fetch(server: Server, tmp_path: Path) -> Fetcher:
     return Fetcher(server, tmp_path / "made" / "on demand")
+
+
+@pytest.fixture
+def weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[Weights]:
+    with serving_weights(monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "weights"

@@ -1,9 +1,7 @@
 """`python -m suite fetch weights`: what it brings, checks, pins and says."""
 
-import dataclasses
 import hashlib
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,31 +9,12 @@ import pytest
 from suite.cli.main import main
 from suite.encoders.catalogue import CATALOGUE
 from suite.fetch.catalogue import download_size, how_to_get, sources
+from suite.fetch.remote import human
 from tests.support import hostile_server as hostile
-from tests.support.hostile_server import Server, serving
+from tests.support.served_weights import Weights, checkpoint
 
-CONTENT = b"PK\x03\x04 weights" * 1000
-SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Serves every file of the catalogue, whose digests are made to fit."""
-    with serving(CONTENT) as running:
-        for name, method in CATALOGUE.items():
-            files = []
-            for source in method.sources:
-                kind, _, digits = source.digest.partition(":")
-                digest = f"{kind}:{({'md5': MD5, 'sha256': SHA256}[kind])[: len(digits)]}" if digits else ""
-                url = source.url if source.manual else f"{running.url}/{name}/{source.file_name}"
-                files.append(dataclasses.replace(source, url=url, digest=digest, size=None))
-            monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(method, sources=tuple(files)))
-        yield running
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "weights"
+MOCO = "vit-b-300ep.pth.tar"
+CAE = "cae_base_1600ep.pth"
 
 
 def fetch(folder: Path, *arguments: str) -> int:
@@ -47,13 +26,13 @@ def names(folder: Path) -> list[str]:
 
 
 def test_all_that_can_be_downloaded_is_and_the_rest_is_explained(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fetch(folder) == 2
     out = capsys.readouterr().out
     automatic = [m.sources[0].file_name for m in CATALOGUE.values() if not m.sources[0].manual]
     assert names(folder) == sorted([*automatic, "pins.toml"])
-    assert len(server.asked) == len(automatic) == 5
+    assert len(weights.server.asked) == len(automatic) == 5
     for method in ("beit", "cae"):
         source = CATALOGUE[method].sources[0]
         assert (
@@ -64,59 +43,69 @@ def test_all_that_can_be_downloaded_is_and_the_rest_is_explained(
 
 
 def test_what_is_there_is_verified_and_not_downloaded(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fetch(folder, "mae", "mocov3,dino") == 0
+    assert fetch(folder, "mae", "mocov3,deit") == 0
     first = capsys.readouterr().out
-    assert "mae_pretrain_vit_base.pth: downloaded, 12 kB; verified by the published start of its digest, and" in first
-    assert f"vit-b-300ep.pth.tar: downloaded, 12 kB; pinned now, since no digest is published; sha256 {SHA256}" in first
-    assert fetch(folder, "mae", "mocov3,dino") == 0
+    size = human(len(weights.files[MOCO]))
+    assert (
+        f"{MOCO}: downloaded, {size}; pinned now, since no digest is published; sha256 {weights.sha256(MOCO)}" in first
+    )
+    assert "; pinned now, since only 6 digits of its digest are published; sha256 " in first
+    assert fetch(folder, "mae", "mocov3,deit") == 0
     again = capsys.readouterr().out
-    assert "already there; verified by the published start of its digest and its pin" in again
+    assert "already there; verified by the published start of its digest and its pin" in again, "deit, of 8 digits"
     assert "already there; verified by its pin" in again
-    assert len(server.asked) == 3
+    assert len(weights.server.asked) == 3
 
 
 def test_the_pins_hold_what_came_and_a_change_names_both_digests(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fetch(folder, "mocov3")
     pins = tomllib.loads((folder / "pins.toml").read_text())
-    assert pins["vit-b-300ep.pth.tar"]["sha256"] == SHA256
+    assert pins["vit-b-300ep.pth.tar"]["sha256"] == weights.sha256(MOCO)
     assert pins["vit-b-300ep.pth.tar"]["url"].endswith("/mocov3/vit-b-300ep.pth.tar")
     (folder / "vit-b-300ep.pth.tar").write_bytes(b"other")
     other = hashlib.sha256(b"other").hexdigest()
     assert fetch(folder, "mocov3") == 2
     error = capsys.readouterr().err
-    assert f"expected sha256:{SHA256} as on first download, got sha256:{other}" in error
+    assert f"expected sha256:{weights.sha256(MOCO)} as on first download, got sha256:{other}" in error
     assert f"or remove its entry in {folder / 'pins.toml'} if the change is meant" in error
 
 
-def test_a_pin_outlives_its_file(server: Server, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pin_outlives_its_file(weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fetch(folder, "mocov3")
-    (folder / "vit-b-300ep.pth.tar").unlink()
-    server.content, server.etag = b"PK other", '"v2"'
+    (folder / MOCO).unlink()
+    pinned = weights.sha256(MOCO)
+    weights.serve("mocov3", MOCO, checkpoint("mocov3", seed=1))
     assert fetch(folder, "mocov3") == 2
-    assert f"expected sha256:{SHA256} as on first download" in capsys.readouterr().err
-    assert names(folder) == ["pins.toml"]
+    url = f"{weights.server.url}/mocov3/{MOCO}"
+    assert capsys.readouterr().err == (
+        f"mocov3: error: {url}: expected sha256:{pinned} as on first download, got sha256:{weights.sha256(MOCO)}; "
+        f"what arrived is kept as {folder / MOCO}.refused: if it is right, remove the entry of {MOCO} in "
+        f"{folder / 'pins.toml'} and run again\n"
+    )
+    assert names(folder) == ["pins.toml", f"{MOCO}.refused"]
+    assert (folder / f"{MOCO}.refused").read_bytes() == weights.files[MOCO]
 
 
-def test_a_whole_published_digest_needs_no_pin(server: Server, folder: Path) -> None:
+def test_a_whole_published_digest_needs_no_pin(weights: Weights, folder: Path) -> None:
     assert fetch(folder, "dino", "--file", "dino_vitbase16_pretrain.pth") == 0
     assert names(folder) == ["dino_vitbase16_pretrain.pth"]
 
 
-def test_a_file_brought_by_hand_is_pinned(server: Server, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_brought_by_hand_is_pinned(weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder.mkdir()
-    (folder / "cae_base_1600ep.pth").write_bytes(CONTENT)
+    (folder / CAE).write_bytes(weights.files[CAE])
     assert fetch(folder, "cae") == 0
     assert "already there; pinned now, since no digest is published" in capsys.readouterr().out
-    assert tomllib.loads((folder / "pins.toml").read_text())["cae_base_1600ep.pth"]["sha256"] == SHA256
-    assert server.asked == []
+    assert tomllib.loads((folder / "pins.toml").read_text())[CAE]["sha256"] == weights.sha256(CAE)
+    assert weights.server.asked == []
 
 
 def test_a_file_under_the_users_own_name_is_taken_as_it_is(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.mkdir()
     (folder / "beit.pth").write_bytes(b"mine")
@@ -124,16 +113,16 @@ def test_a_file_under_the_users_own_name_is_taken_as_it_is(
     assert "beit.pth is there and will be used: your own file" in capsys.readouterr().out
 
 
-def test_all_files_of_a_release(server: Server, folder: Path) -> None:
+def test_all_files_of_a_release(weights: Weights, folder: Path) -> None:
     assert fetch(folder, "dino", "ibot", "--all-files") == 0
     wanted = [source.file_name for method in ("dino", "ibot") for source in CATALOGUE[method].sources]
     assert names(folder) == sorted([*wanted, "pins.toml"])
 
 
 def test_one_that_fails_does_not_keep_the_others(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.behaviours = [hostile.status(404)]
+    weights.server.behaviours = [hostile.status(404)]
     assert fetch(folder, "deit", "mae") == 2
     assert names(folder) == ["mae_pretrain_vit_base.pth", "pins.toml"]
     assert "deit: error: http://127.0.0.1" in capsys.readouterr().err
@@ -147,7 +136,7 @@ def test_one_that_fails_does_not_keep_the_others(
     ],
 )
 def test_what_does_not_exist(
-    server: Server, folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fetch(folder, *arguments) == 3
     assert message in capsys.readouterr().err
@@ -155,7 +144,7 @@ def test_what_does_not_exist(
 
 
 def test_pins_that_cannot_be_read_are_not_written_over(
-    server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
+    weights: Weights, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.mkdir()
     for text in ("not toml", '["vit-b-300ep.pth.tar"]\nsha = 1\n', '"vit-b-300ep.pth.tar" = 3\n'):

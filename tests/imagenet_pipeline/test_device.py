@@ -163,7 +163,7 @@ def test_work_ahead_keeps_its_order_and_raises_where_it_is_asked_for(monkeypatch
         threads.clear()
         with fake_gpu(monkeypatch) as calls:
             prefetcher = Prefetcher(torch.device(device))
-            results = [prefetcher.submit(lambda value=value: work(value)) for value in range(4)]
+            results = [prefetcher.submit(lambda value=value: work(value), lambda made: [made]) for value in range(4)]
             assert [int(results[0]()), int(results[1]())] == [0, 1]
             with pytest.raises(DatasetError, match="the third"):
                 results[2]()

@@ -11,7 +11,7 @@ from suite.cells import CellId
 from suite.core.files import plain
 from suite.core.paths import DOCS
 from suite.judge.verdict import CellVerdict, ClaimVerdict, Family, Judgement
-from suite.report.build import build
+from suite.report.build import RunFacts, build
 from suite.report.variables import variables
 from tests.support import report_sample
 
@@ -27,8 +27,7 @@ def judgement(**changes: Any) -> Judgement:
 
 
 def built(judgement_of_run: Judgement) -> dict[str, Any]:
-    return build(
-        judgement_of_run,
+    facts = RunFacts(
         profile="mini",
         run="r",
         request={"seeds": (0, 1)},
@@ -41,6 +40,7 @@ def built(judgement_of_run: Judgement) -> dict[str, Any]:
         started="2025-01-01T00:00:00+00:00",
         finished="2025-01-01T00:01:00+00:00",
     )
+    return build(judgement_of_run, facts)
 
 
 def documented(section: str) -> set[str]:

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from suite.core.paths import ROOT, SUITE
+from suite.report import html, markdown
 from suite.report.html import TEMPLATES
 from suite.report.view.cells import GateLine, Reason, cell_line
 from suite.report.view.page import SECTIONS, Page, page
@@ -100,6 +102,18 @@ def test_costs_are_summed_by_experiment(view: Page) -> None:
         "and those of 1,200 were computed."
     )
     assert [(row.title, row.compared, row.ratio) for row in view.costs.plan] == [("Part retrieval", "18 of 18", "1.21")]
+
+
+def test_results_of_a_gpu_have_a_table_of_their_own(view: Page, report: dict[str, Any], tmp_path: Path) -> None:
+    assert view.costs.gpu == ()
+    gpu = {"model": "Stand-In 9000", "driver": None, "peak_allocated_mib": 900, "energy_j": 2500.0}
+    of_gpu = report | {"costs": [report["costs"][1] | {"gpu": gpu, "images_per_second": 1234.5}]}
+    [cost] = page(of_gpu).costs.gpu
+    assert (cost.experiment, cost.gpu, cost.allocated) == ("Part retrieval", "Stand-In 9000, driver unknown", "900 MiB")
+    assert (cost.reserved, cost.energy, cost.power, cost.rate) == ("–", "2.5 kJ", "–", "1,234.5 /s")
+    for text in (markdown.render(of_gpu), html.render(of_gpu, tmp_path)):
+        assert "GPU by result" in text
+        assert "Stand-In 9000" in text
 
 
 def test_every_section_has_a_template_and_every_template_a_use() -> None:

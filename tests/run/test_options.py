@@ -21,7 +21,7 @@ from suite.run.request import Request, make_request
 VALUES = {
     "profile": "paper", "encoder": "mae,dino", "dataset": "cub200", "experiment": "part_retrieval",
     "variant": "keypoint-box=full", "seed": "3,4", "device": "cpu", "data": "some/data", "weights": "some/weights",
-    "cache": "some/cache", "cache-gb": "0.25", "run": "some/run", "limit": "7",
+    "cache": "some/cache", "cache-gb": "0.25", "run": "some/run", "limit": "7", "pass-size": "64",
     "processes-per-probe": "2", "claims": "gate",
 }  # fmt: skip
 """A value for each option, none of them its default; switches are on."""
@@ -38,7 +38,7 @@ def everything() -> list[str]:
 
 
 def test_every_field_of_a_request_has_an_option() -> None:
-    of_one_process = {"judged", "stored_only", "forward_batch_size"}
+    of_one_process = {"judged", "stored_only"}
     assert {field.name for field in fields(Request)} - of_one_process == {option.field for option in OPTIONS}
 
 

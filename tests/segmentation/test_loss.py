@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +9,7 @@ import torch.nn.functional as F
 from suite.errors import MetricError, RequestError
 from suite.probes import SegmentationHead, segmentation_loss, sliding_windows
 from suite.probes.upsampling import enlarge
-from suite.segmentation.fused import launch, neighbours
+from suite.segmentation.fused import neighbours
 from tests.support.segmentation_loss import assert_same, plain, problem
 
 SHAPES = [(2, 19, 5, 4, 80, 64), (1, 7, 3, 3, 50, 41), (1, 5, 1, 1, 8, 8), (2, 150, 2, 3, 32, 48), (1, 3, 6, 5, 6, 5)]
@@ -156,49 +151,3 @@ def test_neighbours_blend_to_the_bilinear_weights(source, target):
         blended[pixels] = signal[i] * (1 - shares[pixels]) + signal[min(i + 1, source - 1)] * shares[pixels]
     expected = F.interpolate(signal[None, None], size=target, mode="linear", align_corners=False)[0, 0]
     torch.testing.assert_close(blended, expected)
-
-
-KERNEL = """
-import torch
-from suite.segmentation.fused import fused_loss
-from tests.support.segmentation_loss import assert_same, plain, problem
-SHAPES = (2, 5, 3, 2, 24, 10), (1, 130, 2, 2, 6, 6), (1, 5, 1, 1, 3, 20), (1, 3, 5, 5, 4, 3), (1, 4, 1, 1, 20, 20)
-for shape in SHAPES:
-    for spread in (1, 200):
-        logits, target = problem(shape)
-        logits = (spread * logits.detach()).requires_grad_()
-        assert_same(logits, 2 * fused_loss(logits, target), 2 * plain(logits, target))
-"""
-
-
-def test_the_gpu_kernel_interpreted_on_the_cpu_gives_the_plain_way_s_gradient():
-    pytest.importorskip("triton")
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", KERNEL], env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("classes", [19, 150, 209])
-def test_the_gpu_kernel_compiles_for_a_gpu_and_keeps_to_the_registers(classes, tmp_path, monkeypatch):
-    """For an H100 or H200 (compute capability 9.0), which need not be there."""
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    triton = pytest.importorskip("triton")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from suite.segmentation.kernel import loss_and_gradient
-
-    sizes = launch(classes)
-    warps = sizes.pop("num_warps")
-    kinds = {"target": "*u8", "row_starts": "*i32", "column_starts": "*i32"} | dict.fromkeys(sizes, "constexpr")
-    kinds |= dict.fromkeys(("logits", "losses", "parts", "row_shares", "column_shares"), "*fp32")
-    signature = {name: kinds.get(name, "i32") for name in loss_and_gradient.arg_names}
-    source = ASTSource(fn=loss_and_gradient, signature=signature, constexprs=sizes)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
-    (tmp_path / "kernel.ptx").write_text(compiled.asm["ptx"])
-    assembler = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
-    command = [assembler, "-arch=sm_90a", "-v", tmp_path / "kernel.ptx", "-o", tmp_path / "kernel.cubin"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "0 bytes spill stores, 0 bytes spill loads" in said, said

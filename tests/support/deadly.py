@@ -34,6 +34,18 @@ def wide() -> Encoder:
     return _with(_refuse)
 
 
+def stubborn() -> Encoder:
+    """Find no memory for more than 64 images, nor after that for any, as where what was taken is never given back."""
+    tried: list[int] = []
+
+    def refuse(images: Tensor) -> None:
+        tried.append(len(images))
+        if max(tried) > 64:
+            raise torch.OutOfMemoryError("Tried to allocate 20.00 GiB")
+
+    return _with(refuse)
+
+
 def _refuse(images: Tensor) -> None:
     if len(images) > 64:
         raise torch.OutOfMemoryError("Tried to allocate 20.00 GiB")

@@ -158,3 +158,49 @@ def page(content_type: str) -> Behaviour:
 
 def redirecting_to(url: str) -> Behaviour:
     return status(302, Location=url)
+
+
+def answering(body: bytes, code: int = 200, *, length: bool = True, **headers: str) -> Behaviour:
+    """Sends this body, with its length or without."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def behave(handler: Handler) -> None:
+        handler.begin(code, ({"Content-Length": len(body)} if length else {}) | named)
+        handler.wfile.write(body)
+
+    return behave
+
+
+def cut_without_length(most: int) -> Behaviour:
+    """Announces no length and hangs up early: to its client the file ends there."""
+
+    def behave(handler: Handler) -> None:
+        handler.begin(200, {})
+        handler.wfile.write(handler.content[:most])
+
+    return behave
+
+
+def chunked(most: int | None = None) -> Behaviour:
+    """Sends it in chunks, whole or up to a byte in the middle of one."""
+
+    def behave(handler: Handler) -> None:
+        handler.begin(200, {"Transfer-Encoding": "chunked"})
+        body = b"".join(
+            b"%x\r\n%s\r\n" % (len(chunk), chunk)
+            for chunk in (handler.content[at : at + 50_000] for at in range(0, len(handler.content), 50_000))
+        )
+        handler.wfile.write((body + b"0\r\n\r\n")[:most])
+
+    return behave
+
+
+def ranged(first: int, last: int, total: str) -> Behaviour:
+    """Answers with this range, whatever was asked for."""
+
+    def behave(handler: Handler) -> None:
+        body = handler.content[first : last + 1]
+        handler.begin(206, {"Content-Range": f"bytes {first}-{last}/{total}", "Content-Length": len(body)})
+        handler.wfile.write(body)
+
+    return behave

@@ -17,20 +17,15 @@ from suite.errors import StorageError
 from suite.report.variables import variables
 from suite.verification import data, facts, record
 from suite.verification.outcome import LISTED, Check, Findings, exit_code, summary
-from tests.support.lookalike_data import SIZES, write_data
+from tests.support.lookalike_data import SIZES
 from tests.support.lookalikes import noise, save, truncate
 
 
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("verify") / "data")
-
-
 @pytest.fixture
-def folder(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(lookalike_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Look-alikes which `facts` takes for the real thing."""
     copy = tmp_path / "data"
-    shutil.copytree(pristine, copy)
+    shutil.copytree(lookalike_data, copy)
     patches = Counter(patch.part for patch in cub200.part_patches(copy / "cub200"))
     made_up = {
         "SPLITS": {**SIZES, "ade20k_part": {}},

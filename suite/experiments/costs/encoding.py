@@ -25,9 +25,9 @@ def extracting(task: Task[Settings], job: Job, name: str, keep: Collection[str])
     split = task.splits[name]
     encoding(task, job, split, files=split.files)
     limit = task.request.cache_gb * 1e9
-    asked = {name: attribute_width(task.shape, name) for name in keep}
+    requested = {name: attribute_width(task.shape, name) for name in keep}
     others = {name: attribute_width(task.shape, name) for name in BESIDE}
-    widths = [*asked.values(), *(others[name] for name in (kept_beside(asked, others) if limit else []))]
+    widths = [*requested.values(), *(others[name] for name in (kept_beside(requested, others) if limit else []))]
     sizes = [4 * split.views * width for width in widths]
     job.host_bytes += sum(sizes)
     job.features_bytes += sum(size for size in sizes if size <= limit)

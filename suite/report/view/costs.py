@@ -46,11 +46,27 @@ class ResultCost:
 
 
 @dataclass(frozen=True)
+class GpuCost:
+    """A finished result's use of a GPU."""
+
+    experiment: str
+    dataset: str
+    method: str
+    gpu: str
+    allocated: str
+    reserved: str
+    energy: str
+    power: str
+    rate: str
+
+
+@dataclass(frozen=True)
 class Costs:
     """The section on cost.
 
     Attributes:
         plan: empty where there was none, or of nothing known.
+        gpu: of the results that were measured on one.
         features: a sentence on views taken from the cache; empty where nothing of the kind is on record.
     """
 
@@ -58,6 +74,7 @@ class Costs:
     total: Cost
     plan: tuple[PlanRow, ...]
     results: tuple[ResultCost, ...]
+    gpu: tuple[GpuCost, ...]
     features: str
 
 
@@ -69,6 +86,7 @@ def costs(report: Json) -> Costs:
         total=_cost("all", report["costs"]),
         plan=tuple(_plan_row(row) for row in report.get("plan") or () if row["trials"]),
         results=tuple(map(_result, report["costs"])),
+        gpu=tuple(_gpu(cost, cost["gpu"]) for cost in report["costs"] if cost.get("gpu")),
         features=_features(report["costs"]),
     )
 
@@ -108,3 +126,21 @@ def _result(cost: Json) -> ResultCost:
         memory=mebibytes(cost["peak_memory_mib"]),
         reused="yes" if cost["reused"] else "no",
     )
+
+
+def _gpu(cost: Json, gpu: Json) -> GpuCost:
+    return GpuCost(
+        experiment=title_of(cost["experiment"]),
+        dataset=title_of(cost["dataset"]),
+        method=title_of(cost["method"]),
+        gpu=f"{gpu.get('model') or 'unknown GPU'}, driver {gpu.get('driver') or 'unknown'}",
+        allocated=mebibytes(gpu.get("peak_allocated_mib")),
+        reserved=mebibytes(gpu.get("peak_reserved_mib")),
+        energy=_amount(gpu.get("energy_j"), 1e3, "kJ"),
+        power=_amount(gpu.get("mean_power_w"), 1, "W"),
+        rate=_amount(cost.get("images_per_second"), 1, "/s"),
+    )
+
+
+def _amount(value: float | None, unit: float, word: str) -> str:
+    return "–" if value is None else f"{value / unit:,.1f} {word}"
