@@ -13,7 +13,6 @@ import pytest
 
 from suite.cli.main import main
 from suite.core.paths import MINI_WEIGHTS
-from suite.experiments import context
 from tests.support.fuzzing import CASES, LIMIT_S, watched
 from tests.support.mutations import Mutation, cases, in_bytes, in_head, in_json, in_words
 
@@ -87,6 +86,8 @@ def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
 def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, place = name.partition("/")[0], data.parent
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    from suite.experiments import context  # and torch with it
+
     context.load.cache_clear()
     ask = ["reproduce", "--profile=paper", f"--data={data}", f"--dataset={dataset}", "--encoder=dino", "--limit=2"]
     ask += [f"--experiment={EXPERIMENTS[name]}", f"--weights={MINI_WEIGHTS}", "--device=cpu", "--workers=1"]

@@ -17,6 +17,7 @@ from suite.errors import SuiteError
 CASES = int(os.environ.get("FUZZ_CASES", "60"))
 """Mutations of each kind of file; `make fuzz` asks for 2,000."""
 LIMIT_S = 10.0
+"""Processor seconds of a reader: on a busy machine the clock says little. One that waits ends all tests after 120 s."""
 _CHILDREN = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "os.spawn")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _events: list[tuple[str, tuple[Any, ...]]] | None = None
@@ -36,7 +37,7 @@ def watched(folder: Path) -> Iterator[list[str]]:
         _hooks.append(_hear)
         sys.addaudithook(_hear)
     misdeeds: list[str] = []
-    start = time.monotonic()
+    start = time.process_time()
     faulthandler.dump_traceback_later(12 * LIMIT_S, exit=True)  # no signal ends a loop in C
     with warnings.catch_warnings(record=True) as told:
         _events = []
@@ -50,7 +51,7 @@ def watched(folder: Path) -> Iterator[list[str]]:
         f"opens {arguments[0]!r}" for event, arguments in events if event == "open" and _strays(arguments, folder)
     ]
     misdeeds += [f"warns: {warning.message}" for warning in told]
-    if (seconds := time.monotonic() - start) > LIMIT_S:
+    if (seconds := time.process_time() - start) > LIMIT_S:
         misdeeds.append(f"takes {seconds:.1f} s")
 
 
