@@ -7,14 +7,17 @@ ARG BASE_IMAGE=docker.io/nvidia/cuda@sha256:7c7413a56200486f71f181cad9310f6fd31b
 
 FROM ${BASE_IMAGE} AS python
 # A version pinned here is deleted from the distribution's mirror with its next update; the digest of the image that was
-# built is what a run records. git stays out: nothing in the image is a checkout.
+# built is what a run records. git stays out: nothing in the image is a checkout. The compiler and Python's headers are
+# Triton's: it compiles a stub of C when its first kernel starts on a GPU.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 python3-venv \
+ && apt-get install -y --no-install-recommends python3 python3-venv python3-dev gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/* /var/cache/debconf /var/log/*
 # a name for the user: getpass.getuser() fails without one
+# its own cache for what Triton compiles and loads; a run mounts one in memory there (suite/container/run.py)
 RUN groupadd --gid 10001 suite \
- && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin suite
+ && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin suite \
+ && install -d -m 700 -o suite -g suite /var/cache/triton
 
 # What a run needs of the lock, without the extras; its own stage, so that only another answer installs anything again.
 FROM python AS lock
@@ -37,6 +40,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONPATH=/suite \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
+    TRITON_CACHE_DIR=/var/cache/triton \
     USER=suite \
     LOGNAME=suite \
     MPLCONFIGDIR=/tmp/matplotlib \

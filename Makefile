@@ -45,7 +45,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test
+.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -171,6 +171,10 @@ image-lint: setup ## hadolint
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
+
+report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen; root on Debian, or Chromium and npm
+	@.ci/browser
+	@$(PYTEST) -q tests/report_in_browser
 
 clean: ## remove caches and rendered data; runs/ stays
 	rm -rf cache data/mini .pytest_cache .mypy_cache .ruff_cache .benchmarks

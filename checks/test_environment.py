@@ -30,3 +30,7 @@ def test_processor(hold) -> None:
 
 def test_gpu(hold, profile: Profile) -> None:
     hold(machine.gpu(profile.name))
+
+
+def test_kernel(hold) -> None:
+    hold(machine.kernel())

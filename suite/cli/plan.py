@@ -44,9 +44,12 @@ def run_plan(options: argparse.Namespace) -> int:
     from suite.plan.pieces import pieces
     from suite.plan.text import render
     from suite.plan.undecided import render_undecided, with_rates
+    from suite.verification.machine import gpu
     from suite.verification.record import FILE, sayings
 
     request = to_request(options)
+    if request.device == "cuda":
+        print(f"{gpu(request.profile.name).text()}\n")
     needs = pieces(request)
     print(render(request, needs, sayings(request.data / FILE)))
     estimate = forecast(request, workers=options.workers)

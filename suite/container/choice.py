@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from suite.container.engine import can_give_gpu, connect, explained
+from suite.container.engine import connect, explained, has_cdi, has_runtime, no_toolkit
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup
 from suite.core.environment import CONTAINER_MARKS, has_gpu
+from suite.core.nvidia import no_gpu
 from suite.errors import ContainerError, RequestError, unknown
 
 RUNTIMES = ("auto", "container", "venv")
@@ -65,17 +66,17 @@ def choose(
 
 
 def _container_setup(device: str, image: str) -> Setup:
+    if device != "cpu" and has_gpu() and (problem := no_gpu()):  # without one here, the daemon's machine may have it
+        raise ContainerError(f"this machine has a GPU, but {problem}; or pass DEVICE=cpu")
     client = connect()
     with explained("docker info"):
         info = client.info()
-    if device == "auto" and has_gpu() and not can_give_gpu(info):
-        raise ContainerError(
-            "this machine has a GPU, but Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit and run "
-            "nvidia-ctk runtime configure, or pass DEVICE=cpu"
-        )
+    if device == "auto" and has_gpu() and (problem := no_toolkit(info)):
+        raise ContainerError(f"this machine has a GPU, but {problem}; or pass DEVICE=cpu")
     gpu = device == "cuda" or (device == "auto" and has_gpu())
     rootless = any("name=rootless" in option for option in info.get("SecurityOptions") or [])
-    return Setup(client, find(client, image), (), ROOTLESS if rootless else caller(), gpu=gpu)
+    user = ROOTLESS if rootless else caller()
+    return Setup(client, find(client, image), (), user, gpu=gpu, cdi=has_cdi(info) and not has_runtime(info))
 
 
 def _if_complete(device: str, image: str) -> Setup:

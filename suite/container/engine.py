@@ -7,14 +7,17 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from suite.core.environment import has_gpu
+from suite.core.nvidia import INSTALL
 from suite.errors import ContainerError, RequestError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 SOCKET = "unix:///var/run/docker.sock"
+_CONFIGURE = "sudo nvidia-ctk runtime configure --runtime=docker, then restart Docker"
 
 
 def address() -> str:
@@ -99,8 +102,11 @@ def explained(step: str) -> Iterator[None]:
 
 def _advice(message: str, step: str) -> str:
     remedies = {
-        "could not select device driver": "Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit and run "
-        "nvidia-ctk runtime configure, or pass DEVICE=cpu",
+        "could not select device driver": "Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit, "
+        f"{_CONFIGURE}, or pass DEVICE=cpu",
+        "unresolvable cdi devices": "the NVIDIA Container Toolkit has not described the GPUs to Docker: sudo "
+        "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or pass DEVICE=cpu",
+        "unsatisfied condition: cuda": f"the NVIDIA driver is too old: {INSTALL}, or pass DEVICE=cpu",
         "nvidia-container-cli": "the NVIDIA runtime cannot reach the GPU: check nvidia-smi, or pass DEVICE=cpu",
         "read-only file system": "the NVIDIA hook needs a writable root: pass --no-read-only (READ_ONLY=0)",
         "no space left on device": "too little disk: free space, e.g. with docker system prune",
@@ -119,6 +125,38 @@ def can_give_gpu(info: Mapping[str, Any]) -> bool:
     Args:
         info: what `docker info` says.
     """
-    by_hook = shutil.which("nvidia-container-runtime-hook") is not None
-    by_cdi = any("nvidia.com/gpu" in device.get("ID", "") for device in info.get("DiscoveredDevices") or [])
-    return "nvidia" in (info.get("Runtimes") or {}) or by_hook or by_cdi
+    return has_runtime(info) or has_cdi(info)
+
+
+def has_runtime(info: Mapping[str, Any]) -> bool:
+    """Return whether the daemon hands GPUs over by NVIDIA's runtime or its hook."""
+    return "nvidia" in (info.get("Runtimes") or {}) or shutil.which("nvidia-container-runtime-hook") is not None
+
+
+def has_cdi(info: Mapping[str, Any]) -> bool:
+    """Return whether the daemon knows NVIDIA's GPUs by the container device interface (CDI)."""
+    return any("nvidia.com/gpu" in device.get("ID", "") for device in info.get("DiscoveredDevices") or [])
+
+
+def no_toolkit(info: Mapping[str, Any]) -> str:
+    """Say why the daemon has no GPU to give, and what to do; empty where it has one."""
+    if can_give_gpu(info):
+        return ""
+    if shutil.which("nvidia-ctk") is None:
+        return f"Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit, {_CONFIGURE}"
+    return (
+        f"the NVIDIA Container Toolkit is there, but Docker has neither its runtime nor its devices (CDI): {_CONFIGURE}"
+    )
+
+
+def toolkit() -> tuple[Literal["passed", "warning", "no reference"], str]:
+    """Tell whether Docker can hand this machine's GPU to a container: the status of a check, and its sentence."""
+    if not has_gpu():
+        return "no reference", "no NVIDIA GPU on this machine"
+    try:
+        client = connect()
+        with explained("docker info"):
+            problem = no_toolkit(client.info())
+    except (ContainerError, RequestError) as error:
+        return "no reference", str(error)
+    return ("warning", problem) if problem else ("passed", "Docker can hand over the GPU")

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+"""Variables by which the caller grants GPUs: all are handed over, so numbers and UUIDs mean the same inside."""
+KERNELS = "/var/cache/triton"
+"""Place from which the libraries that Triton compiles are loaded; the Dockerfile names it to Triton."""
 GRACE_S = 30
 """Time to judge what has finished and write the report after Ctrl-C."""
 
@@ -35,6 +39,7 @@ class Setup:
     Attributes:
         user: uid and gid of its processes.
         gpu: hand it every GPU.
+        cdi: the daemon knows them by the container device interface alone, which is asked for by another name.
         read_only: its root cannot be written to; an NVIDIA hook may need that off.
     """
 
@@ -43,6 +48,7 @@ class Setup:
     mounts: Sequence[Mount]
     user: tuple[int, int]
     gpu: bool = False
+    cdi: bool = False
     read_only: bool = True
 
 
@@ -80,13 +86,18 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
     from docker.types import DeviceRequest
     from docker.types import Mount as Bind
 
+    every_gpu = (
+        DeviceRequest(driver="cdi", device_ids=["nvidia.com/gpu=all"])
+        if setup.cdi
+        else DeviceRequest(count=-1, capabilities=[["gpu"]])
+    )
     return {
         "image": setup.image.id,
         "command": list(arguments),
         "user": ":".join(map(str, setup.user)),
         "environment": environment(setup.image) | faults(setup.mounts),
         "mounts": [Bind(str(m.target), str(m.source), type="bind", read_only=not m.writable) for m in setup.mounts],
-        "tmpfs": {"/tmp": "rw,nosuid,nodev,size=1g,mode=1777"},
+        "tmpfs": tmpfs(setup.user),
         "read_only": setup.read_only,
         "network_mode": "none",
         "cap_drop": ["ALL"],
@@ -97,15 +108,24 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
         "shm_size": "1g",
         # PyTorch's start every ten minutes would show in the measured times
         "healthcheck": {"test": ["NONE"]},
-        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if setup.gpu else [],
+        "device_requests": [every_gpu] if setup.gpu else [],
         "labels": {f"{LABEL}.run": str(os.getpid())},
     }
 
 
+def tmpfs(user: tuple[int, int]) -> dict[str, str]:
+    """Return the places in memory: from /tmp nothing can be executed, and into the other nobody else can write."""
+    uid, gid = user
+    return {
+        "/tmp": "rw,noexec,nosuid,nodev,size=1g,mode=1777",
+        KERNELS: f"rw,exec,nosuid,nodev,size=256m,mode=0700,uid={uid},gid={gid}",
+    }
+
+
 def environment(image: Image) -> dict[str, str]:
-    """Return what the suite inside records of its image, and the caller's thread settings."""
+    """Return what the suite inside records of its image, the caller's thread settings, and the GPUs it may use."""
     size = shutil.get_terminal_size()
-    passed_on = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    passed_on = {name: os.environ[name] for name in (*THREAD_VARIABLES, *GPU_VARIABLES) if name in os.environ}
     return passed_on | {
         "SUITE_IMAGE": image.pulled_from or image.name,
         "SUITE_IMAGE_DIGEST": image.id,

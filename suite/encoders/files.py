@@ -56,7 +56,12 @@ def read_file(path: Path) -> dict[str, object]:
         CheckpointError: it is missing, damaged, not a checkpoint, or holds code.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file of weights")
+        fault = (
+            "expected a file of weights, got a folder; name a file in it"
+            if path.is_dir()
+            else "no such file of weights"
+        )
+        raise CheckpointError(f"{path}: {fault}")
     try:
         kind = kind_of(path)
         content = None if kind else Flat(load_file(path)) if is_safetensors(path) else unpickle(path)

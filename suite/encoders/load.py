@@ -15,7 +15,7 @@ from suite.encoders.catalogue import CATALOGUE, releases
 from suite.encoders.checkpoint import load_exactly, shown, strip, undrawn
 from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
-from suite.encoders.files import find_file, owned, read_file
+from suite.encoders.files import Flat, find_file, owned, read_file
 from suite.encoders.layouts import Network, head_names, places_of, recognise, select
 from suite.encoders.method import Method
 from suite.encoders.projectors import build_projector, merge_weight_norm
@@ -128,8 +128,8 @@ def _origin(method: Method, content: Mapping[str, object]) -> tuple[str, str]:
         return "; it has a classifier, as DeiT's and all fine-tuned files have: nothing in it tells whose it is", ""
     places = places_of("patch_embed.proj.weight", content)
     expected = {f"{layout.top}/{layout.trunk}".lstrip("/") for layout in method.layouts}
-    if places and not expected.intersection(places):
-        return f"; its patch_embed.proj.weight lies in {shown(places)}", ""
+    if places and not (isinstance(content, Flat) or expected.intersection(places)):
+        return f"; its patch_embed.proj.weight lies in {shown([place or 'no dictionary' for place in places])}", ""
     return "", ""
 
 

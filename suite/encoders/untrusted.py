@@ -87,10 +87,13 @@ def unpickle(path: Path) -> object:
         with (
             torch.serialization.safe_globals([(stand_in, name) for name, stand_in in stand_ins.items()]),
             warnings.catch_warnings(action="ignore"),
+            path.open("rb") as file,
         ):
+            # torch goes by the end of a name: what is no safetensors is handed over without it
+            unnamed = f"/dev/fd/{file.fileno()}" if path.suffix == ".safetensors" else path
             try:
                 # mapped, an optimizer beside the weights is never read; no tensor can claim more bytes than there are
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+                return torch.load(unnamed if zipped else file, map_location="cpu", weights_only=True, mmap=zipped)
             except pickle.UnpicklingError as error:
                 if len(stand_ins) == _MOST_NAMES or not _stood_in(str(error), stand_ins):
                     raise

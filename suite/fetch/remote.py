@@ -33,7 +33,7 @@ class Remote:
         url: where it is.
         digests: "md5:" or "sha256:" and the first hex digits, as published; all must agree.
         size: in bytes; None where nobody states it.
-        exact: the size was published to the byte, otherwise it is for plans only.
+        exact: the size was published to the byte; otherwise it is rough, and only one four times off is wrong.
     """
 
     name: str

@@ -157,7 +157,7 @@ def _annotate(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, floa
             textcoords="offset points",
             fontsize=9,
             va="bottom",
-            color=STYLES[family(method)][0],
+            color=INK,
             parse_math=False,
         )
 
@@ -192,4 +192,4 @@ def inline(svg: str, key: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->| xmlns(:\w+)?=\"[^\"]*\"", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{key}-", svg).replace(INK, "currentColor")
-    return re.sub(r'^<svg[^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg)
+    return re.sub(r'^<svg[^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1">', svg)

@@ -51,8 +51,7 @@ def _draw(lines: Mapping[str, tuple[float, float]], candidate: str, key: str) ->
         for method, y in zip(lines, places, strict=True):
             text = title_of(method) if len(title_of(method)) <= 16 else title_of(method)[:15] + "…"
             weight = "bold" if method == candidate else "normal"
-            colour = STYLES[family(method)][0]
-            axes.text(x, y, text, ha=align, va="center", fontsize=9, color=colour, fontweight=weight, parse_math=False)
+            axes.text(x, y, text, ha=align, va="center", fontsize=9, color=INK, fontweight=weight, parse_math=False)
     axes.set_xlim(-0.75, 1.75)
     axes.set_ylim(8.4, 0.6)
     axes.set_xticks((0, 1), ("object level", "part level"), color=INK)

@@ -14,6 +14,8 @@ from typing import Any
 from suite.cells import CellId, method_name
 from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
+from suite.core.forms import warn
+from suite.core.nvidia import unusable
 from suite.core.paths import EXPECTED, MINI_WEIGHTS, NO_CHECKOUT, ROOT, from_checkout
 from suite.core.values import check_folder, check_seed, once
 from suite.errors import ExpectedError, RequestError, StorageError, unknown
@@ -186,11 +188,12 @@ def resolve_device(device: str) -> str:
         raise unknown("device", device, DEVICES)
     if device == "cpu" or (device == "auto" and not has_gpu()):
         return "cpu"  # torch takes seconds to load, and would say the same
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    why = unusable()
+    if why and device == "cuda":
+        raise RequestError(f"device 'cuda': {why}; or pass DEVICE=cpu")
+    if why:
+        warn(f"on the CPU, since the GPU cannot be used: {why}")
+    return "cpu" if why else "cuda"
 
 
 def check_writable(folder: Path) -> None:

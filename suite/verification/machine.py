@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import Any
 
 from suite.core.environment import capture
+from suite.core.nvidia import DRIVER, ask_smi, driver_version, hidden_cards, is_too_old, remarks, unusable
 from suite.verification.outcome import Check, Findings
 
 SUBJECT = "environment"
 PYTHONS = ((3, 11), (3, 12))
 MEMORY_MIB = 3000
 """Memory that the mini study's processes take together on two cores, measured, and some for the system."""
-GPU_FACTS = {
-    "name": "name",
-    "driver": "driver_version",
-    "memory_mib": "memory.total",
-    "used_mib": "memory.used",
-    "sm_mhz": "clocks.sm",
-    "max_sm_mhz": "clocks.max.sm",
-    "ecc": "ecc.mode.current",
-    "ecc_errors": "ecc.errors.uncorrected.volatile.total",
-    "temperature_c": "temperature.gpu",
-    "mig": "mig.mode.current",
-}
-"""Fields of a GPU: our name -> that of `nvidia-smi --query-gpu`."""
-BUSY_MIB = 2048
-"""Memory in use above which somebody else computes there; a driver and its display take a few hundred."""
 
 
 def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
@@ -54,43 +39,40 @@ def processor() -> Check:
     return findings.check(SUBJECT, "processor")
 
 
-def gpus() -> list[dict[str, str]] | str:
-    """Ask nvidia-smi about each GPU; return a sentence where it cannot be asked."""
-    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FACTS.values())}", "--format=csv,noheader,nounits"]
-    try:
-        process = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False, errors="replace")
-    except (OSError, subprocess.SubprocessError):
-        return "nvidia-smi is not there or does not answer"
-    if process.returncode:
-        complaint = (process.stdout + process.stderr).strip().splitlines()
-        return f"nvidia-smi: {complaint[0] if complaint else f'exit code {process.returncode}'}"
-    lines = [line.split(", ") for line in process.stdout.splitlines() if line.strip()]
-    return [dict(zip(GPU_FACTS, (field.strip() for field in line), strict=True)) for line in lines]
-
-
 def gpu(profile: str = "mini") -> Check:
-    """Check that PyTorch can use it, and would measure well: ECC errors, others' processes, the versions of CUDA."""
-    facts: dict[str, Any] = capture("cuda")["gpu"]
-    if facts.get("reason"):
+    """Check that PyTorch can use it, and would measure well: driver, ECC errors, MIG, others' processes."""
+    if reason := unusable():
         needed = profile == "paper"  # the mini study needs none
-        return Check(SUBJECT, "gpu", "missing" if needed else "no reference", f"no GPU: {facts['reason']}")
+        return Check(SUBJECT, "gpu", "missing" if needed else "no reference", reason)
+    facts: dict[str, Any] = capture("cuda")["gpu"]
     findings = Findings()
     findings.say(f"{facts['name']}, {facts['memory_mib']} MiB, CUDA {facts['cuda']}, cuDNN {facts['cudnn']}")
-    answer = gpus()
-    if isinstance(answer, str):
-        findings.no_reference(f"driver, clocks and ECC unknown: {answer}")
-        return findings.check(SUBJECT, "gpu")
-    for number, device in enumerate(answer):
-        clocks = f"{device['sm_mhz']} of {device['max_sm_mhz']} MHz"
-        findings.say(f"GPU {number}: driver {device['driver']}, {clocks}, ECC {device['ecc']}, MIG {device['mig']}")
-        if device["ecc_errors"].isdigit() and int(device["ecc_errors"]):
-            findings.problem(
-                "GPU with uncorrected ECC errors", f"GPU {number}: {device['ecc_errors']}: its memory fails"
-            )
-        if device["ecc"] == "Disabled":
-            findings.warn(f"GPU {number}: ECC is off, so a flipped bit goes unseen")
-        if device["used_mib"].isdigit() and int(device["used_mib"]) > BUSY_MIB:
-            findings.warn(
-                f"GPU {number}: {device['used_mib']} MiB in use: measured times and memory will not be its own"
-            )
+    smi = ask_smi()
+    if is_too_old(version := driver_version(smi)):  # a container brings libraries for some cards
+        findings.warn(f"driver {version} is older than {DRIVER}: it works by CUDA's forward compatibility")
+    if smi.problem:
+        findings.no_reference(f"clocks, ECC and others' use unknown: {smi.problem}")
+    if problem := hidden_cards(smi):
+        findings.warn(problem)
+    for card in smi.cards:
+        clocks = f"{card['sm_mhz']} of {card['max_sm_mhz']} MHz"
+        findings.say(f"GPU {card['index']}: driver {card['driver']}, {clocks}, ECC {card['ecc']}, MIG {card['mig']}")
+    failing, spoiling = remarks(smi.cards)
+    for text in failing:
+        findings.problem("GPU with uncorrected ECC errors", text)
+    for text in spoiling:
+        findings.warn(text)
     return findings.check(SUBJECT, "gpu")
+
+
+def kernel() -> Check:
+    """Check that Triton can compile and load what its kernels need; without it the loss is computed more slowly."""
+    if reason := unusable():
+        return Check(SUBJECT, "kernel", "no reference", reason)
+    from suite.segmentation import toolchain
+
+    try:
+        toolchain.build_stub()
+    except Exception as error:  # whatever it is: the kernel is a gain, never a condition
+        return Check(SUBJECT, "kernel", "warning", f"the GPU kernel will not be used: {toolchain.reason(error)}")
+    return Check(SUBJECT, "kernel", "passed", "Triton's stub compiles and loads")

@@ -33,7 +33,8 @@ def check_environment(run: Path, profile: str, device: str, *, strict: bool = Fa
     failed_checks = [check for check in checks if check.status == "failed"]
     if failed_checks and strict:
         raise RequestError("; ".join(check.text().replace("\n ", "") for check in failed_checks))
-    for check in failed_checks:
+    spoiling = [check for check in checks if check.name == "gpu" and check.status == "warning"]
+    for check in (*failed_checks, *spoiling):
         print(f"warning: {check.text()}", file=sys.stderr)
 
 
@@ -44,7 +45,7 @@ def quick(profile: str, device: str) -> list[Check]:
         packages.lock_fits_project(),
         packages.packages(),
         machine.processor(),
-        *([machine.gpu(profile)] if device == "cuda" else []),
+        *([machine.gpu(profile), machine.kernel()] if device == "cuda" else []),
         isolation.image(),
         isolation.isolation(),
         *determinism(device),

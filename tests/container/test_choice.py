@@ -16,6 +16,7 @@ from suite.container.choice import choose
 from suite.container.image import Image
 from suite.container.mounts import caller, mount
 from suite.errors import ContainerError, RequestError
+from tests.support.nvidia_machine import nvidia_machine
 
 NVIDIA = {"Runtimes": {"nvidia": {}, "runc": {}}, "SecurityOptions": ["name=seccomp,profile=default"]}
 PLAIN = {"Runtimes": {"runc": {}}}
@@ -33,13 +34,22 @@ def image(**labels: str) -> Image:
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """A machine with or without a GPU, a daemon that answers, an image."""
 
-    def make(*, gpu: bool = True, info: dict = NVIDIA, found: Image | None = None, inside: bool = False) -> None:
-        (tmp_path / "dev").mkdir()
+    def make(
+        *,
+        gpu: bool = True,
+        info: dict = NVIDIA,
+        found: Image | None = None,
+        inside: bool = False,
+        version: str = "580.95.05",
+        visible: str | None = None,
+    ) -> None:
+        stand_in = nvidia_machine(tmp_path, monkeypatch)
         if gpu:
-            (tmp_path / "dev" / "nvidia0").touch()
+            stand_in.has({}, version=version)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         if inside:
             (tmp_path / "mark").touch()
-        monkeypatch.setattr("suite.core.environment.DEVICE_FILES", tmp_path / "dev")
         monkeypatch.setattr(engine.shutil, "which", lambda _name: None)
         monkeypatch.setattr("suite.container.image.digests", lambda: CHECKOUT)
         monkeypatch.setattr(choice, "CONTAINER_MARKS", (tmp_path / "mark",))
@@ -71,11 +81,13 @@ def test_auto_takes_the_container_where_everything_is_there(machine: Callable[..
     [
         ({"gpu": False}, "no NVIDIA GPU on this machine"),
         ({"inside": True}, "this is a container already"),
-        ({"info": PLAIN}, "Docker has no NVIDIA runtime"),
+        ({"info": PLAIN}, "this machine has a GPU, but Docker has no NVIDIA runtime"),
+        ({"version": "570.86.15"}, "this machine has a GPU, but the NVIDIA driver is too old: expected 580 or newer"),
+        ({"visible": ""}, "this machine has a GPU, but CUDA_VISIBLE_DEVICES='' hides every card"),
         ({"found": image(**{"part-aware-repro.source.sha256": "0"})}, "was built from other source code"),
         ({"found": image(**{"part-aware-repro.lock.sha256": "0"})}, "was built from another requirements.lock"),
     ],
-    ids=["no GPU", "inside", "no runtime", "other source", "other lock"],
+    ids=["no GPU", "inside", "no runtime", "old driver", "hidden", "other source", "other lock"],
 )
 def test_auto_falls_back_to_the_virtual_environment_and_says_why(
     machine: Callable[..., None], without: dict, reason: str
@@ -101,6 +113,12 @@ def test_container_is_never_replaced(machine: Callable[..., None], monkeypatch: 
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with pytest.raises(ContainerError, match="no Docker daemon at unix:///nowhere"):
         choose("container", folders=list)
+
+
+def test_a_daemon_that_knows_gpus_by_cdi_alone_is_asked_for_them_by_that_name(machine: Callable[..., None]) -> None:
+    machine(info={"DiscoveredDevices": [{"ID": "nvidia.com/gpu=all"}]})
+    setup = said("container")[0]
+    assert (setup.gpu, setup.cdi) == (True, True)
 
 
 def test_container_works_without_a_gpu_and_hands_one_over_if_asked(machine: Callable[..., None]) -> None:
@@ -184,6 +202,14 @@ def test_a_closed_socket_is_a_matter_of_permission(monkeypatch: pytest.MonkeyPat
         (
             docker.errors.APIError("500", explanation='could not select device driver "" with capabilities: [[gpu]]'),
             "starting: Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit",
+        ),
+        (
+            docker.errors.APIError("500", explanation="CDI injection: unresolvable CDI devices nvidia.com"),
+            "starting: the NVIDIA Container Toolkit has not described the GPUs to Docker: sudo nvidia-ctk cdi generate",
+        ),
+        (
+            docker.errors.APIError("500", explanation="nvidia-container-cli: unsatisfied condition: cuda>=13.0"),
+            "starting: the NVIDIA driver is too old: install NVIDIA's driver 580 or newer, or pass DEVICE=cpu",
         ),
         (
             docker.errors.APIError("500", explanation="OCI: nvidia-cdi-hook: mkdir /etc: read-only file system"),

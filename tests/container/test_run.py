@@ -15,7 +15,7 @@ from suite.container import run as container_run
 from suite.container.image import Image
 from suite.container.mounts import Mount
 from suite.container.run import Setup, options, run_in_container
-from suite.core.paths import DOCS
+from suite.core.paths import DOCS, ROOT
 from suite.errors import ContainerError
 
 IMAGE = Image("x:latest", "sha256:" + "ab" * 32, "registry/x@sha256:12", 6_000_000_000, {})
@@ -161,7 +161,10 @@ def test_it_may_do_as_little_as_possible(asked: dict) -> None:
     }
     assert not {"privileged", "cap_add", "devices", "volumes", "pid_mode", "ipc_mode"} & set(asked)
     assert asked["image"] == IMAGE.id, "a name could mean another image by now"
-    assert list(asked["tmpfs"]) == ["/tmp"]
+    assert asked["tmpfs"] == {
+        "/tmp": "rw,noexec,nosuid,nodev,size=1g,mode=1777",
+        "/var/cache/triton": "rw,exec,nosuid,nodev,size=256m,mode=0700,uid=12,gid=34",
+    }
     assert [(m["Source"], m["Target"], m["ReadOnly"]) for m in asked["mounts"]] == [
         ("/d", "/suite/data", True),
         ("/r", "/r", False),
@@ -174,6 +177,23 @@ def test_a_gpu_and_a_writable_root_only_if_asked_for(asked: dict) -> None:
     assert more["read_only"] is False
     (request,) = more["device_requests"]
     assert (request["Count"], request["Capabilities"]) == (-1, [["gpu"]])
+    (request,) = options(Setup(Client(Container()), IMAGE, [], (1, 1), gpu=True, cdi=True), [])["device_requests"]
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=all"])
+
+
+def test_triton_s_cache_is_where_the_image_looks_for_it() -> None:
+    assert f"TRITON_CACHE_DIR={container_run.KERNELS} " in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_gpus_that_the_caller_grants_are_those_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-8f3b")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    variables = container_run.environment(IMAGE)
+    assert (variables["CUDA_VISIBLE_DEVICES"], variables["CUDA_DEVICE_ORDER"]) == ("1,GPU-8f3b", "PCI_BUS_ID")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert container_run.environment(IMAGE)["CUDA_VISIBLE_DEVICES"] == "", "which hides every GPU"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert "CUDA_VISIBLE_DEVICES" not in container_run.environment(IMAGE)
 
 
 def test_docker_takes_these_options(asked: dict) -> None:

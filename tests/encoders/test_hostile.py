@@ -152,13 +152,16 @@ def test_a_dictionary_of_names_that_write_on_the_terminal(tmp_path):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", "it is damaged or no checkpoint (EOFError)"),
+        (b"", "it is empty; fetch the file itself"),
         (b"<!DOCTYPE html><title>Sign in</title>", "it is a web page; fetch the file itself"),
         (b"\n<html>404</html>", "it is a web page; fetch the file itself"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "it is damaged or no checkpoint (UnpicklingError)"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(99), "it is damaged or no checkpoint (UnpicklingError)"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "it is a Git LFS pointer; fetch the file itself (git lfs pull)",
+        ),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "it is a PNG image; fetch the file itself"),
         (b"PK\x03\x04" + bytes(99), "it is damaged or no checkpoint (BadZipFile)"),
-        (bytes(1000), "it is damaged or no checkpoint (RuntimeError)"),
+        (bytes(1000), "it is zeros from its first byte on, as an unfinished download leaves; fetch the file itself"),
     ],
     ids=["empty", "web page", "error page", "git-lfs pointer", "png", "half a zip", "zeros"],
 )

@@ -86,7 +86,7 @@ def test_the_commit_is_that_of_the_beginning(trial: Trial, monkeypatch: pytest.M
     assert result is not None
     first = result.facts["code_state"]
     monkeypatch.setattr("suite.experiments.judge.code_state", lambda: {"commit": "other"})
-    assert trial._facts(Outcome(), seconds=1.0, taken={})["code_state"] == first
+    assert trial._facts(Outcome(), seconds=1.0, taken={}, less=[])["code_state"] == first
 
 
 def test_a_result_that_is_reused_is_no_longer_noted_as_not_run(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:

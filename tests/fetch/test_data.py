@@ -188,6 +188,22 @@ def test_without_names_all_come_and_the_rest_is_explained(
     assert fetch(data, "dogs") == 0
 
 
+def test_what_systems_leave_behind_makes_no_set_more_or_less_whole(
+    server: Server, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "dogs/@eaDir").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "._b.jpg", ".c.jpg", "@eaDir/a.jpg"):
+        (data / "dogs" / name).touch()
+    assert fetch(data, "dogs") == 0
+    assert capsys.readouterr().out == f"dogs: already there, {data}/dogs\n"
+    (data / "dogs/b.jpg").unlink()
+    assert fetch(data, "dogs") == 2
+    assert "dogs is not whole: expected 2 of *.jpg, got 1" in capsys.readouterr().out
+    (data / "dogs/b.jpg").symlink_to("nowhere")
+    assert fetch(data, "dogs") == 2
+    assert f"{data}/dogs is not whole: {data}/dogs/b.jpg: cannot be read (No such file" in capsys.readouterr().out
+
+
 def test_one_that_fails_does_not_keep_the_others(
     server: Server, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

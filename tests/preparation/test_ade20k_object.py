@@ -75,6 +75,17 @@ def test_masks_that_do_not_fit_are_named(tmp_path: Path, mask: np.ndarray | None
         prepared(tmp_path)
 
 
+@pytest.mark.parametrize("file_format", ["JPEG", "GIF", "BMP"])
+def test_a_mask_of_another_format_under_png_is_named(tmp_path: Path, file_format: str) -> None:
+    write_scene_parsing(tmp_path, {"train": {"a": EVERY_ID}, "val": {"b": EVERY_ID}})
+    path = tmp_path / "ade20k/ADEChallengeData2016/annotations/validation/b.png"
+    Image.fromarray(EVERY_ID).save(path, file_format)
+    with pytest.raises(
+        DatasetError, match=re.escape(f"{path}: expected a whole PNG image, got a file that begins with")
+    ):
+        prepared(tmp_path)
+
+
 def test_without_the_release_it_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         prepared(tmp_path)

@@ -44,6 +44,13 @@ def test_the_mirrored_labels_are_ignored(tmp_path: Path) -> None:
     assert prepared(tmp_path / "again").manifest["digest"] == digest
 
 
+def test_what_a_mac_leaves_in_an_archive_is_neither_folder_nor_image(tmp_path: Path) -> None:
+    home = write_lip(tmp_path / "originals", MASKS) / "lip"
+    shutil.copytree(home / "TrainVal_images", home / "__MACOSX/TrainVal_images")
+    next(home.glob("*/val_images")).joinpath("._100034_9.jpg").touch()
+    assert prepared(tmp_path).manifest["counts"] == {"train": 2, "val": 1}
+
+
 def test_a_list_that_differs_from_its_folder_is_mentioned(tmp_path: Path) -> None:
     write_lip(tmp_path / "originals", MASKS)
     (tmp_path / "originals/lip/TrainVal_images/val_id.txt").write_text("100034_9\n100034_10\n")

@@ -119,7 +119,17 @@ def test_headers_have_a_scope_and_pictures_a_text(page: Page) -> None:
     assert all("scope" in attributes for attributes in page.elements("th"))
     assert len(page.elements("img")) == 20
     assert all(image["alt"] for image in page.elements("img"))
-    assert len([figure for figure in page.elements("figure") if figure["aria-label"]]) == 4
+
+
+def test_a_drawing_is_a_picture_with_a_text_and_its_caption_is_read(text: str, page: Page) -> None:
+    drawings = [attributes for attributes in page.elements("svg") if attributes.get("role") == "img"]
+    assert len(drawings) == len(page.elements("svg")) == len(page.elements("figure")) == 4
+    assert all("aria-hidden" not in drawing for drawing in drawings)
+    assert [str(drawing["aria-label"]).split(",")[0] for drawing in drawings] == ["Scatter plot"] * 2 + [
+        "Line plot"
+    ] * 2
+    assert page.elements("figure") == [{}] * 4, "an image has no caption: all in it is hidden from who hears the page"
+    assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["LIP: training loss", "LIP: mIoU while training"]
 
 
 def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict[str, Any], folder: Path) -> None:

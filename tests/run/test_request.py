@@ -9,6 +9,7 @@ from suite.cells import CellId, method_name
 from suite.core.paths import ROOT
 from suite.errors import RequestError, StorageError
 from suite.run.request import check_writable, make_request, resolve_device
+from tests.support.nvidia_machine import nvidia_machine
 
 
 def test_by_default_everything_of_the_mini_profile_is_asked_for() -> None:
@@ -90,12 +91,27 @@ def test_a_wrong_word_is_refused_with_the_valid_ones(wrong: dict, message: str) 
     assert str(caught.value).startswith(message)
 
 
-def test_cuda_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_without_a_gpu_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_machine(tmp_path, monkeypatch)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RequestError) as caught:
         resolve_device("cuda")
-    assert str(caught.value) == ("device 'cuda': torch finds no usable GPU here; pass DEVICE=cpu, or check nvidia-smi")
+    assert str(caught.value) == "device 'cuda': no NVIDIA GPU on this machine; or pass DEVICE=cpu"
     assert resolve_device("auto") == "cpu"
+
+
+def test_a_gpu_that_cannot_be_used_is_not_left_aside_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nvidia_machine(tmp_path, monkeypatch).has({}, version="570.86.15")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    assert capsys.readouterr().err == (
+        "warning: on the CPU, since the GPU cannot be used: the NVIDIA driver is too old: expected 580 or newer, for "
+        "CUDA 13, got 570.86.15: install NVIDIA's driver 580 or newer\n"
+    )
+    assert resolve_device("cpu") == "cpu"
+    assert capsys.readouterr().err == "", "nobody asked for one"
 
 
 @pytest.mark.parametrize("size", ["-1", "nan", "inf"])
