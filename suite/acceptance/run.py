@@ -18,6 +18,7 @@ from suite.acceptance.site import Answer, Site, run_suite
 from suite.acceptance.steps import STEPS, Step
 from suite.core.environment import code_state, driver_version
 from suite.core.faults import description
+from suite.core.nvidia import unusable
 from suite.core.precision import exact_convolutions
 from suite.errors import StorageError
 
@@ -31,8 +32,8 @@ def require_card() -> None:
     Raises:
         DeviceError: there is none; see `no_card`.
     """
-    if not torch.cuda.is_available():
-        raise no_card("none that PyTorch can use")
+    if why := unusable():
+        raise no_card(why)
 
 
 def accept(out: Path, *, minutes: float = MINUTES) -> int:

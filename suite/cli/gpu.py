@@ -34,10 +34,10 @@ def run_gpu_acceptance(options: argparse.Namespace) -> int:
     from suite.container.choice import choose
     from suite.container.mounts import mount
     from suite.container.run import run_in_container
-    from suite.core.environment import has_gpu
+    from suite.core.nvidia import no_gpu
 
-    if not has_gpu():
-        raise no_card("none on this machine")
+    if why := no_gpu():
+        raise no_card(why)
     setup = choose(
         options.runtime,
         folders=lambda: [mount(options.out, writable=True)],

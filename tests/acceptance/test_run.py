@@ -16,10 +16,7 @@ from suite.cli.main import main
 from tests.support.stand_in_gpu import StandInGpu
 
 MakeSite = Callable[..., Site]
-REFUSAL = (
-    "error: gpu-acceptance: expected an NVIDIA GPU and its driver, 580 or newer for CUDA 13, got {found}: run it on a "
-    "machine that has them\n"
-)
+REFUSAL = "error: gpu-acceptance: expected an NVIDIA GPU with driver 580 or newer, for CUDA 13, got: {why}\n"
 
 
 def passing(_site: Site) -> Answer:
@@ -36,21 +33,21 @@ def test_without_a_card_one_line_says_what_it_needs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("suite.core.environment.DEVICE_FILES", tmp_path)
+    monkeypatch.setattr("suite.core.nvidia.PCI_DEVICES", tmp_path)
     assert main(["gpu-acceptance", f"--out={tmp_path / 'out'}"]) == 2
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", REFUSAL.format(found="none on this machine"))
+    assert (captured.out, captured.err) == ("", REFUSAL.format(why="no NVIDIA GPU on this machine"))
     assert not (tmp_path / "out").exists()
 
 
 def test_with_a_card_that_pytorch_does_not_see_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "nvidia0").touch()
-    monkeypatch.setattr("suite.core.environment.DEVICE_FILES", tmp_path)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("suite.core.nvidia.no_gpu", lambda: "")
+    monkeypatch.setattr("suite.acceptance.run.unusable", lambda: "torch finds no usable GPU")
     assert main(["gpu-acceptance", f"--out={tmp_path / 'out'}", "--runtime=venv"]) == 2
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", REFUSAL.format(found="none that PyTorch can use"))
+    assert (captured.out, captured.err) == ("", REFUSAL.format(why="torch finds no usable GPU"))
 
 
 def test_every_step_is_taken_and_recorded(stand_in: MakeSite, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +83,6 @@ def test_record_and_page_are_named_by_card_and_day(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     StandInGpu().install(monkeypatch)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Stand-In 9000 (80GB)")
     monkeypatch.setattr(running, "STEPS", [Step("first", passing)])
     assert accept(tmp_path) == 0
     [data, page] = sorted(tmp_path.iterdir())

@@ -204,9 +204,7 @@ def test_a_closed_socket_is_a_matter_of_permission(monkeypatch: pytest.MonkeyPat
             "starting: Docker has no NVIDIA runtime: install the NVIDIA Container Toolkit",
         ),
         (
-            docker.errors.APIError(
-                "500", explanation="CDI injection: unresolvable CDI devices nvidia.com"
-            ),
+            docker.errors.APIError("500", explanation="CDI injection: unresolvable CDI devices nvidia.com"),
             "starting: the NVIDIA Container Toolkit has not described the GPUs to Docker: sudo nvidia-ctk cdi generate",
         ),
         (
