@@ -17,12 +17,14 @@ from suite.core import environment, memory
 from suite.core.paths import DOCS, ROOT, SUITE
 from suite.encoders import load
 from suite.experiments import conftest, head_training, imagenet
+from suite.experiments.costs.job import Operation
 from suite.mini.pretrain.train import pick_device
-from suite.plan import calibrate, rates
+from suite.plan import calibrate, costs_text, rates, samples
+from suite.plan.forecast import forecast as make_forecast
 from suite.reproduction import measure, settled
 from suite.run.request import make_request, resolve_device
 from suite.training import distributed
-from suite.verification import determinism
+from suite.verification import determinism, quick
 from tests.support.card import CARD, MEMORY, OnCard, card
 from tests.support.card_walks import METHODS, WALKS, Values, branches, table
 from tests.support.vits import TinyViT
@@ -130,6 +132,7 @@ def test_decisions_about_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert (memory.free_device_bytes("cuda"), memory.total_device_bytes("cuda")) == (MEMORY, MEMORY)
         memory.release_memory()
         assert environment.capture("cuda")["gpu"]["name"] == "Stand-in"
+        monkeypatch.setattr("suite.run.request.has_gpu", lambda: True)
         assert (resolve_device("cuda"), resolve_device("auto"), pick_device("auto").type) == ("cuda", "cuda", "cuda")
         assert calibrate.timed(lambda: None, share_s=0, device="cuda") >= 0
         assert rates.device_name("cuda", 1).startswith("Stand-in")
