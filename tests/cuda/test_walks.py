@@ -164,15 +164,12 @@ def _plans(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert count == 16
     learners, tokens = samples._probes(Operation("fit", "", (12, 5, 3, 3, 40)), "cuda")
     assert (len(tokens), tokens.device, learners[0].device) == (40, CARD, CARD)
-    forecast = SimpleNamespace(
-        seconds=None, entries=[], processes=1, disk_bytes=0, unknown=0, request=SimpleNamespace(device="cuda"),
-        rates=SimpleNamespace(derived=set()), operations=lambda: [],
-    )  # fmt: skip
-    assert "On the device about" in " ".join(costs_text._notes(forecast))
     places = {"data": folder / "data", "weights": folder / "weights", "cache": folder / "cache", "run": folder / "run"}
     asked = {"experiments": ["image_classification"], "datasets": ["imagenet1k"], "encoders": ["mae"]}
     request = make_request(profile="paper", device="cuda", processes_per_probe=4, **asked, **places)
-    assert {entry.job.devices for entry in make_forecast(request).entries} == {4}
+    forecast = make_forecast(request)
+    assert {entry.job.devices for entry in forecast.entries} == {4}
+    assert "On the device about" in " ".join(costs_text._notes(forecast))
 
 
 def _checks(monkeypatch: pytest.MonkeyPatch) -> None:
