@@ -15,9 +15,15 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def plain_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the kernel to its own tests: it is compiled for real cards only."""
+def plain_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave the loss's kernel to its own tests, and torch's fused attention block to plain tensors."""
+    import torch
+
     from suite.probes.tiled_loss import segmentation_loss
     from suite.segmentation import bank
 
     monkeypatch.setattr(bank, "fastest_loss", segmentation_loss)
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    yield
+    torch.backends.mha.set_fastpath_enabled(fused)

@@ -12,25 +12,25 @@ from tests.support.card import card
 from tests.support.card_walks import WALKS, broken_code
 
 BREAKS = [
-    ("encoder", "suite.encoders.forward:Forward._pass", "pixels.to(self.encoder.device, non_blocking=True)", "pixels"),
-    ("encoder", "suite.encoders.forward:Forward.__init__", "torch.tensor(value, device=encoder.device)", "torch.tensor(value)"),
+    ("encoder", "suite.encoders.forward:Forward._pass", ".to(self.encoder.device, non_blocking=True)", ""),
+    ("encoder", "suite.encoders.forward:Forward.__init__", ", device=encoder.device", ""),
     ("encoder", "suite.encoders.encoder:Encoder.forward", "cls=tokens[:, 0].to(dtype)", "cls=tokens[:, 0]"),
-    ("encoder", "suite.encoders.load:load_encoder", "encoder.to(device=device, dtype=dtype)", "encoder.to(dtype=dtype)"),
+    ("encoder", "suite.encoders.load:load_encoder", "encoder.to(device=device, ", "encoder.to("),
     ("features", "suite.features.extract:_encode", ".float().cpu()", ".float()"),
-    ("probes", "suite.probes.learner:ProbeLearner.__init__", "spec.head().to(device).eval()", "spec.head().eval()"),
+    ("probes", "suite.probes.learner:ProbeLearner.__init__", ".to(device)", ""),
     ("probes", "suite.probes.bank:evaluate_pooled", ".to(next(learner.head.parameters()))", ""),
-    ("probes", "suite.probes.bank:_Rounds.learn", "tokens[learner.spec.encoder].to(labels.device)", "tokens[learner.spec.encoder]"),
-    ("toy_heads", "suite.segmentation.bank:HeadLearner.__init__", ".to(device).eval()", ".eval()"),
+    ("probes", "suite.probes.bank:_Rounds.learn", "].to(labels.device)", "]"),
+    ("toy_heads", "suite.segmentation.bank:HeadLearner.__init__", ".to(device)", ""),
     ("segmentation", "suite.segmentation.bank:HeadLearner._logits", ".to(features.device)", ""),
-    ("segmentation", "suite.segmentation.store:ImageStore._join", "part.to(self.device, non_blocking=True)", "part"),
-    ("segmentation", "suite.segmentation.evaluate:_scores", "prediction.to(torch.uint8).cpu().numpy()", "prediction.to(torch.uint8).numpy()"),
-    ("segmentation", "suite.segmentation.evaluate:merge", "dtype=torch.int64, device=logits.device", "dtype=torch.float32, device=logits.device"),
-    ("tiled_loss", "suite.probes.tiled_loss:_TiledLoss.forward", "torch.zeros(places.shape, dtype=exact, device=places.device)", "torch.zeros(places.shape, dtype=exact)"),
-    ("retrieval", "suite.metrics.ranking:_product", "(queries @ items.T).cpu().numpy()", "(queries @ items.T).numpy()"),
-    ("pipeline", "suite.imagenet_pipeline.images:ImageStream._begin", "pixels.to(self.device, non_blocking=True)", "pixels"),
-    ("pipeline", "suite.imagenet_pipeline.device:DeviceDecoder.pixels", "image.pixels.to(self.device, non_blocking=True)", "image.pixels"),
-    ("pipeline", "suite.imagenet_pipeline.tokens:TokenStream.tokens", "chunk.to(tokens.device)", "chunk"),
-]  # fmt: skip
+    ("segmentation", "suite.segmentation.store:ImageStore._join", ".to(self.device, non_blocking=True)", ""),
+    ("segmentation", "suite.segmentation.evaluate:_scores", ".cpu().numpy()", ".numpy()"),
+    ("segmentation", "suite.segmentation.evaluate:merge", "torch.int64, device", "torch.float32, device"),
+    ("tiled_loss", "suite.probes.tiled_loss:_TiledLoss.forward", "dtype=exact, device=places.device", "dtype=exact"),
+    ("retrieval", "suite.metrics.ranking:_product", ".cpu().numpy()", ".numpy()"),
+    ("pipeline", "suite.imagenet_pipeline.images:ImageStream._begin", ".to(self.device, non_blocking=True)", ""),
+    ("pipeline", "suite.imagenet_pipeline.device:DeviceDecoder.pixels", ".to(self.device, non_blocking=True)", ""),
+    ("pipeline", "suite.imagenet_pipeline.tokens:TokenStream.tokens", ".to(tokens.device)", ""),
+]
 """Walk, function, what is broken in it, and how."""
 
 

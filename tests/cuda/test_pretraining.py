@@ -33,9 +33,14 @@ def test_a_step_of_pretraining_is_lowered_on_a_gpu(monkeypatch: pytest.MonkeyPat
         objective = Objective(4, 3).to("cuda")
         batch = (torch.ones(2, 4, device=CARD), torch.tensor([0, 1], device=CARD))
         run = SimpleNamespace(
-            seed=0, step=0, device=CARD, objective=objective, budget=SimpleNamespace(batch=2, lr=0.1, warmup=1, steps=4),
-            train_set=SimpleNamespace(batch=lambda *_: batch), optimizer=torch.optim.SGD(objective.parameters(), lr=0.1),
-        )  # fmt: skip
+            seed=0,
+            step=0,
+            device=CARD,
+            objective=objective,
+            budget=SimpleNamespace(batch=2, lr=0.1, warmup=1, steps=4),
+            train_set=SimpleNamespace(batch=lambda *_: batch),
+            optimizer=torch.optim.SGD(objective.parameters(), lr=0.1),
+        )
         loss = Run.take_step(run)
     assert loss > 0
     assert dtypes == [torch.bfloat16]

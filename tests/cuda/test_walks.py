@@ -17,12 +17,14 @@ from suite.core import environment, memory
 from suite.core.paths import DOCS, ROOT, SUITE
 from suite.encoders import load
 from suite.experiments import conftest, head_training, imagenet
+from suite.experiments.costs.job import Operation
 from suite.mini.pretrain.train import pick_device
-from suite.plan import calibrate, rates
+from suite.plan import calibrate, costs_text, rates, samples
+from suite.plan.forecast import forecast as make_forecast
 from suite.reproduction import measure, settled
 from suite.run.request import make_request, resolve_device
 from suite.training import distributed
-from suite.verification import determinism
+from suite.verification import determinism, quick
 from tests.support.card import CARD, MEMORY, OnCard, card
 from tests.support.card_walks import METHODS, WALKS, Values, branches, table
 from tests.support.vits import TinyViT
@@ -130,6 +132,7 @@ def test_decisions_about_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert (memory.free_device_bytes("cuda"), memory.total_device_bytes("cuda")) == (MEMORY, MEMORY)
         memory.release_memory()
         assert environment.capture("cuda")["gpu"]["name"] == "Stand-in"
+        monkeypatch.setattr("suite.run.request.has_gpu", lambda: True)
         assert (resolve_device("cuda"), resolve_device("auto"), pick_device("auto").type) == ("cuda", "cuda", "cuda")
         assert calibrate.timed(lambda: None, share_s=0, device="cuda") >= 0
         assert rates.device_name("cuda", 1).startswith("Stand-in")
@@ -161,15 +164,12 @@ def _plans(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert count == 16
     learners, tokens = samples._probes(Operation("fit", "", (12, 5, 3, 3, 40)), "cuda")
     assert (len(tokens), tokens.device, learners[0].device) == (40, CARD, CARD)
-    forecast = SimpleNamespace(
-        seconds=None, entries=[], processes=1, disk_bytes=0, unknown=0, request=SimpleNamespace(device="cuda"),
-        rates=SimpleNamespace(derived=set()), operations=lambda: [],
-    )  # fmt: skip
-    assert "On the device about" in " ".join(costs_text._notes(forecast))
     places = {"data": folder / "data", "weights": folder / "weights", "cache": folder / "cache", "run": folder / "run"}
     asked = {"experiments": ["image_classification"], "datasets": ["imagenet1k"], "encoders": ["mae"]}
     request = make_request(profile="paper", device="cuda", processes_per_probe=4, **asked, **places)
-    assert {entry.job.devices for entry in make_forecast(request).entries} == {4}
+    forecast = make_forecast(request)
+    assert {entry.job.devices for entry in forecast.entries} == {4}
+    assert "On the device about" in " ".join(costs_text._notes(forecast))
 
 
 def _checks(monkeypatch: pytest.MonkeyPatch) -> None:
