@@ -18,6 +18,7 @@ import torch.utils.serialization  # noqa: F401 - imported by the first `torch.lo
 import torchvision  # noqa: F401
 from PIL import Image
 
+from suite.core.memory import keep_freed_memory
 from suite.core.numerics import environment_of
 from suite.core.source_code import trial_code
 from suite.errors import SuiteError
@@ -43,6 +44,7 @@ if any("multiprocessing.forkserver" in word for word in sys.orig_argv):
     # it ends with the process that started it; signals to a whole command are that one's to answer
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+    keep_freed_memory()
     ignore_callers_options()
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         pytest.main(["--version"])  # imports its own plugins
