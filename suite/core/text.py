@@ -17,7 +17,7 @@ def one_line(text: str) -> str:
         >>> one_line("no persistent id,\nof \0")
         'no persistent id, of \\x00'
     """
-    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split()))
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.split("\n")).strip())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 

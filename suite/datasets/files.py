@@ -20,7 +20,7 @@ def damaged(path: Path, reason: object) -> DatasetError:
     """Return the error for a file that is missing, truncated or not in its format."""
     if isinstance(reason, OSError) and reason.strerror:
         reason = reason.strerror
-    return DatasetError(f"{path}: cannot be read ({one_line(str(reason))}): {RESTORE}")
+    return DatasetError(f"{path}: cannot be read ({one_line(str(reason) or type(reason).__name__)}): {RESTORE}")
 
 
 def home(root: Path, inner: str) -> Path:

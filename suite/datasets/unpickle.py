@@ -31,6 +31,8 @@ def read_pickled_dict(path: Path) -> dict[str, Any]:
             content = _ArrayUnpickler(io.BytesIO(file.read()), path).load()
     except DatasetError:
         raise
+    except EOFError as error:
+        raise damaged(path, "it is truncated") from error
     except Exception as error:  # damaged bytes can fail in any way at all
         raise damaged(path, error) from error
     if not isinstance(content, dict):

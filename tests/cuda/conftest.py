@@ -19,11 +19,10 @@ def plain_ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the loss's kernel to its own tests, and torch's fused attention block to plain tensors."""
     import torch
 
-    from suite.probes.tiled_loss import segmentation_loss
-    from suite.segmentation import bank
+    from suite.segmentation import fused
 
-    monkeypatch.setattr(bank, "fastest_loss", segmentation_loss)
-    fused = torch.backends.mha.get_fastpath_enabled()
+    monkeypatch.setattr(fused, "_is_on_gpu", lambda _: False)
+    fastpath = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     yield
-    torch.backends.mha.set_fastpath_enabled(fused)
+    torch.backends.mha.set_fastpath_enabled(fastpath)

@@ -37,10 +37,16 @@ def safetensors_file(path: Path) -> None:
 
 
 def tensors(content: object) -> list[torch.Tensor]:
-    """All tensors of nested dictionaries and lists, in their order."""
+    """All tensors of nested dictionaries and lists, those of a dictionary by name: a library may have any order."""
     if isinstance(content, torch.Tensor):
         return [content]
-    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    inner = (
+        [content[name] for name in sorted(content, key=str)]
+        if isinstance(content, dict)
+        else content
+        if isinstance(content, list | tuple)
+        else ()
+    )
     return [tensor for entry in inner for tensor in tensors(entry)]
 
 

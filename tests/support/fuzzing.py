@@ -38,7 +38,7 @@ def watched(folder: Path) -> Iterator[list[str]]:
         sys.addaudithook(_hear)
     misdeeds: list[str] = []
     start = time.process_time()
-    faulthandler.dump_traceback_later(12 * LIMIT_S, exit=True)  # no signal ends a loop in C
+    faulthandler.dump_traceback_later(12 * LIMIT_S, exit=True, file=sys.__stderr__)  # no signal ends a loop in C
     with warnings.catch_warnings(record=True) as told:
         _events = []
         try:
