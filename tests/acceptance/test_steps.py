@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 
 from suite.acceptance import cards, images, numerics, rates
 from suite.acceptance.site import Site
+from suite.encoders import forward
+from suite.encoders.encoder import Tokens
 from suite.encoders.forward import Forward
 from suite.imagenet_pipeline.images import ImageStream
 from suite.run.leases import Lease
@@ -175,32 +177,18 @@ def test_one_card_has_nobody_to_sum_with(stand_in: MakeSite) -> None:
     assert (answer.status, answer.detail) == ("not applicable", "it needs two cards, there are 1")
 
 
-def halving(
-    forward: Callable[..., Any], self: Forward, pixels: torch.Tensor, *arguments: Any, scale: float = 1.0
-) -> Any:
-    """A pass that is made in parts where memory runs out."""
-    size = self.batch_size
-    try:
-        return forward(self, pixels, *arguments)
-    except torch.OutOfMemoryError:
-        assert size is not None
-        self.batch_size = size // 2
-        parts = [halving(forward, self, part, *arguments).sequence * scale for part in pixels.split(size // 2)]
-        self.batch_size = size
-        return type("Tokens", (), {"sequence": torch.cat(parts)})
-
-
-def test_a_pass_that_is_halved_keeps_its_tokens(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Forward.__call__
-    monkeypatch.setattr(Forward, "__call__", lambda self, *args: halving(forward, self, *args))
+def test_a_pass_that_is_halved_keeps_its_tokens(stand_in: MakeSite) -> None:
     answer = cards.out_of_memory(stand_in())
     assert answer.status == "passed", answer.detail
     assert answer.facts["difference"] <= 1e-3
 
 
 def test_a_pass_that_is_halved_wrongly_fails(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Forward.__call__
-    monkeypatch.setattr(Forward, "__call__", lambda self, *args: halving(forward, self, *args, scale=1.01))
+    def reordered(parts: Sequence[Tokens]) -> Tokens:
+        return joined(parts[::-1])
+
+    joined = forward._joined
+    monkeypatch.setattr(forward, "_joined", reordered)
     assert cards.out_of_memory(stand_in()).status == "failed"
 
 

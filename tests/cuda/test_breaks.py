@@ -14,7 +14,6 @@ from tests.support.card_walks import WALKS, broken_code
 BREAKS = [
     ("encoder", "suite.encoders.forward:Forward._pass", ".to(self.encoder.device, non_blocking=True)", ""),
     ("encoder", "suite.encoders.forward:Forward.__init__", ", device=encoder.device", ""),
-    ("encoder", "suite.encoders.encoder:Encoder.forward", "cls=tokens[:, 0].to(dtype)", "cls=tokens[:, 0]"),
     ("encoder", "suite.encoders.load:load_encoder", "encoder.to(device=device, ", "encoder.to("),
     ("features", "suite.features.extract:_encode", ".float().cpu()", ".float()"),
     ("probes", "suite.probes.learner:ProbeLearner.__init__", ".to(device)", ""),

@@ -12,15 +12,18 @@ from types import CodeType, FrameType, SimpleNamespace
 import pytest
 import torch
 
+from suite.cli.main import main
 from suite.conformance import questions
 from suite.core import environment, memory
 from suite.core.paths import DOCS, ROOT, SUITE
 from suite.encoders import load
 from suite.experiments import conftest, head_training, imagenet
 from suite.experiments.costs.job import Operation
+from suite.imagenet_pipeline import prefetch
 from suite.mini.pretrain.train import pick_device
 from suite.plan import calibrate, costs_text, rates, samples
 from suite.plan.forecast import forecast as make_forecast
+from suite.probes import tiled_loss
 from suite.reproduction import measure, settled
 from suite.run.request import make_request, resolve_device
 from suite.training import distributed
@@ -85,6 +88,8 @@ def test_every_walk_has_the_cpu_s_values(walk: str, tmp_path: Path, monkeypatch:
 
 
 def test_the_walks_go_where_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for cached in (prefetch._side_stream, tiled_loss._tiles):
+        cached.cache_clear()
     with card(monkeypatch), calls() as names:
         for name, walk in WALKS.items():
             walk("cuda", tmp_path / name)
@@ -178,10 +183,23 @@ def _checks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert questions.deterministic(encoder).text.startswith("two passes")
     assert questions.batch_invariant(encoder).text.startswith("largest change")
     for checks in (quick.machine, quick.packages, quick.isolation):
-        for name in ("python", "lock_fits_project", "packages", "processor", "gpu", "image", "isolation"):
+        for name in ("python", "lock_fits_project", "packages", "processor", "gpu", "kernel", "image", "isolation"):
             monkeypatch.setattr(checks, name, lambda *_: "looked at", raising=False)
     monkeypatch.setattr(quick, "determinism", lambda device: [device])
-    assert quick.quick("mini", "cuda") == ["looked at"] * 7 + ["cuda"]
+    assert quick.quick("mini", "cuda") == ["looked at"] * 8 + ["cuda"]
+
+
+def test_a_plan_begins_with_the_state_of_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("suite.verification.machine.gpu", lambda name: SimpleNamespace(text=lambda: f"{name}: busy"))
+    monkeypatch.setattr("suite.run.request.has_gpu", lambda: True)
+    places = [f"--{name}={tmp_path / name}" for name in ("data", "weights", "cache", "run")]
+    with card(monkeypatch), calls() as names:
+        code = main(["plan", "--profile=paper", "--device=cuda", "--encoder=dino", "--dataset=cifar10", *places,
+                     "--no-calibrate"])  # fmt: skip
+    assert (code, capsys.readouterr().out[:12]) == (2, "paper: busy\n")
+    assert promised("test_a_plan_begins_with_the_state_of_the_gpu") <= names
 
 
 def test_processes_that_share_a_batch_have_a_gpu_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ from tests.support import probe_bank, segmentation_bank
 from tests.support.lookalikes import noise, save
 from tests.support.vits import TinyViT
 
-METHODS = ("moco_v3", "dino", "mae", "cae", "ibot", "beit", "deit")
+METHODS = ("mocov3", "dino", "mae", "cae", "ibot", "beit", "deit")
 MEAN, STD = (0.4, 0.5, 0.3), (0.2, 0.25, 0.3)
 Values = dict[str, Tensor]
 
