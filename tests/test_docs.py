@@ -17,7 +17,7 @@ INDEX = DOCS / "index.md"
 PAGES = (README, *sorted(DOCS.rglob("*.md")))
 MAKEFILE = (ROOT / "Makefile").read_text()
 TOP = r"suite|tests|checks|expected|benchmarks|docs|\.ci|\.github"
-MADE_LATER = ("benchmarks/results/gpu_", "expected/accepted/", "expected/encoders/")
+MADE_LATER = ("benchmarks/results/host_feed_", "benchmarks/results/gpu_", "expected/accepted/", "expected/encoders/")
 """Folders that `make accept` makes."""
 
 
