@@ -20,20 +20,20 @@ COLOURS = {"full colour (4:4:4)": 0, "reduced colour (4:2:0)": 2}
 
 def decoding(site: Site) -> Answer:
     """Decode and resize JPEGs on the device, and hold the pixels against PIL's."""
-    found = {
+    comparisons = {
         name: parity(_pictures(site.folder / f"colour{word}", word), SIDE, decoder="device", device=site.device)
         for name, word in COLOURS.items()
     }
-    on_device = found["full colour (4:4:4)"].on_device
-    passes = all(comparison.passes for comparison in found.values()) and bool(on_device)
+    on_device = comparisons["full colour (4:4:4)"].on_device
+    passes = all(comparison.passes for comparison in comparisons.values()) and bool(on_device)
     return verdict(
         passes,
-        "; ".join(f"{name}: {comparison}" for name, comparison in found.items())
+        "; ".join(f"{name}: {comparison}" for name, comparison in comparisons.items())
         + ("" if on_device else "; the device decoded none: torchvision without nvJPEG, or a driver that refuses"),
         images=COUNT,
         decoded_on_device=on_device,
-        max_levels={name: comparison.max_levels for name, comparison in found.items()},
-        mean_levels={name: comparison.mean_levels for name, comparison in found.items()},
+        max_levels={name: comparison.max_levels for name, comparison in comparisons.items()},
+        mean_levels={name: comparison.mean_levels for name, comparison in comparisons.items()},
         allowed={"max_levels": MAX_LEVELS, "mean_levels": MEAN_LEVELS},
     )
 

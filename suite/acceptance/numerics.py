@@ -119,8 +119,8 @@ def _bound(name: str) -> float:
     return FULL if name == "encoder float32" else LOWER[getattr(torch, name.removeprefix("encoder "))]
 
 
-def _error(found: Tensor, exact: Tensor) -> float:
-    return float((found.cpu().double() - exact).abs().max() / exact.abs().max())
+def _error(value: Tensor, exact: Tensor) -> float:
+    return float((value.cpu().double() - exact).abs().max() / exact.abs().max())
 
 
 def repeated(site: Site) -> Answer:

@@ -37,8 +37,8 @@ def throughput(site: Site) -> Answer:
 
 def product_flops(device: str, sides: tuple[int, ...]) -> float:
     """Return operations a second of the quickest of some bfloat16 products, two for each multiply-accumulate."""
-    found = []
+    rates = []
     for n in sides:
         a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-        found.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=device))  # type: ignore[misc]
-    return max(found)
+        rates.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=device))  # type: ignore[misc]
+    return max(rates)

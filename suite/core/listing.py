@@ -35,8 +35,8 @@ def entries(folder: Path) -> tuple[list[str], list[str]]:
     folders: list[str] = []
     files: list[str] = []
     try:
-        with os.scandir(folder) as found:
-            for entry in found:
+        with os.scandir(folder) as scanned:
+            for entry in scanned:
                 if is_data(entry.name):
                     (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:

@@ -145,8 +145,8 @@ def hidden_cards(smi: Smi | None = None) -> str:
     strange = [word for word in granted if not _names_one(word, smi.cards)]
     if not strange:
         return ""
-    known = ", ".join([*(f"{card['index']} or {card['uuid']}" for card in smi.cards), *slices()])
-    return f"{VISIBLE}={value!r}: expected cards of this machine ({known}), got {strange[0]!r}"
+    choices = ", ".join([*(f"{card['index']} or {card['uuid']}" for card in smi.cards), *slices()])
+    return f"{VISIBLE}={value!r}: expected cards of this machine ({choices}), got {strange[0]!r}"
 
 
 def unsupported(capability: tuple[int, int], built_for: Iterable[str]) -> str:

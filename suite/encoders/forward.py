@@ -65,9 +65,9 @@ class Forward:
             RequestError: see `Encoder.forward`.
             RuntimeError: memory has no room for a single image (see `suite.core.memory.is_out_of_memory`).
         """
-        asked = self.batch_size or len(pixels) or 1
+        most = self.batch_size or len(pixels) or 1
         while True:
-            size = fitting_size(self.encoder, asked)
+            size = fitting_size(self.encoder, most)
             try:
                 return _joined([self._pass(*part, size, project) for part in _split(pixels, seeds, size)])
             except (RuntimeError, MemoryError) as error:

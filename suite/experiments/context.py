@@ -110,7 +110,7 @@ class Context(Generic[S_co]):
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
         size = self.request.profile.settings.batch_size
-        return min(size, self.request.pass_size or size, self.request.limit or size)
+        return min(size, self.request.forward_batch_size or size, self.request.limit or size)
 
     @property
     def permuted(self) -> bool:

@@ -175,7 +175,7 @@ def _once(sets: list[SegmentationSet]) -> list[SegmentationSet]:
 
 
 def _encode(trial: HeadsTrial) -> Encode:
-    size = min(PASS, trial.request.pass_size or PASS)
+    size = min(PASS, trial.request.forward_batch_size or PASS)
     return layer_features(trial.encoder, layers(trial), autocast=_lower(trial), batch_size=size)
 
 

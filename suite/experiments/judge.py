@@ -183,7 +183,7 @@ class Trial(Context[Any]):
     def _facts(
         self, outcome: Outcome, *, seconds: float, taken: Mapping[str, Any], less: Sequence[str]
     ) -> Mapping[str, Any]:
-        smaller = self.request.pass_size
+        smaller = self.request.forward_batch_size
         return {
             "seeds": list(self.seeds) if outcome.seeded else [],
             "encoder": self.spec,

@@ -98,7 +98,7 @@ class Trials:
         jobs += self._jobs({name: trials for name, trials in groups.items() if name not in stored})
         run_jobs(jobs, run_trials, self, processes=self.processes)
         size = self.request.profile.settings.batch_size
-        smaller = max(1, min(size, self.request.pass_size or size) // 2)
+        smaller = max(1, min(size, self.request.forward_batch_size or size) // 2)
         for trial in list(self.short):
             alone = self._job(f"{trial} again", [trial], f"--pass-size={smaller}")
             run_jobs([alone], run_trials, self, processes=1)

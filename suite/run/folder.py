@@ -71,9 +71,9 @@ def join_request(request: Request) -> None:
         if not os.path.lexists(path):
             write_json(path, {"asked": request.record(), "started": now(), "finished": None, "reused": []})
             return
-        asked = read_run(request.run)["asked"]
+        stored_request = read_run(request.run)["asked"]
     record = json.loads(json.dumps(request.record()))
-    names = [name for name in record if name not in _OF_A_MACHINE and record[name] != asked.get(name)]
+    names = [name for name in record if name not in _OF_A_MACHINE and record[name] != stored_request.get(name)]
     if names:
         raise RequestError(
             f"{path}: --join: expected a run of the same request, got another {', '.join(names)}: "

@@ -190,7 +190,7 @@ OPTIONS = (
     Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),
     Option(
         "pass-size",
-        "pass_size",
+        "forward_batch_size",
         "images that an encoder sees at once, at most (default: the profile's); where memory runs out it is halved",
         int,
         metavar="N",

@@ -35,7 +35,7 @@ class Request:
     Attributes:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
-        pass_size: images that an encoder sees at once, at most; None for the profile's.
+        forward_batch_size: images that an encoder sees at once, at most; None for the profile's.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         allow_inconclusive: end in 0 although something cannot be told.
         claims_gate: fail on a claim that differs from the paper.
@@ -68,7 +68,7 @@ class Request:
     stored_only: bool = False
     keep_other_environments: bool = False
     cache_gb: float = CACHE_GB
-    pass_size: int | None = None
+    forward_batch_size: int | None = None
 
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """List (experiment, dataset, encoder spec) for everything asked for."""
@@ -125,7 +125,7 @@ def make_request(
     processes_per_probe: int = 1,
     keep_other_environments: bool = False,
     cache_gb: float = CACHE_GB,
-    pass_size: int | None = None,
+    forward_batch_size: int | None = None,
 ) -> Request:
     """Check a request and fill in the profile's defaults.
 
@@ -140,8 +140,8 @@ def make_request(
     _check_folders({"--data": data, "--run": run})
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
-    if pass_size is not None and pass_size < 1:
-        raise RequestError(f"pass size {pass_size}: expected at least 1 image a pass, e.g. PASS_SIZE=64")
+    if forward_batch_size is not None and forward_batch_size < 1:
+        raise RequestError(f"pass size {forward_batch_size}: expected at least 1 image a pass, e.g. PASS_SIZE=64")
     if processes_per_probe < 1:
         raise RequestError(f"processes per probe {processes_per_probe}: expected at least 1")
     if not 0 <= cache_gb < math.inf:
@@ -167,7 +167,7 @@ def make_request(
         processes_per_probe=processes_per_probe,
         keep_other_environments=keep_other_environments,
         cache_gb=cache_gb,
-        pass_size=pass_size,
+        forward_batch_size=forward_batch_size,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

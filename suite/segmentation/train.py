@@ -41,6 +41,24 @@ class TrainedBank:
     losses: Mapping[str, list[float]]
     ways: Mapping[str, str]
 
+    @classmethod
+    def of(cls, learners: Sequence[HeadLearner]) -> TrainedBank:
+        """Take over what learners have learned."""
+        return cls(
+            heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
+            losses={learner.name: learner.losses() for learner in learners},
+            ways={learner.name: learner.way for learner in learners},
+        )
+
+    @classmethod
+    def joined(cls, banks: Sequence[TrainedBank]) -> TrainedBank:
+        """Put banks of different heads together."""
+        return cls(
+            heads={name: head for bank in banks for name, head in bank.heads.items()},
+            losses={name: losses for bank in banks for name, losses in bank.losses.items()},
+            ways={name: way for bank in banks for name, way in bank.ways.items()},
+        )
+
 
 def train_bank(
     encode: Encode,
@@ -121,18 +139,9 @@ def train_bank(
             on_round=on_round,
             stop=stop,
         )
-        return TrainedBank(
-            heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
-            losses={learner.name: learner.losses() for learner in learners},
-            ways={learner.name: learner.way for learner in learners},
-        )
+        return TrainedBank.of(learners)
 
-    banks = in_parts(specs, train_part, "segmentation heads")
-    return TrainedBank(
-        heads={name: head for bank in banks for name, head in bank.heads.items()},
-        losses={name: losses for bank in banks for name, losses in bank.losses.items()},
-        ways={name: way for bank in banks for name, way in bank.ways.items()},
-    )
+    return TrainedBank.joined(in_parts(specs, train_part, "segmentation heads"))
 
 
 def _learn(learners: Sequence[HeadLearner], encode: Encode, batch: Batch, device: torch.device | str) -> None:

@@ -57,7 +57,7 @@ class Task(Generic[S_co]):
     def batch_size(self) -> int:
         """Views a pass (`Context.forward_batch_size`)."""
         size = self.request.profile.settings.batch_size
-        return min(size, self.request.pass_size or size, self.request.limit or size)
+        return min(size, self.request.forward_batch_size or size, self.request.limit or size)
 
     def filled(self, views: float) -> float:
         """Count the views that the passes over a set have room for: the last is filled up."""
