@@ -98,7 +98,7 @@ def keep_freed_memory() -> None:
     """Let the allocator use again what has been freed, up to a gibibyte, rather than give it back.
 
     The kernel clears every page that it gives to a process, and a new process has none yet: for a trial of the mini
-    study that was a seventh of the processor's time (decision 11). Also holds for processes forked from this one.
+    study that was 2 of 13 s (decision 11). Also holds for processes forked from this one.
 
     Source: glibc, `mallopt` (malloc.h), M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
     """
