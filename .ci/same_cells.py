@@ -7,14 +7,14 @@ from pathlib import Path
 
 def values(run: Path) -> dict[str, list[float]]:
     """Every measured value by experiment/dataset/method/setting/metric, one per seed."""
-    found = {}
+    measurements = {}
     for path in sorted(run.glob("cells/*/*/*.json")):
         place = path.relative_to(run / "cells").with_suffix("")
-        found |= {f"{place}/{name}": each for name, each in json.loads(path.read_text())["values"].items()}
-    asked = json.loads((run / "run.json").read_text())["asked"]["cells"]
-    if not asked or (missing := sorted(set(asked) - set(found))):
-        sys.exit(f"{run}: expected {len(asked)} cells, {len(missing)} are missing: {missing[:3]}")
-    return found
+        measurements |= {f"{place}/{name}": numbers for name, numbers in json.loads(path.read_text())["values"].items()}
+    names = json.loads((run / "run.json").read_text())["asked"]["cells"]
+    if not names or (missing := sorted(set(names) - set(measurements))):
+        sys.exit(f"{run}: expected {len(names)} cells, {len(missing)} are missing: {missing[:3]}")
+    return measurements
 
 
 def main(run: Path, other: Path) -> None:

@@ -18,8 +18,8 @@ def processor() -> str:
 
 def matmul_flops(device: str) -> float:
     """Operations a second of the best of three large bfloat16 products, two for each multiply-accumulate."""
-    found = []
+    rates = []
     for n in (4096, 8192, 16384) if device == "cuda" else (256,):
         a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-        found.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=device))
-    return max(found)
+        rates.append(2 * n**3 * 5 / timed(lambda a=a, b=b: [a @ b for _ in range(5)], share_s=5.0, device=device))
+    return max(rates)

@@ -117,10 +117,10 @@ def ratio(times: dict[str, list[float]], slow: str, fast: str) -> float:
 
 def test_the_loss_against_the_plain_way(benchmark):
     head, features, target = problem()
-    found = {way: gradients(way, head, features, target) for way in WAYS}
+    gradients_by_way = {way: gradients(way, head, features, target) for way in WAYS}
     difference = max(
         float((ours - theirs).abs().max() / theirs.abs().max())
-        for ours, theirs in zip(found["tiled"], found["plain"], strict=True)
+        for ours, theirs in zip(gradients_by_way["tiled"], gradients_by_way["plain"], strict=True)
     )
     run = {way: lambda way=way: gradients(way, head, features, target) for way in WAYS}
     times = benchmark.pedantic(alternated, (run,), rounds=1, iterations=1)

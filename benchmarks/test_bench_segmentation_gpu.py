@@ -62,7 +62,7 @@ def test_heads_beside_the_encoder(benchmark):
     shape = Shape("vit", BASE if DEVICE == "cuda" else MINI)
     peak = matmul_flops(DEVICE)
     banks = benchmark.pedantic(lambda: {name: bank(shape, name, peak) for name in SETS}, rounds=1, iterations=1)
-    hours = sum(found["hours_of_seven_encoders"] for found in banks.values())
+    hours = sum(costs["hours_of_seven_encoders"] for costs in banks.values())
     record("heads", banks | {"bf16_matmul_tflops": round(peak / 1e12, 1), "hours_of_tables_2_and_4": round(hours, 1)})
 
 
@@ -107,8 +107,8 @@ def test_the_loss_in_three_ways(benchmark):
     logits = torch.randn(BATCH, 150, grid, grid, device=DEVICE).contiguous(memory_format=torch.channels_last)
     target = labels(150, side)
     ways = {"kernel": fused_loss if DEVICE == "cuda" else segmentation_loss, "tiles": segmentation_loss, "torch": plain}
-    found = {name: gradient(way, logits, target) for name, way in ways.items()}
-    largest = found["torch"].abs().max()
+    gradients = {name: gradient(way, logits, target) for name, way in ways.items()}
+    largest = gradients["torch"].abs().max()
 
     def measured() -> dict[str, float]:
         return {
@@ -118,7 +118,7 @@ def test_the_loss_in_three_ways(benchmark):
 
     result = benchmark.pedantic(measured, rounds=1, iterations=1)
     for name in ("kernel", "tiles"):
-        difference = float((found[name] - found["torch"]).abs().max() / largest)
+        difference = float((gradients[name] - gradients["torch"]).abs().max() / largest)
         result[f"{name}_gradient_difference_relative_to_the_largest_gradient"] = difference
         assert difference < 1e-5
     noise = torch.randint(150, target.shape, dtype=torch.uint8, device=DEVICE)
@@ -139,8 +139,8 @@ def gradient(way: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Te
 
 
 def labels(classes: int, side: int) -> Tensor:
-    found = block_labels(BATCH, side, classes)
-    return found.masked_fill(block_labels(BATCH, side, 10) == 0, 255).to(DEVICE)
+    blocks = block_labels(BATCH, side, classes)
+    return blocks.masked_fill(block_labels(BATCH, side, 10) == 0, 255).to(DEVICE)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -86,8 +86,8 @@ def plain(root: Path) -> int:
         T.ToTensor(),
         T.Normalize(IMAGENET_MEAN, IMAGENET_STD),
     ]
-    found = torchvision.datasets.ImageFolder(str(root), T.Compose(steps))
-    return sum(len(x) for x, _ in torch.utils.data.DataLoader(found, BATCH, shuffle=True, num_workers=WORKERS))
+    dataset = torchvision.datasets.ImageFolder(str(root), T.Compose(steps))
+    return sum(len(x) for x, _ in torch.utils.data.DataLoader(dataset, BATCH, shuffle=True, num_workers=WORKERS))
 
 
 def ours(root: Path) -> int:
@@ -154,13 +154,13 @@ def from_jpegs_to_tokens(folders: dict[str, Path]) -> dict[str, object]:
         for decoder in ("device", "fast"):
             images = ImageStream(paths, side, augment=True, decoder=decoder, device=DEVICE)
             rate = tokens_per_second(TokenStream(images, {"a": encode}, forward_batch_size=batch))
-            found = parity(paths[:: max(1, COUNT // 200)], side, decoder=decoder, device=DEVICE)
+            comparison = parity(paths[:: max(1, COUNT // 200)], side, decoder=decoder, device=DEVICE)
             result |= {
                 f"{colour}_{decoder}_images_per_second": round(rate),
                 f"{colour}_{decoder}_share_of_encoder_alone": round(rate / alone, 3),
                 f"{colour}_{decoder}_share_of_peak": round(rate * work / peak, 3),
                 f"{colour}_{decoder}_decoded_by": dict(images.decoded),
-                f"{colour}_{decoder}_parity": str(found),
+                f"{colour}_{decoder}_parity": str(comparison),
             }
     return result
 

@@ -52,13 +52,15 @@ def gpus(monkeypatch: pytest.MonkeyPatch, *properties: SimpleNamespace) -> None:
 
 
 def test_it_names_packages_instructions_and_precision_and_survives_a_file() -> None:
-    found = environment_of("cpu")
-    assert set(found["packages"]) == {"torch", "torchvision", "timm", "numpy", "pillow", "scipy"}
-    assert found["torch_build"] == torch.__version__
-    assert found["device"]["instructions"] == torch.backends.cpu.get_cpu_capability()
-    assert found["precision"] == {"float32_products": "highest", "deterministic": False}
-    assert json.loads(json.dumps(found)) == found == environment_of(torch.device("cpu"))
-    assert environment_line(found).startswith(f"{device_model(found)}, {found['device']['instructions']}; torch 2.")
+    environment = environment_of("cpu")
+    assert set(environment["packages"]) == {"torch", "torchvision", "timm", "numpy", "pillow", "scipy"}
+    assert environment["torch_build"] == torch.__version__
+    assert environment["device"]["instructions"] == torch.backends.cpu.get_cpu_capability()
+    assert environment["precision"] == {"float32_products": "highest", "deterministic": False}
+    assert json.loads(json.dumps(environment)) == environment == environment_of(torch.device("cpu"))
+    assert environment_line(environment).startswith(
+        f"{device_model(environment)}, {environment['device']['instructions']}; torch 2."
+    )
 
 
 def test_it_does_not_name_the_number_of_threads() -> None:
@@ -72,11 +74,11 @@ def test_it_does_not_name_the_number_of_threads() -> None:
 
 def test_another_gpu_is_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch, H100, H100)
-    found = environment_of("cuda")
-    assert (found["device"]["model"], found["device"]["cuda"]) == ("NVIDIA H100 80GB HBM3 (9.0)", "13.0")
-    assert environment_of(torch.device("cuda", 1)) == found, "every process of a run says the same"
+    environment = environment_of("cuda")
+    assert (environment["device"]["model"], environment["device"]["cuda"]) == ("NVIDIA H100 80GB HBM3 (9.0)", "13.0")
+    assert environment_of(torch.device("cuda", 1)) == environment, "every process of a run says the same"
     gpus(monkeypatch, A100)
-    assert differences(environment_of("cuda"), found) == [
+    assert differences(environment_of("cuda"), environment) == [
         "device.model NVIDIA A100-SXM4-40GB (8.0), not NVIDIA H100 80GB HBM3 (9.0)"
     ]
     gpus(monkeypatch, H100, A100)

@@ -131,8 +131,8 @@ def test_the_driver_is_asked_first_and_its_program_second(monkeypatch: pytest.Mo
 
 
 def test_a_mig_instance_is_met_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(nvml, "_ask", lambda question, *names: asked.append(f"{question} {names}"))
+    questions: list[str] = []
+    monkeypatch.setattr(nvml, "_ask", lambda question, *names: questions.append(f"{question} {names}"))
     nvml.Meter("MIG-aa")
     nvml.Meter("bb")
-    assert asked == [f"nvmlDeviceGetHandleByUUID ('{name}',)" for name in ("MIG-aa", "GPU-bb", "MIG-bb")]
+    assert questions == [f"nvmlDeviceGetHandleByUUID ('{name}',)" for name in ("MIG-aa", "GPU-bb", "MIG-bb")]

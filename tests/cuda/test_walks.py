@@ -66,9 +66,9 @@ def promised(test: str) -> set[str]:
     return {branch for branch, name in table(PAGE).items() if name.endswith(f"::{test}")}
 
 
-def compare(found: Values, expected: Values) -> None:
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
+def compare(values: Values, expected: Values) -> None:
+    assert values.keys() == expected.keys()
+    for name, value in values.items():
         torch.testing.assert_close(value, expected[name], msg=lambda text, name=name: f"{name}: {text}", **CLOSE)
 
 
@@ -170,8 +170,8 @@ def _plans(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     learners, tokens = samples._probes(Operation("fit", "", (12, 5, 3, 3, 40)), "cuda")
     assert (len(tokens), tokens.device, learners[0].device) == (40, CARD, CARD)
     places = {"data": folder / "data", "weights": folder / "weights", "cache": folder / "cache", "run": folder / "run"}
-    asked = {"experiments": ["image_classification"], "datasets": ["imagenet1k"], "encoders": ["mae"]}
-    request = make_request(profile="paper", device="cuda", processes_per_probe=4, **asked, **places)
+    options = {"experiments": ["image_classification"], "datasets": ["imagenet1k"], "encoders": ["mae"]}
+    request = make_request(profile="paper", device="cuda", processes_per_probe=4, **options, **places)
     forecast = make_forecast(request)
     assert {entry.job.devices for entry in forecast.entries} == {4}
     assert "On the device about" in " ".join(costs_text._notes(forecast))

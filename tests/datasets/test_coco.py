@@ -101,11 +101,11 @@ def test_object_crops_are_squares_around_boxes(tmp_path: Path) -> None:
         thing(1, 1, [5.0, 5.0, 60.0, 60.0], crowd=1),
         thing(1, 1, [0.0, 0.0, 1000.0, 5.0]),  # not below 1000 px
     ]
-    found = coco.object_crops(write_coco(tmp_path, "instances", "val2017", things))
-    assert [view.box for view in found.views] == [(10, 15, 50, 55), (-39, 0, 61, 100)]
-    assert [view.image.name for view in found.views] == ["000000000002.jpg", "000000000001.jpg"]  # type: ignore[union-attr]
-    assert found.labels.tolist() == [1, 0]
-    assert found.class_names == ("person", "toothbrush")
+    crops = coco.object_crops(write_coco(tmp_path, "instances", "val2017", things))
+    assert [view.box for view in crops.views] == [(10, 15, 50, 55), (-39, 0, 61, 100)]
+    assert [view.image.name for view in crops.views] == ["000000000002.jpg", "000000000001.jpg"]  # type: ignore[union-attr]
+    assert crops.labels.tolist() == [1, 0]
+    assert crops.class_names == ("person", "toothbrush")
 
 
 def test_images_beside_annotations_as_the_archives_unpack(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from tests.support.lookalikes import noise, save, write_imagenet
 
 
 def test_labels_are_ranks_of_wnids_and_files_are_sorted(tmp_path: Path) -> None:
-    found = imagenet1k.images(write_imagenet(tmp_path), "val")
-    assert [view.image.name for view in found.views] == [  # type: ignore[union-attr]
+    dataset = imagenet1k.images(write_imagenet(tmp_path), "val")
+    assert [view.image.name for view in dataset.views] == [  # type: ignore[union-attr]
         f"ILSVRC2012_val_0000000{i}.JPEG" for i in (1, 2, 3)
     ]
-    assert found.labels.tolist() == [0, 0, 1]
-    assert found.class_names == ("n01440764", "n02105855")
+    assert dataset.labels.tolist() == [0, 0, 1]
+    assert dataset.class_names == ("n01440764", "n02105855")
 
 
 def test_gray_cmyk_broken_exif_and_a_png_in_disguise_render(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ LIP = np.array([[0, 1, 19], [255, 2, 0]], dtype=np.uint8)
 )
 def test_records_of_every_set_are_sorted_pairs(tmp_path: Path, name: str, images: str, masks: str) -> None:
     write_segmentation(tmp_path / images, tmp_path / masks, {"sub/b": LIP % 4, "a_2": LIP % 4, "a_10": LIP % 4})
-    found = segmentation(name, tmp_path, "val")
+    dataset = segmentation(name, tmp_path, "val")
     stems = ["a_10", "a_2", "sub/b"]
-    assert found.records == tuple((tmp_path / images / f"{s}.jpg", tmp_path / masks / f"{s}.png") for s in stems)
-    assert len(found) == 3
-    assert found.reduce_zero_label
+    assert dataset.records == tuple((tmp_path / images / f"{s}.jpg", tmp_path / masks / f"{s}.png") for s in stems)
+    assert len(dataset) == 3
+    assert dataset.reduce_zero_label
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_class_names(name: str, count: int, some: dict[int, str]) -> None:
 def test_zero_is_ignored_and_labels_move_down(tmp_path: Path, mode: str) -> None:
     write_segmentation(tmp_path / "img/train", tmp_path / "ann/train", {"a": LIP}, mode)
     assert Image.open(tmp_path / "ann/train/a.png").mode == mode
-    found = segmentation("lip", tmp_path, "train")
-    assert found.mask(0).tolist() == [[255, 0, 18], [255, 1, 255]]
-    assert found.mask(0).dtype == np.uint8
+    dataset = segmentation("lip", tmp_path, "train")
+    assert dataset.mask(0).tolist() == [[255, 0, 18], [255, 1, 255]]
+    assert dataset.mask(0).dtype == np.uint8
 
 
 def test_without_reduction_zero_is_a_class(tmp_path: Path) -> None:

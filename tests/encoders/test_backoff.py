@@ -54,9 +54,9 @@ def passes(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
 
 
 def outputs(tokens: Tokens, count: int) -> dict[str, Tensor]:
-    found = {"cls": tokens.cls, "patches": tokens.patches, "projected": tokens.projected}
-    found |= {f"layer {index}": value for index, value in tokens.layers.items()}
-    return {name: value[:count] for name, value in found.items() if value is not None}
+    tensors = {"cls": tokens.cls, "patches": tokens.patches, "projected": tokens.projected}
+    tensors |= {f"layer {index}": value for index, value in tokens.layers.items()}
+    return {name: value[:count] for name, value in tensors.items() if value is not None}
 
 
 def test_a_pass_is_halved_until_it_fits_and_the_next_ones_begin_there(
@@ -85,9 +85,9 @@ def test_values_are_those_of_the_smaller_pass_to_the_bit_and_of_the_larger_to_ro
 
     whole, halves = encoded(8), encoded(4)
     passes(4)
-    found = encoded(8)
-    assert found.keys() == whole.keys()
-    for name, value in found.items():
+    tensors = encoded(8)
+    assert tensors.keys() == whole.keys()
+    for name, value in tensors.items():
         assert torch.equal(value, halves[name]), name
         tolerance = TOLERANCE if "autocast" not in asked else 2**-8
         assert (value - whole[name]).abs().max() <= tolerance * whole[name].abs().max(), name
@@ -99,8 +99,8 @@ def test_patches_are_permuted_by_the_images_own_numbers_in_every_part(
     seeds = np.arange(40, 47)
     whole = Forward(encoder, batch_size=8, permute=True)(pixels, seeds)
     passes(2)
-    found = Forward(encoder, batch_size=8, permute=True)(pixels, seeds)
-    torch.testing.assert_close(found.cls[:7], whole.cls[:7], rtol=1e-4, atol=1e-5)
+    features = Forward(encoder, batch_size=8, permute=True)(pixels, seeds)
+    torch.testing.assert_close(features.cls[:7], whole.cls[:7], rtol=1e-4, atol=1e-5)
 
 
 def test_a_pass_of_as_many_as_come_is_halved_too(
@@ -115,10 +115,10 @@ def test_projections_come_along(pixels: Tensor) -> None:
     encoder = load_encoder("dino", weights=MINI_WEIGHTS)
     whole = Forward(encoder, batch_size=8)(pixels, project=True)
     encoder.forward = _wide_only(encoder.forward)
-    found = Forward(encoder, batch_size=8)(pixels, project=True)
-    assert found.projected is not None
+    features = Forward(encoder, batch_size=8)(pixels, project=True)
+    assert features.projected is not None
     assert whole.projected is not None
-    torch.testing.assert_close(found.projected[:7], whole.projected[:7], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(features.projected[:7], whole.projected[:7], rtol=1e-4, atol=1e-5)
 
 
 def _wide_only(forward: Callable[..., Tokens]) -> Callable[..., Tokens]:

@@ -31,11 +31,11 @@ def normalised(encoder: Encoder, pixels: Tensor) -> Tensor:
 @pytest.fixture
 def seen(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """What the encoder was given."""
-    given, forward = [], encoder.forward
+    inputs, forward = [], encoder.forward
     monkeypatch.setattr(
-        encoder, "forward", lambda images, **how: given.append(images.clone()) or forward(images, **how)
+        encoder, "forward", lambda images, **how: inputs.append(images.clone()) or forward(images, **how)
     )
-    return given
+    return inputs
 
 
 def test_pixels_are_scaled_and_normalised_and_left_as_they_were(

@@ -32,8 +32,8 @@ def test_architecture_is_read_off_the_tensors(tmp_path, method, sizes, expected)
     write(method, tmp_path / "x.pth", sizes=sizes)
     encoder = load_encoder(f"{method}@{tmp_path / 'x.pth'}")
     heads = encoder.trunk.vit.blocks[0].attn.num_heads
-    found = (encoder.image_size, encoder.patch_size, encoder.embed_dim, encoder.depth, heads)
-    assert found == expected
+    architecture = (encoder.image_size, encoder.patch_size, encoder.embed_dim, encoder.depth, heads)
+    assert architecture == expected
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -78,8 +78,8 @@ def test_what_else_a_release_s_file_holds_changes_nothing(tmp_path, method, vari
     content = write(method, tmp_path / "with.pth", variant=variant)
     with_more = load_encoder(f"{method}@{tmp_path / 'with.pth'}")
     prefix = "encoder." if method == "cae" else ""
-    own = re.compile(prefix + r"(cls_token|pos_embed|patch_embed\..*|blocks\..*|norm\..*|rel_pos_bias\..*)")
-    kept = {name: value for name, value in content["model"].items() if own.fullmatch(name)}
+    pattern = re.compile(prefix + r"(cls_token|pos_embed|patch_embed\..*|blocks\..*|norm\..*|rel_pos_bias\..*)")
+    kept = {name: value for name, value in content["model"].items() if pattern.fullmatch(name)}
     assert len(kept) < len(content["model"])
     torch.save({"model": kept}, tmp_path / "without.pth")
     without = load_encoder(f"{method}@{tmp_path / 'without.pth'}")

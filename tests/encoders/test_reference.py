@@ -41,13 +41,13 @@ def errors(encoder: Encoder, images: torch.Tensor, reference: Expected) -> dict[
     """Of cls, patch tokens, raw blocks and projection, each in its own standard deviations."""
     out = encoder(images, layers=LAYERS, project=encoder.has_projector)
     rows = images.shape[2] // encoder.patch_size
-    found = {"cls": error(out.cls, reference.tokens[:, 0])}
-    found["patches"] = error(out.patches, on_grid(reference.tokens, rows))
-    found["raw"] = max(error(out.layers[index], on_grid(reference.raw[index], rows)) for index in LAYERS)
+    deviations = {"cls": error(out.cls, reference.tokens[:, 0])}
+    deviations["patches"] = error(out.patches, on_grid(reference.tokens, rows))
+    deviations["raw"] = max(error(out.layers[index], on_grid(reference.raw[index], rows)) for index in LAYERS)
     assert encoder.has_projector == (reference.projected is not None)
     if out.projected is not None and reference.projected is not None:
-        found["projected"] = error(out.projected, reference.projected)
-    return found
+        deviations["projected"] = error(out.projected, reference.projected)
+    return deviations
 
 
 def noise(height: int, width: int, count: int = 1) -> torch.Tensor:
@@ -58,11 +58,11 @@ def noise(height: int, width: int, count: int = 1) -> torch.Tensor:
 def narrow(tmp_path_factory):
     """method -> (encoder, content of its file); nothing is at its neutral value."""
     folder = tmp_path_factory.mktemp("narrow")
-    made = {}
+    pairs = {}
     for seed, method in enumerate(METHODS):
         content = write(method, folder / f"{method}.pth", sizes=NARROW, seed=seed)
-        made[method] = load_encoder(method, weights=folder), content
-    return made
+        pairs[method] = load_encoder(method, weights=folder), content
+    return pairs
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
@@ -70,8 +70,8 @@ def narrow(tmp_path_factory):
 def test_features_equal_the_reference(narrow, method, window):
     encoder, content = narrow[method]
     images = noise(*window)
-    found = errors(encoder, images, expected(method, content, images, NARROW))
-    assert max(found.values()) < BOUND, found
+    deviations = errors(encoder, images, expected(method, content, images, NARROW))
+    assert max(deviations.values()) < BOUND, deviations
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -143,8 +143,8 @@ def test_the_other_network_of_the_file_breaks_the_bound(narrow, monkeypatch, met
     encoder, content = narrow[method]
     monkeypatch.setitem(NETWORKS, method, prefixes)
     images = noise(224, 224)
-    found = errors(encoder, images, expected(method, content, images, NARROW))
-    assert min(found.values()) > BOUND
+    deviations = errors(encoder, images, expected(method, content, images, NARROW))
+    assert min(deviations.values()) > BOUND
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_the_other_network_of_the_file_breaks_the_bound(narrow, monkeypatch, met
 def test_a_mistaken_projector_breaks_the_bound(narrow, method, wrong):
     encoder, content = narrow[method]
     images = noise(224, 224, count=3)
-    found = errors(encoder, images, expected(method, content, images, NARROW, wrong))
-    assert found["projected"] > BOUND
+    deviations = errors(encoder, images, expected(method, content, images, NARROW, wrong))
+    assert deviations["projected"] > BOUND
 
 
 @pytest.mark.skipif(not is_on("FULL_VITS"), reason="minutes at full size; set FULL_VITS=1")
@@ -172,10 +172,10 @@ def test_vit_b_equals_the_reference(tmp_path, method):
     largest = {}
     for window in WINDOWS:
         images = noise(*window)
-        found = errors(encoder, images, expected(method, content, images, VIT_B))
-        cells = " | ".join(f"{value:.1e}" for value in found.values())
+        deviations = errors(encoder, images, expected(method, content, images, VIT_B))
+        cells = " | ".join(f"{value:.1e}" for value in deviations.values())
         print(f"\n| {method} | {window[0]} x {window[1]} | {cells} |")
-        largest[window] = max(found.values())
+        largest[window] = max(deviations.values())
     images = noise(224, 224)
     wrong = expected(method, content, images, VIT_B, Wrong(epsilon=1e-5))
     off = error(encoder(images).cls, wrong.tokens[:, 0])

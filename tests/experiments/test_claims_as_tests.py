@@ -28,22 +28,22 @@ CLAIMS = load_claims(EXPECTED / "claims.toml")
 
 
 def claims_in(run: Path) -> dict[str, tuple[str, str]]:
-    found = {}
+    outcomes = {}
     for case in ET.parse(run / "junit.xml").getroot().iter("testcase"):
         name = re.fullmatch(r"test_claims\[(.*)\]", str(case.get("name")))
         if name:
-            said = list(case)
-            found[name[1]] = (said[0].tag, str(said[0].get("message"))) if said else ("passed", "")
-    return found
+            children = list(case)
+            outcomes[name[1]] = (children[0].tag, str(children[0].get("message"))) if children else ("passed", "")
+    return outcomes
 
 
 def test_junit_holds_a_test_per_claim(tmp_path: Path) -> None:
     assert main(["report", str(table_1(tmp_path, 0.0))]) == 0
-    found = claims_in(tmp_path)
-    assert list(found) == [claim.id for claim in CLAIMS]
-    assert found["C01"] == ("passed", ""), "the supervised encoder leads in Table 1, here as there"
-    assert found["C02"][0] == "skipped"
-    assert found["C02"][1].endswith("cells missing: 7, such as object_segmentation/ade20k/deit/linear_head/miou")
+    outcomes = claims_in(tmp_path)
+    assert list(outcomes) == [claim.id for claim in CLAIMS]
+    assert outcomes["C01"] == ("passed", ""), "the supervised encoder leads in Table 1, here as there"
+    assert outcomes["C02"][0] == "skipped"
+    assert outcomes["C02"][1].endswith("cells missing: 7, such as object_segmentation/ade20k/deit/linear_head/miou")
 
 
 def worse(method: str) -> float:
@@ -55,9 +55,9 @@ def worse(method: str) -> float:
 def test_a_claim_that_differs_fails_only_as_a_gate(tmp_path: Path, gate: bool, outcome: str) -> None:
     run = table_1(tmp_path, worse)
     main(["report", str(run), *(["--claims=gate"] if gate else [])])
-    found = claims_in(run)["C01"]
-    assert found[0] == outcome
-    assert found[1].startswith(
+    result = claims_in(run)["C01"]
+    assert result[0] == outcome
+    assert result[1].startswith(
         "differs from the paper: holds there, does not hold here: "
         "The supervised encoder beats every self-supervised one in ImageNet classification. "
     )
@@ -129,9 +129,9 @@ def run_pytest(run: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_pytest_holds_a_test_per_claim_after_everything_else(tmp_path: Path) -> None:
     run = mini_probe(tmp_path / "run")
     done = run_pytest(run)
-    said = re.findall(r"test_(\w+)\.py::test_\w+\[(\S+)\] (\w+)", done.stdout)
-    assert [name for page, name, _ in said if page == "claims"] == [claim.id for claim in CLAIMS]
-    assert said[0][:2] == ("object_retrieval", "object_retrieval/cifar10/deit")
+    results = re.findall(r"test_(\w+)\.py::test_\w+\[(\S+)\] (\w+)", done.stdout)
+    assert [name for page, name, _ in results if page == "claims"] == [claim.id for claim in CLAIMS]
+    assert results[0][:2] == ("object_retrieval", "object_retrieval/cifar10/deit")
     assert done.returncode == 2, "for want of data; claims decide nothing"
     assert "not run: " in done.stdout or "not testable here: " in done.stdout
 

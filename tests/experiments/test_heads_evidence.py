@@ -82,9 +82,9 @@ def test_lost_counts_are_named(tmp_path: Path) -> None:
     lost.write_bytes(b"x")
     with pytest.raises(StorageError) as error:
         History(path).counts(10)
-    said = str(error.value)
-    assert said.startswith(f"{lost}: expected what was counted after 10 iterations, the best evaluation, got ")
-    assert said.endswith(f": remove {tmp_path} and measure again")
+    message = str(error.value)
+    assert message.startswith(f"{lost}: expected what was counted after 10 iterations, the best evaluation, got ")
+    assert message.endswith(f": remove {tmp_path} and measure again")
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +127,21 @@ def test_values_follow_from_their_own_evaluation_and_do_so_again_after_a_stop(
     # which evaluation is the best must not hang on so short a training: say that it is the first
     monkeypatch.setattr(head_history, "best_of", lambda history: history[0])
     monkeypatch.setattr("suite.experiments.segmenting.best_of", lambda history: history[0])
-    asked = trial(data, tmp_path, choice)
-    once, _ = asked.measure(segment)
-    history = head_training.fit(asked, 0)["linear_head"].history
+    first_trial = trial(data, tmp_path, choice)
+    once, _ = first_trial.measure(segment)
+    history = head_training.fit(first_trial, 0)["linear_head"].history
     assert [done for done, _ in history] == [2, 4, 6]
     first, last = history[0][1], history[-1][1]
     assert first != last, "else the two could not be told apart"
-    found = {name.split("/")[1]: values[0] for name, values in once.values.items()}
-    assert found == (first if choice == "best" else last)
-    stored = Store(asked.request.run).checked(asked.key)
+    metrics = {name.split("/")[1]: values[0] for name, values in once.values.items()}
+    assert metrics == (first if choice == "best" else last)
+    stored = Store(first_trial.request.run).checked(first_trial.key)
     assert stored.values == once.values, "and every one follows from what was counted"
 
     head_training._FITTED.clear()  # another process, which finds the training done
     again = segment(trial(data, tmp_path, choice))
     assert again.values == once.values
-    items = Store(asked.request.run).items(stored)
+    items = Store(first_trial.request.run).items(stored)
     assert items is not None
     assert again.items is not None
     for name, array in again.items.evidence.items():

@@ -16,9 +16,9 @@ def learn(folder: Path, world: World) -> None:
     torch.set_num_threads(1)
     source = Tokens()
     bank = train(world=world, source=source)
-    found = {name: weights(probe) for name, probe in bank.items()}
+    parameters = {name: weights(probe) for name, probe in bank.items()}
     facts = {name: (probe.losses(), probe.accuracy) for name, probe in bank.items()}
-    torch.save([found, facts, sum(len(chunk) for _, chunk in source.asked)], folder / f"{world.rank}.pt")
+    torch.save([parameters, facts, sum(len(chunk) for _, chunk in source.asked)], folder / f"{world.rank}.pt")
 
 
 def fail(world: World) -> None:
@@ -33,11 +33,11 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
     alone = train()
     encoded = 0
     for rank in range(2):
-        found, facts, count = torch.load(tmp_path / f"{rank}.pt")
+        parameters, facts, count = torch.load(tmp_path / f"{rank}.pt")
         encoded += count
         for name, probe in alone.items():
             for part, value in weights(probe).items():
-                torch.testing.assert_close(found[name][part], value, atol=1e-6, rtol=0)
+                torch.testing.assert_close(parameters[name][part], value, atol=1e-6, rtol=0)
             losses, accuracy = facts[name]
             assert losses == pytest.approx(probe.losses(), abs=1e-6)
             assert accuracy == probe.accuracy

@@ -15,9 +15,9 @@ ROUNDS = 12  # 3 epochs of 52 items in rounds of 16
 
 
 def stopped_after(rounds: int, folder, specs=SPECS, **options) -> None:
-    asked = iter(range(1, 100))
+    calls = iter(range(1, 100))
     with pytest.raises(KeyboardInterrupt, match=f"stopped after round {rounds} of {ROUNDS}"):
-        train(specs, folder=folder, stop=lambda: next(asked) == rounds, **options)
+        train(specs, folder=folder, stop=lambda: next(calls) == rounds, **options)
 
 
 @pytest.mark.parametrize("rounds", [1, 4, 6, 11])

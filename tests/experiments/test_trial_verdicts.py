@@ -25,11 +25,11 @@ ENTRY = KnownDeviation(
 )
 
 
-def check(tmp_path: Path, values: Sequence[float], **asked: object) -> Trial:
+def check(tmp_path: Path, values: Sequence[float], **options: object) -> Trial:
     """A trial that measured these values of a linear probe (77.3 is published), whatever it is asked to measure."""
     places = {name: tmp_path / name for name in ("data", "weights", "cache", "run")}
     names = {"encoders": ["dino"], "experiments": ["image_classification"], "profile": "paper", "device": "cpu"}
-    request = make_request(**names, **places, **asked)
+    request = make_request(**names, **places, **options)
     trial = Trial(request, *next(request.tasks()))
     facts = {"seeds": list(range(len(values))), "seconds": 1.0}
     result = Result(trial.key, {"linear/top1": list(values)}, {}, {}, {}, facts)
@@ -62,11 +62,11 @@ def test_what_cannot_be_told_is_skipped_unless_that_is_allowed(tmp_path: Path) -
 def test_a_known_deviation_is_an_expected_failure_until_it_expires(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {LINEAR: ENTRY}
-    monkeypatch.setattr("suite.experiments.judge.known_deviations", lambda *_: known)
+    deviations = {LINEAR: ENTRY}
+    monkeypatch.setattr("suite.experiments.judge.known_deviations", lambda *_: deviations)
     with pytest.raises(pytest.xfail.Exception, match=r"within 73\.5 to 74\.5, as known since 2026-01-01: they trained"):
         check(tmp_path, [74.0])
-    known[LINEAR] = replace(ENTRY, expires=day("2026-01-31"))
+    deviations[LINEAR] = replace(ENTRY, expires=day("2026-01-31"))
     with pytest.raises(pytest.fail.Exception, match="as a known deviation it expired on 2026-01-31: they trained"):
         check(tmp_path, [74.0])
 

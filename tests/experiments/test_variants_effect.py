@@ -21,8 +21,8 @@ Measure = Callable[..., str]
 
 def cases() -> list[tuple[str, str, str]]:
     """(variant, choice, experiment)."""
-    known = [variant for name, variant in load_variants().items() if name not in OF_WEIGHTS]
-    return [(v.name, choice, experiment) for v in known for choice in v.choices[1:] for experiment in v.experiments]
+    variants = [variant for name, variant in load_variants().items() if name not in OF_WEIGHTS]
+    return [(v.name, choice, experiment) for v in variants for choice in v.choices[1:] for experiment in v.experiments]
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     @functools.cache
     def measured(name: str, dataset: str, spec: str, *variants: str) -> str:
         trial = small_trial(name, dataset, spec, *variants, data=data, folder=folder)
-        found: Outcome = of(name)(trial)
-        items = {key: scores.tolist() for key, scores in found.items.scores.items()} if found.items else {}
-        return digest_of([found.values, found.summaries, items])
+        outcome: Outcome = of(name)(trial)
+        items = {key: scores.tolist() for key, scores in outcome.items.scores.items()} if outcome.items else {}
+        return digest_of([outcome.values, outcome.summaries, items])
 
     return measured
 
@@ -46,5 +46,5 @@ def test_a_variant_changes_what_is_measured(measure: Measure, name: str, choice:
     variant = load_variants()[name]
     spec = (variant.methods or ("dino",))[0]
     datasets = load_profile("mini").experiment(experiment).datasets
-    dataset = next(each for each in datasets if variant.applies(experiment, each, spec))
+    dataset = next(candidate for candidate in datasets if variant.applies(experiment, candidate, spec))
     assert measure(experiment, dataset, spec, f"{name}={choice}") != measure(experiment, dataset, spec)

@@ -50,12 +50,12 @@ def refused(archive: Path, folder: Path, inside: str = "top") -> str:
 def test_one_folder_of_it_comes_out_as_plain_files(folder: Path, name: str) -> None:
     archive = WRITERS[name](folder / "in" / name, FILES)
     unpack(archive, "top", folder / "out" / "target", accept)
-    found = {
+    files = {
         path.relative_to(folder / "out").as_posix(): path.read_bytes()
         for path in (folder / "out").rglob("*")
         if path.is_file()
     }
-    assert found == {"target/a.txt": FILES["top/a.txt"], "target/deep/er/b.bin": FILES["top/deep/er/b.bin"]}
+    assert files == {"target/a.txt": FILES["top/a.txt"], "target/deep/er/b.bin": FILES["top/deep/er/b.bin"]}
     assert not (folder / "out/target/a.txt").stat().st_mode & 0o7111  # no set-uid bits, nothing executable
 
 

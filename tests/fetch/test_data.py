@@ -234,11 +234,11 @@ def test_an_unknown_name(server: Server, data: Path, capsys: pytest.CaptureFixtu
 
 
 def test_every_dataset_of_the_paper_can_be_fetched_or_is_explained() -> None:
-    known = entries()
-    assert set(known) == {*DATASETS, "pascal"}
-    for name, entry in known.items():
+    listing = entries()
+    assert set(listing) == {*DATASETS, "pascal"}
+    for name, entry in listing.items():
         assert entry.title == DATASETS[name].title if name in DATASETS else entry.ready is None
-        assert set(entry.needs) <= set(known)
+        assert set(entry.needs) <= set(listing)
         by_hand = any(piece.archive is None for piece in entry.pieces)
         assert by_hand == bool(entry.steps) == bool(entry.by_hand), name
         assert entry.pieces or entry.needs, name
@@ -250,14 +250,14 @@ def test_every_dataset_of_the_paper_can_be_fetched_or_is_explained() -> None:
 
 
 def test_what_a_plan_asks() -> None:
-    known = entries()
+    listing = entries()
     assert download_size("coco") == 19_336_861_798 + 815_585_330 + 252_907_541
     assert download_size("pascal_part") == download_size("pascal_object") == download_size("pascal")
     assert download_size("lip") is None
     assert how_to_get("cifar10") == "python -m suite fetch data cifar10"
     assert how_to_get("pascal_part") == "python -m suite fetch data pascal, then python -m suite prepare pascal_part"
     assert how_to_get("imagenet1k") == "by hand: python -m suite fetch data imagenet1k prints the steps"
-    assert sources("ade20k_object") == known["ade20k"].files
+    assert sources("ade20k_object") == listing["ade20k"].files
     for ask in (sources, download_size, how_to_get):
         with pytest.raises(RequestError, match="unknown"):
             ask("mnist")

@@ -52,9 +52,9 @@ def tensors(content: object) -> list[torch.Tensor]:
 
 def same_tensors(value: dict[str, object], content: bytes) -> str | None:
     """Compare with the library's own reading of the same bytes, which maps nothing."""
-    own = load_safetensors(content) if not content.startswith((b"PK", b"\x80")) else None
+    library_reading = load_safetensors(content) if not content.startswith((b"PK", b"\x80")) else None
     try:
-        expected = tensors(own or torch.load(io.BytesIO(content), weights_only=True))
+        expected = tensors(library_reading or torch.load(io.BytesIO(content), weights_only=True))
     except pickle.UnpicklingError as error:
         if "Unsupported global" in str(error):  # a class beside the weights, for which the suite has a stand-in
             return None

@@ -64,9 +64,9 @@ def test_only_files_that_decode_alike_everywhere_go_to_the_device(images: list[P
 @pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("augment", [True, False])
 def test_the_device_sees_what_pil_sees(images: list[Path], device: str, augment: bool) -> None:
-    found = pixels_of(images, augment=augment, decoder="device", device=device)
+    device_pixels = pixels_of(images, augment=augment, decoder="device", device=device)
     expected = pixels_of(images, augment=augment, decoder="exact")
-    levels = (found.short() - expected.short()).abs().flatten(1).amax(1)
+    levels = (device_pixels.short() - expected.short()).abs().flatten(1).amax(1)
     assert levels[2:].tolist() == [0] * 7
     assert levels[:2].max() <= (0 if device == "cpu" else 4)
 
@@ -81,9 +81,9 @@ def test_who_decoded_is_counted(images: list[Path]) -> None:
     stream = ImageStream(images, SIZE, augment=True, decoder="device")
     list(stream.batches(0, [np.arange(9), np.arange(2)]))
     assert stream.decoded == {"device": 4, "libjpeg": 4, "PIL": 3}
-    found = parity(images, SIZE, decoder="device")
-    assert found.passes
-    assert "over 9 images, 2 of them decoded on the device" in str(found)
+    comparison = parity(images, SIZE, decoder="device")
+    assert comparison.passes
+    assert "over 9 images, 2 of them decoded on the device" in str(comparison)
 
 
 def test_a_file_that_the_device_refuses_falls_back_alone(images: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_file_that_the_device_refuses_falls_back_alone(images: list[Path], mon
     whole, refused = module.decode_jpegs, np.fromfile(images[1], np.uint8)
 
     def picky(data, device):
-        if any(np.array_equal(each, refused) for each in data):
+        if any(np.array_equal(content, refused) for content in data):
             raise RuntimeError("Error while decoding JPEG images")
         return whole(data, device)
 
@@ -113,12 +113,12 @@ def test_without_a_decoder_on_the_device_threads_decode_all(
     monkeypatch.setattr(module, "decode_jpegs", absent)
     module.decodes.cache_clear()
     try:
-        found = parity(images, SIZE, decoder="device")
+        comparison = parity(images, SIZE, decoder="device")
         assert torch.equal(pixels_of(images, decoder="device"), expected)
     finally:
         module.decodes.cache_clear()
-    assert found.passes
-    assert found.on_device == 0
+    assert comparison.passes
+    assert comparison.on_device == 0
 
 
 def test_a_damaged_file_is_named(images: list[Path]) -> None:
@@ -132,10 +132,10 @@ def test_the_fastest_way_within_the_bounds_is_chosen(images: list[Path], monkeyp
     with fake_gpu(monkeypatch):
         assert choose_decoder(images, SIZE, "cuda")[0] == "device"
         monkeypatch.setattr(module, "resample", lambda *_: torch.zeros(len(images), 3, SIZE, SIZE, dtype=torch.uint8))
-        decoder, found = choose_decoder(images, SIZE, "cuda")
+        decoder, comparison = choose_decoder(images, SIZE, "cuda")
     assert decoder == "fast"
-    assert found.max_levels <= 1
-    assert "; not device: at most 2" in str(found)
+    assert comparison.max_levels <= 1
+    assert "; not device: at most 2" in str(comparison)
     assert choose_decoder(images, SIZE, "cpu")[0] == "fast"
 
 
@@ -163,7 +163,9 @@ def test_work_ahead_keeps_its_order_and_raises_where_it_is_asked_for(monkeypatch
         threads.clear()
         with fake_gpu(monkeypatch) as calls:
             prefetcher = Prefetcher(torch.device(device))
-            results = [prefetcher.submit(lambda value=value: work(value), lambda made: [made]) for value in range(4)]
+            results = [
+                prefetcher.submit(lambda value=value: work(value), lambda tensor: [tensor]) for value in range(4)
+            ]
             assert [int(results[0]()), int(results[1]())] == [0, 1]
             with pytest.raises(DatasetError, match="the third"):
                 results[2]()

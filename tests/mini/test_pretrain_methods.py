@@ -53,7 +53,7 @@ def test_beit_masks_about_its_share_of_the_patches(drawings, monkeypatch):
     masks = []
     monkeypatch.setattr(
         "suite.mini.pretrain.masked.encode",
-        lambda vit, images, **given: masks.append(given["mask"]) or encode(vit, images, **given),
+        lambda vit, images, **options: masks.append(options["mask"]) or encode(vit, images, **options),
     )
     random.seed(0)
     views = methods.views(torch.from_numpy(drawings.images), 1, colour=False)
@@ -81,9 +81,9 @@ def test_codes_tell_edges_apart_and_ignore_brightness():
     patches[0, :, :, :4] = patches[1, :, :4] = patches[2, :, 4:] = 1
     images = patches.repeat(40, 1, 1, 1)
     codebook = codes.codebook(images, 8, seed=0, count=4)
-    found = codebook(patches)[:, 0]
-    assert len(found.unique()) == 4
-    assert torch.equal(codebook(patches + 0.3)[:, 0], found)
+    indices = codebook(patches)[:, 0]
+    assert len(indices.unique()) == 4
+    assert torch.equal(codebook(patches + 0.3)[:, 0], indices)
 
 
 def test_contrast_of_equal_views_names_the_right_key():

@@ -173,15 +173,15 @@ def test_imagenet_folders_and_awkward_files(data: Path) -> None:
     root = data / "imagenet1k"
     wnids = [line.split(" ", 1)[0] for line in (root / "LOC_synset_mapping.txt").read_text().splitlines()]
     assert wnids == sorted(wnids)
-    found = Counter()
+    formats = Counter()
     for split, count, pattern in [("train", 2, r"n\d{8}_\d+\.JPEG"), ("val", 1, r"ILSVRC2012_val_\d{8}\.JPEG")]:
         assert sorted(path.name for path in (root / split).iterdir()) == wnids
         for path in (root / split).glob("*/*"):
             assert re.fullmatch(pattern, path.name)
             with Image.open(path) as image:
-                found[image.format, image.mode] += 1
+                formats[image.format, image.mode] += 1
         assert len(list((root / split).glob("*/*"))) == count * len(wnids)
-    assert found == {("JPEG", "RGB"): 57, ("PNG", "RGB"): 1, ("JPEG", "CMYK"): 1, ("JPEG", "L"): 1}
+    assert formats == {("JPEG", "RGB"): 57, ("PNG", "RGB"): 1, ("JPEG", "CMYK"): 1, ("JPEG", "L"): 1}
 
 
 def pairs(data: Path, name: str) -> list[tuple[Path, Path]]:
@@ -191,15 +191,15 @@ def pairs(data: Path, name: str) -> list[tuple[Path, Path]]:
     if name in ("ade20k", "ade20k_object"):
         root, folders = root / "ADEChallengeData2016", {"images": "annotations"}
     ((images, masks),) = folders.items()
-    found = sorted((root / images).rglob("*.jpg"))
-    return [(path, root / masks / path.relative_to(root / images).with_suffix(".png")) for path in found]
+    image_paths = sorted((root / images).rglob("*.jpg"))
+    return [(path, root / masks / path.relative_to(root / images).with_suffix(".png")) for path in image_paths]
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_masks_fit_their_images_and_hold_legal_labels(data: Path, name: str) -> None:
-    found = pairs(data, name)
-    assert {path.parent.name for path, _ in found} in ({"train", "val"}, {"training", "validation"})
-    for image_path, mask_path in found:
+    path_pairs = pairs(data, name)
+    assert {path.parent.name for path, _ in path_pairs} in ({"train", "val"}, {"training", "validation"})
+    for image_path, mask_path in path_pairs:
         with Image.open(image_path) as image, Image.open(mask_path) as mask:
             assert mask.mode == "L"
             assert mask.size == image.size

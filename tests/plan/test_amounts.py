@@ -35,28 +35,28 @@ def test_the_formula_is_what_a_forward_pass_does(kind: str, sizes: Architecture,
 
 
 def test_part_retrieval_of_the_paper(nothing: dict[str, Path]) -> None:
-    made = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["cub200"], encoders=["dino", "mae"]))
-    dino, mae = (entry.job for entry in made.entries)
+    estimate = forecast(paper(nothing, experiments=["part_retrieval"], datasets=["cub200"], encoders=["dino", "mae"]))
+    dino, mae = (entry.job for entry in estimate.entries)
     assert dino.encoded == mae.encoded == 30_543  # all patches of the official rule, in one pass
     assert dino.flops == 30_543 * Shape("vit", BASE).flops(224)
     assert amount(mae, "match") == 2 * 2 * 30_543**2 * 768, "encoded and cls"
     assert amount(dino, "match") - amount(mae, "match") == 2 * 30_543**2 * 65_536, "projected, too"
-    assert made.unknown == 2, "nothing was ever timed here"
-    assert made.seconds is None
+    assert estimate.unknown == 2, "nothing was ever timed here"
+    assert estimate.seconds is None
 
 
 def test_image_classification_encodes_every_image_in_every_epoch(nothing: dict[str, Path]) -> None:
-    asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
-    job = forecast(paper(nothing, seeds=[0, 1], **asked)).entries[0].job
+    options = {"experiments": ["image_classification"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, seeds=[0, 1], **options)).entries[0].job
     assert job.encoded == 2 * 90 * (1_281_167 + 50_000)
-    limited = forecast(paper(nothing, limit=100, **asked)).entries[0].job
+    limited = forecast(paper(nothing, limit=100, **options)).entries[0].job
     assert limited.encoded == 90 * 100 + 100  # so few evaluation tokens are kept
     assert amount(limited, "encode") == limited.encoded, "passes are no longer than the limit"
 
 
 def test_passes_that_are_filled_up_take_as_long_as_full_ones(nothing: dict[str, Path]) -> None:
-    asked = {"experiments": ["image_classification"], "encoders": ["mae"]}
-    job = forecast(paper(nothing, **asked)).entries[0].job
+    options = {"experiments": ["image_classification"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, **options)).entries[0].job
     assert amount(job, "encode") == 90 * 128 * (10_010 + 391), "1,281,167 and 50,000 images in passes of 128"
 
 
@@ -66,10 +66,10 @@ def test_image_classification_fits_every_image_in_every_epoch(nothing: dict[str,
 
 
 def test_a_bank_of_heads_encodes_a_crop_once(nothing: dict[str, Path]) -> None:
-    asked = {"encoders": ["mae"], "experiments": ["object_segmentation", "part_segmentation"]}
+    options = {"encoders": ["mae"], "experiments": ["object_segmentation", "part_segmentation"]}
     trio = ["ade20k", "ade20k_object", "ade20k_part"]
-    bank = forecast(paper(nothing, datasets=trio, **asked)).entries
-    alone = forecast(paper(nothing, datasets=trio[:1], **asked)).entries
+    bank = forecast(paper(nothing, datasets=trio, **options)).entries
+    alone = forecast(paper(nothing, datasets=trio[:1], **options)).entries
     assert [len(entry.job.keys) for entry in bank] == [3]
     assert str(bank[0].job.keys[0]) == "object_segmentation/ade20k/mae"
     windows = 10 * 2_000 * 1.85
@@ -82,16 +82,16 @@ def test_a_bank_of_heads_encodes_a_crop_once(nothing: dict[str, Path]) -> None:
 
 
 def test_a_sweep_shares_the_head_at_the_primary_rate(nothing: dict[str, Path]) -> None:
-    asked = {"encoders": ["mae"], "datasets": ["lip"]}
-    both = forecast(paper(nothing, experiments=["part_segmentation", "learning_rate_sweep"], **asked)).entries
-    sweep = forecast(paper(nothing, experiments=["learning_rate_sweep"], **asked)).entries
+    options = {"encoders": ["mae"], "datasets": ["lip"]}
+    both = forecast(paper(nothing, experiments=["part_segmentation", "learning_rate_sweep"], **options)).entries
+    sweep = forecast(paper(nothing, experiments=["learning_rate_sweep"], **options)).entries
     assert [str(key) for key in both[0].job.keys] == ["learning_rate_sweep/lip/mae", "part_segmentation/lip/mae"]
     assert both[0].job.steps == sweep[0].job.steps, "4e-4 is among the six"
 
 
 def test_the_limit_is_honoured_by_segmentation(nothing: dict[str, Path]) -> None:
-    asked = {"encoders": ["mae"], "datasets": ["ade20k"], "experiments": ["object_segmentation"]}
-    job = forecast(paper(nothing, limit=4, **asked)).entries[0].job
+    options = {"encoders": ["mae"], "datasets": ["ade20k"], "experiments": ["object_segmentation"]}
+    job = forecast(paper(nothing, limit=4, **options)).entries[0].job
     assert amount(job, "learn") == 4 * 4, "four steps of the four images"
     # of ten evaluations those of steps 0 and 4 are one
     assert job.encoded == 4 * 4 + 4 * 4 * 1.85
@@ -99,10 +99,10 @@ def test_the_limit_is_honoured_by_segmentation(nothing: dict[str, Path]) -> None
 
 
 def test_encoders_on_one_stream_decode_an_image_once(nothing: dict[str, Path]) -> None:
-    asked = {"experiments": ["image_classification"], "encoders": ["mae", "dino", "cae"]}
-    alone = forecast(paper(nothing, **asked)).entries
+    options = {"experiments": ["image_classification"], "encoders": ["mae", "dino", "cae"]}
+    alone = forecast(paper(nothing, **options)).entries
     assert [len(entry.job.keys) for entry in alone] == [1, 1, 1]
-    [shared] = forecast(paper(nothing, share_stream=True, **asked)).entries
+    [shared] = forecast(paper(nothing, share_stream=True, **options)).entries
     assert len(shared.job.keys) == 3
     assert amount(shared.job, "stream") == amount(alone[0].job, "stream") == 90 * 1_331_167
     assert shared.job.images == alone[0].job.images
@@ -112,6 +112,6 @@ def test_encoders_on_one_stream_decode_an_image_once(nothing: dict[str, Path]) -
 
 def test_the_mini_study_before_it_is_drawn_cannot_be_counted(nothing: dict[str, Path]) -> None:
     request = make_request(experiments=["part_retrieval"], encoders=["mae"], device="cpu", **nothing)
-    made = forecast(request)
-    assert made.entries == []
-    assert [str(key) for key in made.unplanned] == ["part_retrieval/cub200/mae", "part_retrieval/coco/mae"]
+    estimate = forecast(request)
+    assert estimate.entries == []
+    assert [str(key) for key in estimate.unplanned] == ["part_retrieval/cub200/mae", "part_retrieval/coco/mae"]

@@ -22,11 +22,11 @@ def with_durations(request: Request, seconds: dict[str, float]) -> Forecast:
 
 
 def test_jobs_run_side_by_side(nothing: dict[str, Path]) -> None:
-    made = with_durations(paper(nothing, experiments=["object_retrieval"]), {"cifar10": 10.0, "coco": 3.0})
-    assert made.until_done(made.entries) == 7 * 13
-    assert replace(made, processes=2).until_done(made.entries[:3]) == 20, "three jobs of 10 s"
-    assert replace(made, processes=99).until_done(made.entries) == 10, "no sooner than the longest"
-    assert made.until_done([]) == 0
+    forecast = with_durations(paper(nothing, experiments=["object_retrieval"]), {"cifar10": 10.0, "coco": 3.0})
+    assert forecast.until_done(forecast.entries) == 7 * 13
+    assert replace(forecast, processes=2).until_done(forecast.entries[:3]) == 20, "three jobs of 10 s"
+    assert replace(forecast, processes=99).until_done(forecast.entries) == 10, "no sooner than the longest"
+    assert forecast.until_done([]) == 0
 
 
 @pytest.fixture
@@ -35,21 +35,21 @@ def request_(nothing: dict[str, Path]) -> Request:
 
 
 def test_the_cheapest_information_comes_first(request_: Request) -> None:
-    made = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
-    choice = choose(made, 34.0)
+    forecast = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
+    choice = choose(forecast, 34.0)
     assert {key.dataset for key in choice.chosen} == {"cub200", "cifar10"}
     assert choice.seconds == 33
     assert len(choice.left_out) == 6
-    partly = choose(made, 25.0)
+    partly = choose(forecast, 25.0)
     assert [key.method for key in partly.chosen if key.dataset == "cub200"] == ["deit", "mae"], "order of the request"
     assert partly.seconds <= 25
 
 
 def test_what_has_no_duration_is_never_picked_and_what_is_measured_always(request_: Request) -> None:
-    made = with_durations(request_, {"cub200": 10.0})
-    done = made.entries.pop(0)
-    made = replace(made, measured=list(done.job.keys))
-    choice = choose(made, 10.0)
+    forecast = with_durations(request_, {"cub200": 10.0})
+    done = forecast.entries.pop(0)
+    forecast = replace(forecast, measured=list(done.job.keys))
+    choice = choose(forecast, 10.0)
     assert choice.chosen[0] == done.job.keys[0]
     assert {key.dataset for key in choice.chosen[1:]} <= {"cub200"}
     assert len(choice.chosen) == 2
@@ -57,21 +57,21 @@ def test_what_has_no_duration_is_never_picked_and_what_is_measured_always(reques
 
 @pytest.mark.parametrize("budget", [3.0, 25.0, 34.0, 60.0, 130.0, 1_000.0])
 def test_the_commands_run_exactly_what_was_chosen(request_: Request, budget: float, tmp_path: Path) -> None:
-    made = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
-    choice = choose(made, budget)
+    forecast = with_durations(request_, {"cub200": 10.0, "coco": 50.0, "cifar10": 1.0})
+    choice = choose(forecast, budget)
     run: Counter[Key] = Counter()
     for command in commands(request_, choice.chosen):
         words = command.split()
         assert words[:4] == ["python", "-m", "suite", "reproduce"]
-        asked: dict[str, list[str]] = {}
+        options: dict[str, list[str]] = {}
         for word in words[4:]:
             name, _, value = word.partition("=")
-            asked.setdefault(name, []).append(value)
+            options.setdefault(name, []).append(value)
         again = make_request(
             profile="paper",
-            encoders=asked["--encoder"],
-            datasets=asked["--dataset"],
-            experiments=asked["--experiment"],
+            encoders=options["--encoder"],
+            datasets=options["--dataset"],
+            experiments=options["--experiment"],
             run=tmp_path / "r",
         )
         run.update(again.key(*task) for task in again.tasks())
@@ -79,5 +79,5 @@ def test_the_commands_run_exactly_what_was_chosen(request_: Request, budget: flo
 
 
 def test_all_of_a_request_is_one_command(request_: Request) -> None:
-    made = with_durations(request_, dict.fromkeys(("cub200", "coco", "cifar10"), 1.0))
-    assert len(commands(request_, choose(made, 100.0).chosen)) == 1
+    forecast = with_durations(request_, dict.fromkeys(("cub200", "coco", "cifar10"), 1.0))
+    assert len(commands(request_, choose(forecast, 100.0).chosen)) == 1

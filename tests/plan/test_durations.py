@@ -22,20 +22,20 @@ from tests.support.plan_example import ENCODER, EXAMPLE
 
 def test_calibration_is_remembered(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     request = make_request(experiments=["object_retrieval"], encoders=["mae"], device="cpu", **nothing)
-    made = forecast(request)
+    estimate = forecast(request)
     job = Job((request.key(*next(request.tasks())),))
     job.encode(Shape("vit", MINI), 48, 8, "float32", 1_000)
-    made.entries.append(Entry(job, None, ""))
-    made.shapes["vit 48/8 96x4"] = Shape("vit", MINI)
-    calibrate_forecast(made)
-    first = timed(made).entries[-1]
+    estimate.entries.append(Entry(job, None, ""))
+    estimate.shapes["vit 48/8 96x4"] = Shape("vit", MINI)
+    calibrate_forecast(estimate)
+    first = timed(estimate).entries[-1]
     assert first.basis == "calibration"
     assert 0 < first.seconds < 1_000
 
     monkeypatch.setattr(calibration, "timed", lambda *_, **__: pytest.fail("timed again"))
-    calibrate_forecast(made)
-    again = load_rates(request.cache, "cpu", calibration.threads_of(made))
-    assert again.seconds == made.rates.seconds
+    calibrate_forecast(estimate)
+    again = load_rates(request.cache, "cpu", calibration.threads_of(estimate))
+    assert again.seconds == estimate.rates.seconds
     assert load_rates(request.cache, "cpu", 99).seconds == {}, "other threads, other rates"
 
 
@@ -46,18 +46,21 @@ def test_what_there_is_no_time_for_follows_by_floating_point_operations(tmp_path
     calibrate(rates, [large], shapes, device="cpu", threads=1, budget_s=0)
     assert rates.seconds == {}, "nothing to go by"
     rates.seconds[str(small)] = 1.0
-    known = [(small, 1.0)]
-    derived = in_proportion(large, known, shapes)
+    timings = [(small, 1.0)]
+    derived = in_proportion(large, timings, shapes)
     assert derived == pytest.approx(shapes["vit 48/8 96x4"].flops(96) / shapes["vit 48/8 96x4"].flops(48))
 
 
 def test_work_of_another_encoder_goes_by_its_floating_point_operations() -> None:
     shapes = {"vit 48/8 96x4": Shape("vit", MINI), "vit 224/16 768x12": Shape("vit", BASE)}
-    known = [(Operation("encode", "vit 48/8 96x4 float32", (48, 8)), 1.0), (Operation("encode", "gone", (48, 8)), 9.0)]
+    timings = [
+        (Operation("encode", "vit 48/8 96x4 float32", (48, 8)), 1.0),
+        (Operation("encode", "gone", (48, 8)), 9.0),
+    ]
     base = Operation("encode", "vit 224/16 768x12 float32", (224, 8))
     ratio = shapes["vit 224/16 768x12"].flops(224) / shapes["vit 48/8 96x4"].flops(48)
-    assert in_proportion(base, known, shapes) == pytest.approx(ratio)
-    assert in_proportion(Operation("decode", sizes=(99,)), known, shapes) is None
+    assert in_proportion(base, timings, shapes) == pytest.approx(ratio)
+    assert in_proportion(Operation("decode", sizes=(99,)), timings, shapes) is None
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_every_kind_of_work_can_be_timed(tmp_path: Path) -> None:
     operations = [Operation(kind, "float32" if kind == "learn" else "", sizes) for kind, sizes in SIZES.items()]
     rates = Rates(tmp_path / "rates.json")
     calibrate(rates, operations, {}, device="cpu", threads=1, budget_s=20)
-    assert rates.seconds.keys() == {str(each) for each in operations}
+    assert rates.seconds.keys() == {str(operation) for operation in operations}
     assert all(0 < seconds < 10 and math.isfinite(seconds) for seconds in rates.seconds.values())
     assert not rates.derived
 

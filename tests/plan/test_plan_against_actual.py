@@ -20,11 +20,11 @@ from tests.support.plans import paper
 def test_the_verb_prints_costs_and_a_budget(nothing: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
     ask = ["plan", "--no-calibrate", "--profile=paper", "--experiment=part_retrieval", "--encoder=mae", "--device=cpu"]
     assert main([*ask, "--budget=8h", *(f"--{name}={path}" for name, path in nothing.items())]) == 2
-    said = capsys.readouterr().out
-    assert "0 of 2 trials are measured already" in said
-    assert "195,543" in said, "30,543 patches of CUB and 165,000 of COCO"
-    assert "2 trials of unknown duration" in said
-    assert "Within 8 h 00 min: 0 trials" in said
+    output = capsys.readouterr().out
+    assert "0 of 2 trials are measured already" in output
+    assert "195,543" in output, "30,543 patches of CUB and 165,000 of COCO"
+    assert "2 trials of unknown duration" in output
+    assert "Within 8 h 00 min: 0 trials" in output
     assert not (nothing["cache"] / "plan").exists()
     assert main([*ask, "--budget=soon"]) == 3
 
@@ -74,9 +74,9 @@ def test_a_run_plans_what_was_never_timed_by_similar_work(nothing: dict[str, Pat
     request = paper(
         nothing, experiments=["part_retrieval"], encoders=["mae", "timm:test_vit@random"], datasets=["coco"]
     )
-    made = forecast(request)
-    rates = load_rates(request.cache, "cpu", calibration.threads_of(made))
-    texts = dict.fromkeys(map(str, made.entries[0].job.steps), 1e-3) | {"decode 1": 1e-9, "draw 1": 1e-9}
+    estimate = forecast(request)
+    rates = load_rates(request.cache, "cpu", calibration.threads_of(estimate))
+    texts = dict.fromkeys(map(str, estimate.entries[0].job.steps), 1e-3) | {"decode 1": 1e-9, "draw 1": 1e-9}
     replace(rates, seconds=texts).save()
     write_plan(request)
     mae, timm = json.loads((request.run / "plan.json").read_text())["jobs"]

@@ -35,9 +35,9 @@ def test_the_59_are_numbered_and_the_rest_is_unlabelled(tmp_path: Path, palette:
     masks = {"train": {"ADE_train_00000001": EVERY_ID}, "val": {"ADE_val_00000001": EVERY_ID.T.copy()}}
     done = prepared(write_scene_parsing(tmp_path, masks, palette=palette))
     for split, source in (("train", EVERY_ID), ("val", EVERY_ID.T)):
-        found = segmentation("ade20k_object", tmp_path / "ade20k_object", split)
-        assert [image.name for image, _ in found.records] == [f"ADE_{split}_00000001.jpg"]
-        for pixel, label in zip(source.ravel().tolist(), found.mask(0).ravel().tolist(), strict=True):
+        dataset = segmentation("ade20k_object", tmp_path / "ade20k_object", split)
+        assert [image.name for image, _ in dataset.records] == [f"ADE_{split}_00000001.jpg"]
+        for pixel, label in zip(source.ravel().tolist(), dataset.mask(0).ravel().tolist(), strict=True):
             assert label == (SCENE_PARSING_IDS.index(pixel) if pixel in SCENE_PARSING_IDS else 255)
     stored = Image.open(tmp_path / "ade20k_object/ADEChallengeData2016/annotations/training/ADE_train_00000001.png")
     assert stored.mode == "L"

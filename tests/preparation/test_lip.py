@@ -24,9 +24,9 @@ def test_masks_keep_their_labels_however_they_are_stored(tmp_path: Path, mode: s
     write_lip(tmp_path / "originals", MASKS, mode)
     done = prepared(tmp_path)
     for split, images in MASKS.items():
-        found = segmentation("lip", tmp_path / "lip", split)
-        assert [image.stem for image, _ in found.records] == sorted(images)
-        for image, path in found.records:
+        dataset = segmentation("lip", tmp_path / "lip", split)
+        assert [image.stem for image, _ in dataset.records] == sorted(images)
+        for image, path in dataset.records:
             stored = Image.open(path)
             assert stored.mode == "L"
             assert np.array_equal(stored, images[image.stem]), "left and right stay, and no mirrored label is taken"

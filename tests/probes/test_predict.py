@@ -54,9 +54,9 @@ def test_evaluation_batches_are_those_of_distributed_ranks(items, batch_size, ra
     """torch's own sampler, one rank after the other, as CAE's `run_attentive.py` sets it up."""
     samplers = [DistributedSampler(range(items), ranks, rank, shuffle=False) for rank in range(ranks)]
     expected = [part.tolist() for s in samplers for part in torch.tensor(list(s)).split(batch_size)]
-    found = [batch.tolist() for batch in evaluation_batches(items, batch_size, ranks)]
-    assert found == expected
-    assert {item for batch in found for item in batch} == set(range(items))
+    batches = [batch.tolist() for batch in evaluation_batches(items, batch_size, ranks)]
+    assert batches == expected
+    assert {item for batch in batches for item in batch} == set(range(items))
 
 
 def test_table_1_is_evaluated_as_by_the_official_code_so_that_a_batch_spans_many_classes():

@@ -42,8 +42,8 @@ def faults(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pictures.mkdir(parents=True, exist_ok=True)
     done = run(["node", HERE / "look.mjs", browser, str(pictures.resolve()) if pictures else "", *pages])
     assert done.returncode == 0, done.stderr
-    found: Faults = json.loads(done.stdout)
-    return found
+    observations: Faults = json.loads(done.stdout)
+    return observations
 
 
 def plant(page: Path) -> Path:

@@ -39,9 +39,9 @@ def test_a_disk_that_fills_is_one_line_and_no_verdict(
     disk: Path, drawn_cifar10: Path, tmp_path: Path, kib: int, capsys: pytest.CaptureFixture
 ) -> None:
     mount(disk, kib)
-    asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "mae", "--device", "cpu"]
+    selection = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", "mae", "--device", "cpu"]
     places = ["--run", str(disk / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
-    command = ["reproduce", "--runtime", "venv", *asked, *places]
+    command = ["reproduce", "--runtime", "venv", *selection, *places]
     code = main(command)
     err = capsys.readouterr().err
     assert "Traceback" not in err

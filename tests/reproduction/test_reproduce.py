@@ -171,9 +171,9 @@ def test_ctrl_c_keeps_finished_cells(run: Path, data: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(retrieval, "retrieval_scores", interrupted)
     assert ask(run, data, encoder="deit,mae") == 130
-    found = cells(run)
-    assert found[CELL]["verdict"] == "reproduced"
-    assert found[CELL.replace("deit", "mae")]["verdict"] == "not run"
+    entries = cells(run)
+    assert entries[CELL]["verdict"] == "reproduced"
+    assert entries[CELL.replace("deit", "mae")]["verdict"] == "not run"
     monkeypatch.undo()
 
 
@@ -212,9 +212,9 @@ def test_a_wrong_request_is_one_line_and_exit_code_3(arguments: list[str], messa
     except SystemExit as stop:
         code = stop.code
     assert code == 3
-    said = capsys.readouterr().err.strip()
-    assert said.startswith(message)
-    assert "\n" not in said
+    line = capsys.readouterr().err.strip()
+    assert line.startswith(message)
+    assert "\n" not in line
 
 
 def test_every_verb_explains_itself(capsys: pytest.CaptureFixture) -> None:

@@ -39,9 +39,9 @@ def asked(tmp_path: Path) -> Request:
 
 
 def names(run: Path) -> list[tuple[Any, ...]]:
-    found = history(run)
-    assert found is not None
-    return [(e["outcome"], e["verdict"], e["exit_code"], e["failure"]) for e in found["entries"]]
+    attempts = history(run)
+    assert attempts is not None
+    return [(e["outcome"], e["verdict"], e["exit_code"], e["failure"]) for e in attempts["entries"]]
 
 
 def test_it_begins_and_ends(asked: Request) -> None:
@@ -76,8 +76,8 @@ def test_what_ends_in_an_error_is_noted_with_it(asked: Request, error: BaseExcep
 
 
 def test_after_an_end_an_error_has_the_last_word(asked: Request) -> None:
-    def ended(made: Attempt) -> None:
-        made.end("finished", exit_code=0, verdict="reproduced")
+    def ended(handle: Attempt) -> None:
+        handle.end("finished", exit_code=0, verdict="reproduced")
         raise StorageError("the report: disk full")
 
     with pytest.raises(StorageError), attempt(asked) as this:
@@ -97,9 +97,9 @@ def test_whole_lines_count_and_the_next_begins_on_its_own(asked: Request, kept: 
     assert [entry[0] for entry in names(asked.run)] == ["finished", "no end on record"]
     with attempt(asked) as this:
         this.end("finished", exit_code=1, verdict="deviates")
-    found = history(asked.run)
-    assert [entry["outcome"] for entry in found["entries"]] == ["finished", "no end on record", "finished"]
-    assert found["unreadable"] == (1 if kept else 0)
+    attempts = history(asked.run)
+    assert [entry["outcome"] for entry in attempts["entries"]] == ["finished", "no end on record", "finished"]
+    assert attempts["unreadable"] == (1 if kept else 0)
     assert path.read_bytes().startswith(whole[: last + kept]), "nothing of what was there is touched"
 
 
@@ -108,9 +108,9 @@ def test_an_end_whose_beginning_was_cut_still_counts(asked: Request) -> None:
         this.end("finished", exit_code=1, verdict="deviates")
     path = asked.run / FILE
     path.write_bytes(path.read_bytes()[40:])
-    found = history(asked.run)
-    assert (found["unreadable"], found["count"]) == (1, 1)
-    assert (found["entries"][0]["verdict"], found["entries"][0]["started"]) == ("deviates", None)
+    attempts = history(asked.run)
+    assert (attempts["unreadable"], attempts["count"]) == (1, 1)
+    assert (attempts["entries"][0]["verdict"], attempts["entries"][0]["started"]) == ("deviates", None)
 
 
 def test_a_line_is_one_write_that_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +150,8 @@ def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
     assert json.loads((run / "report.json").read_text())["attempts"]["sentence"] is None
     capsys.readouterr()
     assert main(["reproduce", *places, "--workers", "1"]) == 0
-    found = json.loads((run / "report.json").read_text())["attempts"]
-    first, second = found["entries"]
+    attempts = json.loads((run / "report.json").read_text())["attempts"]
+    first, second = attempts["entries"]
     assert (first["verdict"], first["exit_code"], first["lost"]) == ("incomplete", 2, {"count": 1, "names": [TRIAL]})
     assert (second["verdict"], second["exit_code"]) == ("reproduced", 0)
     assert second["measured"] == {"count": 1, "names": [TRIAL]}
@@ -159,7 +159,7 @@ def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
         "This run took 2 attempts; 1 of the earlier 1 ended otherwise than the last (reproduced, exit code 0), "
         f"most recently that of {first['started']}: incomplete, exit code 2."
     )
-    assert found["sentence"] == sentence
+    assert attempts["sentence"] == sentence
     assert f"note: {sentence}" in capsys.readouterr().out
     for name in ("report.html", "report.md"):
         assert "1 of the earlier 1 ended otherwise" in (run / name).read_text()

@@ -130,8 +130,8 @@ def test_what_is_meant_for_other_projects_is_not_passed_on(tmp_path: Path) -> No
     passed = {line.partition("=")[0] for line in done.stdout.splitlines()}
     assert {*of_others} & passed == set()
     assert {*kept} <= passed
-    asked = [*command, "PYTEST_ADDOPTS=-k one"]
-    done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
+    command_line = [*command, "PYTEST_ADDOPTS=-k one"]
+    done = subprocess.run(command_line, cwd=ROOT, check=True, capture_output=True, text=True, env=environment)
     assert "PYTEST_ADDOPTS=-k one" in done.stdout.splitlines(), "what is said on the command line counts"
 
 
@@ -155,8 +155,8 @@ def test_what_is_written_from_the_table_is_up_to_date(path: Path, text) -> None:
 
 def test_what_is_not_given_has_its_default_or_what_stands_instead() -> None:
     nothing = {option: [] if option.kind is list else option.settings().get("default", False) for option in OPTIONS}
-    made = make_request(**request_arguments(nothing.__getitem__, seed="0,1", run=Path("r")))
-    assert made == make_request(seeds=(0, 1), run=Path("r"))
+    request = make_request(**request_arguments(nothing.__getitem__, seed="0,1", run=Path("r")))
+    assert request == make_request(seeds=(0, 1), run=Path("r"))
 
 
 def test_a_choice_that_is_none_is_refused() -> None:

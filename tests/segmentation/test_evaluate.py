@@ -99,9 +99,9 @@ def test_predictions_and_counts_equal_the_reference(store):
             target = store._sets[sets[name]].mask(index)
             counts.update(classes, torch.from_numpy(target))
             for c in range(score.counts.num_classes):
-                true, said = target == c, (classes.numpy() == c) & (target != 255)
-                assert score.images.correct[index, c] == (true & said).sum()
-                assert score.images.union[index, c] == (true | said).sum()
+                true, prediction = target == c, (classes.numpy() == c) & (target != 255)
+                assert score.images.correct[index, c] == (true & prediction).sum()
+                assert score.images.union[index, c] == (true | prediction).sum()
             assert score.images.labelled[index].sum() == (target != 255).sum()
         assert np.array_equal(score.counts.confusion, counts.confusion)
         assert score.predictions[0].dtype == np.uint8
@@ -165,10 +165,10 @@ def test_scores_of_single_images_by_hand(store):
 
 def test_what_is_read_off_the_images_is_what_the_whole_confusion_says(store):
     for score in run(store).values():
-        found = score.images.percent()
-        assert found["miou"] == pytest.approx(100 * score.counts.mean_iou, abs=1e-12)
-        assert found["macc"] == pytest.approx(100 * score.counts.mean_accuracy, abs=1e-12)
-        assert found["aacc"] == pytest.approx(100 * score.counts.pixel_accuracy, abs=1e-12)
+        percentages = score.images.percent()
+        assert percentages["miou"] == pytest.approx(100 * score.counts.mean_iou, abs=1e-12)
+        assert percentages["macc"] == pytest.approx(100 * score.counts.mean_accuracy, abs=1e-12)
+        assert percentages["aacc"] == pytest.approx(100 * score.counts.pixel_accuracy, abs=1e-12)
 
 
 def test_counts_without_their_zeros_are_the_same_counts(store):

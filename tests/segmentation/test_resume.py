@@ -51,9 +51,9 @@ while True:
 
 def interrupted_after(step: int, folder: Path, specs=SPECS, **options) -> None:
     """Train and stop after so many steps of the first head."""
-    asked = iter(range(1, 1000))
+    calls = iter(range(1, 1000))
     with pytest.raises(KeyboardInterrupt, match=f"stopped after step {step} of 12"):
-        train(specs, folder=folder, stop=lambda: next(asked) == step, **options)
+        train(specs, folder=folder, stop=lambda: next(calls) == step, **options)
 
 
 def files(folder: Path) -> list[Path]:
@@ -68,9 +68,9 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_bits(tmp_path):
     after_kills = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
     assert len(after_kills) == 20
     assert len(set(after_kills)) > 5  # the kills hit a training that went on, not its start only
-    asked = []
-    finished = train(iterations=200, folder=tmp_path, batches=asked.append)
-    assert not asked
+    steps = []
+    finished = train(iterations=200, folder=tmp_path, batches=steps.append)
+    assert not steps
     assert_same(finished, train(iterations=200))
 
 
@@ -84,9 +84,9 @@ def test_a_resumed_training_asks_for_no_crop_again(tmp_path):
     from tests.support.segmentation_bank import batches
 
     interrupted_after(7, tmp_path)
-    asked = []
-    train(folder=tmp_path, batches=lambda step: (asked.append(step), batches(step))[1])
-    assert asked == [7, 8, 9, 10, 11]
+    steps = []
+    train(folder=tmp_path, batches=lambda step: (steps.append(step), batches(step))[1])
+    assert steps == [7, 8, 9, 10, 11]
 
 
 def test_killed_between_two_files_the_head_that_is_ahead_waits_for_the_other(tmp_path):
@@ -118,12 +118,12 @@ def test_a_checkpoint_of_another_configuration_is_left_alone(tmp_path, other):
 
 def test_a_checkpoint_under_the_name_of_another_is_ignored_with_a_warning(tmp_path, capsys):
     interrupted_after(5, tmp_path, SPECS[:1])
-    (own,) = files(tmp_path)
+    (checkpoint,) = files(tmp_path)
     train(SPECS[:1], folder=tmp_path, identity="b")
-    (other,) = set(files(tmp_path)) - {own}
-    other.replace(own)
+    (other,) = set(files(tmp_path)) - {checkpoint}
+    other.replace(checkpoint)
     assert_same(train(SPECS[:1], folder=tmp_path), train(SPECS[:1]))
-    assert f"warning: {own}: is of another configuration" in capsys.readouterr().err
+    assert f"warning: {checkpoint}: is of another configuration" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("keep", [0, 7, 200, -1])

@@ -31,13 +31,13 @@ def test_every_place_gives_the_pixels_and_labels_of_the_files(tmp_path, place):
     assert (store.place, len(store), store.label_sets) == (place, 4, ("coarse", "fine"))
     assert store.num_classes == {"coarse": 3, "fine": 9}
     for _ in range(2):
-        found = store.fetch(np.array([2, 0, 2]))
+        batch = store.fetch(np.array([2, 0, 2]))
         for at, index in enumerate([2, 0, 2]):
-            height, width = found.sizes[at]
-            pixels = found.pixels[found.starts[at] :][: height * width].view(height, width, 3)
+            height, width = batch.sizes[at]
+            pixels = batch.pixels[batch.starts[at] :][: height * width].view(height, width, 3)
             assert np.array_equal(pixels, noise(*SIZES[index], index))
-            for each in sets:
-                assert np.array_equal(found.mask(each.name, at), each.mask(index))
+            for label_set in sets:
+                assert np.array_equal(batch.mask(label_set.name, at), label_set.mask(index))
 
 
 def test_images_kept_from_disk_stay_within_the_budget_and_the_oldest_go(tmp_path):
@@ -74,14 +74,14 @@ def test_label_sets_are_grouped_by_their_images_not_their_folders(tmp_path):
     other_pixels = write_set(tmp_path, "d", 2, seed=9)
     fewer = write_set(tmp_path, "e", 2, sizes=SIZES[:3])
     groups = same_images([a, other_names, other_pixels, fewer, b])
-    assert [[each.name for each in group] for group in groups] == [["a", "b"], ["d"], ["c"], ["e"]]
+    assert [[label_set.name for label_set in group] for group in groups] == [["a", "b"], ["d"], ["c"], ["e"]]
 
 
 def test_sets_too_large_to_read_are_told_apart_by_names_and_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr("suite.datasets.digests.CONTENT_LIMIT", 0)
     a, b, other = write_set(tmp_path, "a", 2), write_set(tmp_path, "b", 5), write_set(tmp_path, "d", 2, seed=9)
     save(other.records[0][0], noise(40, 80, 3), file_format="PNG")
-    assert [[each.name for each in group] for group in same_images([a, b, other])] == [["a", "b"], ["d"]]
+    assert [[label_set.name for label_set in group] for group in same_images([a, b, other])] == [["a", "b"], ["d"]]
 
 
 def test_a_store_of_different_images_is_refused(tmp_path):

@@ -98,8 +98,8 @@ def _probes() -> dict[str, dict[str, Any]]:
     from suite.training.schedules import Cosine
 
     def learner(**changes: Any) -> ProbeLearner:
-        given = {"kind": "attentive", "embed_dim": 4, "num_classes": 2, "num_heads": 1, "lr": 0.1, "batch_size": 2}
-        return ProbeLearner(ProbeSpec("probe", "encoder", schedule=Cosine(3), **given | changes))
+        settings = {"kind": "attentive", "embed_dim": 4, "num_classes": 2, "num_heads": 1, "lr": 0.1, "batch_size": 2}
+        return ProbeLearner(ProbeSpec("probe", "encoder", schedule=Cosine(3), **settings | changes))
 
     with (
         mock.patch.object(nn.init, "normal_", wraps=nn.init.normal_) as normal,
@@ -110,8 +110,8 @@ def _probes() -> dict[str, dict[str, Any]]:
         truncated.reset_mock()
         learner(initial="cae")
         drawn_by_cae = [call.kwargs for call in truncated.call_args_list]
-    std = _only({each["std"] for each in drawn})
-    assert {each["a"] for each in drawn} == {-each["b"] for each in drawn}
+    std = _only({kwargs["std"] for kwargs in drawn})
+    assert {kwargs["a"] for kwargs in drawn} == {-kwargs["b"] for kwargs in drawn}
     [sgd] = attentive.optimizer.param_groups
     by_cae = learner(kind="normed_linear", optimizer="lars")
     lars = by_cae.optimizer.param_groups[0]
@@ -130,7 +130,7 @@ def _probes() -> dict[str, dict[str, Any]]:
             "batch_norm_eps": head.bn.eps,
             "batch_norm_momentum": head.bn.momentum,
             "initial_std": std,
-            "cut_at_std": _short(_only({each["b"] for each in drawn}) / std),
+            "cut_at_std": _short(_only({kwargs["b"] for kwargs in drawn}) / std),
         },
         "cae_probes": {
             "lars_momentum": lars["momentum"],
@@ -139,7 +139,7 @@ def _probes() -> dict[str, dict[str, Any]]:
             "lars_eps": lars["eps"],
             "batch_norm_eps": by_cae.head.bn.eps,
             "batch_norm_momentum": by_cae.head.bn.momentum,
-            "attention_cut_at_std": _short(_only({each["b"] for each in drawn_by_cae}) / std),
+            "attention_cut_at_std": _short(_only({kwargs["b"] for kwargs in drawn_by_cae}) / std),
         },
     }
 

@@ -32,9 +32,9 @@ def kept(folder: Path, *names: int, gigabytes: float = 1) -> Path:
 
 def recalled(folder: Path, *names: int) -> tuple[list[int] | None, list[bool], list[str]]:
     """The first numbers of rows, which are there, and what was said."""
-    asked = Cache(folder, 1)
-    values, there = asked.recall(GROUP, keys(*names))
-    return None if values is None else values[there, 0].tolist(), there.tolist(), asked.tally.warnings
+    cache = Cache(folder, 1)
+    values, there = cache.recall(GROUP, keys(*names))
+    return None if values is None else values[there, 0].tolist(), there.tolist(), cache.tally.warnings
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, call: str, *refused: Path) -> None:

@@ -158,9 +158,9 @@ def cubic_weights(known: int, wanted: int, factor: float) -> Tensor:
 
 def relative_bias(table: Tensor, rows: int, columns: int, grid: int, wrong: Wrong) -> Tensor:
     """(heads, 1 + n, 1 + n) from BEiT's shared table ((2 * grid - 1) ** 2 + 3, heads)."""
-    known, wanted = 2 * grid - 1, (2 * rows - 1, 2 * columns - 1)
-    offsets = table[:-3].reshape(known, known, -1)
-    if wanted != (known, known):
+    side, wanted = 2 * grid - 1, (2 * rows - 1, 2 * columns - 1)
+    offsets = table[:-3].reshape(side, side, -1)
+    if wanted != (side, side):
         offsets = (wrong.stretch or stretched)(offsets, wanted)
     row, column = (axis.flatten() for axis in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij"))
     down, across = row[:, None] - row[None] + rows - 1, column[:, None] - column[None] + columns - 1
@@ -187,11 +187,11 @@ def stretched_linearly(offsets: Tensor, wanted: tuple[int, int]) -> Tensor:
     return torch.from_numpy(interpolate(np.stack(places, axis=-1)))
 
 
-def spread(known: int, wanted: int) -> np.ndarray:
+def spread(size: int, wanted: int) -> np.ndarray:
     """Knots 0, ±1, ±(1 + q), ... whose last is wanted // 2; q between 1.01 and 1.5."""
-    if wanted == known:
-        return np.arange(known) - known // 2
-    half, low, high = known // 2, 1.01, 1.5
+    if wanted == size:
+        return np.arange(size) - size // 2
+    half, low, high = size // 2, 1.01, 1.5
     while high - low > 1e-6:  # BEiT's own precision
         q = (low + high) / 2
         low, high = (low, q) if (1 - q**half) / (1 - q) > wanted // 2 else (q, high)

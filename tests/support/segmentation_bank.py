@@ -41,8 +41,8 @@ def batches(step: int) -> Batch:
 
 def train(specs=SPECS, *, iterations: int = 12, folder: Path | None = None, **options) -> TrainedBank:
     options = {"identity": "a", "warmup": 4, "batches": batches, "checkpoint_s": 0.0} | options
-    given = options.pop("batches")
-    return train_bank(encode, given, specs, in_channels=CHANNELS, iterations=iterations, checkpoints=folder, **options)
+    crops = options.pop("batches")
+    return train_bank(encode, crops, specs, in_channels=CHANNELS, iterations=iterations, checkpoints=folder, **options)
 
 
 def assert_same(one: TrainedBank, other: TrainedBank, names: list[str] | None = None) -> None:

@@ -25,7 +25,7 @@ def test_missing_data_are_skipped_with_the_reason_and_exit_code_2(tmp_path: Path
     assert "cifar10 drawings, digests, splits: missing: " in done.stdout
     assert "expected the folder of CIFAR-10, found nothing" in done.stdout
     (subject,) = record.read(tmp_path / "v.json")["subjects"].values()
-    assert {found["status"] for found in subject["checks"]} == {"missing"}
+    assert {entry["status"] for entry in subject["checks"]} == {"missing"}
     assert subject["digest"] is None
 
 
