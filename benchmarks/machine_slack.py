@@ -77,13 +77,13 @@ def measure(run: Path, encoders: Sequence[str], threads: int, forward_batch_size
 
 def values(run: Path) -> Mapping[tuple[str, str], Mapping[str, float]]:
     """(experiment, metric) -> cell -> per cent with seed 0, for what was trained."""
-    found: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    percentages: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for result in Store(run).results():
         for measurement in result.measurements():
             by_seed = dict(zip(measurement.seeds, measurement.values, strict=False))
             if 0 in by_seed:
-                found[measurement.id.experiment, measurement.id.metric][str(measurement.id)] = by_seed[0]
-    return found
+                percentages[measurement.id.experiment, measurement.id.metric][str(measurement.id)] = by_seed[0]
+    return percentages
 
 
 def least(runs: Sequence[Path], experiment: str, metric: str) -> tuple[float, str]:
@@ -113,7 +113,7 @@ def write(runs: Sequence[Path], root: Path) -> None:
     for experiment, metric in ((e, m) for e in TRAINED for m in profile.experiments[e].metrics):
         here = first[experiment, metric]
         there = [other[experiment, metric] for other in others]
-        moved = {cell: max(abs(each[cell] - here[cell]) for each in there if cell in each) for cell in here}
+        moved = {cell: max(abs(table[cell] - here[cell]) for table in there if cell in table) for cell in here}
         still = sum(value < 5e-5 for value in moved.values())
         allowed, why = least(runs, experiment, metric)
         apart = {cell: value for cell, value in moved.items() if value > allowed}

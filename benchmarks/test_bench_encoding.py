@@ -92,14 +92,14 @@ def test_loading(benchmark, weights, method):
     )
     wall, cpu, memory, digest = json.loads(result.stdout)
     size = path.stat().st_size
-    found = {
+    measurements = {
         "file_mib": round(size / 2**20),
         "seconds": round(wall, 2),
         "cpu_seconds": round(cpu, 2),
         "extra_memory_over_file_size": round(memory / size, 3),
     }
-    benchmark.extra_info.update(found)
-    record(f"load {method}", found)
+    benchmark.extra_info.update(measurements)
+    record(f"load {method}", measurements)
     assert len(digest) == 64
     assert cpu < 3
     assert memory < 1.2 * size

@@ -42,11 +42,11 @@ def test_a_workflow_is_pinned_and_has_few_rights(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_calls_what_exists_and_shows_the_report_even_of_a_red_run(path: Path) -> None:
-    found = steps(load(path))
-    scripts = "\n".join(step.get("run", "") for step in found)
+    job_steps = steps(load(path))
+    scripts = "\n".join(step.get("run", "") for step in job_steps)
     assert set(re.findall(r"\bmake ([a-z-]+)", scripts)) <= TARGETS
     assert {"setup", "reproduce"} <= set(re.findall(r"\bmake ([a-z-]+)", scripts))
-    for step in found:
+    for step in job_steps:
         if "GITHUB_STEP_SUMMARY" in step.get("run", "") or "upload-artifact" in step.get("uses", ""):
             assert step["if"] == "${{ !cancelled() }}"
 

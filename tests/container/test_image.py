@@ -40,14 +40,14 @@ PROJECT = '[project]\ndependencies = ["Alpha>=1"]\noptional-dependencies.dev = [
 
 
 def test_what_only_an_extra_asks_for_stays_out_of_the_image() -> None:
-    found = runtime_lock(LOCK, PROJECT)
-    assert re.findall(r"^[\w-]+.*==[\d.]+", found, re.MULTILINE) == [
+    lock = runtime_lock(LOCK, PROJECT)
+    assert re.findall(r"^[\w-]+.*==[\d.]+", lock, re.MULTILINE) == [
         "alpha==1.0",
         "alpha==1.1",
         "beta==2.0",
         "gamma[extra]==3.0",
     ]
-    assert "--hash=sha256:b0 \\\n    --hash=sha256:b1\n" in found
+    assert "--hash=sha256:b0 \\\n    --hash=sha256:b1\n" in lock
 
 
 def test_a_dependency_that_is_not_locked_is_an_error() -> None:
@@ -56,11 +56,11 @@ def test_a_dependency_that_is_not_locked_is_an_error() -> None:
 
 
 def test_the_image_gets_every_package_that_a_run_imports() -> None:
-    found = runtime_lock((ROOT / "requirements.lock").read_text(), (ROOT / "pyproject.toml").read_text())
-    names = set(re.findall(r"^([\w.-]+)==", found, re.MULTILINE))
+    lock = runtime_lock((ROOT / "requirements.lock").read_text(), (ROOT / "pyproject.toml").read_text())
+    names = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
     assert {"torch", "torchvision", "timm", "numpy", "pillow", "pytest", "pytest-xdist", "execnet", "triton"} <= names
     assert not {"ruff", "mypy", "lightly", "antlr4-python3-runtime"} & names
-    assert found.count("==") < found.count("--hash=")
+    assert lock.count("==") < lock.count("--hash=")
 
 
 @pytest.fixture
@@ -77,24 +77,24 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def built() -> Image:
     return Image(
-        "x", "sha256:1", None, 1, {f"part-aware-repro.{name}.sha256": each for name, each in digests().items()}
+        "x", "sha256:1", None, 1, {f"part-aware-repro.{name}.sha256": digest for name, digest in digests().items()}
     )
 
 
 def test_an_image_knows_whether_it_is_of_this_checkout(checkout: Path) -> None:
-    made = built()
-    assert made.stale is None
+    checkout_image = built()
+    assert checkout_image.stale is None
     (checkout / "suite" / "__pycache__").mkdir()
     (checkout / "suite" / "__pycache__" / "x.pyc").write_text("compiled")
     (checkout / "README.md").write_text("not in the image")
-    assert made.stale is None
+    assert checkout_image.stale is None
     (checkout / "expected" / "new.toml").touch()
-    assert made.stale == "other source code"
+    assert checkout_image.stale == "other source code"
     (checkout / "expected" / "new.toml").unlink()
     (checkout / "suite" / "x.py").rename(checkout / "suite" / "y.py")
-    assert made.stale == "other source code"
+    assert checkout_image.stale == "other source code"
     (checkout / "requirements.lock").write_text("newer")
-    assert made.stale == "another requirements.lock"
+    assert checkout_image.stale == "another requirements.lock"
     assert Image("x", "sha256:1", None, 1, {}).stale is not None
 
 

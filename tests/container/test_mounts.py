@@ -10,8 +10,8 @@ from suite.container.mounts import Mount, folders, make_writable, mount, readabl
 from suite.errors import ContainerError
 
 
-def targets(found: list[Mount]) -> dict[str, bool]:
-    return {str(each.target): each.writable for each in found}
+def targets(bind_mounts: list[Mount]) -> dict[str, bool]:
+    return {str(bind_mount.target): bind_mount.writable for bind_mount in bind_mounts}
 
 
 def ask(tmp_path: Path, **options: object) -> dict[str, bool]:
@@ -39,8 +39,8 @@ def test_nothing_hides_what_the_container_needs(path: str) -> None:
 def test_only_what_is_written_to_is_writable(tmp_path: Path) -> None:
     for name in ("data", "weights"):
         (tmp_path / name).mkdir()
-    found = ask(tmp_path, weights=tmp_path / "weights")
-    assert found == {
+    access = ask(tmp_path, weights=tmp_path / "weights")
+    assert access == {
         f"{tmp_path}/run": True,
         f"{tmp_path}/cache": True,
         f"{tmp_path}/data": False,
@@ -55,8 +55,8 @@ def test_missing_data_is_left_to_the_suite_inside(tmp_path: Path) -> None:
 
 def test_a_folder_named_twice_stays_writable(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
-    found = ask(tmp_path, run=tmp_path / "one", weights=tmp_path / "one")
-    assert found[f"{tmp_path}/one"] is True
+    access = ask(tmp_path, run=tmp_path / "one", weights=tmp_path / "one")
+    assert access[f"{tmp_path}/one"] is True
 
 
 def test_the_file_of_an_encoder_and_the_module_of_a_factory_come_along(
@@ -67,13 +67,13 @@ def test_the_file_of_an_encoder_and_the_module_of_a_factory_come_along(
     (tmp_path / "zoo.py").touch()
     (tmp_path / "pack").mkdir()
     specs = ["dino", "dino@mine.pth", "timm:vit_tiny@mine.pth", "timm:vit_tiny", "zoo:make", "pack.models:make", "os:x"]
-    found = ask(tmp_path, encoders=specs)
-    assert [target for target in found if target.startswith("/suite/")] == [
+    access = ask(tmp_path, encoders=specs)
+    assert [target for target in access if target.startswith("/suite/")] == [
         "/suite/mine.pth",
         "/suite/zoo.py",
         "/suite/pack",
     ]
-    assert not any(found[target] for target in found if target.startswith("/suite/"))
+    assert not any(access[target] for target in access if target.startswith("/suite/"))
 
 
 def test_a_dataset_linked_from_another_disk_is_mounted_where_the_link_points(
@@ -87,8 +87,8 @@ def test_a_dataset_linked_from_another_disk_is_mounted_where_the_link_points(
     (tmp_path / "data/imagenet1k/train").symlink_to("../../disk/train")
     (tmp_path / "data/alias").symlink_to("inner")
     (tmp_path / "data/broken").symlink_to("/no/where")
-    found = {str(m.target): m.source for m in readable(Path("data"))}
-    assert found == {
+    sources = {str(m.target): m.source for m in readable(Path("data"))}
+    assert sources == {
         "/suite/data": tmp_path / "data",
         f"{tmp_path}/disk/coco": tmp_path / "disk/coco",
         "/suite/disk/cub": tmp_path / "disk/cub",

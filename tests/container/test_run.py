@@ -62,8 +62,8 @@ class Client:
     def __init__(self, container: Container | Exception) -> None:
         self.containers, self.container, self.asked = self, container, None
 
-    def create(self, **asked: object) -> Container:
-        self.asked = asked
+    def create(self, **settings: object) -> Container:
+        self.asked = settings
         if isinstance(self.container, Exception):
             raise self.container
         return self.container
@@ -228,11 +228,11 @@ def test_every_option_of_a_request_is_passed_on(parser: argparse.ArgumentParser)
     for action in parser._actions:
         if action.dest not in {"help", "runtime", "image", "read_only"}:
             line += [action.option_strings[0]] if action.nargs == 0 else [action.option_strings[0], "7"]
-    given = parser.parse_args([*line, "--encoder", "b,c"])
+    namespace = parser.parse_args([*line, "--encoder", "b,c"])
     untouched = parser.parse_args([])
-    passed = parser.parse_args(runtime.as_arguments(given))
-    assert vars(passed) == vars(given)
-    assert {n for n, v in vars(given).items() if v == vars(untouched)[n]} == {"runtime", "image", "read_only"}
+    passed = parser.parse_args(runtime.as_arguments(namespace))
+    assert vars(passed) == vars(namespace)
+    assert {n for n, v in vars(namespace).items() if v == vars(untouched)[n]} == {"runtime", "image", "read_only"}
 
 
 def test_the_verb_hands_over_its_request_and_its_folders(
@@ -244,8 +244,8 @@ def test_the_verb_hands_over_its_request_and_its_folders(
         seen.update(setup=setup, arguments=arguments)
         return 1
 
-    def chosen(name: str, *, folders: Callable[[], list[Mount]], **asked: object) -> str:
-        seen.update(asked, runtime=name, mounts={str(m.target): m.writable for m in folders()})
+    def chosen(name: str, *, folders: Callable[[], list[Mount]], **settings: object) -> str:
+        seen.update(settings, runtime=name, mounts={str(m.target): m.writable for m in folders()})
         return "setup"
 
     monkeypatch.setattr(runtime, "choose", chosen)
@@ -262,8 +262,8 @@ def test_the_verb_hands_over_its_request_and_its_folders(
     (tmp_path / "data").mkdir()
     (tmp_path / "e.pth").touch()
     parser.add_argument("spec")
-    given = parser.parse_args(["dino@e.pth", "--profile", "paper", "--run", "/r/x"])
-    assert runtime.elsewhere(given, "check", positional=["spec"]) == 1
+    namespace = parser.parse_args(["dino@e.pth", "--profile", "paper", "--run", "/r/x"])
+    assert runtime.elsewhere(namespace, "check", positional=["spec"]) == 1
     assert seen["arguments"][:3] == ["check", "dino@e.pth", "--profile=paper"]
     assert not any("spec" in argument for argument in seen["arguments"])
     read_only = {"/suite/data": False, "/suite/weights": False, "/suite/e.pth": False}

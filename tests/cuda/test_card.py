@@ -95,8 +95,8 @@ def test_a_training_ends_with_the_cpu_s_bits() -> None:
         assert all(p.device.type == device and p.grad.device.type == device for p in model.parameters())
         return [value.cpu() for value in model.state_dict().values()]
 
-    for found, expected in zip(train("cuda"), train("cpu"), strict=True):
-        assert torch.equal(found, expected)
+    for tensor, expected in zip(train("cuda"), train("cpu"), strict=True):
+        assert torch.equal(tensor, expected)
 
 
 def test_autocast_lowers_products() -> None:

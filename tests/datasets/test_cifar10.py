@@ -16,11 +16,11 @@ from tests.support.lookalikes import CIFAR_NAMES, truncate, write_cifar10
 @pytest.mark.parametrize("python2", [False, True])
 @pytest.mark.parametrize(("split", "seeds"), [("test", [0]), ("train", [1, 2, 3, 4, 5])])
 def test_batches_of_any_length(tmp_path: Path, python2: bool, split: str, seeds: list[int]) -> None:
-    found = cifar10.images(write_cifar10(tmp_path, rows=4, python2=python2), split)
-    assert found.labels.tolist() == [(seed + i) % 10 for seed in seeds for i in range(4)]
-    assert found.class_names == tuple(CIFAR_NAMES)
+    dataset = cifar10.images(write_cifar10(tmp_path, rows=4, python2=python2), split)
+    assert dataset.labels.tolist() == [(seed + i) % 10 for seed in seeds for i in range(4)]
+    assert dataset.class_names == tuple(CIFAR_NAMES)
     raw = np.random.default_rng(seeds[-1]).integers(0, 256, (4, 3072), dtype=np.uint8)
-    _, pixels = next(render(found.views, "square", 32))
+    _, pixels = next(render(dataset.views, "square", 32))
     for y, x, channel in ((0, 0, 0), (5, 31, 1), (31, 7, 2)):
         assert pixels[-1][y, x, channel] == raw[-1, channel * 1024 + y * 32 + x]
 

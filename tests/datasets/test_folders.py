@@ -166,8 +166,8 @@ def test_a_folder_that_may_not_be_listed_is_an_error_of_readers_digest_and_verif
     monkeypatch.setattr(os, "scandir", refuse)
     refused = {"lip": lip, "val": lip / "ann/val", "sub": lip / "ann/train/sub"}[forbidden]
     assert error(lambda: digest(lip)) == f"{refused}: cannot be listed (Permission denied): let this user read it"
-    said = {"lip": lambda: require(lip, "lip")}.get(forbidden, lambda: segmentation("lip", lip, "val"))
-    assert "cannot be listed (Permission denied): let this user read it" in error(said)
+    reader = {"lip": lambda: require(lip, "lip")}.get(forbidden, lambda: segmentation("lip", lip, "val"))
+    assert "cannot be listed (Permission denied): let this user read it" in error(reader)
     assert main(["verify", "data", "lip", "--data", str(lip.parent), "--profile", "mini"]) in {1, 2}
     assert "cannot be listed (Permission denied)" in capsys.readouterr().out
 

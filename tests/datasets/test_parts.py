@@ -7,11 +7,11 @@ from suite.errors import RequestError
 
 def nearest_by_hand(points: np.ndarray, groups: np.ndarray) -> list[float]:
     """The rule as a double loop."""
-    found = []
+    distances = []
     for i, point in enumerate(points):
         others = [np.sqrt(((q - point) ** 2).sum()) for j, q in enumerate(points) if j != i and groups[j] == groups[i]]
-        found.append(min((d for d in others if d > 0), default=FAR_PX))
-    return found
+        distances.append(min((d for d in others if d > 0), default=FAR_PX))
+    return distances
 
 
 def test_nearest_distances_of_scattered_groups_match_the_double_loop() -> None:
@@ -32,8 +32,8 @@ def test_nearest_distances_of_scattered_groups_match_the_double_loop() -> None:
     ids=["alone", "coincident", "coincident and another", "none"],
 )
 def test_points_on_one_spot_do_not_count(points: list[tuple[int, int]], distances: list[float]) -> None:
-    found = nearest_distances(np.array(points, dtype=float).reshape(-1, 2), np.zeros(len(points), dtype=np.int64))
-    assert found.tolist() == distances
+    result = nearest_distances(np.array(points, dtype=float).reshape(-1, 2), np.zeros(len(points), dtype=np.int64))
+    assert result.tolist() == distances
 
 
 def test_a_twelve_digit_third_coordinate_does_not_overflow() -> None:

@@ -121,8 +121,8 @@ def test_cub_is_in_the_order_of_its_ids_not_of_its_names_nor_of_its_rows(tmp_pat
     root = write_cub200(tmp_path, points)
     locations = root / "CUB_200_2011/parts/part_locs.txt"
     locations.write_text("".join(reversed(locations.read_text().splitlines(keepends=True))))
-    found = [(patch.image_id, patch.part) for patch in cub200.part_patches(root)]
-    assert found == [(1, "left wing"), (1, "right leg"), (2, "left wing"), (2, "right leg")]
+    patches = [(patch.image_id, patch.part) for patch in cub200.part_patches(root)]
+    assert patches == [(1, "left wing"), (1, "right leg"), (2, "left wing"), (2, "right leg")]
 
 
 def test_hidden_files_beside_images_are_not_images(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_pixels_and_order_depend_neither_on_workers_nor_on_batches(tmp_path: Pat
     views = make(tmp_path)
     expected = [crop_of(view) for view in views.views]
     for workers, batch_size in ((1, 256), (1, 7), (3, 64)):
-        found = pixels(views, workers=workers, batch_size=batch_size)
-        np.testing.assert_array_equal(found, np.stack(expected))
+        crops = pixels(views, workers=workers, batch_size=batch_size)
+        np.testing.assert_array_equal(crops, np.stack(expected))
 
 
 def test_batches_are_full_and_say_whose_they_are() -> None:
@@ -59,11 +59,11 @@ def test_an_image_is_opened_once_whatever_its_boxes_and_their_order(
     monkeypatch.setattr(
         Image, "open", lambda file, **how: opened.append(Path(file.name).name) or open_file(file, **how)
     )
-    found = np.empty((len(views), 16, 16, 3), np.uint8)
+    crops = np.empty((len(views), 16, 16, 3), np.uint8)
     for indices, batch in render(views.views, "square", 16, batch_size=16, workers=workers):
-        found[indices] = batch
+        crops[indices] = batch
     assert sorted(opened) == [f"{i}.png" for i in range(5)]
-    np.testing.assert_array_equal(found, np.stack(expected))
+    np.testing.assert_array_equal(crops, np.stack(expected))
 
 
 def test_views_of_an_image_come_together_images_in_the_order_of_their_first_view() -> None:

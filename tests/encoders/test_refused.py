@@ -145,10 +145,10 @@ def test_a_file_is_recognised_by_its_names_and_is_no_other_method_s(tmp_path, wr
     for variant in ("", *VARIANTS[written]):
         path = tmp_path / f"file_{variant}.pth"
         write(written, path, variant=variant)
-        found = [method.name for method in recognise(read_file(path), CATALOGUE.values())]
-        assert found == [written], variant
-        for asked in set(METHODS) - {written}:
-            text = message(CheckpointError, f"{asked}@{path}")
+        names = [method.name for method in recognise(read_file(path), CATALOGUE.values())]
+        assert names == [written], variant
+        for other in set(METHODS) - {written}:
+            text = message(CheckpointError, f"{other}@{path}")
             assert text.endswith(UNTOLD if written == "deit" else f"'s: try {written}@{path}")
 
 

@@ -54,10 +54,10 @@ def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Probes:
 
 def options(data: Path, folder: Path, *more: str) -> list[str]:
     places = {"data": data, "weights": WEIGHTS, "run": folder / "run", "cache": folder / "cache"}
-    asked = ["--profile=paper", "--experiment=image_classification", "--device=cpu"]
+    arguments = ["--profile=paper", "--experiment=image_classification", "--device=cpu"]
     limit = "--limit=24"  # keeps published values from being held against it
-    asked += [] if any(option.startswith("--encoder") for option in more) else [f"--encoder={','.join(ENCODERS)}"]
-    return ["reproduce", *asked, limit, *more, *(f"--{name}={value}" for name, value in places.items())]
+    arguments += [] if any(option.startswith("--encoder") for option in more) else [f"--encoder={','.join(ENCODERS)}"]
+    return ["reproduce", *arguments, limit, *more, *(f"--{name}={value}" for name, value in places.items())]
 
 
 def ran(data: Path, folder: Path, *more: str, probes: int = 2 * len(ENCODERS)) -> Probes:
@@ -65,16 +65,16 @@ def ran(data: Path, folder: Path, *more: str, probes: int = 2 * len(ENCODERS)) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.sched_getaffinity", lambda _pid: {0})  # sums are rounded by the number of threads
         assert main(options(data, folder, "--workers=1", *more)) == 0
-    found = {path.stem: load_file(path) for path in (folder / "cache/probes").glob("*.safetensors")}
-    assert len(found) == probes
-    return found
+    states = {path.stem: load_file(path) for path in (folder / "cache/probes").glob("*.safetensors")}
+    assert len(states) == probes
+    return states
 
 
-def assert_same(found: Probes, expected: Probes) -> None:
-    assert found.keys() == expected.keys()
+def assert_same(probes: Probes, expected: Probes) -> None:
+    assert probes.keys() == expected.keys()
     for digest, tensors in expected.items():
         for name, tensor in tensors.items():
-            assert torch.equal(found[digest][name], tensor), (digest, name)
+            assert torch.equal(probes[digest][name], tensor), (digest, name)
 
 
 def test_something_is_learned(alone: Probes) -> None:
@@ -92,7 +92,9 @@ def test_encoders_on_one_stream_learn_as_alone(
 
     encoded = TokenStream._encoded
     do_jobs_here(monkeypatch)
-    monkeypatch.setattr(TokenStream, "_encoded", lambda self, *given: read.append(self) or encoded(self, *given))
+    monkeypatch.setattr(
+        TokenStream, "_encoded", lambda self, *arguments: read.append(self) or encoded(self, *arguments)
+    )
     assert_same(ran(data, tmp_path, "--share-stream"), alone)
     assert len(read) == EPOCHS + 1, "every epoch, and the evaluation images, once for both encoders"
 
@@ -110,8 +112,8 @@ def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Prob
 
 def test_processes_that_share_batches_learn_what_one_does(data: Path, alone: Probes, tmp_path: Path) -> None:
     """The first epochs to 1e-6; later ones multiply what rounding leaves, since so few images hardly vary."""
-    found = ran(data, tmp_path, "--encoder=dino", "--processes-per-probe=2", probes=2)
-    away = torch.stack([(tensors["losses"] - alone[digest]["losses"]).abs() for digest, tensors in found.items()])
+    states = ran(data, tmp_path, "--encoder=dino", "--processes-per-probe=2", probes=2)
+    away = torch.stack([(tensors["losses"] - alone[digest]["losses"]).abs() for digest, tensors in states.items()])
     assert away[:, :10].max() <= 1e-6
     assert 0 < away.max() <= 1e-3, "other shares round otherwise; without a difference nothing was shared"
 
@@ -126,9 +128,9 @@ def test_terminated_and_asked_again_it_ends_with_the_same_values(data: Path, alo
         assert time.monotonic() < deadline, "it never began to train"
         time.sleep(0.01)
     running.send_signal(signal.SIGTERM)
-    _, said = running.communicate(timeout=120)
-    assert running.returncode == TERMINATED, said
-    assert "the same command goes on from here" in said
+    _, message = running.communicate(timeout=120)
+    assert running.returncode == TERMINATED, message
+    assert "the same command goes on from here" in message
     kept = [int(load_file(path)["rounds"]) for path in (tmp_path / "cache/probes").glob("*.safetensors")]
     assert any(0 < rounds < EPOCHS for rounds in kept), kept
     assert_same(ran(data, tmp_path), alone)

@@ -82,8 +82,8 @@ def test_tokens_too_many_to_keep_give_the_same_weights(monkeypatch: pytest.Monke
     expected = train([ATTENTIVE])["attentive"]
     monkeypatch.setattr(learner_module, "_KEPT_BYTES", 0)
     monkeypatch.setattr(learner_module, "_POOLED_AT_ONCE", 3)
-    found = train([ATTENTIVE])["attentive"]
-    for name, value in weights(found).items():
+    probe = train([ATTENTIVE])["attentive"]
+    for name, value in weights(probe).items():
         torch.testing.assert_close(value, weights(expected)[name], atol=1e-6, rtol=1e-5)
 
 

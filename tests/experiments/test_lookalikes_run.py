@@ -52,17 +52,17 @@ def trials(experiments: tuple[str, ...]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("experiment", "dataset"), trials(SEGMENTATION))
 def test_every_cell_of_segmentation_is_measured(segmentation_report: dict, experiment: str, dataset: str) -> None:
-    found = {cell["id"]: cell["measured"] for cell in segmentation_report["cells"]}
+    values = {cell["id"]: cell["measured"] for cell in segmentation_report["cells"]}
     assert all(
-        found[str(cell)] is not None for cell in PROFILE.experiment(experiment).cells(dataset, method_name(TINY))
+        values[str(cell)] is not None for cell in PROFILE.experiment(experiment).cells(dataset, method_name(TINY))
     )
 
 
 @pytest.mark.parametrize(("experiment", "dataset"), trials(EXPERIMENTS))
 def test_every_cell_is_measured(report: dict, experiment: str, dataset: str) -> None:
-    found = {cell["id"]: cell["measured"] for cell in report["cells"]}
+    values = {cell["id"]: cell["measured"] for cell in report["cells"]}
     wanted = [str(cell) for cell in PROFILE.experiment(experiment).cells(dataset, "dino")]
-    assert all(found[cell] is not None for cell in wanted)
+    assert all(values[cell] is not None for cell in wanted)
     assert wanted or experiment == "patch_search"
 
 

@@ -77,7 +77,7 @@ def test_every_cell_is_measured(folder: Path, method: str, experiment: str) -> N
     places = {
         (d, s, m) for d in EXPERIMENTS[experiment].datasets for s in settings for m in EXPERIMENTS[experiment].metrics
     }
-    own = [cell for cell in report["cells"] if cell["experiment"] == experiment and cell["measured"] is not None]
-    assert {(cell["dataset"], cell["setting"], cell["metric"]) for cell in own} == places
+    cells = [cell for cell in report["cells"] if cell["experiment"] == experiment and cell["measured"] is not None]
+    assert {(cell["dataset"], cell["setting"], cell["metric"]) for cell in cells} == places
     if experiment == "patch_search":
         assert {figure["setting"] for figure in report["figures"]} == settings

@@ -34,8 +34,8 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
 
 
 def trial_in(folder: Path, *variants: str) -> Trial:
-    asked = {"experiments": ["patch_search", "part_retrieval"], "encoders": ["dino"], "variants": variants}
-    request = make_request(data=folder / "data", cache=folder / "cache", run=folder / "run", device="cpu", **asked)
+    options = {"experiments": ["patch_search", "part_retrieval"], "encoders": ["dino"], "variants": variants}
+    request = make_request(data=folder / "data", cache=folder / "cache", run=folder / "run", device="cpu", **options)
     [task] = [task for task in request.tasks() if task[0].name == "patch_search"]
     return Trial(request, *task)
 
@@ -44,7 +44,7 @@ def whole_matrix(trial: Trial, paths: list[Path], encoded: str = "encoded") -> d
     """The plain way: all vectors at once, and one product for a query."""
     names = {"encoded": encoded, "projected": "projected"}
     features = trial.extract(page.crops(trial, paths), "square", set(names.values()), cached=False)
-    found = {}
+    rankings = {}
     for query in QUERIES:
         number, crop = map(int, query.split(":"))
         for setting in ("encoded", "projected"):
@@ -54,8 +54,8 @@ def whole_matrix(trial: Trial, paths: list[Path], encoded: str = "encoded") -> d
             scores[index] = -2
             best = scores.sort(descending=True, stable=True)
             crops = [f"{NUMBERS[i // 49]}:{i % 49}" for i in best.indices[:24].tolist()]
-            found[f"{query} {setting}"] = dict(zip(crops, best.values[:24].tolist(), strict=True))
-    return found
+            rankings[f"{query} {setting}"] = dict(zip(crops, best.values[:24].tolist(), strict=True))
+    return rankings
 
 
 @pytest.mark.parametrize(("token", "vectors"), [("patches", "encoded"), ("cls", "cls")])
@@ -66,9 +66,9 @@ def test_it_is_what_one_matrix_of_all_crops_says(
     paths = list(page.searched_files(trial).values())
     expected = whole_matrix(trial, paths, vectors)
     monkeypatch.setattr(page, "CHUNK", 3)
-    found = page.patch_search(trial).summaries
-    assert found.keys() == expected.keys()
-    for query, neighbours in found.items():
+    summaries = page.patch_search(trial).summaries
+    assert summaries.keys() == expected.keys()
+    for query, neighbours in summaries.items():
         plain = expected[query]
         assert list(neighbours.values()) == pytest.approx(list(plain.values()), abs=6e-5), query
         distinct = {name for name, value in plain.items() if value > min(plain.values()) + 1e-6}
@@ -86,10 +86,10 @@ def test_where_chunks_end_does_not_matter(trial: Trial, monkeypatch: pytest.Monk
     assert scores[0]["encoded"].shape == (3, 7 * 49)
     for other in scores[1:]:
         assert all(torch.equal(scores[0][setting], other[setting]) for setting in ("encoded", "projected"))
-    for setting, found in scores[0].items():
-        own = [found[row, image * 49 + crop].item() for row, (image, crop) in enumerate(places)]
-        assert own == pytest.approx([1, 1, 1], abs=1e-5), setting
-        assert torch.equal(found[:, 5 * 49 : 6 * 49], found[:, 6 * 49 :]), "images that are alike tie exactly"
+    for setting, matrix in scores[0].items():
+        self_scores = [matrix[row, image * 49 + crop].item() for row, (image, crop) in enumerate(places)]
+        assert self_scores == pytest.approx([1, 1, 1], abs=1e-5), setting
+        assert torch.equal(matrix[:, 5 * 49 : 6 * 49], matrix[:, 6 * 49 :]), "images that are alike tie exactly"
 
 
 @pytest.mark.parametrize("width", [96, 768, 8_192, 65_536])

@@ -104,10 +104,10 @@ def test_whatever_changes_the_values_changes_the_key(
 ) -> None:
     extract(encoder, views.take(6), cache=tmp_path)
     others = {"transform": {"transform": "square_train"}, "permute": {"permute": True}, "batch_size": {"batch_size": 6}}
-    asked = views.subset([6]) if change == "views" else views.take(6)
+    selection = views.subset([6]) if change == "views" else views.take(6)
     encoder = load_encoder("raw_pixels") if change == "encoder" else encoder
-    extract(encoder, asked, cache=tmp_path, **others.get(change, {}))
-    assert len(encoded) == 6 + len(asked)
+    extract(encoder, selection, cache=tmp_path, **others.get(change, {}))
+    assert len(encoded) == 6 + len(selection)
     assert len(entries(tmp_path)) == 2
 
 

@@ -154,13 +154,13 @@ def test_two_at_once_fetch_it_once(fetch: Fetcher, server: Server, capfd: pytest
         hostile.honest(handler)
 
     server.always = slowly
-    found = list[str]()
-    first = threading.Thread(target=lambda: found.append(fetch()))
+    digests = list[str]()
+    first = threading.Thread(target=lambda: digests.append(fetch()))
     first.start()
     assert started.wait(5)
-    found.append(fetch())
+    digests.append(fetch())
     first.join()
-    assert found == [server.sha256] * 2
+    assert digests == [server.sha256] * 2
     assert len(server.asked) == 1
     assert re.fullmatch(rf"file.bin: process {os.getpid()} on .+ is at it; waiting\n", capfd.readouterr().err)
 

@@ -39,11 +39,11 @@ def images(tmp_path: Path) -> list[Path]:
 
 def pixels_of(stream: ImageStream, epoch: int, order: list[int], batch: int) -> np.ndarray:
     """(N, 3, S, S), by image."""
-    found = np.zeros((len(stream), 3, stream.size, stream.size), np.uint8)
+    canvas = np.zeros((len(stream), 3, stream.size, stream.size), np.uint8)
     batches = [np.array(order[i : i + batch]) for i in range(0, len(order), batch)]
     for indices, pixels in stream.batches(epoch, batches):
-        found[indices] = pixels
-    return found
+        canvas[indices] = pixels
+    return canvas
 
 
 def test_pixels_do_not_depend_on_order_batches_or_workers(images: list[Path]) -> None:
@@ -126,10 +126,10 @@ def test_a_mirrored_crop_is_pils(images: list[Path]) -> None:
 
 
 def test_the_fast_way_keeps_the_bounds(images: list[Path]) -> None:
-    found = parity(images, SIZE)
-    assert found.images == len(images)
-    assert found.passes, found
-    assert choose_decoder(images, SIZE) == ("fast", found)
+    agreement = parity(images, SIZE)
+    assert agreement.images == len(images)
+    assert agreement.passes, agreement
+    assert choose_decoder(images, SIZE) == ("fast", agreement)
 
 
 def test_a_fast_way_that_drifts_is_not_used(images: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,9 +137,9 @@ def test_a_fast_way_that_drifts_is_not_used(images: list[Path], monkeypatch: pyt
         return np.roll(fast(path, region_of), 1, axis=1)
 
     monkeypatch.setitem(DECODERS, "fast", shifted)
-    decoder, found = choose_decoder(images, SIZE)
+    decoder, agreement = choose_decoder(images, SIZE)
     assert decoder == "exact"
-    assert found.max_levels > MAX_LEVELS
+    assert agreement.max_levels > MAX_LEVELS
     assert not Parity(1, MAX_LEVELS, 0.2).passes
 
 
@@ -205,9 +205,9 @@ def test_wrong_requests_are_refused(images: list[Path]) -> None:
 @pytest.mark.parametrize(("height", "width"), [(80, 120), (120, 60), (300, 50)])
 def test_even_white_noise_goes_the_fast_way(tmp_path: Path, height: int, width: int) -> None:
     """Upright images too, which PIL resizes from top to bottom first: the other order is off by 10 levels."""
-    decoder, found = choose_decoder([save(tmp_path / "noise.JPEG", noise(height, width))], SIZE)
+    decoder, agreement = choose_decoder([save(tmp_path / "noise.JPEG", noise(height, width))], SIZE)
     assert decoder == "fast"
-    assert found.max_levels <= 1
+    assert agreement.max_levels <= 1
 
 
 def test_an_empty_share_of_a_batch_has_no_pixels(images: list[Path]) -> None:

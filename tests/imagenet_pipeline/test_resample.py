@@ -36,7 +36,7 @@ def by_pil(pixels: np.ndarray, region: Region) -> np.ndarray:
 
 
 def ours(images: list[np.ndarray], regions: list[Region]) -> np.ndarray:
-    return resample([torch.from_numpy(each).permute(2, 0, 1) for each in images], regions).permute(0, 2, 3, 1).numpy()
+    return resample([torch.from_numpy(image).permute(2, 0, 1) for image in images], regions).permute(0, 2, 3, 1).numpy()
 
 
 @pytest.mark.parametrize("size", [32, 48])
@@ -50,8 +50,8 @@ def test_white_noise_is_resized_as_by_pil(size: int) -> None:
         for i, image in enumerate(images)
     ]
     assert len({region.down_first for region in regions}) == len({region.mirrored for region in regions}) == 2
-    for found, image, region in zip(ours(images, regions), images, regions, strict=True):
-        np.testing.assert_array_equal(found, by_pil(image, region), str(region))
+    for pixels, image, region in zip(ours(images, regions), images, regions, strict=True):
+        np.testing.assert_array_equal(pixels, by_pil(image, region), str(region))
 
 
 def test_extremes_do_not_overflow() -> None:
@@ -70,9 +70,9 @@ def test_the_order_of_pils_passes_is_known(size: int) -> None:
     for width in (20, 40, 60, 100):
         for height in range(size + 1, 4 * width + 40, 7):
             image = Image.fromarray(noise(height, width))
-            found = np.asarray(image.resize((size, size), bicubic))
+            pixels = np.asarray(image.resize((size, size), bicubic))
             down_first = image.resize((width, size), bicubic).resize((size, size), bicubic)
-            agrees = np.array_equal(found, np.asarray(down_first))
+            agrees = np.array_equal(pixels, np.asarray(down_first))
             assert Region(size, (0, 0, width, height), (size, size)).down_first == agrees, (width, height)
 
 

@@ -58,22 +58,22 @@ def test_tokens_are_the_encoders(paths: list[Path], encoder: Encoder) -> None:
     output = encoder((pixels / 255 - mean) / std)
     rows = [output.cls, *(output.patches[:, :, y, x] for y in range(4) for x in range(4))]
     encode = token_encoder(encoder, forward_batch_size=N)
-    found = whole(TokenStream(images(paths), {"a": encode}, forward_batch_size=N), 2)
-    torch.testing.assert_close(found, torch.stack(rows, 1), rtol=1e-5, atol=1e-6)
+    tokens = whole(TokenStream(images(paths), {"a": encode}, forward_batch_size=N), 2)
+    torch.testing.assert_close(tokens, torch.stack(rows, 1), rtol=1e-5, atol=1e-6)
 
 
 def test_several_encoders_see_the_same_pixels_decoded_once(paths: list[Path]) -> None:
     spies = {"a": Spy(), "b": Spy()}
     chunks = [torch.tensor([4, 1, 6]), torch.tensor([0, 2])]
-    found = list(TokenStream(images(paths), spies, forward_batch_size=2).tokens(1, chunks))
+    outputs = list(TokenStream(images(paths), spies, forward_batch_size=2).tokens(1, chunks))
     assert [order for order, _ in spies["a"].seen] == [[4, 1], [6], [0, 2]]
     for one, other in zip(spies["a"].seen, spies["b"].seen, strict=True):
         assert one[0] == other[0]
         assert torch.equal(one[1], other[1])
-    assert [list(by_encoder) for by_encoder in found] == [["a", "b"]] * 2
-    assert [by_encoder["a"].shape[0] for by_encoder in found] == [3, 2]
+    assert [list(by_encoder) for by_encoder in outputs] == [["a", "b"]] * 2
+    assert [by_encoder["a"].shape[0] for by_encoder in outputs] == [3, 2]
     [(_, expected)] = images(paths).batches(1, [np.array([4, 1, 6])])
-    assert torch.equal(found[0]["b"], expected.flatten(2).float())
+    assert torch.equal(outputs[0]["b"], expected.flatten(2).float())
 
 
 @pytest.mark.parametrize("sizes", [(1, 6), (3, 3, 1), (2, 5), (7,)])
@@ -95,9 +95,9 @@ def test_every_pass_has_the_same_size(paths: list[Path], encoder: Encoder) -> No
         patch.setattr(
             encoder, "forward", lambda batch, **options: sizes.append(len(batch)) or forward(batch, **options)
         )
-        found = whole(TokenStream(images(paths), {"a": encode}, forward_batch_size=4), 0)
+        tokens = whole(TokenStream(images(paths), {"a": encode}, forward_batch_size=4), 0)
     assert sizes == [4, 4]
-    assert len(found) == N
+    assert len(tokens) == N
 
 
 def test_what_comes_along_changes_no_token(paths: list[Path], encoder: Encoder) -> None:
@@ -152,8 +152,8 @@ def test_permuting_goes_by_the_image_not_by_its_place(paths: list[Path], encoder
 def test_an_empty_share_has_no_tokens(paths: list[Path], encoder: Encoder) -> None:
     """A process may get nothing of the last, small chunk."""
     stream = TokenStream(images(paths), {"a": token_encoder(encoder, forward_batch_size=4)}, forward_batch_size=4)
-    found = [by_encoder["a"].shape for by_encoder in stream.tokens(0, [torch.arange(2), torch.arange(0)])]
-    assert found == [(2, 17, 24), (0, 17, 24)]
+    shapes = [by_encoder["a"].shape for by_encoder in stream.tokens(0, [torch.arange(2), torch.arange(0)])]
+    assert shapes == [(2, 17, 24), (0, 17, 24)]
 
 
 def test_the_device_decoder_gives_the_tokens_of_pil(paths: list[Path], encoder: Encoder) -> None:

@@ -70,11 +70,11 @@ def test_a_state_of_another_plan_is_not_resumed(changed, drawings, tmp_path):
 
 
 def test_drawings_are_kept_until_they_come_out_otherwise(drawings, tmp_path):
-    made = []
+    counts = []
 
     def make(shade):
         def first(count):
-            made.append(count)
+            counts.append(count)
             return data.Drawings(drawings.images[:count] // shade, drawings.labels[:count])
 
         return first
@@ -82,9 +82,9 @@ def test_drawings_are_kept_until_they_come_out_otherwise(drawings, tmp_path):
     path = tmp_path / "x.npz"
     data.cached(path, 40, make(1))
     assert np.array_equal(data.cached(path, 40, make(1)).images, drawings.images[:40])
-    assert made == [40, data.FEW]
+    assert counts == [40, data.FEW]
     assert np.array_equal(data.cached(path, 40, make(2)).images, drawings.images[:40] // 2)
-    assert made == [40, data.FEW, data.FEW, 40]
+    assert counts == [40, data.FEW, data.FEW, 40]
 
 
 def test_initialisation_is_a_function_of_the_seed(drawings):

@@ -26,28 +26,28 @@ def there(path: Path) -> None:
 
 def test_everything_missing(places: dict[str, Path]) -> None:
     request = make_request(profile="paper", **places)
-    found = pieces(request)
-    assert not any(piece.there for piece in found)
+    inventory = pieces(request)
+    assert not any(piece.there for piece in inventory)
     tasks = {task[1] for task in request.tasks()}
-    assert [piece.name for piece in found] == [*(d for d in request.profile.datasets if d in tasks), *CATALOGUE]
-    for piece in found:
+    assert [piece.name for piece in inventory] == [*(d for d in request.profile.datasets if d in tasks), *CATALOGUE]
+    for piece in inventory:
         assert (piece.size, piece.how) == (download_size(piece.name), how_to_get(piece.name))
-    weights = [piece for piece in found if piece.kind == "weights"]
+    weights = [piece for piece in inventory if piece.kind == "weights"]
     assert sum(len(piece.cells) for piece in weights) == len(request.cells()), "every cell needs one checkpoint"
-    data = [piece for piece in found if piece.kind == "data"]
+    data = [piece for piece in inventory if piece.kind == "data"]
     assert sum(len(piece.cells) for piece in data) == len(request.cells()), "every cell needs one dataset"
 
 
 def test_what_a_piece_keeps_from_running(places: dict[str, Path]) -> None:
     request = make_request(profile="paper", encoders=["dino", "mae"], experiments=["part_retrieval"], **places)
-    found = {piece.name: piece for piece in pieces(request)}
-    assert list(found) == ["cub200", "coco", "dino", "mae"] or list(found) == ["coco", "cub200", "dino", "mae"]
-    assert found["cub200"].experiments == ("part_retrieval",)
+    by_name = {piece.name: piece for piece in pieces(request)}
+    assert list(by_name) == ["cub200", "coco", "dino", "mae"] or list(by_name) == ["coco", "cub200", "dino", "mae"]
+    assert by_name["cub200"].experiments == ("part_retrieval",)
     settings, metrics = ("encoded", "cls", "projected"), ("ap", "map", "ap_excluding_self")
     ours = {f"part_retrieval/cub200/dino/{s}/{m}" for s in settings for m in metrics}
     ours |= {f"part_retrieval/cub200/mae/{s}/{m}" for s in settings[:2] for m in metrics}
-    assert found["cub200"].cells == ours
-    assert len(found["mae"].cells) == 12
+    assert by_name["cub200"].cells == ours
+    assert len(by_name["mae"].cells) == 12
 
 
 def test_what_is_there_is_found_under_any_name_that_is_looked_for(places: dict[str, Path]) -> None:
@@ -56,16 +56,16 @@ def test_what_is_there_is_found_under_any_name_that_is_looked_for(places: dict[s
     there(places["data"] / "cub200" / "images.txt")
     (places["data"] / "coco").mkdir()  # empty: not there
     request = make_request(profile="paper", encoders=["dino", "mae", "cae"], experiments=["part_retrieval"], **places)
-    found = {piece.name: piece for piece in pieces(request)}
-    assert {name: piece.there for name, piece in found.items()} == {
+    by_name = {piece.name: piece for piece in pieces(request)}
+    assert {name: piece.there for name, piece in by_name.items()} == {
         "cub200": True,
         "coco": False,
         "dino": True,
         "mae": True,
         "cae": False,
     }
-    assert found["mae"].place == places["weights"] / "mae.pth"
-    assert found["mae"].size is None
+    assert by_name["mae"].place == places["weights"] / "mae.pth"
+    assert by_name["mae"].size is None
 
 
 def test_a_file_of_ones_own_and_encoders_without_a_file(places: dict[str, Path], tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_file_of_ones_own_and_encoders_without_a_file(places: dict[str, Path],
     encoders = [f"dino@{tmp_path / 'mine.pth'}", f"mae@{tmp_path / 'gone.pth'}", "timm:vit_tiny_patch16_224"]
     encoders.append("timm:vit_tiny_patch16_224@random")
     request = make_request(profile="paper", encoders=encoders, experiments=["part_retrieval"], **places)
-    found = [piece for piece in pieces(request) if piece.kind == "weights"]
-    assert [(piece.name, piece.there, piece.size) for piece in found] == [
+    checkpoints = [piece for piece in pieces(request) if piece.kind == "weights"]
+    assert [(piece.name, piece.there, piece.size) for piece in checkpoints] == [
         (encoders[0], True, None),
         (encoders[1], False, None),
     ]
@@ -106,27 +106,27 @@ def test_the_verb(places: dict[str, Path], capsys: pytest.CaptureFixture) -> Non
     ]
     ask += [f"--{name}={path}" for name, path in places.items()]
     assert main(ask) == 2
-    said = capsys.readouterr().out
-    assert "cub200" in said
-    assert "1.2 GB" in said
-    assert "by hand" in said
-    assert "2 missing: 1.5 GB to download; 6 of 6 cells cannot be measured without them." in said
-    assert "without cub200: no part_retrieval on it" in said
+    output = capsys.readouterr().out
+    assert "cub200" in output
+    assert "1.2 GB" in output
+    assert "by hand" in output
+    assert "2 missing: 1.5 GB to download; 6 of 6 cells cannot be measured without them." in output
+    assert "without cub200: no part_retrieval on it" in output
     there(places["data"] / "cub200" / "images.txt")
     there(places["weights"] / "beit.pth")
     path = places["data"] / record.FILE
     record.save(path, [Check("cub200", "images", "failed", "1 bad", ("x",), 1)], {}, {"sample": 9})
     assert main(ask) == 0
-    said = capsys.readouterr().out
-    assert "Everything is there" in said
-    assert ": images: 1 bad" in said, "what verify found is told"
+    output = capsys.readouterr().out
+    assert "Everything is there" in output
+    assert ": images: 1 bad" in output, "what verify found is told"
 
 
 def test_the_mini_study_needs_nothing(places: dict[str, Path], capsys: pytest.CaptureFixture) -> None:
     assert main(["plan", "--no-calibrate", f"--data={places['data']}"]) == 0
-    said = capsys.readouterr().out
-    assert "drawn when run" in said
-    assert "Nothing to download" in said
+    output = capsys.readouterr().out
+    assert "drawn when run" in output
+    assert "Nothing to download" in output
 
 
 def test_a_wrong_request_is_refused(capsys: pytest.CaptureFixture) -> None:

@@ -20,13 +20,13 @@ def memory_of(monkeypatch: pytest.MonkeyPatch, gib: int) -> None:
 
 def test_part_classification_keeps_tokens_that_fit(nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     memory_of(monkeypatch, 128)
-    asked = {"experiments": ["part_classification"], "encoders": ["dino"]}
-    job = forecast(paper(nothing, datasets=["cub200"], **asked)).entries[0].job
+    options = {"experiments": ["part_classification"], "encoders": ["dino"]}
+    job = forecast(paper(nothing, datasets=["cub200"], **options)).entries[0].job
     vectors = 4 * 30_543 * 2 * 768
     assert job.host_bytes == 4 * 30_543 * 197 * 768 + vectors, "DINO's projections take too much to come along"
     assert job.encoded == 30_543
     assert job.features_bytes == vectors, "the tokens of either split are too large for the cache"
-    [entry] = forecast(paper(nothing, datasets=["cub200"], cache_gb=20, **asked)).entries
+    [entry] = forecast(paper(nothing, datasets=["cub200"], cache_gb=20, **options)).entries
     assert entry.job.features_bytes == job.host_bytes, "and not for a larger one"
     assert amount(job, "fit") == 90 * 15_508
     assert amount(job, "predict") == 90 * 15_035
@@ -35,11 +35,11 @@ def test_part_classification_keeps_tokens_that_fit(nothing: dict[str, Path], mon
 def test_part_classification_encodes_anew_what_does_not_fit(
     nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"], "seeds": [0, 1]}
+    options = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"], "seeds": [0, 1]}
     held = {}
     for gib, passes in {128: (180, 1), 512: (1, 1), 8: (180, 180)}.items():
         memory_of(monkeypatch, gib)
-        job = forecast(paper(nothing, **asked)).entries[0].job
+        job = forecast(paper(nothing, **options)).entries[0].job
         assert job.encoded == passes[0] * 165_000 + passes[1] * 7_000, gib
         assert amount(job, "fit") == 180 * 165_000
         held[gib] = job.host_bytes
@@ -54,8 +54,8 @@ def test_a_large_gpu_keeps_what_memory_has_no_room_for(
 ) -> None:
     memory_of(monkeypatch, 128)
     monkeypatch.setattr(probing, "total_device_bytes", lambda _device: 139 << 30)
-    asked = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"]}
-    job = forecast(paper(nothing, **asked)).entries[0].job
+    options = {"experiments": ["part_classification"], "datasets": ["coco"], "encoders": ["mae"]}
+    job = forecast(paper(nothing, **options)).entries[0].job
     assert job.encoded == 165_000 + 7_000, "each once, not in each of 90 epochs"
     assert job.images == 64_115 + 2_693
     assert amount(job, "fit") == 90 * 165_000
@@ -63,19 +63,19 @@ def test_a_large_gpu_keeps_what_memory_has_no_room_for(
     assert job.host_bytes == 7_000 * (tokens + 4 * 2 * 768), "the evaluation tokens fit into memory"
     assert 165_000 * tokens < job.device_bytes < 139 << 30
     monkeypatch.setattr(probing, "total_device_bytes", lambda _device: 79 << 30)
-    assert forecast(paper(nothing, **asked)).entries[0].job.encoded == 90 * 165_000 + 7_000
+    assert forecast(paper(nothing, **options)).entries[0].job.encoded == 90 * 165_000 + 7_000
 
 
 def test_nothing_of_the_paper_needs_more_than_128_gib(
     nothing: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory_of(monkeypatch, 128)
-    made = forecast(paper(nothing))
-    needed = {str(entry.job.keys[0]): entry.job.host_bytes for entry in made.entries}
+    estimate = forecast(paper(nothing))
+    needed = {str(entry.job.keys[0]): entry.job.host_bytes for entry in estimate.entries}
     assert len({name.partition("/")[0] for name in needed}) >= 7
     assert {name: size for name, size in needed.items() if size > 64 << 30} == {}, "two side by side fit, too"
-    assert made.disk_bytes < 64 << 30
-    retrieval = next(e.job for e in made.entries if str(e.job.keys[0]) == "part_retrieval/coco/dino")
+    assert estimate.disk_bytes < 64 << 30
+    retrieval = next(e.job for e in estimate.entries if str(e.job.keys[0]) == "part_retrieval/coco/dino")
     assert retrieval.host_bytes > 4 * 165_000 * (65_536 + 2 * 768), "projections of all patches"
 
 

@@ -55,8 +55,8 @@ def test_the_verb_prints_it(nothing: dict[str, Path], capsys: pytest.CaptureFixt
     places = [f"--{name}={path}" for name, path in nothing.items()]
     ask = ["plan", "--no-calibrate", "--profile=paper", "--experiment=image_classification", "--device=cpu"]
     assert main([*ask, *places]) == 2
-    said = capsys.readouterr().out
-    assert "Image classification on ImageNet-1K, 14 cells: unknown: two at least: SEED=0,1, time unknown" in said
+    output = capsys.readouterr().out
+    assert "Image classification on ImageNet-1K, 14 cells: unknown: two at least: SEED=0,1, time unknown" in output
 
 
 def test_seeds_that_were_asked_for_come_first() -> None:

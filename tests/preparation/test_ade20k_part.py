@@ -77,9 +77,9 @@ def test_pairs_of_object_and_part_are_the_classes(tmp_path: Path, release: str) 
 @pytest.mark.parametrize("release", [NEW, OLD])
 def test_images_that_show_no_class_are_left_out(tmp_path: Path, release: str) -> None:
     done = prepared(tmp_path, release=release)
-    found = {split: segmentation("ade20k_part", done.root, split).records for split in ("train", "val")}
-    assert [image.stem for image, _ in found["train"]] == [f"ADE_train_0000000{i}" for i in (1, 2, 3)]
-    assert [image.stem for image, _ in found["val"]] == ["ADE_val_00000001"]
+    records = {split: segmentation("ade20k_part", done.root, split).records for split in ("train", "val")}
+    assert [image.stem for image, _ in records["train"]] == [f"ADE_train_0000000{i}" for i in (1, 2, 3)]
+    assert [image.stem for image, _ in records["val"]] == ["ADE_val_00000001"]
     assert done.manifest["left_out"] == 2
     assert done.manifest["warnings"] == ["expected 209 (object, part) pairs, found 4"]
 

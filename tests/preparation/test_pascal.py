@@ -87,9 +87,9 @@ def test_the_same_car_in_both_sets_through_the_reader(tmp_path: Path) -> None:
     originals = write_pascal(tmp_path / "originals", objects, SIZE)
     for name, outside in (("pascal_part", 255), ("pascal_object", 5)):
         prepare(name, data=tmp_path, originals=originals, workers=1, progress=False)
-        found = segmentation(name, tmp_path / name, "train")
-        assert [image.name for image, _ in found.records] == ["2008_000003.jpg"]
-        assert found.mask(0)[0, 0] == outside
+        dataset = segmentation(name, tmp_path / name, "train")
+        assert [image.name for image, _ in dataset.records] == ["2008_000003.jpg"]
+        assert dataset.mask(0)[0, 0] == outside
     assert segmentation("pascal_part", tmp_path / "pascal_part", "train").mask(0)[3, 3] == PARTS["car door"] - 1
 
 

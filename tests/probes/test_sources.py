@@ -29,8 +29,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> ViewSet:
     for number in range(5):
         Image.fromarray(rng.integers(0, 256, (90, 80, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     boxes = [(left, left - 5, left + 40, left + 35) for left in range(COUNT)]
-    found = [View(folder / f"{number % 5}.png", box) for number, box in enumerate(boxes)]
-    return ViewSet(found, np.arange(COUNT), tuple(map(str, range(COUNT))))
+    crops = [View(folder / f"{number % 5}.png", box) for number, box in enumerate(boxes)]
+    return ViewSet(crops, np.arange(COUNT), tuple(map(str, range(COUNT))))
 
 
 def passes(views: ViewSet, *, permute: bool = False, device: str = "cpu") -> Passes:
@@ -84,8 +84,8 @@ def test_probes_learn_the_same_from_either(views: ViewSet, monkeypatch: pytest.M
 def test_a_share_of_an_epoch_is_the_same_as_in_the_whole(views: ViewSet) -> None:
     source = RecomputedTokens(passes(views), "mae")
     [whole] = source.tokens(0, [torch.arange(COUNT)])
-    empty, own = source.tokens(0, [torch.arange(0), torch.tensor([20, 3, 11])])
-    assert torch.equal(own["mae"], whole["mae"][[20, 3, 11]])
+    empty, share = source.tokens(0, [torch.arange(0), torch.tensor([20, 3, 11])])
+    assert torch.equal(share["mae"], whole["mae"][[20, 3, 11]])
     assert empty["mae"].shape == (0, 37, 96)
     assert list(source.tokens(0, [])) == []
 

@@ -19,8 +19,8 @@ DEADLY = "tests.support.deadly"
 def reproduce(folder: Path, drawn_cifar10: Path, encoders: str, *more: str) -> tuple[int, str, dict]:
     """Run it as a user does; return exit code, stderr and report."""
     places = ["--run", str(folder / "run"), "--data", str(drawn_cifar10), "--cache", str(folder / "cache")]
-    asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", encoders, "--device", "cpu"]
-    command = [sys.executable, "-m", "suite", "reproduce", *asked, *places, *more]
+    selection = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--encoder", encoders, "--device", "cpu"]
+    command = [sys.executable, "-m", "suite", "reproduce", *selection, *places, *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr, json.loads((folder / "run" / "report.json").read_text())
@@ -28,12 +28,12 @@ def reproduce(folder: Path, drawn_cifar10: Path, encoders: str, *more: str) -> t
 
 def verdicts(report: dict) -> dict[str, set[tuple[str, str | None]]]:
     """Method -> what became of its cells and why."""
-    found: dict[str, set[tuple[str, str | None]]] = {}
+    outcomes: dict[str, set[tuple[str, str | None]]] = {}
     for cell in report["cells"]:
         if cell["reason"] != "not asked for":
             why = cell["reason"] if cell["verdict"] == "not run" else None
-            found.setdefault(cell["method"], set()).add((cell["verdict"], why))
-    return found
+            outcomes.setdefault(cell["method"], set()).add((cell["verdict"], why))
+    return outcomes
 
 
 def test_code_that_leaves_its_trial_is_not_run_and_never_a_verdict(tmp_path: Path, drawn_cifar10: Path) -> None:

@@ -110,12 +110,12 @@ def test_a_cache_that_cannot_be_written_is_said_in_a_line_and_done_without(
 
 @pytest.mark.parametrize("encoder", ["mae", "dino"])
 def test_experiments_on_the_same_parts_share_them(tmp_path: Path, encoder: str) -> None:
-    asked = ["--profile=paper", "--dataset=cub200", f"--encoder={encoder}", "--device=cpu", "--limit=1000"]
-    asked += [f"--data={write_data(tmp_path / 'data')}", f"--weights={MINI_WEIGHTS}", "--workers=1"]
+    options = ["--profile=paper", "--dataset=cub200", f"--encoder={encoder}", "--device=cpu", "--limit=1000"]
+    options += [f"--data={write_data(tmp_path / 'data')}", f"--weights={MINI_WEIGHTS}", "--workers=1"]
     digests, hits = [], []
     for experiments in ("part_classification,part_retrieval", "part_retrieval"):
         run = tmp_path / experiments
-        main(["reproduce", *asked, f"--run={run}", f"--cache={run}/cache", f"--experiment={experiments}"])
+        main(["reproduce", *options, f"--run={run}", f"--cache={run}/cache", f"--experiment={experiments}"])
         report = json.loads((run / "report.json").read_text())
         digests.append(report["results"][f"part_retrieval/cub200/{encoder}"])
         hits.append({cost["experiment"]: cost["views_cached"] for cost in report["costs"]}["part_retrieval"])

@@ -24,9 +24,9 @@ PATIENCE_S = 300
 
 
 def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
-    asked = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--limit", "400"]
+    selection = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--limit", "400"]
     places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
-    command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *asked, *places]
+    command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *selection, *places]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

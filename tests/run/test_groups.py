@@ -19,18 +19,18 @@ def asked(tmp_path: Path, **options: object) -> Request:
 
 def test_heads_of_the_same_images_are_one_group(tmp_path: Path) -> None:
     experiments = ["object_segmentation", "part_segmentation", "learning_rate_sweep", "part_retrieval"]
-    found = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments))
-    together = {unit: {trial for trial in found if found[trial] == unit} for unit in found.values()}
-    assert together[found["object_segmentation/ade20k/mae"]] == {
+    units = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments))
+    together = {unit: {trial for trial in units if units[trial] == unit} for unit in units.values()}
+    assert together[units["object_segmentation/ade20k/mae"]] == {
         "object_segmentation/ade20k/mae",
         "object_segmentation/ade20k_object/mae",
         "part_segmentation/ade20k_part/mae",
     }
-    assert together[found["part_segmentation/lip/dino"]] == {
+    assert together[units["part_segmentation/lip/dino"]] == {
         "learning_rate_sweep/lip/dino",
         "part_segmentation/lip/dino",
     }
-    assert together[found["part_retrieval/coco/mae"]] == {"part_retrieval/coco/mae"}
+    assert together[units["part_retrieval/coco/mae"]] == {"part_retrieval/coco/mae"}
 
 
 def test_encoders_on_one_stream_are_one_group(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_two_processes_share_the_trials_by_groups(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stdout[-2000:]
     where = {trial: worker for worker, trial in re.findall(r"\[(gw\d)\] .* SKIPPED .*\[(\S+)\]", done.stdout)}
-    found = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments.split(",")))
-    assert where.keys() == found.keys()
-    assert len({(found[trial], worker) for trial, worker in where.items()}) == len(set(found.values())) == 6
+    units = groups_of(asked(tmp_path, encoders=["mae", "dino"], experiments=experiments.split(",")))
+    assert where.keys() == units.keys()
+    assert len({(units[trial], worker) for trial, worker in where.items()}) == len(set(units.values())) == 6
     assert set(where.values()) == {"gw0", "gw1"}

@@ -33,12 +33,12 @@ def test_a_training_ends_the_same_to_the_last_bit() -> None:
 
 
 def test_the_next_batches_are_made_while_a_step_is_at_work() -> None:
-    made = [threading.Event() for _ in range(6)]
+    events = [threading.Event() for _ in range(6)]
     threads = set()
 
     def crops(step: int) -> Batch:
         threads.add(threading.current_thread())
-        made[step].set()
+        events[step].set()
         return batches(step)
 
     with CropsAhead(crops, 6, "cpu", threaded=True) as ahead:
@@ -46,36 +46,36 @@ def test_the_next_batches_are_made_while_a_step_is_at_work() -> None:
             ahead(step)
             # the step is at work: nobody asks for the next, and yet they are made
             for number in range(step + 1, min(step + 1 + AHEAD, 6)):
-                assert made[number].wait(20), (step, number)
-            assert not any(event.is_set() for event in made[step + 1 + AHEAD :])
+                assert events[number].wait(20), (step, number)
+            assert not any(event.is_set() for event in events[step + 1 + AHEAD :])
     assert len(threads) == 1
     assert threads.isdisjoint({threading.current_thread()})
 
 
 def test_on_the_cpu_nothing_is_made_before_it_is_wanted() -> None:
-    asked: list[int] = []
+    steps: list[int] = []
 
     def crops(step: int) -> Batch:
-        asked.append(step)
+        steps.append(step)
         return batches(step)
 
     with CropsAhead(crops, 5, "cpu") as ahead:
         for step in range(3):
             ahead(step)
-    assert asked == [0, 1, 2]
+    assert steps == [0, 1, 2]
 
 
 def test_nothing_is_made_beyond_the_last_step() -> None:
-    asked: list[int] = []
+    steps: list[int] = []
 
     def crops(step: int) -> Batch:
-        asked.append(step)
+        steps.append(step)
         return batches(step)
 
     with CropsAhead(crops, 3, "cpu", threaded=True) as ahead:
         for step in range(3):
             ahead(step)
-    assert asked == [0, 1, 2]
+    assert steps == [0, 1, 2]
 
 
 def test_damage_is_told_by_the_step_that_needs_the_image() -> None:

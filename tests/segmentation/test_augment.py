@@ -178,19 +178,21 @@ def test_each_image_of_a_batch_has_its_own_colours():
     images = torch.from_numpy(np.stack([noise(8, 9, i) for i in range(6)]))
     colours = [draw_colours(np.random.default_rng(i)) for i in range(6)]
     widths = np.array([9] * 6)
-    alone = [distort(image[None].clone(), [each], widths[:1])[0] for image, each in zip(images, colours, strict=True)]
+    alone = [
+        distort(image[None].clone(), [colour], widths[:1])[0] for image, colour in zip(images, colours, strict=True)
+    ]
     assert torch.equal(distort(images.clone(), colours, widths), torch.stack(alone))
 
 
 def test_colour_decisions_have_the_official_probabilities_and_ranges():
     drawn = [draw_colours(np.random.default_rng(i)) for i in range(4000)]
     for name, low, high in (("brightness", -32, 32), ("contrast", 0.5, 1.5), ("saturation", 0.5, 1.5)):
-        values = [value for each in drawn if (value := getattr(each, name)) is not None]
+        values = [value for colours in drawn if (value := getattr(colours, name)) is not None]
         assert 0.46 < len(values) / len(drawn) < 0.54
         assert low <= min(values) < low + 0.01 * (high - low)
         assert high - 0.01 * (high - low) < max(values) <= high
-    assert {each.hue for each in drawn} == {None, *range(-18, 18)}
-    assert 0.46 < np.mean([each.contrast_last for each in drawn]) < 0.54
+    assert {colours.hue for colours in drawn} == {None, *range(-18, 18)}
+    assert 0.46 < np.mean([colours.contrast_last for colours in drawn]) < 0.54
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -256,8 +258,8 @@ def test_a_label_set_sees_the_same_alone_and_in_company_wherever_images_are(sets
         for step in range(3):
             one, all_ = alone(step), together(step)
             assert torch.equal(one.labels[labels.name], all_.labels[labels.name])
-            own, shared = (each.pixels[each.rows[labels.name]] for each in (one, all_))
-            assert torch.equal(own, shared)
+            own_pixels, shared = (batch.pixels[batch.rows[labels.name]] for batch in (one, all_))
+            assert torch.equal(own_pixels, shared)
 
 
 def test_windows_that_label_sets_share_are_there_once(sets):

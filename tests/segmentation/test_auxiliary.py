@@ -110,18 +110,20 @@ def test_it_ends_where_the_official_joint_training_ends(spec):
     spec = replace(spec, weight_decay=5.0)
     trained = train([spec, beside(spec)], warmup=0)
     expected, decode, losses = jointly_trained(spec, 12)
-    found = trained.heads[f"{spec.name} auxiliary"]
-    expected.assert_is(found)
+    head = trained.heads[f"{spec.name} auxiliary"]
+    expected.assert_is(head)
     assert trained.losses[f"{spec.name} auxiliary"] == pytest.approx(losses, rel=1e-4)
     torch.testing.assert_close(trained.heads[spec.name].fc.weight, decode, rtol=0, atol=1e-5)
     features = encode(batches(99).pixels)
-    torch.testing.assert_close(found(features), expected(features), rtol=0, atol=1e-4)  # running statistics, no dropout
+    torch.testing.assert_close(head(features), expected(features), rtol=0, atol=1e-4)  # running statistics, no dropout
 
 
 def test_the_decode_head_is_the_same_to_the_last_bit():
     """In the bank, and in the official joint training, where a sum of losses and one AdamW could have tied the two."""
     assert_same(train([*DECODE, *AUXILIARIES]), train(DECODE), [spec.name for spec in DECODE])
-    (_, beside_it, losses), (_, alone, _) = (jointly_trained(DECODE[1], 12, auxiliary=given) for given in (True, False))
+    (_, beside_it, losses), (_, alone, _) = (
+        jointly_trained(DECODE[1], 12, auxiliary=auxiliary) for auxiliary in (True, False)
+    )
     assert len(losses) == 12
     assert torch.equal(beside_it, alone)
 
@@ -131,9 +133,9 @@ def test_the_decay_of_norms_and_biases_follows_the_method():
         spec = replace(AUXILIARIES[0], decay_bias=decays)
         learner = HeadLearner(spec, CHANNELS, Poly(1, 0), torch.device("cpu"))
         names = [name for name, _ in learner.head.named_parameters()]
-        found = {name: g["weight_decay"] for name, g in zip(names, learner.optimizer.param_groups, strict=True)}
+        decay_by_name = {name: g["weight_decay"] for name, g in zip(names, learner.optimizer.param_groups, strict=True)}
         one_a_channel = dict.fromkeys(("norm.weight", "norm.bias", "fc.bias"), small)
-        assert found == {"conv": 0.05, "fc.weight": 0.05} | one_a_channel
+        assert decay_by_name == {"conv": 0.05, "fc.weight": 0.05} | one_a_channel
 
 
 def test_it_starts_as_mmcv_starts_it():
@@ -171,9 +173,9 @@ def whole_state(bank: TrainedBank) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("step", [1, 7])
 def test_stopped_it_goes_on_with_the_same_bits(tmp_path, step):
-    asked, specs = iter(range(1, 100)), [DECODE[0], AUXILIARIES[0]]
+    calls, specs = iter(range(1, 100)), [DECODE[0], AUXILIARIES[0]]
     with pytest.raises(KeyboardInterrupt):
-        train(specs, folder=tmp_path, stop=lambda: next(asked) == step)
+        train(specs, folder=tmp_path, stop=lambda: next(calls) == step)
     resumed, whole = train(specs, folder=tmp_path), train(specs)
     assert_same(resumed, whole)
     expected = whole_state(whole)
@@ -219,8 +221,8 @@ def test_channels_that_the_features_do_not_have_are_refused(sees):
 
 def lip(folder: Path, *variants: str, experiment: str = "part_segmentation") -> Trial:
     places = {"data": write_data(folder / "data"), "cache": folder / "cache", "run": folder / "run"}
-    asked = {"encoders": ["dino"], "datasets": ["lip"], "experiments": [experiment], "variants": variants}
-    request = make_request(**asked, **places, device="cpu", limit=4)
+    selection = {"encoders": ["dino"], "datasets": ["lip"], "experiments": [experiment], "variants": variants}
+    request = make_request(**selection, **places, device="cpu", limit=4)
     [task] = request.tasks()
     return Trial(request, *task)
 

@@ -70,10 +70,10 @@ def features(device: str, folder: Path) -> Values:
     passes = Passes(TinyViT().wrapped().to(device), views, "square", batch_size=4)
     values = {}
     for cache in (None, Cache(folder / device, 1), Cache(folder / device, 1)):
-        found = extract(passes, {"encoded", "cls", "tokens"}, cache=cache)
+        outputs = extract(passes, {"encoded", "cls", "tokens"}, cache=cache)
         for name in ("encoded", "cls", "tokens"):
-            assert found.setting(name).device.type == "cpu"  # the cache and NumPy read them
-            values[name] = found.setting(name)
+            assert outputs.setting(name).device.type == "cpu"  # the cache and NumPy read them
+            values[name] = outputs.setting(name)
     held = sources._where_they_are_made(passes)
     assert held.device.type == device
     chunks = [torch.tensor([3, 0, 6]), torch.tensor([5, 1])]
@@ -209,12 +209,12 @@ def same_code(place: str) -> tuple[FunctionType, str, str]:
 def broken_code(place: str, old: str, new: str) -> tuple[FunctionType, CodeType]:
     """Return a function, and its code with `old` replaced by `new`, which occurs once in it."""
     function, source, name = same_code(place)
-    own = inspect.getsource(function)
-    assert own.count(old) == 1, f"{place}: expected {old!r} once: {own.count(old)} times"
+    definition = inspect.getsource(function)
+    assert definition.count(old) == 1, f"{place}: expected {old!r} once: {definition.count(old)} times"
     line = function.__code__.co_firstlineno
     lines = source.splitlines(keepends=True)
-    length = own.count("\n")
-    changed = "".join([*lines[: line - 1], own.replace(old, new), *lines[line - 1 + length :]])
+    length = definition.count("\n")
+    changed = "".join([*lines[: line - 1], definition.replace(old, new), *lines[line - 1 + length :]])
     return function, next(code for code in _codes(compile(changed, place, "exec")) if code.co_qualname == name)
 
 
@@ -231,13 +231,13 @@ def branches(root: Path) -> set[str]:
     That is: what calls `torch.cuda`, `.cuda()`, `.is_cuda` or `.is_cpu`, reads a device's type, or compares with the
     word "cuda", or a device with "cpu".
     """
-    found: set[str] = set()
+    functions: set[str] = set()
     for path in sorted(root.rglob("*.py")):
         text = path.read_text()
         if "cuda" in text or "cpu" in text or "device.type" in text:
             place = path.relative_to(root.parent).as_posix()
-            found |= {f"{place} {name}" for name, node in _named(ast.parse(text), "") if _is_branch(node)}
-    return found
+            functions |= {f"{place} {name}" for name, node in _named(ast.parse(text), "") if _is_branch(node)}
+    return functions
 
 
 def _named(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:

@@ -21,7 +21,7 @@ Values = Mapping[Key, Mapping[str, Sequence[float]]]
 
 
 def write_run(
-    run: Path, profile: str, values: Values, seeds: Sequence[int], *, finished: str = FINISHED, **asked: Any
+    run: Path, profile: str, values: Values, seeds: Sequence[int], *, finished: str = FINISHED, **changes: Any
 ) -> Path:
     """A finished run of these values, each result an hour's work."""
     for key, of_key in values.items():
@@ -62,11 +62,11 @@ def write_run(
         "command": "python -m suite reproduce",
     }
     times = {"started": "2026-06-01T10:00:00+00:00", "finished": finished}
-    write_json(run / "run.json", {"asked": request | asked, **times, "reused": []})
+    write_json(run / "run.json", {"asked": request | changes, **times, "reused": []})
     return run
 
 
-def table_1(run: Path, off: float | Callable[[str], float], noise: Sequence[float] = (0.0,), **asked: Any) -> Path:
+def table_1(run: Path, off: float | Callable[[str], float], noise: Sequence[float] = (0.0,), **changes: Any) -> Path:
     """All 14 cells of Table 1, each so far off the published value; a seed for each number of `noise`."""
     published = references("paper", {}, None)
     values = {}
@@ -75,8 +75,10 @@ def table_1(run: Path, off: float | Callable[[str], float], noise: Sequence[floa
         shift = off(method) if callable(off) else off
         cells = {name: CellId(key.experiment, key.dataset, method, *name.split("/")) for name in TABLE_1}
         base = {name: float(published[cell].value or 0) for name, cell in cells.items()}
-        values[key] = {name: [round(value + shift + each, 6) for each in noise] for name, value in base.items()}
-    return write_run(run, "paper", values, range(len(noise)), **asked)
+        values[key] = {
+            name: [round(value + shift + deviation, 6) for deviation in noise] for name, value in base.items()
+        }
+    return write_run(run, "paper", values, range(len(noise)), **changes)
 
 
 def mini_probe(run: Path, seeds: Sequence[int] = (0,), factor: float = 1.0) -> Path:

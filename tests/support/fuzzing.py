@@ -97,13 +97,13 @@ def hold(
                 refusal = _refusal(read, folder)
                 if not isinstance(refusal, str):
                     value, refusal = refusal[0], None
-            found = [*misdeeds, *filter(None, [refusal or None])]
+            problems = [*misdeeds, *filter(None, [refusal or None])]
             if refusal is None:
                 count += 1
-                found += filter(None, [_doubt(confirm, value, content)])
+                problems += filter(None, [_doubt(confirm, value, content)])
             else:
-                found += filter(None, [unlike()])  # type: ignore[list-item]
-            faults += [f"{path.name}, case {number}: {fault}" for fault in found]
+                problems += filter(None, [unlike()])  # type: ignore[list-item]
+            faults += [f"{path.name}, case {number}: {fault}" for fault in problems]
     finally:
         if whole is not None:
             path.write_bytes(whole)

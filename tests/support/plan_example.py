@@ -32,15 +32,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         places = {name: Path(folder) / name for name in ("cache", "run")}
         request = make_request(encoders=[ENCODER], device="cpu", **places)
-        made = forecast(request)
-        calibrate_forecast(made, anew=True)
+        estimate = forecast(request)
+        calibrate_forecast(estimate, anew=True)
         measure(request)
         store = Store(request.run)
         tasks = [(task, store.load(request.key(*task))) for task in request.tasks()]
     example = {
         "what": f"mini profile, encoder {ENCODER}: by python -m tests.support.plan_example",
         "machine": f"{device_name('cpu', 1)}, {usable_processors()} processes, {datetime.now(UTC):%Y-%m-%d}",
-        "rates": {text: float(f"{seconds:.4g}") for text, seconds in sorted(made.rates.seconds.items())},
+        "rates": {text: float(f"{seconds:.4g}") for text, seconds in sorted(estimate.rates.seconds.items())},
         "splits": {
             f"{experiment.name}/{dataset}": {
                 name: asdict(split) for name, split in (splits_of(request, experiment, dataset) or {}).items()

@@ -48,9 +48,9 @@ def whole(run: Path) -> Json:
 
 def partial(run: Path) -> Json:
     """One dataset of four ran, another was asked for and could not be read, the rest nobody asked for."""
-    asked = mini_values(("cub200", "coco"))
-    write_run(run, "mini", asked, [0])
-    for key in asked:
+    values = mini_values(("cub200", "coco"))
+    write_run(run, "mini", values, [0])
+    for key in values:
         if key.dataset == "coco":
             Store(run).path(key).unlink()
             Store(run).mark_not_run(key, f"{LONG_PATH}: no such file; expected the annotations of COCO val2017")

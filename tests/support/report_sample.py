@@ -100,7 +100,7 @@ def cells() -> list[dict[str, Any]]:
     """Every cell of the mini profile and of one candidate with a hostile name."""
     draw = random.Random(0)
     methods = (*METHODS, "<b>mine</b>", *BASELINES)
-    found = [
+    entries = [
         measured((experiment, dataset, method, setting, metric), draw)
         for experiment, (datasets, settings, metrics) in EXPERIMENTS.items()
         for dataset in datasets
@@ -109,18 +109,18 @@ def cells() -> list[dict[str, Any]]:
         if setting != "projected" or method in PROJECTED_METHODS
         for metric in metrics
     ]
-    found += [
+    entries += [
         cell((experiment, dataset, method, "linear_head", metric))
         for experiment, datasets in SEGMENTATION.items()
         for dataset in datasets
         for method in METHODS
         for metric in ("miou", "macc", "aacc")
     ]
-    by_id = {item["id"]: item for item in found}
+    by_id = {item["id"]: item for item in entries}
     off(by_id["part_retrieval/cub200/dino/encoded/ap"], -2.31, reason=f"outside its tolerance {HOSTILE}")
     off(by_id["part_classification/coco/cae/attentive/accuracy"], 0.41, warning=True, reason="p = 0.03 alone")
     off(by_id["image_classification/imagenet1k/beit/linear/top1"], 0.2, verdict="inconclusive", reason="interval 0.71")
-    for item in found:
+    for item in entries:
         elsewhere = item["id"].startswith("part_retrieval/cub200/mae/")
         item["environment"] = None if item["measured"] is None else 2 if elsewhere else 1
     moved = {"reason": f"differs by +0.200 {HOSTILE}", "value": 38.6, "difference": 0.2, "tolerance": 0.05}
@@ -128,7 +128,7 @@ def cells() -> list[dict[str, Any]]:
     by_id["part_retrieval/cub200/cae/encoded/ap"]["accepted"] = {"verdict": "unchanged", **moved, "difference": 0.0}
     lost = by_id["object_retrieval/coco/ibot/encoded/ap"]
     lost |= cell(tuple(lost["id"].split("/")), reason="data/coco/annotations: no such file", expected=55.6)
-    return found
+    return entries
 
 
 def off(item: dict[str, Any], difference: float, *, reason: str, verdict: str = "deviates", **changes: Any) -> None:
@@ -201,11 +201,11 @@ def attempts() -> dict[str, Any]:
     one = {"verb": "reproduce", "command": "c", "commit": COMMIT, "dirty": False, "environment": "7" * 64}
     some = {"count": 1, "names": ["a/b/c"]}
     lost = {"outcome": "failed", "verdict": None, "exit_code": 3, "failure": f"disk full {HOSTILE}"}
-    made = {"outcome": "finished", "verdict": "deviates", "exit_code": 1, "failure": None}
+    completion = {"outcome": "finished", "verdict": "deviates", "exit_code": 1, "failure": None}
     times = {"started": "2025-11-22T20:31:04+00:00", "finished": "2025-11-22T20:34:49+00:00"}
     entries = [
         {**one, **times, **lost, "attempt": "1", "reason": None, "measured": None, "reused": None, "lost": None},
-        {**one, **times, **made, "attempt": "2", "reason": "why", "measured": some, "reused": some, "lost": some},
+        {**one, **times, **completion, "attempt": "2", "reason": "why", "measured": some, "reused": some, "lost": some},
     ]
     return {"count": 2, "unreadable": 0, "sentence": "This run took 2 attempts.", "entries": entries}
 
@@ -237,9 +237,9 @@ def protocol() -> dict[str, Any]:
 
 def plan() -> list[dict[str, Any]]:
     """Plan against actual: one experiment that was planned, one of unknown duration."""
-    known = {"trials": 18, "planned_s": 50.0, "measured_s": 60.5, "ratio": 1.21, "unknown": 0}
+    timings = {"trials": 18, "planned_s": 50.0, "measured_s": 60.5, "ratio": 1.21, "unknown": 0}
     unknown = {"trials": 0, "planned_s": 0.0, "measured_s": 0.0, "ratio": None, "unknown": 8}
-    return [{"experiment": "part_retrieval"} | known, {"experiment": "object_segmentation"} | unknown]
+    return [{"experiment": "part_retrieval"} | timings, {"experiment": "object_segmentation"} | unknown]
 
 
 def deciding() -> dict[str, Any]:
@@ -287,18 +287,18 @@ def trainings() -> list[dict[str, Any]]:
 
 def figures(folder: Path | None = None) -> list[dict[str, Any]]:
     """Strips of two queries; drawn into `folder` where there is one."""
-    found = [
+    strips = [
         {"kind": "patch_search", "dataset": "imagenet1k", "method": m, "query": q, "setting": s}
         for q in ("3:24", "17:24")
         for m in METHODS
         for s in ("encoded", "projected")
         if s == "encoded" or m in PROJECTED_METHODS
     ]
-    for index, figure in enumerate(found):
+    for index, figure in enumerate(strips):
         figure["path"] = f"figures/{index}.png"
         if folder is not None:
             strip(folder / figure["path"], index)
-    return found
+    return strips
 
 
 def strip(path: Path, seed: int) -> None:
@@ -316,8 +316,8 @@ def strip(path: Path, seed: int) -> None:
 def report(folder: Path | None = None) -> dict[str, Any]:
     """The whole report; with `folder`, its pictures exist there."""
     listed = cells()
-    asked = {"command": "make reproduce PROFILE=mini SEED=0,1,2", "device": "cpu", "seeds": [0, 1, 2]}
-    asked["encoders"] = list(METHODS)
+    request = {"command": "make reproduce PROFILE=mini SEED=0,1,2", "device": "cpu", "seeds": [0, 1, 2]}
+    request["encoders"] = list(METHODS)
     verdicts = [item["verdict"] for item in listed]
     return {
         "schema": SCHEMA,
@@ -327,7 +327,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "digest": "5" * 64,
         "profile": "mini",
         "run": "sample",
-        "asked": asked,
+        "asked": request,
         "notes": [f"A note {HOSTILE}"],
         "summary": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
         "family": {
@@ -350,7 +350,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "claims": claims(),
         "environment": environment(),
         "environments": environments(),
-        "variables": variables(profile="mini", environment=environment(), protocol=protocol(), request=asked),
+        "variables": variables(profile="mini", environment=environment(), protocol=protocol(), request=request),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
         "attempts": attempts(),
         "accepted": accepted(),

@@ -37,8 +37,8 @@ def run(learners: Sequence[Slope], *, poison: int = -1, evaluate: Callable[..., 
 
 
 def stopping_after(round_: int) -> Callable[[], bool]:
-    asked = iter(range(1, 100))
-    return lambda: next(asked) == round_
+    calls = iter(range(1, 100))
+    return lambda: next(calls) == round_
 
 
 @pytest.fixture
@@ -145,9 +145,9 @@ def test_without_heads_there_is_nothing_to_do() -> None:
 
 def test_checkpoints_are_where_a_folder_is_named(tmp_path: Path) -> None:
     assert checkpoints_in(None, None, "suite.training.loop") is None
-    known = checkpoints_in(tmp_path, {"a": "these"}, "suite.training.loop")
-    assert known is not None
-    assert known.path(Slope("a")) == store(tmp_path, "a").path(Slope("a"))
+    checkpoints = checkpoints_in(tmp_path, {"a": "these"}, "suite.training.loop")
+    assert checkpoints is not None
+    assert checkpoints.path(Slope("a")) == store(tmp_path, "a").path(Slope("a"))
 
 
 def test_another_identity_or_other_code_is_another_checkpoint(tmp_path: Path) -> None:

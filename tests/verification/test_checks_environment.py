@@ -190,8 +190,8 @@ def test_a_run_records_its_checks_and_goes_on_unless_strict(
 
 def test_a_failed_check_of_the_packages_shows_in_the_variables() -> None:
     def software(checks: dict[str, str]) -> dict:
-        found = variables(profile="mini", environment=environment() | {"checks": checks}, protocol={}, request={})
-        return next(variable for variable in found if variable["name"] == "Software versions")
+        entries = variables(profile="mini", environment=environment() | {"checks": checks}, protocol={}, request={})
+        return next(variable for variable in entries if variable["name"] == "Software versions")
 
     assert "at another version" not in software({"environment packages": "passed: all"})["evidence"]
     wrong = software({"environment packages": "failed: 1 at another version"})

@@ -54,8 +54,8 @@ def verify(folder: Path, name: str, **how: int | None) -> dict[str, Check]:
 
 def problems(folder: Path, name: str, **how: int | None) -> dict[str, list[str]]:
     """Check -> its problems, of the checks that failed."""
-    found = verify(folder, name, **how)
-    return {check.name: list(check.problems) for check in found.values() if check.status == "failed"}
+    checks = verify(folder, name, **how)
+    return {check.name: list(check.problems) for check in checks.values() if check.status == "failed"}
 
 
 NO_REFERENCE = {("coco", "digests"), ("ade20k_part", "splits")}
@@ -63,9 +63,9 @@ NO_REFERENCE = {("coco", "digests"), ("ade20k_part", "splits")}
 
 @pytest.mark.parametrize("name", data.CHECKS)
 def test_intact_data_pass_every_check(folder: Path, name: str) -> None:
-    found = verify(folder, name)
-    assert list(found) == list(data.CHECKS[name])
-    for check in found.values():
+    checks = verify(folder, name)
+    assert list(checks) == list(data.CHECKS[name])
+    for check in checks.values():
         expected = "no reference" if (name, check.name) in NO_REFERENCE else "passed"
         assert (check.status, check.problems) == (expected, ()), check
 
@@ -112,8 +112,8 @@ def test_a_sample_finds_empty_files_outside_it_and_all_images_find_truncated_one
     (other,) = data.subjects(["ade20k"], folder, "paper", sample=1, seed=0)
     unseen = next(path for path in images if path not in other.choose(images, "train"))
     unseen.write_bytes(b"")
-    found = problems(folder, "ade20k", sample=1)["images"]
-    assert f"{unseen.relative_to(folder / 'ade20k')}: it is empty" in found
+    messages = problems(folder, "ade20k", sample=1)["images"]
+    assert f"{unseen.relative_to(folder / 'ade20k')}: it is empty" in messages
 
 
 def test_the_sample_follows_the_seed_alone(folder: Path) -> None:
@@ -185,16 +185,16 @@ def test_each_kind_of_damage_is_found(
     folder: Path, name: str, damage: Callable[[Path], object], check: str, problem: str
 ) -> None:
     damage(folder)
-    found = problems(folder, name)
-    assert any(problem in text for text in found[check]), found
+    failures = problems(folder, name)
+    assert any(problem in text for text in failures[check]), failures
 
 
 def test_problems_are_counted_beyond_those_listed() -> None:
-    found = Findings()
+    findings = Findings()
     for i in range(LISTED + 5):
-        found.problem("bad files", f"file {i}")
-    found.problem("lost files", "another kind is listed all the same")
-    check = found.check("lip", "images")
+        findings.problem("bad files", f"file {i}")
+    findings.problem("lost files", "another kind is listed all the same")
+    check = findings.check("lip", "images")
     assert (check.count, len(check.problems), check.detail) == (16, 11, "15 bad files, 1 lost files")
     assert check.text().splitlines()[-1] == "  ... and 5 more"
 
@@ -225,8 +225,8 @@ def test_the_verb_prints_everything_and_records_it(folder: Path, capsys: pytest.
     assert main(ask) == 1
     shutil.rmtree(folder / "ade20k_part")
     assert main(["verify", "data", "ade20k_part", "--profile", "paper", "--data", str(folder)]) == 2
-    said = capsys.readouterr().out
-    assert "  ann/val/val_1.png: expected the mask of val_1.jpg" in said
+    output = capsys.readouterr().out
+    assert "  ann/val/val_1.png: expected the mask of val_1.jpg" in output
     written = record.read(folder / record.FILE)
     assert set(written["subjects"]) == {"lip", "ade20k_part"}, "what is known of the other dataset stays"
 
@@ -263,9 +263,9 @@ def test_a_run_takes_the_outcome_along_and_its_report_tells_it(folder: Path, tmp
     run = tmp_path / "run"
     record.take_along(folder, run, ["lip", "coco"])
     digests = record.digests_of(data.subjects(["lip"], folder, "paper"))
-    (said,) = record.verified(run, digests).values()
-    assert said.startswith("verified on 2")
-    assert said.endswith("a sample of 100 opened")
+    (sentence,) = record.verified(run, digests).values()
+    assert sentence.startswith("verified on 2")
+    assert sentence.endswith("a sample of 100 opened")
     (stale,) = record.verified(run, {"lip": "0" * 64}).values()
     assert stale.endswith("but the data were others then")
     assert record.verified(tmp_path, digests) == {}
@@ -273,12 +273,12 @@ def test_a_run_takes_the_outcome_along_and_its_report_tells_it(folder: Path, tmp
         text: variables(profile="paper", environment={}, request={}, protocol={"digests": {"data": digests}} | extra)[2]
         for text, extra in (
             ("none", {}),
-            ("good", {"verification": {"lip": said}}),
+            ("good", {"verification": {"lip": sentence}}),
             ("bad", {"verification": {"lip": stale}}),
         )
     }
     assert [evidence[text]["status"] for text in ("none", "good", "bad")] == ["provided", "provided", "partial"]
-    assert f"lip {said}" in evidence["good"]["evidence"]
+    assert f"lip {sentence}" in evidence["good"]["evidence"]
 
 
 def test_a_problem_is_told_in_the_report(folder: Path, tmp_path: Path) -> None:
