@@ -85,7 +85,7 @@ def test_what_finds_no_memory_goes_on_with_half_the_images(tmp_path: Path, drawn
         result = Store(tmp_path / "run").load(Key("object_retrieval", "cifar10", f"{DEADLY}-{name}"))
         assert result is not None
         facts[name] = result.facts
-    smaller = "mae: passes of 64 images in place of 128, for which memory had no room"
+    smaller = f"{DEADLY}:wide: passes of 64 images in place of 128, for which memory had no room"
     assert facts["wide"]["backoffs"] == [smaller]
     assert f"object_retrieval/cifar10/{DEADLY}-wide: {smaller}" in out
     assert "forward_batch_size" not in facts["wide"]

@@ -54,6 +54,7 @@ def test_a_run_on_gpus_has_a_process_for_each_at_most(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.setattr("suite.run.request.unusable", lambda: "")
     request = make_request(device="cuda", run=tmp_path, processes_per_probe=for_a_probe)
     assert processes_for(request, 40, workers) == expected
     assert processes_for(request, 1, workers) == 1

@@ -51,16 +51,17 @@ def test_this_environment_passes_its_own_checks() -> None:
     }, [check.text() for check in checks.values()]
 
 
-@pytest.mark.usefixtures("site")
-def test_a_package_at_another_version_is_named(lock: Path) -> None:
+def test_a_package_at_another_version_is_named(site: Path, lock: Path) -> None:
     assert packages.packages(lock).status == "passed"
     lock.write_text(lock.read_text().replace("demo==1.0", "demo==1.1"))
     check = packages.packages(lock)
     assert check.status == "failed"
     assert check.problems == ("demo: installed 1.0, locked 1.1; run make setup",)
-    lock.write_text(lock.read_text().replace("demo==1.1", "other==1.1"))
+    lock.write_text(lock.read_text().replace("demo==1.1", "demo==1.0"))
+    (site / "stray-2.0.dist-info").mkdir()
+    (site / "stray-2.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: stray\nVersion: 2.0\n")
     check = packages.packages(lock)
-    assert (check.status, check.detail.split("; ")[1]) == ("warning", "1 not of the lock: demo")
+    assert (check.status, check.detail.split("; ")[1]) == ("warning", "1 not of the lock: stray")
     assert packages.packages(lock.with_name("none")).status == "missing"
 
 
