@@ -132,7 +132,7 @@ prepare: setup ## make the processed segmentation sets from the originals: NAMES
 test: setup ## is our code right?
 	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
 
-fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: about an hour on two cores; `make test` has 60
+fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: long; `make test` has 60
 	@FUZZ_CASES=2000 OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests/fuzz
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
