@@ -62,10 +62,9 @@ SETUP_NEEDS := requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 ifndef SETUP_LOCKED
 # two at once would install into each other's folder: the second waits, and then finds it done
 $(VENV)/.installed: $(SETUP_NEEDS)
-	@mkdir -p $(VENV); flock -n $(VENV)/.lock true 2>/dev/null; status=$$?; lock=; \
-	if test $$status = 1; then echo "$(VENV): another make installs into it; waiting" >&2; fi; \
-	if test $$status -le 1; then lock="flock $(VENV)/.lock"; fi; \
-	$$lock $(MAKE) --no-print-directory SETUP_LOCKED=1 $@
+	@mkdir -p $(VENV); exec 9>>$(VENV)/.lock; flock -n 9 2>/dev/null; \
+	if test $$? = 1; then echo "$(VENV): another make installs into it; waiting" >&2; flock 9; fi; \
+	$(MAKE) --no-print-directory SETUP_LOCKED=1 $@
 else
 $(VENV)/.installed: $(SETUP_NEEDS)
 	$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \

@@ -1,5 +1,6 @@
 """Two `make` at once set up one environment once."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,28 +8,44 @@ from pathlib import Path
 import pytest
 
 from suite.core.paths import ROOT
+from tests.support.programs import until
 
 PYTHON = """#!/bin/sh
-echo "$*" >> {log}
+echo "$*" >> {folder}/log
 case "$*" in
 *find_spec*) echo whole;;
-*"-m venv "*) sleep 1; for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python";;
+*"-m venv "*)
+  until test -e {folder}/go; do sleep 0.05; done
+  for last; do :; done
+  mkdir -p "$last/bin"; cp "$0" "$last/bin/python";;
 esac
 """
-"""A stand-in that notes what it is asked for, and makes an environment of itself, which is whole."""
+"""A stand-in that notes what it is asked for, and makes an environment of itself, which is whole, once it may."""
+
+FLOCK = """#!/bin/sh
+{flock} "$@"; status=$?
+echo "$*" >> {folder}/asked
+sleep 1
+exit $status
+"""
+"""util-linux's flock, slow to say what came of it: whoever asks first and takes afterwards meets another who did."""
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="the Makefile locks with util-linux's flock")
 def test_the_second_waits_and_finds_it_installed(tmp_path: Path) -> None:
-    python, log = tmp_path / "python", tmp_path / "log"
-    python.write_text(PYTHON.format(log=log))
-    python.chmod(0o755)
-    command = ["make", "--no-print-directory", "setup", f"PYTHON={python}", f"VENV={tmp_path}/venv"]
-    both = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    texts = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], texts
+    log, errors = tmp_path / "log", tmp_path / "errors"
+    for name, text in (("python", PYTHON), ("flock", FLOCK)):
+        (tmp_path / name).write_text(text.format(folder=tmp_path, flock=shutil.which("flock")))
+        (tmp_path / name).chmod(0o755)
+    command = ["make", "--no-print-directory", "setup", f"PYTHON={tmp_path}/python", f"VENV={tmp_path}/venv"]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with errors.open("a") as stream:
+        first = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stream)
+        until((tmp_path / "asked").exists)
+        second = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stream)
+    until(lambda: errors.read_text() and "-m venv " in log.read_text())
+    (tmp_path / "go").touch()
+    assert [process.wait(timeout=60) for process in (first, second)] == [0, 0], errors.read_text()
+    assert errors.read_text() == f"{tmp_path}/venv: another make installs into it; waiting\n"
     assert sum("-m venv " in line for line in log.read_text().splitlines()) == 1
     assert sum("-m pip install " in line for line in log.read_text().splitlines()) == 1
-    assert sorted(err for _, err in texts) == ["", f"{tmp_path}/venv: another make installs into it; waiting\n"], texts

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from suite.run import processes
 from suite.run.calls import ProcessDiedError, call
 from suite.run.processes import End, Job, run_jobs
 from tests.support.jobs import Notes, job, work
+from tests.support.programs import until
 
 GIB = 2**30
 
@@ -28,13 +28,6 @@ def outcome(*jobs: Job, count: int = 2) -> Notes:
     notes = Notes()
     run_jobs(jobs, work, notes, processes=count)
     return notes
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(condition())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +35,11 @@ def run(
     line = ["bash", "-c", script, "bash", *command(*arguments, patch=patch, module=module)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | settings
     return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, check=False, timeout=120)
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> bool:
+    """Whether the condition came true within the seconds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return bool(condition())
