@@ -163,9 +163,14 @@ class _Running:
     written: bytearray = field(default_factory=bytearray)
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and to all that it started."""
+        """Send a signal to it and to all that it started; before its work has begun, what would end it kills it."""
+        pid = self.process.pid or 0
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid or 0, number)
+            try:
+                os.killpg(pid, number)
+            except ProcessLookupError:  # it has ended, or has not come so far as to have a group of its own
+                if self.process.exitcode is None:
+                    os.kill(pid, number if number in {signal.SIGSTOP, signal.SIGCONT} else signal.SIGKILL)
 
     def read(self) -> None:
         """Take over what it has written."""
@@ -296,10 +301,10 @@ def _suspended_together(running: list[_Running]) -> Iterator[None]:
 
 def _work(work: Callable[..., object], messages: Connection, output: Connection, arguments: tuple[Any, ...]) -> None:
     """Do a job in the process that was forked for it."""
-    os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the first process alone, which passes it on once
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
+    os.setpgid(0, 0)  # a terminal's Ctrl-C reaches the first process alone, which passes it on once
     for handle in (1, 2):
         os.dup2(output.fileno(), handle)
     output.close()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from suite.errors import RequestError
 from suite.run import processes
 from suite.run.calls import ProcessDiedError, call
 from suite.run.processes import End, Job, run_jobs
-from tests.support.jobs import Notes, job, work
+from tests.support.jobs import Notes, SlowToTakeIn, job, work
 from tests.support.programs import until
 
 GIB = 2**30
@@ -110,11 +111,27 @@ def test_a_listener_that_raises_ends_all_jobs(tmp_path: Path) -> None:
     assert not pid.exists() or not psutil.pid_exists(int(pid.read_text()))
 
 
+def test_a_process_whose_work_has_not_begun_is_ended_as_well(tmp_path: Path) -> None:
+    class Raising(Notes):
+        def message(self, job: Job, message: object) -> None:
+            if message == "ended":
+                raise RequestError("no more")
+
+    pid = tmp_path / "pid"
+    begin = time.monotonic()
+    with pytest.raises(RequestError, match="no more"):
+        run_jobs(
+            [job("last", "wait_for", pid), job("slow", "nothing", SlowToTakeIn(pid))], work, Raising(), processes=2
+        )
+    assert not psutil.pid_exists(int(pid.read_text()))
+    assert time.monotonic() - begin < 15  # of 20 that it is waited for a process that does not end
+
+
 def interrupt(path: Path) -> subprocess.Popen[str]:
     """Start a process with two jobs that wait; it is a group of its own, as a command in a terminal is."""
     script = (
         "import sys; from pathlib import Path; from suite.core.signals import graceful_termination\n"
-        "from suite.run.processes import run_jobs; from tests.support.jobs import Notes, job, work\n"
+        "from suite.run.processes import run_jobs; from tests.support.jobs import Notes, SlowToTakeIn, job, work\n"
         "if __name__ == '__main__':\n"
         "    folder = Path(sys.argv[1])\n"
         "    with graceful_termination():\n"

@@ -73,10 +73,28 @@ def _note_interrupt(path: Path) -> None:
         raise
 
 
+def _note_number(path: Path) -> None:
+    """Write the process's number, whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(str(os.getpid()))
+    part.rename(path)
+
+
 def _stay(path: Path) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    path.write_text(str(os.getpid()))
+    _note_number(path)
     time.sleep(60)
+
+
+class SlowToTakeIn:
+    """Argument that keeps a process from beginning its work; the process notes its number."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        _note_number(state["path"])
+        time.sleep(60)
 
 
 class Notes:
