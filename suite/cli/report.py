@@ -70,7 +70,7 @@ def run_verify(options: argparse.Namespace) -> int:
     """Check that data, or the results of a run, are what they should be, and say everything that is wrong with them.
 
     `verify data [NAME...]` compares sizes of splits and digests of index files with the published ones, opens a sample
-    of the images and masks, and looks for missing files. Exit code 1 if something is wrong, 2 if a dataset is missing.
+    of the images and masks, and looks for missing files. Exit code 2 if something is wrong or missing.
 
     `verify RUN` computes the digests of a run's results anew, judges its cells again without measuring anything, makes
     its report anew, and holds all of it, and every file that a person reads, against what is there; with `--digest`,

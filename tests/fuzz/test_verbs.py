@@ -60,8 +60,6 @@ def told(
         yield from (f"{where}: {misdeed}" for misdeed in misdeeds if not misdeed.startswith(ALLOWED))
         if code not in codes or "Traceback" in out + err or "fault of the suite" in out + err:
             yield f"{where}: exit code {code}: {(err or out)[-300:]}"
-        if code == 1 and not any(": failed: " in line for line in out.splitlines()):
-            yield f"{where}: no check failed: {out[-300:]}"
         if any(misdeed.startswith("takes") for misdeed in misdeeds) and arguments[0] != "reproduce":
             yield f"{where}: above {LIMIT_S} s"
 
@@ -70,7 +68,7 @@ def told(
 def test_verify(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
     dataset = name.partition("/")[0]
     ask = ["verify", "data", dataset, "--profile", "paper", f"--data={data}", "--full"]
-    faults = [*told(data, name, ask, {1, 2, 3}, max(10, CASES // 4), capsys)]
+    faults = [*told(data, name, ask, {0, 2, 3}, max(10, CASES // 4), capsys)]
     assert not faults, "\n".join(faults[:10])
 
 
