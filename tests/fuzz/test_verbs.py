@@ -47,7 +47,7 @@ def data(lookalike_data: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded(lookalike_data: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Load, before anything is watched, what the verbs load once in a process: it takes seconds, and asks the system."""
+    """Load, before anything is watched, what the verbs load once in a process: it takes seconds, starts programs."""
     place = tmp_path_factory.mktemp("loaded")
     assert main(plan(lookalike_data, place, "cifar10")) == 0
 
