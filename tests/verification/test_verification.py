@@ -199,6 +199,11 @@ def test_problems_are_counted_beyond_those_listed() -> None:
     assert check.text().splitlines()[-1] == "  ... and 5 more"
 
 
+def test_a_copy_under_another_spelling_shares_a_mask(folder: Path) -> None:
+    (folder / "lip/img/val/val_1.JPG").write_bytes((folder / "lip/img/val/val_1.jpg").read_bytes())
+    assert problems(folder, "lip")["pairs"] == ["ann/val/val_1.png: expected one image, got val_1.JPG and val_1.jpg"]
+
+
 @pytest.mark.parametrize(
     ("statuses", "code", "strict"),
     [
