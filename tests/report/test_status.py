@@ -40,8 +40,10 @@ def test_what_runs_is_seen_by_its_lock_and_what_died_is_lost(tmp_path: Path) -> 
         f"{before}0 running, 0 lost, 1 perhaps running, 0 waiting\n{left}perhaps running: {TRIALS[1]}: "
     )
     assert text.endswith(" has no end on record: it runs still, was killed, or lost its machine")
-    with holding(folder / LOCK):  # between two groups
+    with holding(folder / LOCK) as holder:  # between two groups
         assert status(tmp_path).startswith(f"{before}0 running, 0 lost, 1 waiting\n")
+        kill(holder)
+    assert status(tmp_path).startswith(f"{before}0 running, 1 lost, 0 waiting\n"), "of this machine it is known"
     (folder / "exit_code").write_text("137\n")
     text = status(tmp_path)
     assert text.startswith(
