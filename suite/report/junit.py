@@ -11,7 +11,8 @@ call inconclusive, or a deviation, what the run as a whole decides otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from suite.core.files import Json
@@ -33,12 +34,14 @@ def render(report: Json) -> str:
     suite = ET.Element("testsuite", name="reproduce", timestamp=report["started"])
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     total = 0.0
+    shards = _shards(report)
     for page, name, seconds, cells, (outcome, reason) in (*_trials(report), *_claims(report)):
         attributes = {"classname": f"suite.experiments.test_{page}", "name": f"test_{page}[{name}]"}
         case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{seconds:.3f}"})
-        if cells:
+        texts = [*([("shard", shards[name])] if name in shards else []), *cell_properties(cells)]
+        if texts:
             properties = ET.SubElement(case, "properties")
-            for key, text in cell_properties(cells):
+            for key, text in texts:
                 ET.SubElement(properties, "property", name=_text(key), value=_text(text))
         if outcome != "passed":
             ET.SubElement(case, outcome, message=_text(reason))
@@ -50,6 +53,51 @@ def render(report: Json) -> str:
     suites.append(suite)
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trial of which nothing is judged.
+
+    Attributes:
+        page: its experiment.
+        name: `experiment/dataset/method`.
+        seconds: that it took.
+        reason: why it has no result; None where it has one.
+    """
+
+    page: str
+    name: str
+    seconds: float
+    reason: str | None
+
+
+def render_cases(title: str, start: str, cases: Sequence[Case]) -> str:
+    """Render trials that were measured and not judged, as a shard's job shows them: those with a result have passed."""
+    suite = ET.Element("testsuite", name=_text(title), timestamp=start)
+    counts = {"tests": len(cases), "failures": 0, "errors": 0, "skipped": 0}
+    for case in cases:
+        attributes = {"classname": f"suite.experiments.test_{case.page}", "name": f"test_{case.page}[{case.name}]"}
+        element = ET.SubElement(suite, "testcase", {**attributes, "time": f"{case.seconds:.3f}"})
+        if case.reason is not None:
+            outcome, reason = _not_run(case.reason)
+            ET.SubElement(element, outcome, message=_text(reason))
+            counts["errors" if outcome == "error" else "skipped"] += 1
+    total = sum(case.seconds for case in cases)
+    suite.attrib |= {key: str(number) for key, number in counts.items()} | {"time": f"{total:.3f}"}
+    suites = ET.Element("testsuites", name=_text(title))
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _shards(report: Json) -> dict[str, str]:
+    """Map trial to the shards that were to measure it."""
+    names: dict[str, list[str]] = {}
+    for entry in (report.get("shards") or {"entries": []})["entries"]:
+        for trial in entry["trials"]:
+            names.setdefault(trial, []).append(entry["shard"])
+    return {trial: ", ".join(shards) for trial, shards in names.items()}
 
 
 def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
