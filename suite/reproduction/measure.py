@@ -49,7 +49,11 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
     if not execution.joins:  # what another run is writing just now looks altered; it is measured again in any case
         set_altered_aside(Store(request.run))
     folder, groups = execution.folder(request.run), ordered_groups(request)
-    own_groups = execution.shard.part(groups) if execution.shard else groups
+    place = {str(request.key(*task)): number for number, task in enumerate(request.tasks())}
+    # one command takes them as they were asked for, a shard the longest first
+    own_groups = (
+        execution.shard.part(groups) if execution.shard else sorted(groups, key=lambda trials: place[trials[0]])
+    )
     own_trials = {trial for trials in own_groups for trial in trials}
     keys = [key for key in (request.key(*task) for task in request.tasks()) if str(key) in own_trials]
     prepare_data(request, [key.dataset for key in keys], workers=execution.workers)
