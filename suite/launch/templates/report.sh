@@ -1,0 +1,13 @@
+#!/bin/bash
+#SBATCH --job-name={{ (name ~ "-report") | quoted }}
+#SBATCH --output={{ (shards | pattern ~ "/report.log") | quoted }}
+{% for option in options %}
+#SBATCH {{ option | quoted }}
+{% endfor %}
+#SBATCH --open-mode=append
+# The verdict on all shards, however they ended: its exit code is the run's.
+cd {{ cwd | quoted }} || exit 3
+{% for line in setup %}
+{{ line | line }}
+{% endfor %}
+exec {{ command | line }}

@@ -1,0 +1,59 @@
+"""A real Slurm of two nodes on loopback, and never skipped: arrays, requeues, kills and cancellations as on a cluster.
+
+    pytest -v -rP tests/slurm_real
+
+Needs root on Debian or Ubuntu with slurmctld, slurmd, slurm-client and munge, which .ci/slurm-test installs. All files
+are below TMPDIR (default: /var/tmp); ports, keys and daemons are its own, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import last_lines, suite
+from tests.support.docker_daemon import stop_on_signals, work_folder
+from tests.support.slurm_cluster import Cluster, Site, slurm_cluster
+
+LOG = pytest.StashKey[Cluster]()
+
+
+def pytest_configure() -> None:
+    stop_on_signals()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show beside a failure what the daemons said last."""
+    report = yield
+    cluster = item.config.stash.get(LOG, None)
+    if report.failed and cluster is not None:
+        report.sections.append(("The daemons' last words", cluster.last_words()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def work() -> Iterator[Path]:
+    """Return the folder of everything that is made here."""
+    assert os.getuid() == 0, f"expected root, to start Slurm's daemons; got user {os.getuid()}"
+    with work_folder(Path(os.environ.get("TMPDIR") or "/var/tmp")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def site(work: Path, pytestconfig: pytest.Config) -> Iterator[Site]:
+    """Return the cluster and its shared folders."""
+    with slurm_cluster(work) as cluster:
+        pytestconfig.stash[LOG] = cluster
+        yield Site(cluster, work / "shared")
+
+
+@pytest.fixture(scope="session")
+def plain(work: Path, site: Site) -> Path:
+    """Return the run of the same request by one command, without Slurm."""
+    done = suite("reproduce", "--runtime=venv", *site.arguments("plain"))
+    assert done.returncode in {0, 1, 2}, last_lines(done.stderr)
+    return site.folder / "plain"
