@@ -4,7 +4,7 @@
 include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
-VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
              LICENSE A B METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
@@ -51,7 +51,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
-	@echo "  WORKERS= MAX_CRASHES= JOIN=1 (docs/reference/options.md tells each)"
+	@echo "  WORKERS= MAX_CRASHES= JOIN=1 SHARD=K/N (docs/reference/options.md tells each)"
 	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
@@ -80,7 +80,8 @@ endif
 anew:
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
-	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(call switch,JOIN,--join) $(RUNTIME_ARGS)
+	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(call switch,JOIN,--join) \
+	  $(if $(SHARD),--shard '$(SHARD)') $(RUNTIME_ARGS)
 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \

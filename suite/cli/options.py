@@ -30,7 +30,12 @@ def add_request(parser: argparse.ArgumentParser) -> None:
 
 def execution(options: argparse.Namespace) -> Execution:
     """Return how the run is carried out."""
-    return Execution(options.workers, options.max_crashes, join=getattr(options, "join", False))
+    return Execution(
+        options.workers,
+        options.max_crashes,
+        join=getattr(options, "join", False),
+        shard=getattr(options, "shard", None),
+    )
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
+from suite.core.values import reader
+from suite.run.shards import shard
 
 
 def add_reproduce(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +20,32 @@ def add_reproduce(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="work in the run folder beside other runs of the same request, each started with --join",
     )
+    parser.add_argument(
+        "--shard",
+        type=reader(shard, "--shard"),
+        metavar="K/N",
+        help="measure the K-th of N parts only, into a run folder that all parts share; report RUN judges the whole",
+    )
     add_runtime(parser)
 
 
 def run_reproduce(options: argparse.Namespace) -> int:
-    """Run the experiments, judge every cell, write the report."""
+    """Run the experiments, judge every cell, write the report.
+
+    With `--shard K/N` a part of the trials is measured and nothing is judged. Exit code 0: each of them has a result,
+    2: one has none, 3: a wrong request, 130 and 143: stopped by a signal; the same command goes on.
+    """
     code = elsewhere(options, "reproduce")
     if code is not None:
         return code
+    request, execute = to_request(options), execution(options)
+    if execute.shard is not None:
+        from suite.reproduction.shard import reproduce_shard
+
+        return reproduce_shard(request, execute.shard, execute)
     from suite.reproduction.reproduce import reproduce
 
-    return reproduce(to_request(options), execution(options))
+    return reproduce(request, execute)
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:

@@ -123,7 +123,9 @@ _WARNED: set[Path] = set()
 """Files of which this process has said that they cannot be locked."""
 
 
-def acquire(path: Path, *, shared: bool = False, mode: int | None = None, required: bool = False) -> Lock:
+def acquire(
+    path: Path, *, shared: bool = False, mode: int | None = None, required: bool = False, quiet: bool = False
+) -> Lock:
     """Take a lock, or say at once who holds it.
 
     Where the file cannot be made or locked, a warning is printed, once, and the lock holds nobody up.
@@ -133,6 +135,7 @@ def acquire(path: Path, *, shared: bool = False, mode: int | None = None, requir
         shared: let others that ask for the same hold it too.
         mode: permissions of a new file, whatever the umask; None for those that the umask leaves.
         required: fail where the file cannot be made or locked.
+        quiet: print no such warning, as whoever works there does without the lock.
 
     Raises:
         HeldError: another process holds it.
@@ -157,7 +160,7 @@ def acquire(path: Path, *, shared: bool = False, mode: int | None = None, requir
     except OSError as error:
         if required:
             raise StorageError(f"{path}: cannot be locked: {error.strerror or error}") from error
-        if path not in _WARNED:
+        if not quiet and path not in _WARNED:
             _WARNED.add(path)
             print(
                 f"warning: {path}: cannot be locked ({error.strerror or error}): see to it yourself that no other "
@@ -168,9 +171,9 @@ def acquire(path: Path, *, shared: bool = False, mode: int | None = None, requir
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False, quiet: bool = False) -> Iterator[None]:
     """Hold a lock, or raise `HeldError`; see `acquire`."""
-    lock = acquire(path, shared=shared)
+    lock = acquire(path, shared=shared, quiet=quiet)
     try:
         yield
     finally:
@@ -178,17 +181,18 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def waited_for(path: Path, what: str) -> Iterator[None]:
+def waited_for(path: Path, what: str, *, quiet: bool = False) -> Iterator[None]:
     """Hold a lock that nobody shares; wait for another process to end, and say so once.
 
     Args:
         path: see `acquire`.
         what: is being done under it, for the message.
+        quiet: see `acquire`.
     """
     lock, has_spoken = None, False
     while lock is None:
         try:
-            lock = acquire(path)
+            lock = acquire(path, quiet=quiet)
         except HeldError as error:
             if not has_spoken:
                 print(f"{what}: {error.holders} is at it; waiting", file=sys.stderr, flush=True)

@@ -4,36 +4,72 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from suite.cells import method_name
+from suite.core.locks import HeldError, locked, waited_for
 from suite.core.paths import EXPERIMENTS, ROOT
 from suite.results.store import Key
 from suite.run.processes import Send
 
 PRELOADED = ("suite.core.source_code", "suite.experiments.preloaded")
 """Modules of the server; digests of the source first, so that they are of what is imported after them."""
-BEGAN, ENDED = "began", "ended"
+BEGAN, ENDED, HELD = "began", "ended", "held"
 """First words of messages."""
 
 
-def run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], threads: int) -> bool:
+@dataclass(frozen=True)
+class Turn:
+    """Turn of a process at a group of trials that no other run in the folder runs meanwhile.
+
+    Attributes:
+        lock: file that it locks.
+        wait: until another process that has locked it has ended, whose results then are there.
+    """
+
+    lock: Path
+    wait: bool
+
+
+def run_trials(
+    send: Send,
+    arguments: Sequence[str],
+    trials: Sequence[str],
+    threads: int,
+    turn: Turn | None = None,
+) -> bool:
     """Run trials by pytest.
 
     Messages:
         (BEGAN, trial): it is about to be measured or reused.
         (ENDED, trial, passed, facts, warnings): its test has ended; facts are its properties, name -> text.
+        (HELD, holders): another process runs these trials just now, and none of them was begun here.
 
     Args:
         send: sends these messages.
         arguments: of the request, as options.
         trials: by their names, in order.
         threads: of PyTorch.
+        turn: taken before them; None where no other run is in the folder.
 
     Returns:
         Whether a signal interrupted them.
     """
+    if turn is None:
+        return _run_trials(send, arguments, trials, threads)
+    what = ", ".join(trials)
+    try:
+        with waited_for(turn.lock, what, quiet=True) if turn.wait else locked(turn.lock, quiet=True):
+            return _run_trials(send, arguments, trials, threads)
+    except HeldError as error:
+        send((HELD, error.holders))
+        return False
+
+
+def _run_trials(send: Send, arguments: Sequence[str], trials: Sequence[str], threads: int) -> bool:
     ignore_callers_options()
     messenger = Messenger(send)
     pytest.main(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 
 from suite.core.digests import digest_of
 from suite.core.numerics import environment_of
@@ -240,8 +241,20 @@ def _earlier(request: Request, job: Job) -> float | None:
     return total
 
 
-def write_plan(request: Request, *, workers: int | None = None) -> None:
+def write_plan(
+    request: Request,
+    *,
+    folder: Path | None = None,
+    trials: Collection[str] | None = None,
+    workers: int | None = None,
+) -> None:
     """Plan a run that is about to start, by remembered rates and earlier results alone, into its folder.
+
+    Args:
+        request: what is asked for.
+        folder: of the plan; None for the run folder.
+        trials: that are to be run; None for all of the request.
+        workers: processes, where the user names a number.
 
     Nothing is timed, and nothing is read for trials that are measured: a run is not to wait for its plan.
 
@@ -252,5 +265,6 @@ def write_plan(request: Request, *, workers: int | None = None) -> None:
     jobs = [
         {"trials": [str(key) for key in entry.job.keys], "seconds": entry.seconds, "basis": entry.basis or "unknown"}
         for entry in plan.entries
+        if trials is None or str(entry.job.keys[0]) in trials
     ]
-    save_plan(request.run, jobs, processes=plan.processes)
+    save_plan(folder or request.run, jobs, processes=plan.processes)

@@ -11,7 +11,8 @@ call inconclusive, or a deviation, what the run as a whole decides otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from suite.core.files import Json
@@ -47,6 +48,42 @@ def render(report: Json) -> str:
         counts[{"failure": "failures", "error": "errors"}.get(outcome, "skipped")] += outcome != "passed"
     suite.attrib |= {key: str(number) for key, number in counts.items()} | {"time": f"{total:.3f}"}
     suites = ET.Element("testsuites", name=_text(f"{report['verdict']}: {report['sentence']}"))
+    suites.append(suite)
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trial of which nothing is judged.
+
+    Attributes:
+        page: its experiment.
+        name: `experiment/dataset/method`.
+        seconds: that it took.
+        reason: why it has no result; None where it has one.
+    """
+
+    page: str
+    name: str
+    seconds: float
+    reason: str | None
+
+
+def render_cases(title: str, start: str, cases: Sequence[Case]) -> str:
+    """Render trials that were measured and not judged, as a shard's job shows them: those with a result have passed."""
+    suite = ET.Element("testsuite", name=_text(title), timestamp=start)
+    counts = {"tests": len(cases), "failures": 0, "errors": 0, "skipped": 0}
+    for case in cases:
+        attributes = {"classname": f"suite.experiments.test_{case.page}", "name": f"test_{case.page}[{case.name}]"}
+        element = ET.SubElement(suite, "testcase", {**attributes, "time": f"{case.seconds:.3f}"})
+        if case.reason is not None:
+            outcome, reason = _not_run(case.reason)
+            ET.SubElement(element, outcome, message=_text(reason))
+            counts["errors" if outcome == "error" else "skipped"] += 1
+    total = sum(case.seconds for case in cases)
+    suite.attrib |= {key: str(number) for key, number in counts.items()} | {"time": f"{total:.3f}"}
+    suites = ET.Element("testsuites", name=_text(title))
     suites.append(suite)
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"

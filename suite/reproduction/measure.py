@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from suite.archive import sbom
@@ -21,16 +22,17 @@ from suite.results.store import Store
 from suite.run.attempts.attempt import Attempt
 from suite.run.calls import ProcessDiedError, call
 from suite.run.execution import Execution
-from suite.run.groups import groups_of, processes_for
+from suite.run.groups import groups_of, ordered_groups, processes_for
 from suite.run.leases import free_gpus
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable, with_writable_cache
+from suite.run.run_file import FILE
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 
 def measure(request: Request, execution: Execution, *, attempt_log: Attempt | None = None) -> bool:
-    """Render the mini data if need be, then run every trial.
+    """Render the mini data if need be, then run every trial, or those of a shard.
 
     Args:
         request: what is asked for.
@@ -44,20 +46,26 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
     working = with_writable_cache(request)
     places = _free_places(request)
     unsettle(request.run)
-    if not execution.join:  # what another run is writing just now looks altered; it is measured again in any case
+    if not execution.joins:  # what another run is writing just now looks altered; it is measured again in any case
         set_altered_aside(Store(request.run))
-    prepare_data(request, workers=execution.workers)
+    folder, groups = execution.folder(request.run), ordered_groups(request)
+    own_groups = execution.shard.part(groups) if execution.shard else groups
+    own_trials = {trial for trials in own_groups for trial in trials}
+    keys = [key for key in (request.key(*task) for task in request.tasks()) if str(key) in own_trials]
+    prepare_data(request, [key.dataset for key in keys], workers=execution.workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
-    environment = call(_look_around, request)
-    _plan(working, execution.workers)
-    start = now()
-    keys = [request.key(*task) for task in request.tasks()]
+    environment = call(_look_around, request, folder)
+    _plan(working, folder, own_trials, execution.workers)
     progress = Progress(keys)
-    write_json(request.run / "run.json", {"asked": request.record(), "started": start, "finished": None, "reused": []})
+    record: dict[str, Any] = {"asked": request.record(), "started": now(), "finished": None, "reused": []}
+    if execution.joins:
+        record["groups"] = groups
+    if execution.shard is None:
+        write_json(request.run / FILE, record)
     interrupted = False
     try:
-        _run(working, execution, progress, environment, places)
+        _run(working, execution, progress, environment, places=places, groups=own_groups)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -65,10 +73,10 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
         if attempt_log is not None:
             tally = progress.tally
             attempt_log.measured, attempt_log.reused, attempt_log.lost = tally.measured, tally.reused, tally.lost
-    record = {"asked": request.record(), "started": start, "finished": now(), "reused": sorted(progress.tally.reused)}
-    write_json(request.run / "run.json", record)
-    if not interrupted and not progress.tally.lost:
-        settle(request, environment)
+    if execution.shard is None:
+        write_json(request.run / FILE, record | {"finished": now(), "reused": sorted(progress.tally.reused)})
+        if not interrupted and not progress.tally.lost:
+            settle(request, environment)
     return interrupted
 
 
@@ -78,31 +86,31 @@ def set_altered_aside(store: Store) -> None:
         print(f"warning: {error.problem}: kept as {store.set_aside(key).name}, to be measured again", file=sys.stderr)
 
 
-def prepare_data(request: Request, *, workers: int | None = None) -> None:
+def prepare_data(request: Request, names: Iterable[str] | None = None, *, workers: int | None = None) -> None:
     """Draw the mini study's data where it is missing or damaged; say so if the bytes are not the recorded ones."""
     if request.profile.name != "mini":
         return
     from suite.mini.render import render
 
-    datasets = tuple(dict.fromkeys(dataset for _, dataset, _ in request.tasks()))
+    datasets = tuple(dict.fromkeys(names or (dataset for _, dataset, _ in request.tasks())))
     for dataset in render(request.data, names=datasets, workers=workers):
         if not dataset.as_recorded:
             print(f"warning: {dataset.name}: drawn differently from the recorded study (other NumPy or Pillow?)")
 
 
-def _look_around(request: Request) -> dict[str, Any]:
+def _look_around(request: Request, folder: Path) -> dict[str, Any]:
     """Check and describe the environment, in a process of its own; return what results depend on."""
-    check_environment(request.run, request.profile.name, request.device, strict=request.strict)
+    check_environment(folder, request.profile.name, request.device, strict=request.strict)
     exact_convolutions()
     numerics = environment_of(request.device)
-    write_json(request.run / "environment.json", plain(capture(request.device) | {"numerics": numerics}))
+    write_json(folder / "environment.json", plain(capture(request.device) | {"numerics": numerics}))
     return numerics
 
 
-def _plan(request: Request, workers: int | None) -> None:
+def _plan(request: Request, folder: Path, trials: Collection[str], workers: int | None) -> None:
     """Plan the run in a process of its own, since encoders of the user are loaded for it."""
     try:
-        call(partial(write_plan, workers=workers), request)
+        call(partial(write_plan, folder=folder, trials=trials, workers=workers), request)
     except ProcessDiedError as error:
         print(f"warning: no plan could be made: {error}", file=sys.stderr)
 
@@ -122,11 +130,17 @@ def _free_places(request: Request) -> int | None:
 
 
 def _run(
-    request: Request, execution: Execution, progress: Progress, environment: Mapping[str, Any], places: int | None
+    request: Request,
+    execution: Execution,
+    progress: Progress,
+    environment: Mapping[str, Any],
+    *,
+    places: int | None,
+    groups: Sequence[Sequence[str]],
 ) -> None:
     """Run the trials, as many threads each where a run goes on as from the beginning: sums are rounded by them.
 
-    Nor do threads follow from `places`, which are fewer where other runs hold GPUs.
+    Nor do threads follow from `places`, which are fewer where other runs hold GPUs, or from a shard's groups.
     """
     processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
     threads = max(1, usable_processors() // processes)
@@ -135,6 +149,7 @@ def _run(
         execution,
         progress,
         environment,
-        processes=min(processes, places or processes),
+        groups=groups,
+        processes=max(1, min(processes, places or processes, len(groups))),
         threads=threads,
     ).run()

@@ -52,7 +52,7 @@ def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     settled_environment = settled(request)
     if settled_environment is None:
         start_server(*PRELOADED)  # it imports what trials need while this process does
-    environment = _environment(request) if settled_environment is None else settled_environment
+    environment = numerics(request) if settled_environment is None else settled_environment
     check_expected(request, environment)
     with attempt(request, environment=environment) as attempt_log:
         interrupted = (
@@ -70,7 +70,7 @@ def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     return code
 
 
-def _environment(request: Request) -> Mapping[str, Any]:
+def numerics(request: Request) -> Mapping[str, Any]:
     """Return what the experiments' numbers will depend on, of which precision is a part."""
     from suite.core.precision import exact_convolutions
 

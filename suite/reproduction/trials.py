@@ -9,10 +9,10 @@ from typing import Any
 from suite.core.files import write_atomically
 from suite.core.source_code import trial_code
 from suite.errors import StorageError
-from suite.experiments.forked import BEGAN, ENDED, run_trials
+from suite.experiments.forked import BEGAN, ENDED, HELD, Turn, run_trials
 from suite.results.store import Key, Store
 from suite.run.execution import Execution
-from suite.run.groups import groups_of
+from suite.run.folder import lock_of
 from suite.run.processes import End, Job, run_jobs
 from suite.run.progress import Progress
 from suite.run.request import Request
@@ -28,6 +28,7 @@ class _Attempted:
         stored: what was stored of it when it began.
         ended: how many have.
         options: of this process alone: `--stored-only`, `--pass-size=N`.
+        is_held: whether another run in the folder is at them.
     """
 
     remaining: list[str]
@@ -35,14 +36,19 @@ class _Attempted:
     current: str | None = None
     stored: bytes | None = None
     ended: int = 0
+    is_held: bool = False
 
 
 class Trials:
-    """All trials of a request.
+    """Trials of a request, all of them or a shard's.
 
     A trial whose process dies is not run, with the cause as its reason, and nothing else is lost by it: the rest of its
     group goes on in a new process. Where memory was short, it is tried once more at the end, with nothing beside it and
     half as many images in a forward pass.
+
+    Where other runs work in the folder, a group is one run's at a time: its process holds a lock, which ends with it.
+    Whoever finds it held does all else first, then waits, and takes the results that are there then; where there are
+    none, since the other has died, they are measured here. On a disk without locks a group may be measured twice.
     """
 
     def __init__(
@@ -52,16 +58,18 @@ class Trials:
         progress: Progress,
         environment: Mapping[str, Any],
         *,
+        groups: Sequence[Sequence[str]],
         processes: int,
         threads: int,
     ) -> None:
-        """Take over a request.
+        """Take over a request, or a part of it.
 
         Args:
             request: what is asked for.
-            execution: of which `max_crashes` matters here.
+            execution: how it is carried out.
             progress: told of every trial, once.
             environment: that results depend on (`suite.core.numerics.environment_of`).
+            groups: the trials that are to be run, group by group.
             processes: so many at the same time.
             threads: of each.
         """
@@ -71,8 +79,11 @@ class Trials:
         self.processes = processes
         self.threads = threads
         self.max_crashes = execution.max_crashes
+        self.joins = execution.joins
+        self.folder = execution.folder(request.run)
         self.store = Store(request.run)
         self.keys: dict[str, Key] = {str(request.key(*task)): request.key(*task) for task in request.tasks()}
+        self.group_of = {trial: tuple(trials) for trials in groups for trial in trials}
         self.attempted: dict[Job, _Attempted] = {}
         self.stale: list[str] = []
         self.short: dict[str, str] = {}
@@ -86,16 +97,12 @@ class Trials:
             KeyboardInterrupt: on SIGINT or SIGTERM.
             StorageError: the run folder cannot be written, or the disk is full.
         """
-        groups: dict[str, list[str]] = {}
-        for trial, group in groups_of(self.request).items():
-            groups.setdefault(group, []).append(trial)
-        stored = {name: trials for name, trials in groups.items() if all(map(self._may_hold, trials))}
+        groups = list(dict.fromkeys(self.group_of.values()))
+        stored = [trials for trials in groups if all(map(self._may_hold, trials))]
         # what is reused takes no time, so one process looks through many groups; what it finds stale comes after it
-        bundles = [
-            [t for trials in [*stored.values()][n :: self.processes] for t in trials] for n in range(self.processes)
-        ]
+        bundles = [[trial for trials in stored[n :: self.processes] for trial in trials] for n in range(self.processes)]
         jobs = [self._job(f"stored results {n}", trials, "--stored-only") for n, trials in enumerate(bundles) if trials]
-        jobs += self._jobs({name: trials for name, trials in groups.items() if name not in stored})
+        jobs += self._jobs([trials for trials in groups if trials not in stored])
         run_jobs(jobs, run_trials, self, processes=self.processes)
         size = self.request.profile.settings.batch_size
         smaller = max(1, min(size, self.request.forward_batch_size or size) // 2)
@@ -135,6 +142,9 @@ class Trials:
                     self.short[trial] = facts["out_of_memory"]
                 else:
                     self.progress.note(trial, facts, passed=passed, warnings=warnings)
+            case (str() as word, str() as holders) if word == HELD:
+                attempted.is_held = True
+                self.progress.say(f"{job.name}: {holders} is at it; its result is waited for")
 
     def ended(self, job: Job, end: End) -> Iterable[Job]:
         """Take in the end of a process; return the groups to be run because of it.
@@ -144,14 +154,15 @@ class Trials:
         """
         self._log(job, end)
         attempted = self.attempted.pop(job)
+        if attempted.is_held:
+            return [self._job(job.name, attempted.remaining, *attempted.options, wait=True)]
         again = self._without_end(attempted, end) if attempted.remaining else []
         more = [self._job(f"{job.name}, the rest", again, *attempted.options)] if again else []
         stale, self.stale = self.stale, []
-        group_of = groups_of(self.request)
-        groups: dict[str, list[str]] = {}
+        groups: dict[tuple[str, ...], list[str]] = {}
         for trial in stale:
-            groups.setdefault(group_of[trial], []).append(trial)
-        return more + self._jobs(groups)
+            groups.setdefault(self.group_of[trial], []).append(trial)
+        return more + self._jobs(groups.values())
 
     def _without_end(self, attempted: _Attempted, end: End) -> list[str]:
         """Lose what a process did not end because of itself; return the rest, to be run by another one."""
@@ -186,19 +197,21 @@ class Trials:
         self.store.mark_not_run(self.keys[trial], reason)
         self.progress.note(trial, {}, passed=False)
 
-    def _jobs(self, groups: Mapping[str, Sequence[str]]) -> list[Job]:
+    def _jobs(self, groups: Iterable[Sequence[str]]) -> list[Job]:
         """Return a job for each group, those of most trials first."""
-        return [self._job(name, trials) for name, trials in sorted(groups.items(), key=lambda group: -len(group[1]))]
+        return [self._job(", ".join(trials), trials) for trials in sorted(groups, key=lambda trials: -len(trials))]
 
-    def _job(self, name: str, trials: Sequence[str], *options: str) -> Job:
-        job = Job(name, ((*self.request.arguments(), *options), tuple(trials), self.threads))
+    def _job(self, name: str, trials: Sequence[str], *options: str, wait: bool = False) -> Job:
+        measures = self.joins and "--stored-only" not in options
+        turn = Turn(lock_of(self.request.run, self.group_of[trials[0]]), wait) if measures else None
+        job = Job(name, ((*self.request.arguments(), *options), tuple(trials), self.threads, turn))
         self.attempted[job] = _Attempted(list(trials), options)
         return job
 
     def _log(self, job: Job, end: End) -> None:
         told = "" if end.finished else f": {end.cause}"
         self.log.append(f"=== {job.name}{told}\n".encode() + end.output.rstrip() + b"\n\n")
-        write_atomically(self.request.run / "pytest.log", b"".join(self.log))
+        write_atomically(self.folder / "pytest.log", b"".join(self.log))
 
     def _may_hold(self, trial: str) -> bool:
         """Tell whether a stored result may be reused, as far as can be told without reading weights and data."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from suite.core.digests import digest_of
 from suite.core.files import write_json
 from suite.core.locks import HeldError, acquire, waited_for
 from suite.core.text import now
@@ -19,24 +20,29 @@ LOCK = ".lock"
 """File that a command at work in the folder locks; like all whose names begin with a dot it is no evidence."""
 TURN = ".turn.lock"
 """File that one of several runs in the folder locks while it writes what is of the whole."""
+GROUPS = ".groups"
+"""Folder of files that processes lock while they run a group of trials."""
 _OF_A_MACHINE = ("command", "data", "weights", "cache", "run")
 """Facts of a request that two machines may spell differently."""
 
 
 @contextmanager
-def at_work(run: Path, *, join: bool = False, advice: str = ", or choose another folder (--run)") -> Iterator[None]:
+def at_work(
+    run: Path, *, join: bool = False, quiet: bool = False, advice: str = ", or choose another folder (--run)"
+) -> Iterator[None]:
     """Be the only command that writes into a run folder, or one of several that join.
 
     Args:
         run: the folder; made where it is missing.
         join: work beside others that join too.
+        quiet: do not warn of a disk without locks, as whoever works there does without.
         advice: to whoever finds another command there, besides waiting.
 
     Raises:
         BusyError: another command is at work there; nothing was touched.
     """
     try:
-        lock = acquire(run / LOCK, shared=join)
+        lock = acquire(run / LOCK, shared=join, quiet=quiet)
     except HeldError as error:
         advice = ", or start both with --join" if join else advice
         raise BusyError(f"{run}: {error.holders} is at work in it: wait for it to end{advice}") from error
@@ -55,27 +61,39 @@ def at_work_again(run: Path) -> AbstractContextManager[None]:
     return at_work(run, advice="") if run.is_dir() else nullcontext()
 
 
-def turn(run: Path, *, join: bool) -> AbstractContextManager[None]:
+def turn(run: Path, *, join: bool, quiet: bool = False) -> AbstractContextManager[None]:
     """Write what is of the whole run when no other run in the folder does; alone it need not wait for any."""
-    return waited_for(run / TURN, f"{run}") if join else nullcontext()
+    return waited_for(run / TURN, f"{run}", quiet=quiet) if join else nullcontext()
 
 
-def join_request(request: Request) -> None:
-    """Take part in a run: note in its folder what is asked for, or see that it is the same.
+def lock_of(run: Path, group: Sequence[str]) -> Path:
+    """Return the file that a process locks while it runs a group of trials: no other run that joins runs it then."""
+    return run / GROUPS / f"{digest_of(sorted(group))[:20]}.lock"
+
+
+def join_request(request: Request, *, option: str = "--join") -> None:
+    """Take part in a run: note in its folder what is asked for and its groups, or see that it is the same.
+
+    Args:
+        request: what is asked for.
+        option: by which it takes part, for messages.
 
     Raises:
         RequestError: the folder is another request's, or its note is damaged: whose run it is, nobody can tell.
     """
+    from suite.run.groups import ordered_groups  # it brings pytest along, and reports need none
+
     path = request.run / FILE
-    with turn(request.run, join=True):
+    with turn(request.run, join=True, quiet=True):
         if not os.path.lexists(path):
-            write_json(path, {"asked": request.record(), "started": now(), "finished": None, "reused": []})
+            times = {"started": now(), "finished": None}
+            write_json(path, {"asked": request.record(), **times, "reused": [], "groups": ordered_groups(request)})
             return
         stored_request = read_run(request.run)["asked"]
     record = json.loads(json.dumps(request.record()))
     names = [name for name in record if name not in _OF_A_MACHINE and record[name] != stored_request.get(name)]
     if names:
         raise RequestError(
-            f"{path}: --join: expected a run of the same request, got another {', '.join(names)}: "
+            f"{path}: {option}: expected a run of the same request, got another {', '.join(names)}: "
             "ask for the same, or choose another folder (--run)"
         )

@@ -30,6 +30,44 @@ def groups_of(request: Request) -> dict[str, str]:
     return {str(request.key(*task)): group_of(request, *task) for task in request.tasks()}
 
 
+COSTS = {
+    ("image_classification", "imagenet1k"): 4208.3,
+    ("object_segmentation", "ade20k"): 912.1,
+    ("object_segmentation", "ade20k_object"): 912.1,
+    ("part_segmentation", "ade20k_part"): 912.1,
+    ("object_segmentation", "pascal_object"): 706.0,
+    ("part_segmentation", "pascal_part"): 706.0,
+    ("part_classification", "coco"): 521.9,
+    ("learning_rate_sweep", "lip"): 215.4,
+    ("part_segmentation", "lip"): 215.4,
+    ("part_classification", "cub200"): 96.6,
+    ("patch_search", "imagenet1k"): 43.0,
+    ("part_retrieval", "coco"): 5.8,
+    ("object_retrieval", "coco"): 1.3,
+    ("part_retrieval", "cub200"): 1.1,
+    ("object_retrieval", "cifar10"): 0.4,
+}
+"""PFLOP of the encoder for a trial's group in the paper profile (`python -m suite plan --profile paper`), fixed so that
+all machines order groups alike, whatever each has of data and rates."""
+
+
+def ordered_groups(request: Request) -> list[list[str]]:
+    """Return the trials of each group, groups that cost most first, ties by name: by the request alone.
+
+    What takes long must not begin last where several machines take groups in turn (Graham, Bounds on multiprocessing
+    timing anomalies, 1969).
+    """
+    groups: dict[str, list[str]] = {}
+    for trial, group in groups_of(request).items():
+        groups.setdefault(group, []).append(trial)
+    return sorted(groups.values(), key=lambda trials: (-max(map(_cost, trials)), trials))
+
+
+def _cost(trial: str) -> float:
+    experiment, dataset, _ = trial.split("/", 2)
+    return COSTS.get((experiment, dataset), 0.0)
+
+
 def processes_for(request: Request, groups: int, workers: int | None = None) -> int:
     """Count processes of a run: one per core on the CPU, as such small models gain little from threads; one per GPU.
 

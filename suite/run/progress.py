@@ -84,6 +84,10 @@ class Progress:
         if column.remaining == 0:
             self.bar.write(_line(f"{experiment} on {dataset}", column), file=sys.stderr)
 
+    def say(self, sentence: str) -> None:
+        """Write a line above the bar."""
+        self.bar.write(sentence, file=sys.stderr)
+
     def close(self) -> None:
         """End the bar."""
         self.bar.close()

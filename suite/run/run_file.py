@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId
-from suite.core.forms import Entries, Form, FormError, read_form
+from suite.core.forms import Each, Entries, Form, FormError, read_form
 from suite.errors import RequestError
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import choose_variants
@@ -32,6 +32,7 @@ FORM: Form = {
     "started": "a text",
     "finished": "a text or null",
     "reused": "a list of texts",
+    "groups?": Each("a list of texts"),  # of runs that several join: in their order, see `suite.run.shards`
 }
 ADVICE = "restore it, or measure again (make reproduce)"
 

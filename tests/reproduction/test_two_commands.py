@@ -4,14 +4,16 @@ import json
 import re
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from suite.cli.main import main
 from suite.core.paths import ROOT
-from suite.run.folder import LOCK
-from tests.support.holders import holding
+from suite.run.folder import LOCK, lock_of
+from tests.support.holders import holding, kill
 
 ASKED = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu"]
 
@@ -68,7 +70,7 @@ def test_pytest_by_hand_is_refused_too(run: Path) -> None:
 
 def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_path: Path) -> None:
     places = ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
-    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino", "--join"]
+    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino,mae,deit", "--join"]
     command += ["--workers", "1", "--runtime", "venv"]
     both = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "12"
@@ -78,9 +80,36 @@ def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_pat
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["verdict"] == "reproduced"
     assert [entry["exit_code"] for entry in report["attempts"]["entries"]] == [0, 0]
+    measured = Counter(name for entry in report["attempts"]["entries"] for name in entry["measured"]["names"])
+    assert measured == {f"object_retrieval/cifar10/{name}": 1 for name in ("deit", "dino", "mae")}
+    assert all(entry["lost"]["count"] == 0 for entry in report["attempts"]["entries"])
     other = subprocess.run([*command, "--seed", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert other.returncode == 3
     assert other.stderr == (
         f"error: {tmp_path}/run/run.json: --join: expected a run of the same request, got another seeds: "
         "ask for the same, or choose another folder (--run)\n"
     )
+
+
+def test_a_group_that_another_run_has_begun_is_left_to_it_and_measured_here_when_that_one_dies(
+    drawn_cifar10: Path, tmp_path: Path
+) -> None:
+    run, trials = tmp_path / "run", [f"object_retrieval/cifar10/{name}" for name in ("dino", "mae")]
+    places = ["--run", str(run), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache"), "--limit", "200"]
+    command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino,mae", "--join"]
+    with holding(lock_of(run, [trials[0]])) as other:
+        joined = subprocess.Popen(
+            [*command, "--workers", "1", "--runtime", "venv"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        assert joined.stderr is not None
+        line = next(line for line in joined.stderr if "waited for" in line)
+        assert re.search(rf"{trials[0]}: process {other.pid} on .+ is at it; its result is waited for\n$", line)
+        while not (run / "cells" / f"{trials[1]}.json").exists():
+            time.sleep(0.1)
+        assert joined.poll() is None
+        assert not (run / "cells" / f"{trials[0]}.json").exists()
+        kill(other)
+        joined.communicate(timeout=300)
+    assert joined.returncode == 0
+    (attempt,) = json.loads((run / "report.json").read_text())["attempts"]["entries"]
+    assert attempt["measured"]["names"] == trials

@@ -26,7 +26,7 @@ class Attempt:
     """An attempt that has begun.
 
     Attributes:
-        run: its folder.
+        run: the folder in which it is noted.
         name: tells its lines from those of others.
         measured: `experiment/dataset/method` of what it measured, as far as is known.
         reused: of what it took from earlier attempts.
@@ -74,6 +74,7 @@ def attempt(
     verb: str = "reproduce",
     reason: str | None = None,
     environment: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Attempt]:
     """Note that an attempt begins, and, where the block does not say so itself, how it ends.
 
@@ -82,11 +83,12 @@ def attempt(
         verb: that measures: `reproduce`, `record`, `pytest`.
         reason: of the user, where the verb asks for one.
         environment: that it is made in; None for this process's.
+        folder: where it is noted; None for the run folder.
 
     Raises:
         StorageError: the run folder cannot be written.
     """
-    attempt_log = begin(request, verb=verb, reason=reason, environment=environment)
+    attempt_log = begin(request, verb=verb, reason=reason, environment=environment, folder=folder)
     try:
         yield attempt_log
     except SuiteError as error:
@@ -101,12 +103,17 @@ def attempt(
 
 
 def begin(
-    request: Request, *, verb: str, reason: str | None = None, environment: Mapping[str, Any] | None = None
+    request: Request,
+    *,
+    verb: str,
+    reason: str | None = None,
+    environment: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Attempt:
     """Write the first line of an attempt; see `attempt`."""
-    attempt_log, code = Attempt(request.run, secrets.token_hex(4)), code_state()
+    attempt_log, code = Attempt(folder or request.run, secrets.token_hex(4)), code_state()
     append(
-        request.run,
+        attempt_log.run,
         {
             "schema": SCHEMA,
             "attempt": attempt_log.name,
