@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from suite.plan.pieces import pieces
 from suite.registry import EXPERIMENTS
-from suite.reproduction.measure import prepare_data
 from suite.run.folder import join_request
 from suite.run.groups import ordered_groups
 from suite.run.request import Request, check_writable
@@ -43,6 +42,9 @@ def prepare(request: Request, count: int, workers: int | None = None) -> None:
         StorageError: a folder cannot be written.
         RequestError: the run folder is another request's.
     """
+    from suite.plan.pieces import pieces  # these bring torch along
+    from suite.reproduction.measure import prepare_data
+
     for folder in (request.run, request.cache):
         check_writable(folder)
     for option, folder in (("--run", request.run), ("--cache", request.cache), ("--data", request.data)):
@@ -58,7 +60,7 @@ def prepare(request: Request, count: int, workers: int | None = None) -> None:
         Shard(count, number).folder(request.run).mkdir(parents=True, exist_ok=True)
 
 
-def file_system(folder: Path, partitions: Callable[..., list] = psutil.disk_partitions) -> str:
+def file_system(folder: Path, partitions: Callable[..., Sequence[Any]] = psutil.disk_partitions) -> str:
     """Return the kind of file system that a folder lies on; empty where it cannot be told."""
     place = folder.resolve()
     mounts = [mount for mount in partitions(all=True) if place.is_relative_to(mount.mountpoint)]

@@ -47,9 +47,13 @@ def exit_codes(run: Path, shard: str) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def is_training(run: Path) -> bool:
-    """Tell whether a segmentation has noted its progress, and so stored a checkpoint."""
-    return any((run / "training").glob("part_segmentation-lip-*.json"))
+def rounds(run: Path) -> tuple[int, int] | None:
+    """Return rounds done and all rounds of the first shard's training; None where none is under way."""
+    try:
+        progress = json.loads((run / "training/part_segmentation-lip-dino.json").read_text())
+    except FileNotFoundError:
+        return None
+    return progress["round"], progress["rounds"]
 
 
 def test_a_launch_gives_the_bits_of_one_command_also_when_a_training_is_requeued_in_the_middle(
@@ -58,13 +62,17 @@ def test_a_launch_gives_the_bits_of_one_command_also_when_a_training_is_requeued
     run = site.folder / "launched"
     done = site.launch("launched")
     assert done.returncode == 0, done.stderr
-    array, cluster = array_of(done.stdout), site.cluster
+    cluster = site.cluster
     assert "4 shards as array" in done.stdout
 
-    cluster.wait(lambda: is_training(run), "a checkpoint", 120)
-    cluster.command("scancel", "--batch", "--signal=USR1", f"{array}_1")  # as Slurm does near the time limit
+    cluster.wait(lambda: rounds(run), "a training", 120)
+    # as Slurm does near the time limit; scancel --batch --signal=USR1 may come when the training has ended
+    shard = min(shard_processes(run, "1/4"), key=psutil.Process.create_time)
+    shard.parent().send_signal(signal.SIGUSR1)
     cluster.wait(lambda: exit_codes(run, "1-of-4"), "the end of the shard", 60)
     assert exit_codes(run, "1-of-4") == ["143"]
+    done_rounds, all_rounds = rounds(run)
+    assert 0 < done_rounds < all_rounds
     cluster.wait((run / "report.json").exists, "the report", 200)
     assert exit_codes(run, "1-of-4") == ["143", "0"], (run / "shards/1-of-4/slurm.log").read_text()
     assert [exit_codes(run, f"{k}-of-4") for k in (2, 3, 4)] == [["0"], ["0"], ["0"]]
@@ -79,7 +87,7 @@ def test_a_shard_killed_with_9_is_named_and_a_cancelled_one_stays_cancelled(site
     assert done.returncode == 0, done.stderr
     array, cluster = array_of(done.stdout), site.cluster
     cluster.wait(lambda: shard_processes(run, "1/2") and shard_processes(run, "2/2"), "both shards", 60)
-    os.kill(min(shard_processes(run, "1/2"), key=lambda p: p.create_time()).pid, signal.SIGKILL)
+    os.kill(min(shard_processes(run, "1/2"), key=psutil.Process.create_time).pid, signal.SIGKILL)
     cluster.command("scancel", f"{array}_2")
     cluster.wait((run / "report.md").exists, "the report", 90)
     assert exit_codes(run, "1-of-2") == ["137"]

@@ -22,9 +22,10 @@ NARROW = (
     "--encoder=dino,mae",
     "--dataset=cifar10,lip",
     "--experiment=object_retrieval,part_segmentation",
+    "--seed=0,1,2",
     "--device=cpu",
 )
-"""Two encoders, an experiment of seconds and one that trains."""
+"""Two encoders, an experiment of seconds and one that trains a while."""
 START_S = 60
 STOP_S = 20
 CONFIGURATION = """
@@ -44,6 +45,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+KillWait=10
 MpiDefault=none
 ReturnToService=2
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
@@ -83,7 +85,7 @@ class Cluster:
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s; {self.states()}; {self.last_words()}"
-            time.sleep(0.3)
+            time.sleep(0.1)
 
     def last_words(self) -> str:
         """Return the end of each daemon's log."""
@@ -184,7 +186,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _cancel_all(cluster: Cluster) -> None:
     """End all jobs, and wait for it: a job outlives its node's daemon."""
     variables = cluster.variables
-    run(["scancel", "--full", "--signal=KILL", "--user=root"], variables=variables)
     run(["scancel", "--user=root"], variables=variables)
     end = time.monotonic() + STOP_S
     while run(["squeue", "--noheader"], variables=variables).stdout.strip() and time.monotonic() < end:
