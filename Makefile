@@ -45,7 +45,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test report-test
+.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -174,6 +174,9 @@ image-lint: setup ## hadolint
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
+
+slurm-test: setup ## a real Slurm of two nodes on loopback: same bits, requeues, kills, cancellations; root on Debian
+	@.ci/slurm-test $(BIN)/python
 
 report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen; root on Debian, or Chromium and npm
 	@.ci/browser
