@@ -5,7 +5,7 @@ include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
-             LICENSE A B METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+             LICENSE A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
 $(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
@@ -45,14 +45,14 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
+.PHONY: help setup anew reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
 	@echo "  WORKERS= MAX_CRASHES= JOIN=1 SHARD=K/N (docs/reference/options.md tells each)"
-	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
+	@echo "  RUNTIME=auto|container|apptainer|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
 
@@ -111,6 +111,12 @@ record: setup ## measure the mini study over five seeds and rewrite expected/min
 
 report: setup ## judge a run again and rewrite its report: RUN=runs/mini
 	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(VERDICT_OPTIONS)
+
+merge: setup ## join run folders of shards (SHARD=K/N) that have no common disk, and judge them: OUT=runs/x PARTS="a b"
+	@$(SUITE) merge '$(OUT)' $(PARTS) $(VERDICT_OPTIONS)
+
+status: setup ## how far is a run? groups done, running, lost, waiting, and the time left: RUN=runs/mini
+	@$(SUITE) status $(if $(RUN),'$(RUN)',runs/mini)
 
 compare: setup ## what changed between two runs: A=runs/x B=runs/y
 	@$(SUITE) compare '$(A)' '$(B)'

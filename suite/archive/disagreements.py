@@ -6,11 +6,13 @@ Each takes `reported`, a report.json, and `current`, the same assembled anew fro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from suite.results.digests import run_digest
 from suite.run.attempts.history import ending
 from suite.run.attempts.lines import FILE
+from suite.run.shards import shard
 
 Report = Mapping[str, Any]
 COMPARED = ("measured", "values", "seeds", "expected", "tolerance", "verdict")
@@ -108,7 +110,7 @@ def attempts(stored_report: Report, new_report: Report) -> Iterator[str]:
         return
     stored_attempts, new_attempts = (_by_name(report["attempts"]) for report in (stored_report, new_report))
     for name, entry in {**stored_attempts, **new_attempts}.items():
-        place = f"{FILE}: attempt {name} of {entry['started']}"
+        place = f"{_file_of(entry)}: attempt {name} of {entry['started']}"
         if name not in new_attempts:
             yield f"{place}: the report lists it, and it is missing"
         elif name not in stored_attempts:
@@ -118,6 +120,13 @@ def attempts(stored_report: Report, new_report: Report) -> Iterator[str]:
                 f"{place}: reported {ending(stored_attempts[name])!r}, on record {ending(new_attempts[name])!r}, "
                 "or altered otherwise"
             )
+
+
+def _file_of(attempt: Report) -> str:
+    """Return the path of the file that an attempt is noted in: the run's, or a shard's own."""
+    if "shard" not in attempt:
+        return FILE
+    return (shard("shard", attempt["shard"]).folder(Path()) / FILE).as_posix()
 
 
 def _by_name(attempts: Report | None) -> dict[str, Report]:

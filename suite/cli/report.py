@@ -30,6 +30,45 @@ def run_report(options: argparse.Namespace) -> int:
     return report(options.run, **verdict(options))
 
 
+def add_merge(parser: argparse.ArgumentParser) -> None:
+    """Add the run to be made, and its parts."""
+    parser.add_argument("out", type=reader(path, "OUT"), metavar="OUT", help="the run folder to make, new or empty")
+    parser.add_argument("parts", type=reader(path, "PART"), nargs="+", metavar="PART", help="run folders of its shards")
+    add_verdict(parser)
+
+
+def run_merge(options: argparse.Namespace) -> int:
+    """Join run folders of the shards of one request into one run, judge it, write its report.
+
+    For shards (`reproduce --shard K/N`) that ran on machines without a common disk. The exit code is that of the
+    verdict; a part that is missing makes the run incomplete: 2. Parts of different requests, a shard that comes twice,
+    other values or inputs of one trial, and an OUT that holds something are refused: 3, and nothing is made.
+    """
+    from suite.report.collect import report
+    from suite.reproduction.merge import merge
+
+    count = merge(options.out, options.parts)
+    print(f"{options.out}: {count} results of {len(options.parts)} parts")
+    return report(options.out, **verdict(options))
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """Add the run as argument."""
+    parser.add_argument("run", type=reader(path, "RUN"), help="a run folder, e.g. runs/paper")
+
+
+def run_status(options: argparse.Namespace) -> int:
+    """Tell how far a run is: groups of trials done, running, lost and waiting, and the time left.
+
+    Nothing is judged and nothing in the folder is touched, so that it may be asked while shards work. Times are those
+    of the plan, or of the groups that were measured. Exit code 0, whatever is lost.
+    """
+    from suite.report.status import status
+
+    _print(status(options.run))
+    return 0
+
+
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the two runs as arguments."""
     parser.add_argument("a", type=reader(path, "A"), help="a run folder")
@@ -162,6 +201,8 @@ def run_archive(options: argparse.Namespace) -> int:
 
 VERBS = (
     Verb("report", add_report, run_report),
+    Verb("merge", add_merge, run_merge),
+    Verb("status", add_status, run_status),
     Verb("compare", add_compare, run_compare),
     Verb("verify", add_verify, run_verify),
     Verb("archive", add_archive, run_archive),

@@ -52,6 +52,12 @@ class Setup:
     gpu: bool = False
     network_closed: bool = True
 
+    def line(self) -> str:
+        """Say what was chosen, as of the container."""
+        stale = f"; warning: built from {self.image.stale} than this checkout's" if self.image.stale else ""
+        place = f"{self.image.id[7:19]}, {'GPU' if self.gpu else 'CPU'}; {INSIDE} inside stands for {Path.cwd()}"
+        return f"runtime: {Path(self.program).name} {self.sif} ({place}){stale}"
+
 
 def program() -> str:
     """Return the command of Apptainer.

@@ -15,7 +15,7 @@ from suite.core.environment import CONTAINER_MARKS, has_gpu
 from suite.core.nvidia import no_gpu
 from suite.errors import ContainerError, RequestError, unknown
 
-RUNTIMES = ("auto", "container", "venv")
+RUNTIMES = ("auto", "container", "apptainer", "venv")
 ROOTLESS = (0, 0)
 """User in a container of a daemon without root's rights: its root is the caller."""
 

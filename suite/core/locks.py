@@ -204,6 +204,30 @@ def waited_for(path: Path, what: str, *, quiet: bool = False) -> Iterator[None]:
         lock.close()
 
 
+def holders_of(path: Path, *, ask: bool = True) -> str:
+    """Tell who holds a lock that nobody shares, as part of a sentence; empty where nobody does or that cannot be told.
+
+    Args:
+        path: of the file, which is neither made nor changed.
+        ask: for the lock, as others may have it, for a moment; else believe the note, which outlives a process that was
+            killed on another machine.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        if ask:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return ""
+        return " and ".join(map(str, _holders(file)))
+    except OSError as error:
+        is_held = error.errno == errno.EAGAIN
+        return " and ".join(map(str, _holders(file))) or "another process" if is_held else ""
+    finally:
+        os.close(file)
+
+
 def _open(path: Path, mode: int | None) -> int:
     """Open the file to be locked; one of another user at least for reading, which suffices to lock it."""
     while True:

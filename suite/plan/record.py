@@ -8,6 +8,7 @@ from typing import Any
 
 from suite.core.files import write_json
 from suite.core.forms import Each, Form, Tell, read_if_whole, warn
+from suite.run.shards import shards_of
 
 FILE = "plan.json"
 FORM: Form = {"jobs": Each({"trials": "a list of texts", "seconds": "a number >= 0 or null"})}
@@ -28,6 +29,14 @@ def save_plan(run: Path, jobs: Sequence[Json], *, processes: int) -> None:
     write_json(run / FILE, {"processes": processes, "jobs": list(jobs)})
 
 
+def planned_jobs(run: Path, tell: Tell = warn) -> list[Json] | None:
+    """Read the jobs of a run's plan, and of its shards'; None where there is none that can be read."""
+    paths = [run / FILE, *(shard.folder(run) / FILE for shard in shards_of(run))]
+    plans = [read_if_whole(path, FORM, "a plan", tell, place=path.relative_to(run).as_posix()) for path in paths]
+    jobs = [job for plan in plans if plan is not None for job in plan["jobs"]]
+    return jobs if any(plan is not None for plan in plans) else None
+
+
 def against_actual(run: Path, costs: Sequence[Mapping[str, Any]], tell: Tell = warn) -> list[Json] | None:
     """Compare seconds planned and measured, by experiment; None where the run has no plan that can be read.
 
@@ -38,10 +47,10 @@ def against_actual(run: Path, costs: Sequence[Mapping[str, Any]], tell: Tell = w
         costs: of a report: experiment, dataset, method, seconds, reused.
         tell: receives what is wrong with the plan.
     """
-    plan = read_if_whole(run / FILE, FORM, "a plan", tell, place=FILE)
-    if plan is None:
+    jobs = planned_jobs(run, tell)
+    if jobs is None:
         return None
-    planned = [(job["trials"], job["seconds"]) for job in plan["jobs"] if job["trials"]]
+    planned = [(job["trials"], job["seconds"]) for job in jobs if job["trials"]]
     durations = {
         f"{cost['experiment']}/{cost['dataset']}/{cost['method']}": cost["seconds"]
         for cost in costs

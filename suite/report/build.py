@@ -49,6 +49,7 @@ class RunFacts:
         made_by: see `suite.report.maker`.
         environments: those that results were made in, see `suite.report.contributions`.
         attempts: at this run, see `suite.run.attempts.history`; None where none is on record.
+        shards: that made the run, see `suite.report.shards`; None where none did.
         gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         gate_verdicts: cells against the accepted run.
     """
@@ -77,6 +78,7 @@ class RunFacts:
     made_by: Mapping[str, Any] | None = None
     environments: Sequence[Mapping[str, Any]] = ()
     attempts: Mapping[str, Any] | None = None
+    shards: Mapping[str, Any] | None = None
     gate: Mapping[str, Any] | None = None
     gate_verdicts: Mapping[CellId, GateVerdict] = field(default_factory=dict)
 
@@ -134,6 +136,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             ),
             "results": facts.results,
             "attempts": facts.attempts,
+            "shards": facts.shards,
             "costs": facts.costs,
             "plan": facts.plan,
             "figures": facts.figures,

@@ -31,6 +31,7 @@ from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
 from suite.report.digests import changes
 from suite.report.maker import maker
+from suite.report.shards import parts_of, reasons_of, reused_in, section
 from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Key, Result, Store, sample_path, strip_path
@@ -117,6 +118,7 @@ def assemble(
     profile = load_profile(request["profile"])
     store = Store(run)
     results = [result for result in store.results() if _is_requested(result.key, request)]
+    parts = parts_of(run, tell)
     expected = references(profile.name, request["variants"], request["limit"], request["encoders"])
     finish = record["finished"] or _last_finish(results) or record["started"]
     rules = {
@@ -124,11 +126,21 @@ def assemble(
         "allow_inconclusive": allow_inconclusive or bool(request.get("allow_inconclusive")),
         "claims_gate": claims_gate or bool(request.get("claims_gate")),
     }
-    judgement = _judge(store, results, request, profile, expected, finish_date=day_of(finish), **rules)
-    pictures_missing = _pictures_missing(store, request, profile)
-    environment = inputs.environment(run, tell)
-    environments = contributions(results, environment)
-    costs = [_cost(result, reused=str(result.key) in record["reused"]) for result in results]
+    lost = reasons_of(parts)
+    judgement = _judge(store, results, request, profile, expected, lost=lost, finish_date=day_of(finish), **rules)
+    stored = {str(result.key) for result in results}
+    trials = [trial for group in record.get("groups", ()) for trial in group if trial not in stored]
+    pictures_missing = _pictures_missing(
+        store, request, profile, {trial: lost.get(trial, "no result was stored") for trial in trials}
+    )
+    home = inputs.home(run)
+    environment = inputs.environment(run, tell, folder=home)
+    shards = section(run, parts, stored, tell)
+    environments = contributions(
+        results, environment, [inputs.environment(run, tell, folder=part.shard.folder(run)) for part in parts]
+    )
+    reused = {*record["reused"]} | reused_in(parts)
+    costs = [_cost(result, reused=str(result.key) in reused) for result in results]
     digests = result_digests(results)
     gate = hold(
         results,
@@ -144,7 +156,7 @@ def assemble(
         profile=profile.name,
         run=name or run.name,
         request=request,
-        environment=environment | {"checks": outcomes(run, tell)},
+        environment=environment | {"checks": outcomes(run, tell, folder=home)},
         environments=environments,
         costs=costs,
         plan=against_actual(run, costs, tell),
@@ -156,11 +168,13 @@ def assemble(
         candidates=standings(store, results, expected, "recorded" if profile.name == "mini" else "published"),
         conformance=inputs.conformance(run, request["encoders"], tell),
         attempts=history(run, tell),
+        shards=shards,
         digest=run_digest(digests) if digests else None,
         results=digests,
         # after all that is read, so that nothing that could not be is left out
         notes=[
             *judgement.warnings,
+            *(shards["warnings"] if shards else ()),
             *_notes(results),
             *notes(environments, keeps_others=_keeps(request)),
             *(f"{sentence}; left out here: {ADVICE}." for sentence in damaged),
@@ -183,6 +197,7 @@ def _judge(
     profile: Profile,
     expected: Mapping[CellId, Expected],
     *,
+    lost: Mapping[str, str],
     finish_date: date,
     strict: bool,
     allow_inconclusive: bool,
@@ -195,7 +210,7 @@ def _judge(
         cells,
         {m.id: m for result in results for m in result.measurements()},
         expected,
-        reasons(store, cells),
+        reasons(store, cells, lost),
         claims,
         profile_cells=profile.cells(),
         places=places(EXPECTED),
@@ -208,11 +223,14 @@ def _judge(
     )
 
 
-def _pictures_missing(store: Store, request: Mapping[str, Any], profile: Profile) -> list[dict[str, str]]:
-    """List what was asked for, makes pictures only and did not run: `trial` and `reason`."""
+def _pictures_missing(
+    store: Store, request: Mapping[str, Any], profile: Profile, lost: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """List what was asked for, makes pictures only and did not run: `trial` and `reason`; `lost` left no note."""
+    lost_by_key = {Key(*trial.split("/", 2)): reason for trial, reason in lost.items() if trial.count("/") >= 2}
     return [
         {"trial": str(key), "reason": reason}
-        for key, reason in store.reasons().items()
+        for key, reason in (lost_by_key | store.reasons()).items()
         if _is_requested(key, request) and _cellless(profile, key)
     ]
 
@@ -261,14 +279,16 @@ def _cellless(profile: Profile, key: Key) -> bool:
     return not profile.experiment(key.experiment).metrics
 
 
-def reasons(store: Store, cells: Sequence[CellId]) -> dict[CellId, str]:
-    """Give the reason why each cell without a value has none."""
+def reasons(store: Store, cells: Sequence[CellId], lost: Mapping[str, str]) -> dict[CellId, str]:
+    """Give the reason why each cell without a value has none, as its process noted it, or as shards' attempts tell."""
     reasons_by_cell = {}
     notes = store.reasons()
     for cell in cells:
         key = Key(cell.experiment, cell.dataset, cell.method)
         if key in notes:
             reasons_by_cell[cell] = notes[key]
+        elif str(key) in lost:
+            reasons_by_cell[cell] = lost[str(key)]
     return reasons_by_cell
 
 

@@ -13,15 +13,19 @@ OWN_NUMBER = 1
 """Number of the run's own environment, whether or not a result was made in it."""
 
 
-def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> list[Json]:
+def contributions(
+    results: Sequence[Result], environment: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()
+) -> list[Json]:
     """List every environment that results were made in, the run's own first, then by name of result.
 
     Args:
         results: of the run.
         environment: of the run, as it noted it: `packages`, and `numerics` unless it is older than that.
+        others: of its other shards, which may have run on machines of another kind.
 
     Returns:
-        One entry per environment: `number` (1 is the run's own), `here` (whether it is, as far as is noted), `digest`,
+        One entry per environment: `number` (1 is the run's own), `here` (whether it is the run's own or that of one
+        of its shards, as far as is noted), `digest`,
         `said` (in one line), `noted_in` (`inputs`, or `packages` where a result is older than the input), `differs`
         (from the run's own, in words), `results` (names), `facts`.
     """
@@ -43,10 +47,16 @@ def contributions(results: Sequence[Result], environment: Mapping[str, Any]) -> 
             difference_texts = differences(
                 {"packages": shared_packages}, {"packages": {name: packages[name] for name in shared_packages}}
             )
-        entry = {"here": not difference_texts, "digest": digest, "said": environment_line(origin), "noted_in": source}
+        here = not difference_texts or (
+            source == "inputs" and any(not differences(origin, other.get("numerics") or {}) for other in others)
+        )
+        entry = {"here": here, "digest": digest, "said": environment_line(origin), "noted_in": source}
         entries.append(entry | {"differs": difference_texts, "results": sorted(names), "facts": dict(origin)})
-    entries.sort(key=lambda entry: (not entry["here"], entry["noted_in"] != "inputs", entry["results"]))
-    first_number = OWN_NUMBER if entries and entries[0]["here"] else OWN_NUMBER + 1
+    entries.sort(
+        key=lambda entry: (not entry["here"], bool(entry["differs"]), entry["noted_in"] != "inputs", entry["results"])
+    )
+    is_own = bool(entries) and entries[0]["here"] and not entries[0]["differs"]
+    first_number = OWN_NUMBER if is_own else OWN_NUMBER + 1
     return [{"number": number, **entry} for number, entry in enumerate(entries, first_number)]
 
 

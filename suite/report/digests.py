@@ -13,6 +13,7 @@ from typing import Any
 
 from suite.results.store import ALTERED
 from suite.run.attempts.lines import FILE as ATTEMPTS
+from suite.run.shards import EXIT_CODE, shards_of
 
 RECORDS = (
     *("run.json", "environment.json", "checks.json", "verification.json", "conformance.json", "plan.json"),
@@ -20,6 +21,8 @@ RECORDS = (
 )
 """What a run noted of itself, beside its results."""
 FOLDERS = ("figures", "not_run")
+SHARD_RECORDS = ("environment.json", "checks.json", "plan.json", "junit.xml", ATTEMPTS, EXIT_CODE)
+"""What a shard noted of itself, in a folder of its own."""
 JUNIT = "junit.xml"
 PAGES = ("report.html", "report.md", JUNIT)
 """What is written beside report.json, of the same content."""
@@ -34,6 +37,7 @@ def listed(run: Path) -> Iterator[Path]:
     A link may lead out of the folder; what an interrupted write left, or was set aside, is none of it.
     """
     places = [run / name for name in RECORDS]
+    places += [shard.folder(run) / name for shard in shards_of(run) for name in SHARD_RECORDS]
     places += [path for folder in FOLDERS for path in sorted((run / folder).rglob("*"))]
     yield from (path for path in places if is_own(path))
 
@@ -92,7 +96,7 @@ def changes(run: Path, stored_digests: Digests) -> Iterator[tuple[str, str]]:
             )
     for path in listed(run):
         name = path.relative_to(run).as_posix()
-        if name not in stored_digests and name != ATTEMPTS:  # the report's own attempts tell of a new one
+        if name not in stored_digests and path.name != ATTEMPTS:  # the report's own attempts tell of a new one
             yield name, "the report knows no such file"
 
 
@@ -103,4 +107,4 @@ def is_absent(path: Path) -> bool:
 
 def _has_grown(name: str, content: bytes, entry: Mapping[str, Any]) -> bool:
     """Tell whether attempts were only added since, which is told by attempt."""
-    return name == ATTEMPTS and digest(content[: entry["bytes"]]) == entry
+    return Path(name).name == ATTEMPTS and digest(content[: entry["bytes"]]) == entry

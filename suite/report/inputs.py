@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from suite.core.forms import Each, Entries, Form, FormError, OneOf, Tell, check_form, read_if_whole
 from suite.report.labels import STATUSES
+from suite.run.shards import shards_of
 
 ENVIRONMENT = "environment.json"
 CONFORMANCE = "conformance.json"
@@ -48,10 +50,24 @@ FACTS_FORM: Form = {
 FINGERPRINT_FORM: Form = {"hash": "a text", "probe": "a list of numbers"}
 
 
-def environment(run: Path, tell: Tell) -> dict[str, Any]:
-    """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts."""
-    content = read_if_whole(run / ENVIRONMENT, ENVIRONMENT_FORM, "a run's environment", tell, place=ENVIRONMENT)
+def environment(run: Path, tell: Tell, *, folder: Path | None = None) -> dict[str, Any]:
+    """Return what the run noted of its environment; empty where it did not: this machine's is none of its facts.
+
+    Args:
+        run: its folder.
+        tell: receives what is wrong with the file.
+        folder: where it lies, if that is a shard's; None for the run's own.
+    """
+    path = (folder or run) / ENVIRONMENT
+    place = path.relative_to(run).as_posix()
+    content = read_if_whole(path, ENVIRONMENT_FORM, "a run's environment", tell, place=place)
     return content or {}
+
+
+def home(run: Path) -> Path:
+    """Return the folder of the environment that a report is of: the run's, or where it has none its first shard's."""
+    folders = [run, *(shard.folder(run) for shard in shards_of(run))]
+    return next((folder for folder in folders if os.path.lexists(folder / ENVIRONMENT)), run)
 
 
 def conformance(run: Path, encoders: Collection[str], tell: Tell) -> dict[str, Any] | None:

@@ -34,12 +34,14 @@ def render(report: Json) -> str:
     suite = ET.Element("testsuite", name="reproduce", timestamp=report["started"])
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     total = 0.0
+    shards = _shards(report)
     for page, name, seconds, cells, (outcome, reason) in (*_trials(report), *_claims(report)):
         attributes = {"classname": f"suite.experiments.test_{page}", "name": f"test_{page}[{name}]"}
         case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{seconds:.3f}"})
-        if cells:
+        texts = [*([("shard", shards[name])] if name in shards else []), *cell_properties(cells)]
+        if texts:
             properties = ET.SubElement(case, "properties")
-            for key, text in cell_properties(cells):
+            for key, text in texts:
                 ET.SubElement(properties, "property", name=_text(key), value=_text(text))
         if outcome != "passed":
             ET.SubElement(case, outcome, message=_text(reason))
@@ -87,6 +89,15 @@ def render_cases(title: str, start: str, cases: Sequence[Case]) -> str:
     suites.append(suite)
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _shards(report: Json) -> dict[str, str]:
+    """Map trial to the shards that were to measure it."""
+    names: dict[str, list[str]] = {}
+    for entry in (report.get("shards") or {"entries": []})["entries"]:
+        for trial in entry["trials"]:
+            names.setdefault(trial, []).append(entry["shard"])
+    return {trial: ", ".join(shards) for trial, shards in names.items()}
 
 
 def _trials(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:

@@ -17,6 +17,7 @@ from suite.report.view.head import Head, Summary
 from suite.report.view.page import HEADINGS, Page, page
 from suite.report.view.pictures import Search
 from suite.report.view.record import Attempt, Rerun, ResultEnvironment, Variable
+from suite.report.view.shards import Shards
 from suite.report.view.tables import Box, Table, Tables
 
 MAX_BYTES = 1_000_000
@@ -46,6 +47,7 @@ def _sections(view: Page) -> Iterator[str]:
     yield _costs(view.costs)
     yield _variables(view.variables)
     yield _search(view.search)
+    yield _shards(view.shards)
     yield _attempts(view.attempts)
     yield _environments(view.environment.results)
     yield details("Environment", _facts(view.environment.facts))
@@ -247,6 +249,17 @@ def _search(search: Search) -> str:
     rows = [[escape(s.method), escape(s.setting), code(s.query), code(s.path)] for s in search.strips]
     table = grid(rows, ("encoder", "features", "query", "file"))
     return f"{_heading('search')}\n\n{text}\n\n" + details("Files in the run's folder", table)
+
+
+def _shards(shards: Shards | None) -> str:
+    if shards is None:
+        return ""
+    machines = [(m.number, escape(m.model), code(m.code), code(m.lock), m.shards) for m in shards.machines]
+    rows = [(row.name, row.machine, row.attempts, row.trials, row.lacks, escape(row.fate)) for row in shards.rows]
+    text = f"{_heading('shards')}\n\n{escape(shards.sentence)}"
+    if machines:
+        text += f"\n\n{grid(machines, ('kind', 'machine', 'code', 'lock', 'shards'), 'rllll')}"
+    return f"{text}\n\n{grid(rows, ('shard', 'kind', 'attempts', 'trials', 'lacking', 'last'), 'lrrrrl')}"
 
 
 def _attempts(attempts: Sequence[Attempt] | None) -> str:

@@ -27,6 +27,7 @@ _ATTEMPT: Form = {
     "outcome": "a text or null",
     "verdict": "a text or null",
     "exit_code": "an integer or null",
+    "shard?": "a text",
 }
 REPORT_FORM: Form = {
     "schema": "a whole number >= 0",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack, suppress
 
 from suite.core.files import write_atomically
+from suite.core.locks import HeldError, locked
 from suite.core.signals import terminated
 from suite.core.text import now
 from suite.experiments.forked import PRELOADED
@@ -15,7 +17,7 @@ from suite.reproduction.reproduce import check_expected, numerics
 from suite.results.store import Key, Store
 from suite.run.attempts.attempt import attempt, interruption
 from suite.run.execution import Execution
-from suite.run.folder import at_work, join_request
+from suite.run.folder import LOCK, at_work, join_request
 from suite.run.groups import ordered_groups
 from suite.run.processes import start_server
 from suite.run.request import Request
@@ -37,8 +39,10 @@ def reproduce_shard(request: Request, shard: Shard, execution: Execution) -> int
         ExpectedError, StorageError: see `suite.reproduction.reproduce.reproduce`.
         BusyError: a command that shares the folder with nobody is at work in it.
     """
-    with at_work(request.run, join=True, quiet=True):
+    with at_work(request.run, join=True, quiet=True), ExitStack() as stack:
         join_request(request, option="--shard")
+        with suppress(HeldError):  # whoever asks for the state of the run sees by it that this shard is at work
+            stack.enter_context(locked(shard.folder(request.run) / LOCK, quiet=True))
         trials = {trial for trials in shard.part(ordered_groups(request)) for trial in trials}
         keys = [key for key in (request.key(*task) for task in request.tasks()) if str(key) in trials]
         start = now()

@@ -191,7 +191,7 @@ class Store:
 
     def mark_not_run(self, key: Key, reason: str) -> None:
         """Note why `key` did not run; the note outranks an older result, which stays for the day it fits again."""
-        write_json(self._reason_path(key), {"key": str(key), "reason": reason})
+        write_json(self.reason_path(key), {"key": str(key), "reason": reason})
 
     def reasons(self) -> dict[Key, str]:
         """Tell why things that were asked for did not run.
@@ -240,11 +240,12 @@ class Store:
         Raises:
             StorageError: it cannot be removed.
         """
-        note = self._reason_path(key)
+        note = self.reason_path(key)
         try:
             note.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"{note}: cannot be removed: {error.strerror or error}; remove it") from error
 
-    def _reason_path(self, key: Key) -> Path:
+    def reason_path(self, key: Key) -> Path:
+        """Return the path of the note that `key` did not run."""
         return self.folder / "not_run" / (str(key).replace("/", "__") + ".json")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from suite.core.digests import digest_of
 from suite.core.files import write_json
@@ -90,10 +91,15 @@ def join_request(request: Request, *, option: str = "--join") -> None:
             write_json(path, {"asked": request.record(), **times, "reused": [], "groups": ordered_groups(request)})
             return
         stored_request = read_run(request.run)["asked"]
-    record = json.loads(json.dumps(request.record()))
-    names = [name for name in record if name not in _OF_A_MACHINE and record[name] != stored_request.get(name)]
+    names = differing(request.record(), stored_request)
     if names:
         raise RequestError(
             f"{path}: {option}: expected a run of the same request, got another {', '.join(names)}: "
             "ask for the same, or choose another folder (--run)"
         )
+
+
+def differing(record: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the names of what two requests ask for differently, wherever each has its folders."""
+    record, other = (json.loads(json.dumps(request)) for request in (record, other))
+    return [name for name in {**record, **other} if name not in _OF_A_MACHINE and record.get(name) != other.get(name)]

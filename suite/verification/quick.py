@@ -52,13 +52,15 @@ def quick(profile: str, device: str) -> list[Check]:
     ]
 
 
-def outcomes(run: Path, tell: Tell = warn) -> dict[str, str]:
+def outcomes(run: Path, tell: Tell = warn, *, folder: Path | None = None) -> dict[str, str]:
     """Map check to its status and sentence, as this run recorded them; empty where it made none.
 
     Args:
         run: its folder.
         tell: receives what is wrong with the run's file.
+        folder: where it lies, if that is a shard's; None for the run's own.
     """
-    subjects = (read(run / FILE, tell, place=FILE) or {"subjects": {}})["subjects"].values()
+    path = (folder or run) / FILE
+    subjects = (read(path, tell, place=path.relative_to(run).as_posix()) or {"subjects": {}})["subjects"].values()
     checks = [Check.parse(record) for subject in subjects for record in subject["checks"]]
     return {f"{check.subject} {check.name}": f"{check.status}: {check.detail}" for check in checks}

@@ -77,6 +77,7 @@ def test_a_request_runs_in_the_image_with_every_door_closed_and_its_exit_code_co
         "--cache=cache",
         "--cache-gb=4.0",
         "--run=runs/a,b",
+        "--processes-per-probe=1",
         "--claims=shown",
         "--runtime=venv",
     ]

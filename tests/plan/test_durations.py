@@ -8,10 +8,10 @@ import pytest
 
 from suite.core.files import write_json
 from suite.encoders.architecture import BASE, MINI
+from suite.errors import RequestError
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Split, Task
-from suite.errors import RequestError
 from suite.plan import calibrate as calibration
 from suite.plan import rates
 from suite.plan.calibrate import calibrate, calibrate_forecast

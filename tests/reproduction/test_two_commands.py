@@ -104,7 +104,8 @@ def test_a_group_that_another_run_has_begun_is_left_to_it_and_measured_here_when
         assert joined.stderr is not None
         line = next(line for line in joined.stderr if "waited for" in line)
         assert re.search(rf"{trials[0]}: process {other.pid} on .+ is at it; its result is waited for\n$", line)
-        while not (run / "cells" / f"{trials[1]}.json").exists():
+        deadline = time.monotonic() + 300
+        while not (run / "cells" / f"{trials[1]}.json").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert joined.poll() is None
         assert not (run / "cells" / f"{trials[0]}.json").exists()

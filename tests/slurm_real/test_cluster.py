@@ -95,9 +95,13 @@ def test_a_shard_killed_with_9_is_named_and_a_cancelled_one_stays_cancelled(site
     assert states[f"{array}_2"] == "CANCELLED", states
     assert not shard_processes(run, "2/2")
     assert not (run / "shards/2-of-2/requeued").exists()
-    report = (run / "report.md").read_text()
-    assert "shard 1 of 2" in report
-    assert "killed" in report
+    shards = json.loads((run / "report.json").read_text())["shards"]
+    first, second = shards["entries"]
+    assert (first["shard"], first["exit_codes"], first["lacks"]) == ("1/2", [137], ["part_segmentation/lip/dino"])
+    assert first["fate"].startswith("killed ")
+    assert first["fate"].endswith(": most likely out of memory")
+    assert second["lacks"] == ["part_segmentation/lip/mae"]
+    assert f"shard 1 of 2: {first['fate']}" in (run / "report.md").read_text()
 
 
 def test_another_request_is_refused(site: Site) -> None:

@@ -22,7 +22,7 @@ NARROW = (
     "--encoder=dino,mae",
     "--dataset=cifar10,lip",
     "--experiment=object_retrieval,part_segmentation",
-    "--seed=0,1,2",
+    "--seed=0,1",
     "--device=cpu",
 )
 """Two encoders, an experiment of seconds and one that trains a while."""

@@ -24,6 +24,7 @@ from suite.report.view.record import (
     rerun,
     variables,
 )
+from suite.report.view.shards import Shards, shards
 from suite.report.view.tables import Tables, tables
 
 
@@ -49,6 +50,7 @@ SECTIONS = tuple(
         ("search", "Patch search", ""),
         ("costs", "Cost", ""),
         ("variables", "Reproducibility variables", ""),
+        ("shards", "Shards", ""),
         ("attempts", "Attempts", ""),
         ("environment", "Environment", ""),
         ("protocol", "Protocol", ""),
@@ -82,6 +84,7 @@ class Page:
     search: Search
     costs: Costs
     variables: tuple[Variable, ...]
+    shards: Shards | None
     attempts: tuple[Attempt, ...] | None
     environment: Environment
     protocol: Protocol
@@ -94,6 +97,7 @@ class Page:
         absences = {
             "accepted": self.second_gate is None,
             "beside": not self.candidates and self.conformance is None,
+            "shards": self.shards is None,
             "attempts": self.attempts is None,
         }
         return (section for section in SECTIONS if not absences.get(section.id))
@@ -121,6 +125,7 @@ def page(report: Json) -> Page:
         search=search(report["figures"]),
         costs=costs(report),
         variables=variables(report),
+        shards=shards(report),
         attempts=attempts(report),
         environment=environment(report),
         protocol=protocol(report),

@@ -107,7 +107,7 @@ def _attempt(entry: Json) -> Attempt:
     measured_count, reused_count, lost_count = counts
     return Attempt(
         started=entry["started"] or "unknown",
-        verb=entry["verb"] or "unknown",
+        verb=(entry["verb"] or "unknown") + (f", shard {entry['shard']}" if "shard" in entry else ""),
         code=f"{(entry['commit'] or 'unknown')[:12]}{' with local changes' if entry['dirty'] else ''}",
         environment=(entry["environment"] or "unknown")[:12],
         measured=measured_count,
@@ -134,7 +134,9 @@ def environment(report: Json) -> Environment:
 
 def _result_environment(entry: Json) -> ResultEnvironment:
     relation = f"another: {'; '.join(entry['differs'])}"
-    if entry["here"]:
+    if entry["here"] and entry["differs"]:
+        relation = f"of another shard of this run: {'; '.join(entry['differs'])}"
+    elif entry["here"]:
         has_inputs = entry["noted_in"] == "inputs"
         relation = "this run's" if has_inputs else "as far as noted (packages only) this run's"
     results, digest = len(entry["results"]), entry["digest"][:12]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from suite.core.forms import Tell, warn
 from suite.run.attempts.lines import read
+from suite.run.shards import Shard, shards_of
 
 Json = dict[str, Any]
 NO_END = "no end on record"
@@ -26,9 +28,29 @@ def history(run: Path, tell: Tell = warn) -> Json | None:
         `count`; `unreadable` (lines that were cut); `sentence`, about earlier ones that ended otherwise than the last;
         `entries`, one per attempt in order of their first line: `attempt`, `verb`, `command`, `reason`, `commit`,
         `dirty`, `environment`, `started`, `finished`, `outcome`, `verdict`, `exit_code`, `failure`, and `measured`,
-        `reused` and `lost`, each with `count` and `names`.
+        `reused` and `lost`, each with `count` and `names`; of a shard also `shard`, `K/N`.
     """
-    lines, unreadable = read(run, tell)
+    entries, unreadable = _entries(run, tell)
+    shards = [*shards_of(run)]
+    for shard in shards:
+        shard_entries, count = _entries(shard.folder(run), partial(_tell_of, shard, tell))
+        entries += [entry | {"shard": str(shard)} for entry in shard_entries]
+        unreadable += count
+    if shards:  # side by side, so that no file tells their order
+        entries.sort(key=lambda entry: entry["started"] or "")
+    if not entries and not unreadable:
+        return None
+    sentence = _sentence_of_shards(entries, len(shards)) if shards else _sentence(entries)
+    return {"count": len(entries), "unreadable": unreadable, "sentence": sentence, "entries": entries}
+
+
+def _tell_of(shard: Shard, tell: Tell, sentence: str) -> None:
+    tell(f"{shard.title}: {sentence}")
+
+
+def _entries(folder: Path, tell: Tell) -> tuple[list[Json], int]:
+    """Read the attempts noted in a folder, in order of their first line; and count the lines that were cut."""
+    lines, unreadable = read(folder, tell)
     entries: dict[str, Json] = {}
     for line in lines:
         # where the beginning was cut, what is known of the attempt is its end
@@ -37,10 +59,7 @@ def history(run: Path, tell: Tell = warn) -> Json | None:
         if line["event"] == "end":
             entry |= {"finished": line.get("time"), "failure": line.get("reason")}
             entry |= {name: line.get(name) for name in _OF_END}
-    if not entries and not unreadable:
-        return None
-    attempts = list(entries.values())
-    return {"count": len(attempts), "unreadable": unreadable, "sentence": _sentence(attempts), "entries": attempts}
+    return list(entries.values()), unreadable
 
 
 def _entry(begin: Json) -> Json:
@@ -60,6 +79,22 @@ def ending(entry: Mapping[str, Any]) -> str:
     """Word an attempt's end: `deviates, exit code 1`, `interrupted, exit code 130`."""
     word = str(entry["verdict"] if entry["outcome"] == "finished" and entry["verdict"] else entry["outcome"])
     return word if entry["exit_code"] is None else f"{word}, exit code {entry['exit_code']}"
+
+
+def _sentence_of_shards(entries: Sequence[Json], count: int) -> str | None:
+    """Describe attempts of shards that did not end well; None where each shard took one and none lacks anything."""
+    other_endings = [entry for entry in entries if entry["exit_code"] != 0]
+    if not other_endings and len(entries) <= count:
+        return None
+    begun = f"{len(entries)} attempts were made at this run and its {count} shards"
+    if not other_endings:
+        return f"{begun}; all ended in exit code 0."
+    latest = other_endings[-1]
+    of_shard = f", shard {latest['shard']}" if "shard" in latest else ""
+    return (
+        f"{begun}; {len(other_endings)} of them did not end in exit code 0, most recently that of "
+        f"{latest['started']}{of_shard}: {ending(latest)}."
+    )
 
 
 def _sentence(entries: Sequence[Json]) -> str | None:
