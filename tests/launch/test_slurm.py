@@ -6,17 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from suite.run.shards import Shard
 
 from suite.cli.main import main
 from suite.launch.shared import file_system, probing_shards, shard_count
 from suite.run.groups import ordered_groups
 from suite.run.request import make_request
+from suite.run.shards import Shard
 
 SBATCH = """#!/bin/bash
 echo "$@" >> {folder}/asked
 cat > {folder}/script-$(ls {folder} | grep -c script)
-[ ! -e {folder}/refusal ] || { cat {folder}/refusal >&2; exit 1; }
+[ ! -e {folder}/refusal ] || [[ "$*" != *"$(cat {folder}/refused)"* ]] || { cat {folder}/refusal >&2; exit 1; }
 echo "$(( 100 + $(ls {folder} | grep -c script) ));cluster"
 """
 
@@ -130,15 +130,19 @@ def test_a_card_that_is_not_here_needs_no_gpu_and_is_planned_by_given_rates(
     assert "--gpus-per-node=1" in directives((queue / "script-0").read_text())
 
 
+@pytest.mark.parametrize(
+    ("refused", "rest"), [("--parsable", ""), ("--dependency", "; submitted before, and waiting: scancel 101")]
+)
 def test_slurms_own_words_are_shown_and_what_waits_already(
-    ask: list[str], queue: Path, capsys: pytest.CaptureFixture
+    ask: list[str], queue: Path, capsys: pytest.CaptureFixture, refused: str, rest: str
 ) -> None:
+    (queue / "refused").write_text(refused)
     (queue / "refusal").write_text(
         "sbatch: error: invalid partition specified: none\nsbatch: error: Batch job failed\n"
     )
     assert main(ask) == 3
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "error: sbatch: sbatch: error: invalid partition specified: none sbatch: error: Batch failed"
+        f"error: sbatch: sbatch: error: invalid partition specified: none sbatch: error: Batch job failed{rest}"
     )
 
 

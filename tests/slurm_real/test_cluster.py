@@ -65,15 +65,15 @@ def test_a_launch_gives_the_bits_of_one_command_also_when_a_training_is_requeued
     cluster = site.cluster
     assert "4 shards as array" in done.stdout
 
-    cluster.wait(lambda: rounds(run), "a training", 120)
+    cluster.wait(lambda: rounds(run), "a training", 300)
     # as Slurm does near the time limit; scancel --batch --signal=USR1 may come when the training has ended
     shard = min(shard_processes(run, "1/4"), key=psutil.Process.create_time)
     shard.parent().send_signal(signal.SIGUSR1)
-    cluster.wait(lambda: exit_codes(run, "1-of-4"), "the end of the shard", 60)
+    cluster.wait(lambda: exit_codes(run, "1-of-4"), "the end of the shard", 120)
     assert exit_codes(run, "1-of-4") == ["143"]
     done_rounds, all_rounds = rounds(run)
     assert 0 < done_rounds < all_rounds
-    cluster.wait((run / "report.json").exists, "the report", 200)
+    cluster.wait((run / "report.json").exists, "the report", 600)
     assert exit_codes(run, "1-of-4") == ["143", "0"], (run / "shards/1-of-4/slurm.log").read_text()
     assert [exit_codes(run, f"{k}-of-4") for k in (2, 3, 4)] == [["0"], ["0"], ["0"]]
 
@@ -86,10 +86,10 @@ def test_a_shard_killed_with_9_is_named_and_a_cancelled_one_stays_cancelled(site
     done = site.launch("killed", narrow=TRAINING)
     assert done.returncode == 0, done.stderr
     array, cluster = array_of(done.stdout), site.cluster
-    cluster.wait(lambda: shard_processes(run, "1/2") and shard_processes(run, "2/2"), "both shards", 60)
+    cluster.wait(lambda: shard_processes(run, "1/2") and shard_processes(run, "2/2"), "both shards", 180)
     os.kill(min(shard_processes(run, "1/2"), key=psutil.Process.create_time).pid, signal.SIGKILL)
     cluster.command("scancel", f"{array}_2")
-    cluster.wait((run / "report.md").exists, "the report", 90)
+    cluster.wait((run / "report.md").exists, "the report", 600)
     assert exit_codes(run, "1-of-2") == ["137"]
     states = cluster.states()
     assert states[f"{array}_2"] == "CANCELLED", states
