@@ -228,6 +228,15 @@ def holders_of(path: Path, *, ask: bool = True) -> str:
         os.close(file)
 
 
+def is_of_here(path: Path) -> bool:
+    """Tell whether the one that has held a lock last, as its note says, is or was a process of this machine."""
+    try:
+        lines = path.read_bytes()[:_NOTE_BYTES].splitlines()
+        return bool(lines) and json.loads(lines[-1])["host"] == platform.node()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _open(path: Path, mode: int | None) -> int:
     """Open the file to be locked; one of another user at least for reading, which suffices to lock it."""
     while True:

@@ -126,9 +126,9 @@ def assemble(
         "allow_inconclusive": allow_inconclusive or bool(request.get("allow_inconclusive")),
         "claims_gate": claims_gate or bool(request.get("claims_gate")),
     }
-    lost = reasons_of(parts)
-    judgement = _judge(store, results, request, profile, expected, lost=lost, finish_date=day_of(finish), **rules)
     stored = {str(result.key) for result in results}
+    lost = {trial: reason for trial, reason in reasons_of(parts).items() if trial not in stored}
+    judgement = _judge(store, results, request, profile, expected, lost=lost, finish_date=day_of(finish), **rules)
     trials = [trial for group in record.get("groups", ()) for trial in group if trial not in stored]
     pictures_missing = _pictures_missing(
         store, request, profile, {trial: lost.get(trial, "no result was stored") for trial in trials}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from suite.core.locks import holders_of
+from suite.core.locks import holders_of, is_of_here
 from suite.core.text import duration
 from suite.plan.record import planned_jobs
 from suite.report.shards import Part, parts_of, reasons_of
@@ -83,15 +83,17 @@ def _groups(run: Path, groups: Sequence[tuple[str, ...]], parts: Sequence[Part])
             state, detail = "lost", next(notes[trial] for trial in missing if trial in notes)
         elif any(at_work[part.shard] for part in own_parts) or whole_is_at_work:
             pass
-        elif any(_may_run(part) for part in own_parts):
+        elif any(_may_run(run, part) for part in own_parts):
             state, detail = "perhaps running", fates[missing[0]]
         elif any(part.attempts or part.exit_codes for part in own_parts):
             state, detail = "lost", fates[missing[0]]
         yield Group(trials, state, detail, expected.get(trials))
 
 
-def _may_run(part: Part) -> bool:
-    """Tell whether an attempt at a shard has begun and nobody has noted an end."""
+def _may_run(run: Path, part: Part) -> bool:
+    """Tell whether an attempt at a shard has begun and no end is known; one of this machine would hold a lock."""
+    if is_of_here(part.shard.folder(run) / LOCK):
+        return False
     return bool(part.attempts) and part.attempts[-1]["outcome"] == NO_END and len(part.exit_codes) < len(part.attempts)
 
 

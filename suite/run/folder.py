@@ -62,9 +62,9 @@ def at_work_again(run: Path) -> AbstractContextManager[None]:
     return at_work(run, advice="") if run.is_dir() else nullcontext()
 
 
-def turn(run: Path, *, join: bool, quiet: bool = False) -> AbstractContextManager[None]:
+def turn(run: Path, *, join: bool) -> AbstractContextManager[None]:
     """Write what is of the whole run when no other run in the folder does; alone it need not wait for any."""
-    return waited_for(run / TURN, f"{run}", quiet=quiet) if join else nullcontext()
+    return waited_for(run / TURN, f"{run}", quiet=True) if join else nullcontext()
 
 
 def lock_of(run: Path, group: Sequence[str]) -> Path:
@@ -85,13 +85,15 @@ def join_request(request: Request, *, option: str = "--join") -> None:
     from suite.run.groups import ordered_groups  # it brings pytest along, and reports need none
 
     path = request.run / FILE
-    with turn(request.run, join=True, quiet=True):
+    with turn(request.run, join=True):
         if not os.path.lexists(path):
             times = {"started": now(), "finished": None}
             write_json(path, {"asked": request.record(), **times, "reused": [], "groups": ordered_groups(request)})
             return
-        stored_request = read_run(request.run)["asked"]
-    names = differing(request.record(), stored_request)
+        record = read_run(request.run)
+        names = differing(request.record(), record["asked"])
+        if not names and "groups" not in record:  # one command has finished it before
+            write_json(path, record | {"finished": None, "groups": ordered_groups(request)})
     if names:
         raise RequestError(
             f"{path}: {option}: expected a run of the same request, got another {', '.join(names)}: "

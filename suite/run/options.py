@@ -229,6 +229,13 @@ OPTIONS = (
     ),
 )
 """Options in the order in which `--help` lists them."""
+EXECUTION = (
+    ("`--workers N`", "`WORKERS=`", "processes (default: one per core on the CPU, one on a GPU)"),
+    ("`--max-crashes N`", "`MAX_CRASHES=`", "start no more trials when N processes have died (default: go on)"),
+    ("`--join`", "`JOIN=1`", "work in the run folder beside other runs of the same request that join too"),
+    ("`--shard K/N`", "`SHARD=K/N`", "measure the K-th of N parts only; `report RUN` or `merge` judges the whole"),
+)
+"""Options of `suite.run.execution`, as the page lists them."""
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
 """Options by which a verdict becomes an exit code."""
 
@@ -294,6 +301,10 @@ something else, and so is what it tells pytest, pip (but for where packages come
 `PYTHONPATH`). A switch is on at `1` (`yes`, `true`, `on`), off at `0` (`no`, `false`, `off`); another word is an error.
 
 {table}
+
+How a run is carried out, which changes no value; `reproduce` takes all four, the other verbs the first two:
+
+{tabulate(EXECUTION, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)}
 """
 
 

@@ -1,4 +1,4 @@
-"""Any process of a run, killed at any moment: it never hangs, loses no finished cell, and ends with the same bits.
+"""Any process of a run or shard, killed at any moment: no hang, no finished cell lost, the same bits in the end.
 
 RANDOM_KILLS=100 for a longer trial; RANDOM_SEED for another one.
 """
@@ -23,10 +23,10 @@ SEED = int(os.environ.get("RANDOM_SEED", "0"))
 PATIENCE_S = 300
 
 
-def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, data: Path, *more: str) -> subprocess.Popen[bytes]:
     selection = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--limit", "400"]
     places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
-    command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *selection, *places]
+    command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *selection, *places, *more]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -55,7 +55,7 @@ def test_killing_any_process_at_any_moment_loses_nothing(tmp_path: Path, drawn_c
     undisturbed = tmp_path / "undisturbed"
     assert start(undisturbed, drawn_cifar10).wait(PATIENCE_S) == 0
     disturbed, finished, runs = tmp_path / "disturbed", {}, 1
-    run = start(disturbed, drawn_cifar10)
+    run = start(disturbed, drawn_cifar10, "--shard", "1/2")
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.1, 4))
         process = victim(run, chance)
@@ -69,7 +69,8 @@ def test_killing_any_process_at_any_moment_loses_nothing(tmp_path: Path, drawn_c
         finished = now
         if run.poll() is not None or (process is not None and process.pid == run.pid):
             run.wait(PATIENCE_S)
-            run, runs = start(disturbed, drawn_cifar10), runs + 1
+            parts: list[list[str]] = [[], ["--shard", "1/2"], ["--shard", "2/2"]]
+            run, runs = start(disturbed, drawn_cifar10, *chance.choice(parts)), runs + 1
     assert run.wait(PATIENCE_S) in {0, 2, -9}
     assert finished.items() <= cells(disturbed).items()
     assert start(disturbed, drawn_cifar10).wait(PATIENCE_S) == 0

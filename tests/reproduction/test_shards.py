@@ -1,5 +1,6 @@
 """Shards of a run: together they give what one command gives, and each keeps to its own trials and its own folder."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from suite.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("nothing_drawn_or_loaded")
 ASKED = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--workers", "1"]
+SEE_TO_IT = "see to it yourself that no other process works there"
 RECORDS = {"attempts.jsonl", "environment.json", "checks.json", "plan.json", "pytest.log", "junit.xml"}
 
 
 def ask(run: Path, data: Path, *more: str) -> int:
     places = ["--run", str(run), "--data", str(data), "--cache", str(run.parent / "cache")]
-    return main(["reproduce", *ASKED, "--limit", "40", "--encoder", "mae,deit", "--runtime", "venv", *places, *more])
+    encoders = [] if "--encoder" in more else ["--encoder", "mae,deit"]
+    return main(["reproduce", *ASKED, *encoders, "--limit", "40", "--runtime", "venv", *places, *more])
 
 
 def values(run: Path) -> dict[str, object]:
@@ -94,3 +97,23 @@ def test_a_shard_of_another_request_is_refused_before_it_writes(
         "ask for the same, or choose another folder (--run)\n"
     )
     assert [path.name for path in (run / "shards").iterdir()] == ["1-of-2"]
+
+
+@pytest.mark.parametrize("how", [("--shard", "1/2"), ("--join",)])
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_on_a_disk_without_locks_nothing_fails(
+    tmp_path: Path,
+    drawn_cifar10: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: tuple[str, ...],
+    code: int,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, "no locks")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    run = tmp_path / "run"
+    assert ask(run, drawn_cifar10, *how, "--encoder", "mae") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if f"{run}/" in line]
+    assert warnings == ([] if "--shard" in how else [f"warning: {run}/.lock: cannot be locked (no locks): {SEE_TO_IT}"])

@@ -9,6 +9,7 @@ import pytest
 from suite.archive.contents import contents
 from suite.errors import BusyError, RequestError
 from suite.run.folder import LOCK, at_work, at_work_again, join_request, turn
+from suite.run.groups import ordered_groups
 from suite.run.request import Request, make_request
 from tests.support.holders import holding, kill
 
@@ -80,6 +81,16 @@ def test_a_folder_without_a_request_takes_that_of_who_joins(tmp_path: Path) -> N
     (tmp_path / "cells").mkdir()
     join_request(request(tmp_path))
     assert json.loads((tmp_path / "run.json").read_text())["asked"]["encoders"] == ["dino"]
+
+
+def test_a_run_of_one_command_can_be_gone_on_with_by_others(tmp_path: Path) -> None:
+    times = {"started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:01:00+00:00"}
+    record = request(tmp_path).record() | {"command": "another spelling"}
+    (tmp_path / "run.json").write_text(json.dumps({"asked": record, **times, "reused": ["x"]}))
+    join_request(request(tmp_path))
+    note = json.loads((tmp_path / "run.json").read_text())
+    assert (note["started"], note["finished"], note["reused"]) == (times["started"], None, ["x"])
+    assert note["groups"] == ordered_groups(request(tmp_path))
 
 
 @pytest.mark.parametrize(

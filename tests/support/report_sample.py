@@ -196,6 +196,23 @@ def accepted() -> dict[str, Any]:
     return {"verdict": "changed", "sentence": sentence, "exit_code": 1, "counts": counts, "files": [file]}
 
 
+def shards() -> dict[str, object]:
+    """Two shards, of which one died."""
+    machine = {"number": 1, "cpu": "Small CPU", "gpu": None, "commit": "a" * 40, "dirty": False, "lock": "b" * 64}
+    done = {"shard": "1/2", "machine": 1, "attempts": 1, "exit_codes": [0], "fate": "finished, exit code 0"}
+    died = {"shard": "2/2", "machine": None, "attempts": 0, "exit_codes": [137]}
+    fate = "killed before its first line: most likely out of memory"
+    return {
+        "sentence": "2 shards worked at this run, on one kind of machine (Small CPU); 1 of them lacks 1 result.",
+        "warnings": [],
+        "machines": [{**machine, "shards": ["1/2"]}],
+        "entries": [
+            {**done, "trials": ["part_retrieval/cub200/dino"], "lacks": []},
+            {**died, "trials": ["part_retrieval/cub200/mae"], "lacks": ["part_retrieval/cub200/mae"], "fate": fate},
+        ],
+    }
+
+
 def attempts() -> dict[str, Any]:
     """As `suite.run.attempts.history` gives them: one that failed, and the one that made this report."""
     one = {"verb": "reproduce", "command": "c", "commit": COMMIT, "dirty": False, "environment": "7" * 64}
@@ -353,6 +370,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "variables": variables(profile="mini", environment=environment(), protocol=protocol(), request=request),
         "results": {"part_retrieval/cub200/dino": "6" * 64},
         "attempts": attempts(),
+        "shards": shards(),
         "accepted": accepted(),
         "costs": costs(),
         "plan": plan(),
