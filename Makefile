@@ -4,7 +4,7 @@
 include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
-VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
              LICENSE A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
@@ -90,9 +90,9 @@ check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or mo
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
 	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'
 
-plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
+plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0 RATES=
 	@$(SUITE) plan $(OPTIONS) $(WORKER_ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
-	  $(call switch,CALIBRATE,--calibrate,--no-calibrate)
+	  $(if $(RATES),--rates '$(RATES)') $(call switch,CALIBRATE,--calibrate,--no-calibrate)
 
 verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
 	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \

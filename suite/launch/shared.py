@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from suite.registry import EXPERIMENTS
-from suite.run.folder import join_request
+from suite.run.folder import at_work, join_request
 from suite.run.groups import ordered_groups
 from suite.run.request import Request, check_writable
 from suite.run.shards import Shard
@@ -41,6 +41,7 @@ def prepare(request: Request, count: int, workers: int | None = None) -> None:
     Raises:
         StorageError: a folder cannot be written.
         RequestError: the run folder is another request's.
+        BusyError: a command that shares it with nobody is at work in it.
     """
     from suite.plan.pieces import pieces  # these bring torch along
     from suite.reproduction.measure import prepare_data
@@ -54,10 +55,11 @@ def prepare(request: Request, count: int, workers: int | None = None) -> None:
     for piece in pieces(request):
         if not piece.there:
             _warn(f"{piece.name} is missing: {len(piece.cells)} cells will not be measured; {piece.how}")
-    join_request(request, option="launch")
-    prepare_data(request, workers=workers)
-    for number in range(1, count + 1):
-        Shard(count, number).folder(request.run).mkdir(parents=True, exist_ok=True)
+    with at_work(request.run, join=True):
+        join_request(request, option="launch")
+        prepare_data(request, workers=workers)
+        for number in range(1, count + 1):
+            Shard(count, number).folder(request.run).mkdir(parents=True, exist_ok=True)
 
 
 def file_system(folder: Path, partitions: Callable[..., Sequence[Any]] = psutil.disk_partitions) -> str:

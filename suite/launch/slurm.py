@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ WARNING_S = 120
 REQUEUES = 5
 """Times that a shard goes on after its time limit: one shorter than start-up and a checkpoint would loop."""
 _OURS = ("--array", "-a", "--dependency", "-d", "--parsable", "--wrap", "--signal", "--output", "-o", "--open-mode")
+_SHORT = re.compile(r"-\w ")
+"""Option whose value is a word of its own: `-p gpu`."""
 _GPUS = ("--gpus", "-G", "--gres", "--tres")
 _OF_SHARDS = (*_GPUS, "--mem", "--cpus", "-c", "--exclusive", "--ntasks", "-n", "--constraint", "-C", "--time", "-t")
 """Beginnings of options that ask for what a report does not need."""
@@ -59,7 +62,9 @@ def scripts(request: Request, submission: Submission) -> tuple[list[str], str]:
         RequestError: an option that belongs to this module, or a text that no script can hold.
     """
     for option in submission.options:
-        if option.partition("=")[0] in _OURS:
+        if not option.startswith("-"):
+            raise RequestError(f"--sbatch={option}: expected an option of sbatch, e.g. --sbatch=--time=12:00:00")
+        if re.split("[= ]", option)[0] in _OURS:
             raise RequestError(f"--sbatch={option}: expected an option that launch does not set itself")
     probes = probing_shards(request, submission.count) if submission.gpus_per_probe > 1 else 0
     arrays = [(1, probes, submission.gpus_per_probe), (probes + 1, submission.count, 1)]
@@ -131,7 +136,7 @@ def _common(
     return {
         "name": request.run.absolute().name,
         "shards": str(request.run.absolute() / FOLDER),
-        "options": options,
+        "options": [option.partition(" ") if _SHORT.match(option) else (option,) for option in options],
         "setup": submission.setup,
         "cwd": Path.cwd(),
         "command": f"{submission.wrapper} {words}".strip(),

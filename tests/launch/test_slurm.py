@@ -3,12 +3,15 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from suite.cli.main import main
+from suite.errors import RequestError
 from suite.launch.shared import file_system, probing_shards, shard_count
+from suite.run.folder import at_work, join_request
 from suite.run.groups import ordered_groups
 from suite.run.request import make_request
 from suite.run.shards import Shard
@@ -146,10 +149,21 @@ def test_slurms_own_words_are_shown_and_what_waits_already(
     )
 
 
-@pytest.mark.parametrize("option", ["--array=1-4", "--signal=USR1", "--dependency=afterok:1"])
+@pytest.mark.parametrize("option", ["--array=1-4", "-a 1-4", "--signal=USR1", "--dependency=afterok:1"])
 def test_an_option_that_launch_sets_is_refused(ask: list[str], option: str, capsys: pytest.CaptureFixture) -> None:
     assert main([*ask, "--dry-run", f"--sbatch={option}"]) == 3
     assert capsys.readouterr().err == f"error: --sbatch={option}: expected an option that launch does not set itself\n"
+
+
+def test_options_are_passed_through_as_they_were_meant(ask: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main([*ask, "--dry-run", "--sbatch=-p gpu", "--sbatch=--comment=it's a test", "--sbatch=--time=1:00"]) == 0
+    shards, report = capsys.readouterr().out.split("#!/bin/bash\n")[1:]
+    assert directives(shards)[3:6] == ["-p gpu", "'--comment=it'\"'\"'s a test'", "--time=1:00"]
+    assert directives(report)[2:4] == ["-p gpu", "'--comment=it'\"'\"'s a test'"]
+    assert main([*ask, "--dry-run", "--sbatch=time=1:00"]) == 3
+    assert capsys.readouterr().err == (
+        "error: --sbatch=time=1:00: expected an option of sbatch, e.g. --sbatch=--time=12:00:00\n"
+    )
 
 
 def test_no_sbatch_is_one_clear_line(
@@ -174,6 +188,23 @@ def test_a_run_folder_of_another_request_is_refused_before_anything_is_submitted
         "ask for the same, or choose another folder (--run)"
     )
     assert not (queue / "asked").exists()
+
+
+def test_a_run_folder_where_another_command_is_at_work_is_refused(
+    ask: list[str], queue: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with at_work(tmp_path / "run"):
+        assert main(ask) == 3
+    assert f"{tmp_path}/run: process {os.getpid()} on " in capsys.readouterr().err.splitlines()[-1]
+    assert not (queue / "asked").exists()
+
+
+def test_shards_may_share_a_probe_among_other_numbers_of_gpus(tmp_path: Path) -> None:
+    request = make_request(profile="paper", device="cuda", here=False, run=tmp_path / "run")
+    join_request(request, option="launch")
+    join_request(replace(request, processes_per_probe=8), option="--shard")
+    with pytest.raises(RequestError, match="--shard: expected a run of the same request, got another limit"):
+        join_request(replace(request, limit=8), option="--shard")
 
 
 def test_a_disk_of_this_machine_alone_is_told(tmp_path: Path) -> None:

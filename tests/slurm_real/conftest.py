@@ -1,4 +1,4 @@
-"""A real Slurm of two nodes on loopback, and never skipped: arrays, requeues, kills and cancellations as on a cluster.
+"""A real Slurm of three nodes on loopback, and never skipped: arrays, requeues, kills and cancellations as on a cluster.
 
     pytest -v -rP tests/slurm_real
 
@@ -18,6 +18,12 @@ from tests.support.commands import last_lines, suite
 from tests.support.docker_daemon import stop_on_signals, work_folder
 from tests.support.slurm_cluster import Cluster, Site, slurm_cluster
 
+CHEAP = ("--encoder=dino", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu")
+WAITING = """#!/bin/bash
+[ "$3" = report ] && exit 0
+trap 'exit 143' TERM
+for _ in $(seq 1200); do sleep 0.1; done
+"""
 LOG = pytest.StashKey[Cluster]()
 
 
@@ -49,6 +55,18 @@ def site(work: Path, pytestconfig: pytest.Config) -> Iterator[Site]:
     with slurm_cluster(work) as cluster:
         pytestconfig.stash[LOG] = cluster
         yield Site(cluster, work / "shared")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def too_short(work: Path, site: Site) -> str:
+    """Launch a run whose time limit is shorter than the warning before it, for a suite that only waits; its array."""
+    waiting = work / "waiting"
+    waiting.write_text(WAITING)
+    waiting.chmod(0o755)
+    options = ["--sbatch=--time=1", "--sbatch=--partition=short", f"--python={waiting}"]
+    done = site.launch("too_short", *options, narrow=CHEAP)
+    assert done.returncode == 0, done.stderr
+    return site.array(done)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from tests.support.slurm_cluster import Site
 
 CHEAP = ("--encoder=dino", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu")
 TRAINING = ("--encoder=dino,mae", "--dataset=lip", "--experiment=part_segmentation", "--device=cpu")
-
-
-def array_of(said: str) -> str:
-    """Return the number of the array that launch submitted."""
-    found = re.search(r"as array (\d+); job (\d+) reports", said)
-    assert found, said
-    return found[1]
 
 
 def values(run: Path) -> dict[str, list[float]]:
@@ -79,13 +71,15 @@ def test_a_launch_gives_the_bits_of_one_command_also_when_a_training_is_requeued
 
     assert results(run) == results(plain)
     assert values(run) == values(plain)
+    verified = suite("verify", run)
+    assert verified.returncode == 0, verified.stdout
 
 
 def test_a_shard_killed_with_9_is_named_and_a_cancelled_one_stays_cancelled(site: Site) -> None:
     run = site.folder / "killed"
     done = site.launch("killed", narrow=TRAINING)
     assert done.returncode == 0, done.stderr
-    array, cluster = array_of(done.stdout), site.cluster
+    array, cluster = site.array(done), site.cluster
     cluster.wait(lambda: shard_processes(run, "1/2") and shard_processes(run, "2/2"), "both shards", 180)
     os.kill(min(shard_processes(run, "1/2"), key=psutil.Process.create_time).pid, signal.SIGKILL)
     cluster.command("scancel", f"{array}_2")
@@ -119,3 +113,11 @@ def test_slurm_says_itself_which_option_it_does_not_take(site: Site) -> None:
     assert done.returncode == 3
     assert last_lines(done.stderr, 1).startswith("error: sbatch: ")
     assert "invalid partition specified: none" in last_lines(done.stderr, 1)
+
+
+def test_a_time_limit_too_short_is_given_up_after_five_requeues(site: Site, too_short: str) -> None:
+    run, cluster = site.folder / "too_short", site.cluster
+    cluster.wait(lambda: cluster.states().get(f"{too_short}_1") == "FAILED", "the end of the requeues", 400)
+    assert exit_codes(run, "1-of-1") == ["143"] * 6
+    log = (run / "shards/1-of-1/slurm.log").read_text()
+    assert "error: shard 1 of 1: requeued 5 times at its time limit: pass a longer one" in log

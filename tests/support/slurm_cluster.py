@@ -1,10 +1,11 @@
-"""A Slurm of two nodes on this machine's loopback: own ports and key, files in one folder; nothing stays behind."""
+"""A Slurm of three nodes on this machine's loopback: own ports and key, files in one folder; nothing stays behind."""
 
 from __future__ import annotations
 
 import os
 import platform
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from tests.support.commands import last_lines, run, suite
 
-NODES = ("n1", "n2")
+NODES = ("n1", "n2", "n3")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "setpriv")
 NARROW = (
     "--encoder=dino,mae",
@@ -51,8 +52,11 @@ ReturnToService=2
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1
-PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+NodeName=n3 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[3]} CPUs=1
+PartitionName=work Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=n3 MaxTime=INFINITE State=UP
 """
+"""Two nodes that work, and one for a job that runs into its time limit meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,13 @@ class Site:
         places = [f"--data={self.folder / 'data'}", f"--cache={self.folder / f'cache-{run}'}"]
         return [*(narrow or NARROW), *places, f"--run={self.folder / run}"]
 
+    @staticmethod
+    def array(launched: subprocess.CompletedProcess[str]) -> str:
+        """Return the number of the array that a launch submitted."""
+        number = re.search(r"as array (\d+); job (\d+) reports", launched.stdout)
+        assert number, launched.stdout + launched.stderr
+        return number[1]
+
     def launch(self, run: str, *options: str, narrow: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Launch a run here."""
         return suite("launch", "slurm", *self.arguments(run, *narrow), *options, variables=self.cluster.variables)
@@ -127,7 +138,7 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def slurm_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start munge, the controller and two nodes in this folder; in the end stop what runs, and then them.
+    """Start munge, the controller and the nodes in this folder; in the end stop what runs, and then them.
 
     Raises:
         RuntimeError: one of them did not start.
@@ -139,7 +150,7 @@ def slurm_cluster(folder: Path) -> Iterator[Cluster]:
         (folder / "state").mkdir()
         for node in NODES:
             (folder / "spool" / node).mkdir(parents=True)
-        text = CONFIGURATION.format(host=platform.node(), ports=free_ports(3), folder=folder)
+        text = CONFIGURATION.format(host=platform.node(), ports=free_ports(4), folder=folder)
         (folder / "slurm.conf").write_text(text)
         configuration = str(folder / "slurm.conf")
         _daemon(clean_up, "munged", munge, folder)

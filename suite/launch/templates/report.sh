@@ -2,7 +2,8 @@
 #SBATCH --job-name={{ (name ~ "-report") | quoted }}
 #SBATCH --output={{ (shards | pattern ~ "/report.log") | quoted }}
 {% for option in options %}
-#SBATCH {{ option | quoted }}
+#SBATCH {% for word in option %}{{ word if word == " " else word | quoted }}{% endfor %}
+
 {% endfor %}
 #SBATCH --open-mode=append
 # The verdict on all shards, however they ended: its exit code is the run's.

@@ -3,7 +3,8 @@
 #SBATCH --array={{ first }}-{{ last }}{{ "%%%d" % at_once if at_once }}
 #SBATCH --output={{ (shards | pattern ~ "/%a-of-%d/slurm.log" | replace("%d", count)) | quoted }}
 {% for option in options %}
-#SBATCH {{ option | quoted }}
+#SBATCH {% for word in option %}{{ word if word == " " else word | quoted }}{% endfor %}
+
 {% endfor %}
 #SBATCH --open-mode=append
 #SBATCH --requeue
