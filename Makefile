@@ -37,6 +37,9 @@ PYTEST := env -u PYTHONPATH $(BIN)/python -m pytest
 
 WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)') $(if $(MAX_CRASHES),--max-crashes '$(MAX_CRASHES)')
 
+# where several runs work at one request
+SHARE_ARGS = $(call switch,JOIN,--join) $(if $(SHARD),--shard '$(SHARD)')
+
 # for the verbs that can run in the container
 RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IMAGE)') \
                $(call switch,READ_ONLY,,--no-read-only)
@@ -80,8 +83,7 @@ endif
 anew:
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
-	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(call switch,JOIN,--join) \
-	  $(if $(SHARD),--shard '$(SHARD)') $(RUNTIME_ARGS)
+	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(SHARE_ARGS) $(RUNTIME_ARGS)
 
 check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \

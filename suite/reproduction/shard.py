@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 
 from suite.core.files import write_atomically
@@ -57,7 +58,7 @@ def reproduce_shard(request: Request, shard: Shard, execution: Execution) -> int
             else:
                 outcome, code = "finished", LACKS if attempt_log.lost else 0
             attempt_log.end(outcome, exit_code=code)
-        cases = [_case(Store(request.run), key) for key in keys]
+        cases = [_case(Store(request.run), key, attempt_log.lost) for key in keys]
         text = render_cases(f"{shard.title}: measured, not judged", start, cases)
         write_atomically(shard.folder(request.run) / JUNIT, text.encode("utf-8", "replace"))
     if interrupted:
@@ -75,11 +76,9 @@ def reproduce_shard(request: Request, shard: Shard, execution: Execution) -> int
     return code
 
 
-def _case(store: Store, key: Key) -> Case:
-    """Return what became of a trial, for JUnit."""
-    reason = store.reasons().get(key)
-    result = store.load(key)
-    if reason is None and result is None:
-        reason = "no result was stored"
-    seconds = 0.0 if result is None else float(result.facts.get("seconds") or 0.0)
-    return Case(key.experiment, str(key), seconds if reason is None else 0.0, reason)
+def _case(store: Store, key: Key, lost: Collection[str]) -> Case:
+    """Return what became of a trial, for JUnit; a result of another time is none."""
+    result = None if str(key) in lost else store.load(key)
+    if result is None:
+        return Case(key.experiment, str(key), 0.0, store.reasons().get(key, "no result was stored"))
+    return Case(key.experiment, str(key), float(result.facts.get("seconds") or 0.0), None)

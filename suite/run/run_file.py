@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId
-from suite.core.forms import Each, Entries, Form, FormError, read_form
+from suite.core.forms import Each, Entries, Form, FormError, read_form, shown
 from suite.errors import RequestError
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import choose_variants
@@ -65,4 +65,7 @@ def read_run(run: Path) -> dict[str, Any]:
             CellId.parse(text)
     except RequestError as error:
         raise RequestError(f"{path}: asked: {error}; {ADVICE}") from error
+    for trial in (trial for trials in record.get("groups", ()) for trial in trials):
+        if not all(trial.split("/", 2)) or trial.count("/") < 2:
+            raise RequestError(f"{path}: groups: expected experiment/dataset/method, got {shown(trial)}; {ADVICE}")
     return record

@@ -10,8 +10,10 @@ import pytest
 
 from suite.archive.verify import verify
 from suite.archive.write import archive
+from suite.errors import RequestError
 from suite.report.collect import report
 from suite.report.shards import parts_of, reasons_of
+from suite.report.status import status
 from suite.run.attempts.attempt import attempt
 from tests.support.archived_run import alter
 from tests.support.shard_runs import NUMERICS, TRIALS, request_of, write_shard
@@ -230,3 +232,37 @@ def test_attempts_that_did_not_end_well_are_in_the_head(tmp_path: Path) -> None:
     begun = "3 attempts were made at this run and its 2 shards; 1 of them did not end in exit code 0, most recently "
     assert sentence.startswith(f"{begun}that of ")
     assert sentence.endswith(", shard 1/2: no end on record.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("environment.json", "[1]", "shards/1-of-1/environment.json: expected a table, got [1]"),
+        ("checks.json", "{", "shards/1-of-1/checks.json: expected what checks found as JSON, got none: "),
+        ("plan.json", "{}", "shards/1-of-1/plan.json: jobs: missing: expected a list"),
+        ("attempts.jsonl", "x\n", "1 line of attempts.jsonl cannot be read"),
+        ("exit_code", "x\n\0", None),
+    ],
+)
+def test_a_damaged_file_of_a_shard_is_told_and_breaks_nothing(
+    tmp_path: Path, name: str, content: str, told: str | None
+) -> None:
+    folder = write_shard(tmp_path, "1/1")
+    (folder / name).write_text(content)
+    judged(tmp_path)
+    assert told is None or told in (tmp_path / "report.md").read_text().replace("\\", "")
+    assert verify(tmp_path).problems == ()
+    assert status(tmp_path).startswith(f"{tmp_path}: 3 groups of trials: 3 done, ")
+
+
+@pytest.mark.parametrize("trial", ["x", "a/b", "a//c", ""])
+def test_groups_of_damaged_names_are_refused_in_one_line(tmp_path: Path, trial: str) -> None:
+    write_shard(tmp_path, "1/1")
+    alter(tmp_path / "run.json", lambda content: content.update(groups=[[trial]]))
+    for verb in (report, status):
+        with pytest.raises(RequestError) as caught:
+            verb(tmp_path)
+        assert str(caught.value) == (
+            f"{tmp_path}/run.json: groups: expected experiment/dataset/method, got {trial!r}; "
+            "restore it, or measure again (make reproduce)"
+        )

@@ -96,6 +96,11 @@ def test_a_switch_of_make_is_nothing_else(name: str, word: str) -> None:
     assert message == expected
 
 
+def test_make_passes_on_how_several_share_a_run() -> None:
+    assert made("SHARD=3/8") == [*PLAIN, "--shard", "3/8"]
+    assert made("JOIN=1") == [*PLAIN, "--join"]
+
+
 def test_the_container_s_root_is_read_only_unless_switched_off() -> None:
     assert made("READ_ONLY=no") == [*PLAIN, "--no-read-only"]
     assert made("READ_ONLY=yes") == PLAIN
