@@ -183,7 +183,7 @@ image-lint: setup ## hadolint
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
 
-slurm-test: setup ## a real Slurm of two nodes on loopback: same bits, requeues, kills, cancellations; root on Debian
+slurm-test: setup ## a real Slurm on loopback: same bits, requeues, kills, cancellations; root on Debian
 	@.ci/slurm-test $(BIN)/python
 
 report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen; root on Debian, or Chromium and npm

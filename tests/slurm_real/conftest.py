@@ -1,4 +1,4 @@
-"""A real Slurm of three nodes on loopback, and never skipped: arrays, requeues, kills and cancellations as on a cluster.
+"""A real Slurm of three nodes on loopback, and never skipped: arrays, requeues, kills and cancellations.
 
     pytest -v -rP tests/slurm_real
 
@@ -16,9 +16,8 @@ import pytest
 
 from tests.support.commands import last_lines, suite
 from tests.support.docker_daemon import stop_on_signals, work_folder
-from tests.support.slurm_cluster import Cluster, Site, slurm_cluster
+from tests.support.slurm_cluster import CHEAP, Cluster, Site, slurm_cluster
 
-CHEAP = ("--encoder=dino", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu")
 WAITING = """#!/bin/bash
 [ "$3" = report ] && exit 0
 trap 'exit 143' TERM

@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 
 from tests.support.commands import last_lines, suite
-from tests.support.slurm_cluster import Site
+from tests.support.slurm_cluster import CHEAP, Site
 
-CHEAP = ("--encoder=dino", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu")
 TRAINING = ("--encoder=dino,mae", "--dataset=lip", "--experiment=part_segmentation", "--device=cpu")
 
 

@@ -27,6 +27,7 @@ NARROW = (
     "--device=cpu",
 )
 """Two encoders, an experiment of seconds and one that trains a while."""
+CHEAP = ("--encoder=dino", "--dataset=cifar10", "--experiment=object_retrieval", "--device=cpu")
 START_S = 60
 STOP_S = 20
 CONFIGURATION = """
