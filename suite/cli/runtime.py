@@ -6,12 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.container import apptainer
-from suite.container.choice import RUNTIMES, choose
+from suite.container.choice import RUNTIMES, choose, run_inside
 from suite.container.image import IMAGE
 from suite.container.mounts import Mount, folders
-from suite.container.run import run_in_container
-from suite.core.environment import has_gpu
 from suite.core.values import image, reader, specs
 from suite.protocol.profiles import load_profile
 
@@ -47,10 +44,6 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     """
     options.encoder = specs("--encoder", options.encoder)
     candidates = [getattr(options, name) for name in positional]
-    if options.runtime == "apptainer":
-        sif = apptainer.find(_mounts(options, candidates), gpu=options.device != "cpu" and has_gpu())
-        print(sif.line())
-        return apptainer.run_in_apptainer(sif, _inside(options, verb, candidates, positional))
     setup = choose(
         options.runtime,
         folders=lambda: _mounts(options, candidates),
@@ -60,12 +53,7 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     )
     if setup is None:
         return None
-    return run_in_container(setup, _inside(options, verb, candidates, positional))
-
-
-def _inside(options: argparse.Namespace, verb: str, candidates: Sequence[str], positional: Sequence[str]) -> list[str]:
-    """Return the words that run the verb in the image."""
-    return [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"]
+    return run_inside(setup, [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"])
 
 
 def _mounts(options: argparse.Namespace, candidates: Sequence[str]) -> list[Mount]:

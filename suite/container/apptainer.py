@@ -137,7 +137,7 @@ def command(setup: Setup, arguments: Sequence[str], scratch: Path) -> list[str]:
 def variables(setup: Setup) -> dict[str, str]:
     """Return what the suite inside is told; `--env` would cut a value like `0,1` at its comma."""
     prefix = f"{Path(setup.program).name.upper()}ENV_"
-    told = environment(setup.image) | faults(setup.mounts) | {"SUITE_RUNTIME": "apptainer"}
+    told = environment(setup.image) | faults(setup.mounts) | {"SUITE_RUNTIME": "apptainer", "container": "apptainer"}
     return {f"{prefix}{name}": value for name, value in told.items()}
 
 

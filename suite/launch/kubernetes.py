@@ -65,6 +65,7 @@ def manifest(request: Request, job: Job) -> str:
         raise RequestError(f"--memory {job.memory!r}: expected a size as Kubernetes writes it, e.g. 64Gi")
     words = ["python", "-m", "suite", "reproduce", "--runtime=venv", *request.arguments(), *job.execution]
     shard_line = f'exec {one_line(shlex.join(words))} --shard "$((JOB_COMPLETION_INDEX + 1))/{job.count}"'
+    declared = {"container": "kubernetes", "SUITE_RUNTIME": "kubernetes", "SUITE_IMAGE": job.image}
     digest = job.image.partition("@")[2]
     return render(
         "kubernetes.yaml",
@@ -79,7 +80,7 @@ def manifest(request: Request, job: Job) -> str:
         uid=USER[0],
         gid=USER[1],
         kernels=KERNELS,
-        environment={"SUITE_IMAGE": job.image} | ({"SUITE_IMAGE_DIGEST": digest} if digest else {}),
+        environment=declared | ({"SUITE_IMAGE_DIGEST": digest} if digest else {}),
         mounts=_mounts(request),
         shard_command=["sh", "-c", shard_line],
         report_command=["python", "-m", "suite", "report", str(request.run)],

@@ -89,7 +89,7 @@ def test_the_suite_inside_is_told_what_it_records(folder: Path, monkeypatch: pyt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     main(["reproduce", "--runtime=apptainer", *CHEAP])
     told = dict(line.split("=", 1) for line in (folder / "environment").read_text().splitlines() if "ENV_" in line)
-    assert told["APPTAINERENV_SUITE_RUNTIME"] == "apptainer"
+    assert (told["APPTAINERENV_SUITE_RUNTIME"], told["APPTAINERENV_container"]) == ("apptainer", "apptainer")
     assert told["APPTAINERENV_SUITE_IMAGE"] == "part-aware-repro.sif"
     sha256 = "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d"
     assert told["APPTAINERENV_SUITE_IMAGE_DIGEST"] == f"sha256:{sha256}"

@@ -96,6 +96,12 @@ def test_a_pod_is_as_closed_as_the_container(which: int) -> None:
     assert one["resources"]["limits"] == {"memory": "64Gi"} | gpus
 
 
+def test_the_suite_inside_is_told_what_it_records() -> None:
+    told = {variable["name"]: variable["value"] for variable in container(jobs()[0])["env"]}
+    image = {"SUITE_IMAGE": IMAGE, "SUITE_IMAGE_DIGEST": IMAGE.partition("@")[2]}
+    assert told == image | {"container": "kubernetes", "SUITE_RUNTIME": "kubernetes"}
+
+
 def test_the_mini_study_is_drawn_into_the_claim() -> None:
     places = {mount["mountPath"]: mount.get("readOnly", False) for mount in container(jobs()[0])["volumeMounts"]}
     assert places["/suite/data"] is False
