@@ -1,6 +1,6 @@
 """A real Slurm of three nodes on loopback, and never skipped: arrays, requeues, kills and cancellations.
 
-    pytest -v -rP tests/slurm_real
+    pytest -v -rP tests/slurm_real [--reference RUN]
 
 Needs root on Debian or Ubuntu with slurmctld, slurmd, slurm-client and munge, which .ci/slurm-test installs. All files
 are below TMPDIR (default: /var/tmp); ports, keys and daemons are its own, and nothing is left behind.
@@ -24,6 +24,11 @@ trap 'exit 143' TERM
 for _ in $(seq 1200); do sleep 0.1; done
 """
 LOG = pytest.StashKey[Cluster]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("a real Slurm")
+    group.addoption("--reference", type=Path, help="run of the same cells and code by one command (default: made)")
 
 
 def pytest_configure() -> None:
@@ -69,8 +74,11 @@ def too_short(work: Path, site: Site) -> str:
 
 
 @pytest.fixture(scope="session")
-def plain(work: Path, site: Site) -> Path:
-    """Return the run of the same request by one command, without Slurm."""
+def plain(site: Site, pytestconfig: pytest.Config) -> Path:
+    """Return a run of the same cells by one command, without Slurm."""
+    reference = pytestconfig.getoption("--reference")
+    if reference is not None:
+        return Path(reference)
     done = suite("reproduce", "--runtime=venv", *site.arguments("plain"))
     assert done.returncode in {0, 1, 2}, last_lines(done.stderr)
     return site.folder / "plain"

@@ -23,7 +23,6 @@ NARROW = (
     "--encoder=dino,mae",
     "--dataset=cifar10,lip",
     "--experiment=object_retrieval,part_segmentation",
-    "--seed=0,1",
     "--device=cpu",
 )
 """Two encoders, an experiment of seconds and one that trains a while."""
