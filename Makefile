@@ -61,6 +61,9 @@ help: ## this list
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
+# packages that every run imports, as in the Dockerfile
+IMPORTED := jinja2, matplotlib.pyplot, psutil, pycocotools.mask, pytest, scipy.stats, timm, xdist
+
 SETUP_NEEDS := requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 ifndef SETUP_LOCKED
 # two at once would install into each other's folder: the second waits, and then finds it done
@@ -77,6 +80,8 @@ $(VENV)/.installed: $(SETUP_NEEDS)
 	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -I suite/verification/installed.py requirements.lock
+	@# compiled now, once: where PYTHONDONTWRITEBYTECODE is set, every process would do it anew, seconds each
+	@$(BIN)/python -I -c 'import $(IMPORTED)' 2>/dev/null || true
 	@touch $@
 endif
 

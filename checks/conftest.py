@@ -91,7 +91,7 @@ def hold(pytestconfig: pytest.Config, strict: bool, record_property: Callable[[s
     def take(check: Check) -> None:
         pytestconfig.stash[CHECKS].append(check)
         record_property("check", f"{check.subject} {check.name}: {check.status}")
-        if outcome.exit_code([check], strict=strict) == 1:
+        if outcome.is_wrong(check, strict=strict):
             pytest.fail(check.text(), pytrace=False)
         if check.status in {"missing", "no reference"}:
             pytest.skip(check.text())

@@ -1,6 +1,7 @@
 """Two `make` at once set up one environment once."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,6 +30,14 @@ sleep 1
 exit $status
 """
 """util-linux's flock, slow to say what came of it: whoever asks first and takes afterwards meets another who did."""
+
+
+def test_setup_and_image_compile_the_same_packages() -> None:
+    """Where Python may not write what it compiles, each process would take seconds to do it anew."""
+    texts = {name: (ROOT / name).read_text() for name in ("Makefile", "Dockerfile")}
+    (in_setup,) = re.findall(r"^IMPORTED := (.*)$", texts["Makefile"], re.MULTILINE)
+    assert f"-c 'import {in_setup}'" in texts["Dockerfile"]
+    assert "-I -c 'import $(IMPORTED)'" in texts["Makefile"]
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="the Makefile locks with util-linux's flock")

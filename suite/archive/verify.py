@@ -16,6 +16,8 @@ from suite.report.collect import assemble
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Store
 
+NO_RESULTS = "expected results to verify, got none: nothing was measured, or its cells are not there"
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -77,6 +79,8 @@ def verify(run: Path, *, citation: str | None = None, strict: bool = False) -> V
             problems += [f"{name}: altered: it is not what its run gives; {digests.AGAIN}" for name in altered_names]
     elif not problems:
         incomparable = ()  # whatever made it, it is what would be made here
+    if digest is None and not problems:
+        incomparable = (*incomparable, f"{run}: {NO_RESULTS}")
     if citation is not None and not (digest or "").startswith(citation.removeprefix("sha256:").lower()):
         problems.append(f"digest: cited {citation}, the results have {digest}")
     return Verification(tuple(problems), incomparable, digest)

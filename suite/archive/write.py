@@ -11,7 +11,7 @@ from typing import Any
 
 from suite.archive.contents import contents
 from suite.archive.crate import METADATA, metadata
-from suite.archive.verify import verify
+from suite.archive.verify import NO_RESULTS, verify
 from suite.core.environment import LOCK
 from suite.core.files import write_atomically
 from suite.core.source_code import trial_code
@@ -43,6 +43,8 @@ def archive(run: Path, target: Path, *, licence: str, author: str | None = None)
     for _, error in Store(run).altered():
         raise error
     verification = verify(run)
+    if verification.digest is None and not verification.problems:
+        raise RequestError(f"{run}: {NO_RESULTS}; measure first (make reproduce)")
     problems = verification.problems or verification.incomparable
     if problems:
         raise RequestError(f"{run}: {problems[0]} ({len(problems)} in all); run make report RUN={run} first")

@@ -109,12 +109,12 @@ def run_verify(options: argparse.Namespace) -> int:
     """Check that data, or the results of a run, are what they should be, and say everything that is wrong with them.
 
     `verify data [NAME...]` compares sizes of splits and digests of index files with the published ones, opens a sample
-    of the images and masks, and looks for missing files. Exit code 1 if something is wrong, 2 if a dataset is missing.
+    of the images and masks, and looks for missing files. Exit code 2 if something is wrong or missing.
 
     `verify RUN` computes the digests of a run's results anew, judges its cells again without measuring anything, makes
     its report anew, and holds all of it, and every file that a person reads, against what is there; with `--digest`,
     against a citation too. Exit code 1, and a line each, if something differs; 2 if nothing does, but the report was
-    made by other code, so that not everything can be compared.
+    made by other code, so that not everything can be compared, or there are no results.
     """
     if options.target == "data":
         return verify_data(options)
@@ -133,8 +133,8 @@ def verify_run(run: Path, options: argparse.Namespace) -> int:
     verification = verify(run, citation=options.digest, strict=options.strict)
     lines = (*verification.incomparable, *verification.problems)
     _print("\n".join(lines) if lines else f"{run}: results and report agree")
-    if verification.digest or not verification.problems:
-        print(f"sha256:{verification.digest}" if verification.digest else "no results")
+    if verification.digest:
+        print(f"sha256:{verification.digest}")
     if not verification.problems and (bare_results := without_evidence(run)):
         print("\n".join(f"note: {line}" for line in bare_results))
     return verification.exit_code

@@ -135,7 +135,9 @@ def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
         return FAILED, str(failure)
     except SuiteError as error:
         return FAILED, " ".join(str(error).split())
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return FAILED, f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     return (WARNING if answer.warning else PASSED), answer.text
 

@@ -206,7 +206,9 @@ def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
     """Return whether it sees an oblong image, which tells rows from columns even where few patches are disturbed."""
     try:
         encoder(view(encoder, 1, rows * encoder.patch_size, columns * encoder.patch_size))
-    except (Exception, SystemExit):  # that is the question
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # that is the question
         return False
     return True
 

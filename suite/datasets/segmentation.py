@@ -70,7 +70,7 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
 
     Raises:
         RequestError: unknown name or split.
-        DatasetError: no image is there, an image has no mask, or a folder cannot be listed.
+        DatasetError: no image is there, an image has no mask or shares it, or a folder cannot be listed.
 
     Source: official code, configs_local/_base_/datasets.
     """
@@ -79,12 +79,17 @@ def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
     if split not in SPLITS:
         raise unknown(f"split of {name}", split, SPLITS)
     images, masks = folders(name, root, split)
-    records, present = [], set(images_in(masks, (".png",)))
+    present, image_of = set(images_in(masks, (".png",))), dict[Path, Path]()
     for image in images_under(images, (".jpg",)):
         mask = mask_of(image, images, masks)
         if mask not in present:
             raise DatasetError(f"{mask}: expected the mask of {image.name}, found nothing: {RESTORE}")
-        records.append((image, mask))
+        if other := image_of.get(mask):
+            raise DatasetError(
+                f"{mask}: expected the mask of one image, got {other.name} and {image.name}: remove the copy"
+            )
+        image_of[mask] = image
+    records = [(image, mask) for mask, image in image_of.items()]
     return SegmentationSet(name, tuple(records), CLASSES[name])
 
 

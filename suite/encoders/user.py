@@ -96,7 +96,9 @@ def factory_encoder(spec: str) -> Encoder:
         raise RequestError(f"{location}: no module {error.name!r}{hint}") from error
     except AttributeError as error:
         raise RequestError(f"{location}: {' '.join(str(error).split())}; expected MODULE:FUNCTION") from error
-    except (Exception, SystemExit) as error:  # a module of the user's may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module of the user's may fail in any way
         raise RequestError(f"{location}: {module_name} cannot be imported: {_description(error)}") from error
     if not callable(factory):
         raise RequestError(f"{location}: expected a function, got {type(factory).__name__}")
@@ -104,7 +106,9 @@ def factory_encoder(spec: str) -> Encoder:
         candidate = factory()
     except SuiteError as error:
         raise type(error)(f"{location}: {error}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise RequestError(f"{location}: the factory raised {_description(error)}") from error
     if not isinstance(candidate, nn.Module):
         raise RequestError(
@@ -143,12 +147,14 @@ def _wrapped(module: nn.Module, location: str) -> Encoder:
         return wrap_described(module, location)
     except SuiteError:
         raise
-    except (Exception, SystemExit) as error:  # its forward pass may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # its forward pass may fail in any way
         raise RequestError(f"{location}: its module fails on one black image: {_description(error)}") from error
 
 
 def _converted(tensors: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
-    """Return an official release in timm's names, by timm's own rules; as it was where they do not apply."""
+    """Return an official release in timm's names, by timm's own rules; unchanged if they do not apply."""
     try:
         converted = checkpoint_filter_fn(dict(tensors), vit)
     except Exception:  # written for known releases, it may fail on others: those are reported as they are

@@ -11,8 +11,9 @@ import functools
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +28,7 @@ from suite.imagenet_pipeline.jpeg import read_frame
 from suite.imagenet_pipeline.resample import resample
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A JPEG that the device is to decode.
 
     Attributes:
@@ -42,8 +42,7 @@ class Encoded:
     region_of: RegionOf
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """An image, or what the region needs of it.
 
     Attributes:
@@ -67,6 +66,11 @@ class DeviceDecoder:
         self.device = device
         self.decoded: Counter[str] = Counter()
 
+    @functools.cached_property
+    def decodes(self) -> bool:
+        """Whether the device has a decoder at all; see `decodes`."""
+        return decodes(self.device)
+
     def load(self, path: Path, region_of: RegionOf) -> Encoded | Decoded:
         """Do the part of a thread for one image.
 
@@ -75,7 +79,7 @@ class DeviceDecoder:
         """
         data = read_bytes(path)
         frame = read_frame(data)
-        if frame is not None and frame.same_everywhere and decodes(self.device):
+        if frame is not None and frame.same_everywhere and self.decodes:
             return Encoded(path, data, region_of)
         return self._on_host(path, data, region_of)
 

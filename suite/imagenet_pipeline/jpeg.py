@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ _ADOBE = 0xEE
 _CLOSING = bytes((0xFF, 0xD9))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """The frame header of a JPEG (ITU T.81, B.2.2), and what else decides who may decode it.
 
     Attributes:

@@ -76,36 +76,43 @@ def _groups(axes: Axes) -> Iterator[list[int]]:
 
 
 def _resample(images: Sequence[Tensor], regions: Sequence[Region], axes: Axes) -> Tensor:
+    """Resize both axes, each by one product per image, with the weights' low and high parts side by side.
+
+    The three planes lie between the axes, (second, plane, first), so that neither product copies what it multiplies.
+    """
     size, device = regions[0].size, images[0].device
     pixels = _boxes(images, regions, axes)
-    low, high = (part.float()[:, None] for part in _weights(axes[:, 0], size, device))
-    pixels = _levels(pixels @ low.mT, pixels @ high.mT).float()
-    low, high = (part.float()[:, None] for part in _weights(axes[:, 1], size, device))
-    pixels = _levels(low @ pixels, high @ pixels).to(torch.uint8)
+    count, second, planes, first = pixels.shape
+    sums = pixels.view(count, second * planes, first) @ _weights(axes[:, 0], size, device).mT
+    pixels = _levels(sums[..., :size], sums[..., size:]).float()
+    sums = _weights(axes[:, 1], size, device) @ pixels.view(count, second, planes * size)
+    pixels = _levels(sums[:, :size], sums[:, size:]).to(torch.uint8)
+    pixels = pixels.view(count, size, planes, size).transpose(1, 2)
     turned = torch.from_numpy(axes[:, 0, _VERTICAL] != 0).to(device)
     return torch.where(turned[:, None, None, None], pixels.mT, pixels)
 
 
 def _boxes(images: Sequence[Tensor], regions: Sequence[Region], axes: Axes) -> Tensor:
-    """Copy the boxes of images to (n, 3, second, first) float32, filled up with zeros.
+    """Copy the boxes of images to (n, second, 3, first) float32, filled up with zeros.
 
     The first axis lies across, so an image is turned on its side where that is the vertical one. Slices of views by
     Python's indices would take four times as long, which for a GPU's batch is more than all the rest.
     """
     first, second = axes[:, :, _LENGTH].max(axis=0).tolist()
-    boxes = torch.zeros(len(images), 3, second, first, device=images[0].device)
-    lengths, vertical = axes[:, ::-1, _LENGTH].tolist(), axes[:, 0, _VERTICAL].tolist()
+    boxes = torch.zeros(len(images), second, 3, first, device=images[0].device)
+    lengths, vertical = axes[:, :, _LENGTH].tolist(), axes[:, 0, _VERTICAL].tolist()
     for number, (image, region) in enumerate(zip(images, regions, strict=True)):
         plane, row, column = image.stride()
         start = image.storage_offset() + region.box[1] * row + region.box[0] * column
-        strides = (plane, column, row) if vertical[number] else (plane, row, column)
-        shape = (3, *lengths[number])
-        box = boxes.as_strided(shape, (second * first, first, 1), number * 3 * second * first)
+        strides = (row, plane, column) if not vertical[number] else (column, plane, row)
+        across, down = lengths[number]
+        shape = (down, 3, across)
+        box = boxes.as_strided(shape, (3 * first, first, 1), number * 3 * second * first)
         box.copy_(image.as_strided(shape, strides, start), non_blocking=True)
     return boxes
 
 
-def _weights(axes: NDArray[np.int64], size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _weights(axes: NDArray[np.int64], size: int, device: torch.device) -> Tensor:
     """Weigh each source pixel for each place of the window, in 2^-22.
 
     Args:
@@ -114,7 +121,8 @@ def _weights(axes: NDArray[np.int64], size: int, device: torch.device) -> tuple[
         device: where the weights are wanted.
 
     Returns:
-        (n, S, longest) integers in float64, twice: w = low + high x 2^12, with low between -2^11 and 2^11.
+        (n, 2 S, longest) integers in float32: S rows of low parts, S rows of high parts, w = low + high x 2^12, with
+        low between -2^11 and 2^11.
     """
     facts = torch.from_numpy(axes.astype(np.float64)).to(device)
     length, resized, start, backwards, _ = facts[:, :, None, None].unbind(1)
@@ -124,21 +132,23 @@ def _weights(axes: NDArray[np.int64], size: int, device: torch.device) -> tuple[
     stretched = scale.clamp(min=1)
     centre = (start + places + 0.5) * scale
     sources = torch.arange(int(axes[:, _LENGTH].max()), dtype=torch.float64, device=device)
-    inside = sources >= (centre - 2 * stretched + 0.5).trunc()
-    inside &= sources < torch.minimum((centre + 2 * stretched + 0.5).trunc(), length)
-    weights = _bicubic(((sources - centre) + 0.5).mul_(1 / stretched)).mul_(inside)
+    outside = sources < (centre - 2 * stretched + 0.5).trunc()
+    outside |= sources >= torch.minimum((centre + 2 * stretched + 0.5).trunc(), length)
+    weights = _bicubic(((sources - centre) + 0.5).mul_(1 / stretched)).masked_fill_(outside, 0)
     weights = weights.div_(weights.sum(-1, keepdim=True)).mul_(1 << _BITS)
-    weights = (weights + 0.5 * weights.sign()).trunc_()
-    high = (weights / (1 << _LOW_BITS)).round_()
-    return weights - high * (1 << _LOW_BITS), high
+    weights = weights.abs().add_(0.5).floor_().copysign_(weights)  # halves away from zero
+    high = (weights * (1 / (1 << _LOW_BITS))).round_()
+    return torch.cat([weights.add_(high, alpha=-(1 << _LOW_BITS)), high], dim=1).float()
 
 
 def _bicubic(x: Tensor) -> Tensor:
     """Evaluate Keys' filter with a = -0.5."""
     x = x.abs()
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = (((x - 5) * x + 8) * x - 4) * -0.5
-    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    near = (1.5 * x).sub_(2.5).mul_(x).mul_(x).add_(1)
+    is_near = x < 1
+    x = x.clamp_(max=2)  # where the outer piece is 0
+    far = (x - 5).mul_(x).add_(8).mul_(x).sub_(4).mul_(-0.5)
+    return torch.where(is_near, near, far)
 
 
 def _levels(low: Tensor, high: Tensor) -> Tensor:

@@ -51,8 +51,17 @@ def _other_cells(results: Iterable[Result], report: Json) -> list[str]:
 
 
 def exit_code(a: Json, b: Json) -> int:
-    """Return 0 if both reports hold the same cells with the same values, 1 if not; verdicts do not matter here."""
+    """Return 0 if both reports hold the same cells with the same values, 1 if not, 2 if nothing was measured in either.
+
+    Verdicts do not matter here.
+    """
+    if _value_count(a) == _value_count(b) == 0:
+        return 2
     return int(_values(a) != _values(b))
+
+
+def _value_count(report: Json) -> int:
+    return sum(cell["measured"] is not None for cell in report["cells"])
 
 
 def compare(a: Json, b: Json) -> str:
@@ -75,11 +84,12 @@ def compare(a: Json, b: Json) -> str:
     ]
     changed_sections = [f"{title}\n{text}" for title, text in sections if text]
     if not changed_sections:
-        value_count = sum(cell["measured"] is not None for cell in a["cells"])
-        return (
-            f"Identical: {value_count} measured values, all verdicts, claims, environment and protocol. {_costs(a, b)}"
-        )
+        count = _value_count(a)
+        words = f"Identical: {count} measured values," if count else "Nothing was measured in either; identical:"
+        return f"{words} all verdicts, claims, environment and protocol. {_costs(a, b)}"
     head = f"A: {a['run']}, {a['finished']}\nB: {b['run']}, {b['finished']}"
+    if exit_code(a, b) == 2:
+        head += "\nNothing was measured in either."
     if not exit_code(a, b):
         head += "\nEvery value is the same."
     return "\n\n".join([head, *changed_sections, _costs(a, b)])

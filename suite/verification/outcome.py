@@ -105,12 +105,14 @@ class Findings:
         return Check(subject, name, status, "; ".join(self.sentences))
 
 
+def is_wrong(check: Check, *, strict: bool = False) -> bool:
+    """Tell whether something is wrong; if strict, a warning and nothing to compare with are wrong, too."""
+    return check.status == "failed" or (strict and check.status in {"warning", "no reference"})
+
+
 def exit_code(checks: Iterable[Check], *, strict: bool = False) -> int:
-    """Return 1 if something is wrong; 2 if something is missing; 0 otherwise. If strict, only `passed` is right."""
-    statuses = {check.status for check in checks}
-    if "failed" in statuses or (strict and statuses & {"warning", "no reference"}):
-        return 1
-    return 2 if "missing" in statuses else 0
+    """Return 2 if something is wrong or missing, so that what needs it would not run or not hold; 0 otherwise."""
+    return 2 if any(is_wrong(check, strict=strict) or check.status == "missing" for check in checks) else 0
 
 
 def summary(checks: Sequence[Check]) -> str:

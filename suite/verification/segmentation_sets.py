@@ -24,7 +24,13 @@ def pairs(subject: Subject, findings: Findings) -> None:
         if not images:
             no_images(findings, split)
         image_folder, mask_folder = folders(subject.name, subject.root, split)
-        expected = {mask_of(image, image_folder, mask_folder): image for image in images}
+        expected: dict[Path, Path] = {}
+        for image in images:
+            mask = mask_of(image, image_folder, mask_folder)
+            if (other := expected.setdefault(mask, image)) != image:
+                findings.problem(
+                    "shared masks", f"{_short(mask, subject)}: expected one image, got {other.name} and {image.name}"
+                )
         present = set(listed(mask_folder, (".png",)))
         count += len(expected.keys() & present)
         for mask in sorted(expected.keys() - present):

@@ -46,6 +46,17 @@ def test_an_untouched_run_verifies(run: Path, capsys: pytest.CaptureFixture) -> 
     assert main(["verify", str(run), "--digest", digest[:12].upper()]) == 0
 
 
+def test_a_run_without_results_is_not_said_to_agree(run: Path, capsys: pytest.CaptureFixture) -> None:
+    shutil.rmtree(run / "cells")
+    report(run)
+    capsys.readouterr()
+    words = f"{run}: expected results to verify, got none: nothing was measured, or its cells are not there"
+    assert main(["verify", str(run)]) == 2
+    assert capsys.readouterr().out == f"{words}\n"
+    assert main(["archive", str(run)]) == 3
+    assert f"{words}; measure first (make reproduce)\n" in capsys.readouterr().err
+
+
 def set_value(run: Path) -> None:
     """Consistently: value, items and digests."""
     Store(run).save(result(value=12.5), items(12.5))

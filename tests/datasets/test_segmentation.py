@@ -87,6 +87,17 @@ def test_masks_with_colours_or_cut_short_are_refused(tmp_path: Path) -> None:
         read_mask(tmp_path / "a.png", 19)
 
 
+def test_images_that_share_a_mask_are_refused(tmp_path: Path) -> None:
+    """`a.jpg` and `a.JPG` where a copy was renamed: an image would count twice."""
+    write_segmentation(tmp_path / "img/val", tmp_path / "ann/val", {"a": LIP, "b": LIP})
+    (tmp_path / "img/val/b.jpg").rename(tmp_path / "img/val/a.JPG")
+    with pytest.raises(DatasetError) as caught:
+        segmentation("lip", tmp_path, "val")
+    assert str(caught.value) == (
+        f"{tmp_path}/ann/val/a.png: expected the mask of one image, got a.JPG and a.jpg: remove the copy"
+    )
+
+
 def test_missing_masks_and_unknown_names(tmp_path: Path) -> None:
     write_segmentation(tmp_path / "img/val", tmp_path / "ann/val", {"a": LIP, "b": LIP})
     (tmp_path / "ann/val/b.png").unlink()

@@ -146,6 +146,11 @@ def test_an_edited_module_is_another_encoder_though_its_weights_are_the_same(mod
         ),
         ("def build():\n    exit(1)\n", r"the factory raised SystemExit: 1 \(users_.*, line 2\)"),
         ("import sys\nsys.exit(1)\n", r"cannot be imported: SystemExit: 1 \(users_.*, line 2\)"),
+        (
+            "def build():\n    raise BaseException('gone')\n",
+            r"the factory raised BaseException: gone \(users_.*, line 2\)",
+        ),
+        ("raise GeneratorExit\n", r"cannot be imported: GeneratorExit:  \(users_.*, line 1\)"),
         ("def build(:\n", "cannot be imported: SyntaxError: "),
         ("import no_such_package\n", "no module 'no_such_package', which users_.* imports"),
         ("def build():\n    return [1]\n", "expected the factory to return an Encoder or a module, got list"),

@@ -114,6 +114,19 @@ def test_run_folders_are_read(report: Report, tmp_path: Path) -> None:
     assert code == 0
 
 
+def test_two_runs_without_a_value_are_not_called_identical(report: Report, b: Report) -> None:
+    for run in (report, b):
+        run["cells"] = [entry | {"measured": None, "values": []} for entry in run["cells"]]
+    assert compare(report, b).startswith(
+        "Nothing was measured in either; identical: all verdicts, claims, environment and protocol. "
+    )
+    assert exit_code(report, b) == 2
+    b["environment"] = b["environment"] | {"machine": "another"}
+    assert "\nNothing was measured in either.\n" in compare(report, b)
+    drop(b)
+    assert exit_code(report, b) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

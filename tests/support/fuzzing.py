@@ -16,6 +16,13 @@ from suite.errors import SuiteError
 
 CASES = int(os.environ.get("FUZZ_CASES", "60"))
 """Mutations of each kind of file; `make fuzz` asks for 2,000."""
+
+
+def at_least(count: int) -> int:
+    """Return the cases where each takes long: so many, or what `FUZZ_CASES` asks for."""
+    return CASES if "FUZZ_CASES" in os.environ else count
+
+
 LIMIT_S = 10.0
 """Processor seconds of a reader: on a busy machine the clock says little. One that waits ends all tests after 120 s."""
 _CHILDREN = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "os.spawn")

@@ -199,14 +199,19 @@ def test_problems_are_counted_beyond_those_listed() -> None:
     assert check.text().splitlines()[-1] == "  ... and 5 more"
 
 
+def test_a_copy_under_another_spelling_shares_a_mask(folder: Path) -> None:
+    (folder / "lip/img/val/val_1.JPG").write_bytes((folder / "lip/img/val/val_1.jpg").read_bytes())
+    assert problems(folder, "lip")["pairs"] == ["ann/val/val_1.png: expected one image, got val_1.JPG and val_1.jpg"]
+
+
 @pytest.mark.parametrize(
     ("statuses", "code", "strict"),
     [
         (["passed"], 0, 0),
-        (["passed", "warning"], 0, 1),
-        (["no reference"], 0, 1),
+        (["passed", "warning"], 0, 2),
+        (["no reference"], 0, 2),
         (["passed", "missing"], 2, 2),
-        (["missing", "failed"], 1, 1),
+        (["passed", "failed"], 2, 2),
     ],
 )
 def test_exit_codes(statuses: list, code: int, strict: int) -> None:
@@ -220,9 +225,9 @@ def test_the_verb_prints_everything_and_records_it(folder: Path, capsys: pytest.
     ask = ["verify", "data", "lip", "ade20k_part", "--profile", "paper", "--data", str(folder)]
     assert main(ask) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "8 checks: 1 no reference, 7 passed"
-    assert main([*ask, "--strict"]) == 1, "no size of ADE20K-Part is published"
+    assert main([*ask, "--strict"]) == 2, "no size of ADE20K-Part is published"
     (folder / "lip/ann/val/val_1.png").unlink()
-    assert main(ask) == 1
+    assert main(ask) == 2
     shutil.rmtree(folder / "ade20k_part")
     assert main(["verify", "data", "ade20k_part", "--profile", "paper", "--data", str(folder)]) == 2
     output = capsys.readouterr().out
