@@ -16,9 +16,9 @@ TRAINING = ("--encoder=dino,mae", "--dataset=lip", "--experiment=part_segmentati
 
 
 def values(run: Path) -> dict[str, list[float]]:
-    """Return every value of a run's report by the name of its cell."""
+    """Return every measured value of a run's report by the name of its cell."""
     cells = json.loads((run / "report.json").read_text())["cells"]
-    return {cell["id"]: cell["measured"] for cell in cells}
+    return {cell["id"]: cell["measured"] for cell in cells if cell["measured"] is not None}
 
 
 def results(run: Path) -> dict[str, dict[str, list[float]]]:
@@ -71,7 +71,8 @@ def test_a_launch_gives_the_bits_of_one_command_also_when_a_training_is_requeued
 
     assert len(results(run)) == 4
     assert results(run).items() <= results(plain).items()
-    assert {name: values(plain)[name] for name in values(run)} == values(run)
+    assert values(run)
+    assert values(run).items() <= values(plain).items()
     verified = suite("verify", run)
     assert verified.returncode == 0, verified.stdout
 
