@@ -4,7 +4,7 @@
 include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
-VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET DIGEST OUT AUTHOR \
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
              LICENSE A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
@@ -48,14 +48,14 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test report-test
+.PHONY: help setup anew reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo
 	@echo "  $$OPTIONS_HELP" | sed 's/^ */  /'
 	@echo "  WORKERS= MAX_CRASHES= JOIN=1 SHARD=K/N (docs/reference/options.md tells each)"
-	@echo "  RUNTIME=auto|container|venv IMAGE=name READ_ONLY=0"
+	@echo "  RUNTIME=auto|container|apptainer|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
 
@@ -97,9 +97,9 @@ check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or mo
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
 	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'
 
-plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0
+plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0 RATES=
 	@$(SUITE) plan $(OPTIONS) $(WORKER_ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \
-	  $(call switch,CALIBRATE,--calibrate,--no-calibrate)
+	  $(if $(RATES),--rates '$(RATES)') $(call switch,CALIBRATE,--calibrate,--no-calibrate)
 
 verify: setup ## are the data what they should be? PROFILE=paper DATASET=cub200,coco FULL=1; or a run: RUN=runs/mini DIGEST=
 	@$(SUITE) verify $(if $(RUN),'$(RUN)' $(if $(DIGEST),--digest '$(DIGEST)'),data) $(DATASET) $(if $(PROFILE),--profile $(PROFILE)) \
@@ -187,6 +187,9 @@ image-lint: setup ## hadolint
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
+
+slurm-test: setup ## a real Slurm on loopback: same bits, requeues, kills, cancellations; root on Debian
+	@.ci/slurm-test $(BIN)/python
 
 report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen; root on Debian, or Chromium and npm
 	@.ci/browser

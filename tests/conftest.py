@@ -24,8 +24,8 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
-collect_ignore = ["container_real", "report_in_browser"]
-"""Need root and 20 GB of disk, or Chromium and npm: collected only where they are named, as `.ci/run` does."""
+collect_ignore = ["container_real", "report_in_browser", "slurm_real"]
+"""Need root and 20 GB of disk, Chromium and npm, or Slurm: collected only where they are named, as `.ci/run` does."""
 
 
 @pytest.fixture(scope="session")

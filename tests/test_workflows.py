@@ -22,8 +22,19 @@ def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
-def test_there_is_one_for_the_cpu_and_one_for_the_gpu() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yml", "gpu.yml"]
+def test_there_is_one_for_the_cpu_one_for_the_gpu_and_one_in_shards() -> None:
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "gpu.yml", "shards.yml"]
+
+
+def test_every_shard_of_the_matrix_is_done_kept_and_merged() -> None:
+    jobs = load(ROOT / ".github/workflows/shards.yml")["jobs"]
+    numbers = jobs["shard"]["strategy"]["matrix"]["shard"]
+    assert numbers == [*range(1, jobs["shard"]["env"]["SHARDS"] + 1)]
+    [kept] = [step["with"]["name"] for step in jobs["shard"]["steps"] if "upload-artifact" in step.get("uses", "")]
+    [fetched] = [step["with"] for step in jobs["report"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert (kept, fetched) == ("shard-${{ matrix.shard }}", {"pattern": "shard-*", "path": "parts"})
+    assert jobs["report"]["needs"] == "shard"
+    assert jobs["report"]["if"] == "${{ !cancelled() }}", "a shard that is red is named in the report"
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

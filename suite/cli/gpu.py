@@ -31,9 +31,8 @@ def run_gpu_acceptance(options: argparse.Namespace) -> int:
     failed, 2 if there is no card or something could not be run.
     """
     from suite.acceptance.needs import no_card
-    from suite.container.choice import choose
+    from suite.container.choice import choose, run_inside
     from suite.container.mounts import mount
-    from suite.container.run import run_in_container
     from suite.core.nvidia import no_gpu
 
     if why := no_gpu():
@@ -47,7 +46,7 @@ def run_gpu_acceptance(options: argparse.Namespace) -> int:
     )
     if setup is not None:
         budget = [] if options.budget is None else [f"--budget={options.budget:.0f}s"]
-        return run_in_container(setup, ["gpu-acceptance", f"--out={options.out}", *budget, "--runtime=venv"])
+        return run_inside(setup, ["gpu-acceptance", f"--out={options.out}", *budget, "--runtime=venv"])
     from suite.acceptance.run import MINUTES, accept
 
     return accept(options.out, minutes=MINUTES if options.budget is None else options.budget / 60)

@@ -12,8 +12,13 @@ from suite.core.values import image, network, path, reader
 
 def add_image(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: what to do, and with what."""
-    parser.add_argument("action", choices=("build", "inspect"), help="inspect ends in 1 if it is not of this checkout")
+    parser.add_argument(
+        "action", choices=("build", "inspect", "sif"), help="inspect ends in 1 if it is not of this checkout"
+    )
     parser.add_argument("--image", type=reader(image, "--image"), default=IMAGE, help=f"its name (default: {IMAGE})")
+    parser.add_argument(
+        "--archive", type=reader(path, "--archive"), help="sif: a file of docker save (default: the image, from Docker)"
+    )
     parser.add_argument(
         "--base",
         type=reader(image, "--base"),
@@ -31,11 +36,17 @@ def add_image(parser: argparse.ArgumentParser) -> None:
 
 
 def run_image(options: argparse.Namespace) -> int:
-    """Build the container's image, or say what it was made from."""
+    """Build the container's image, make it a file for Apptainer, or say what it was made from."""
     from suite.container.build import build
     from suite.container.engine import connect
     from suite.container.image import LABEL, find
 
+    if options.action == "sif":
+        from suite.container import apptainer
+
+        apptainer.build(apptainer.source_of(options.image, options.archive))
+        print(f"{apptainer.SIF}: run in it with --runtime apptainer")
+        return 0
     if options.action == "build":
         local_image = build(
             name=options.image,

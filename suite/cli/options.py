@@ -75,17 +75,19 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | None = None) -> Request:
+def to_request(options: argparse.Namespace, *, seeds: str = "0", run: Path | None = None, here: bool = True) -> Request:
     """Validate what was asked for.
 
     Args:
         options: as `add_request` defines them.
         seeds: where the user names none.
         run: the run folder, where the user names none.
+        here: it is carried out on this machine; False asks for no GPU of it.
 
     Raises:
         RequestError: something that was asked for does not exist.
     """
     from suite.run.request import make_request
 
-    return make_request(**request_arguments(lambda option: getattr(options, option.attribute), seed=seeds, run=run))
+    arguments = request_arguments(lambda option: getattr(options, option.attribute), seed=seeds, run=run)
+    return make_request(**arguments, here=here)

@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.container.choice import RUNTIMES, choose
+from suite.container.choice import RUNTIMES, choose, run_inside
 from suite.container.image import IMAGE
 from suite.container.mounts import Mount, folders
-from suite.container.run import run_in_container
 from suite.core.values import image, reader, specs
 from suite.protocol.profiles import load_profile
 
@@ -54,7 +53,7 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     )
     if setup is None:
         return None
-    return run_in_container(setup, [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"])
+    return run_inside(setup, [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"])
 
 
 def _mounts(options: argparse.Namespace, candidates: Sequence[str]) -> list[Mount]:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from suite.container import apptainer
 from suite.container.engine import connect, explained, has_cdi, has_runtime, no_toolkit
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
-from suite.container.run import Setup
+from suite.container.run import Setup, run_in_container
 from suite.core.environment import CONTAINER_MARKS, has_gpu
 from suite.core.nvidia import no_gpu
 from suite.errors import ContainerError, RequestError, unknown
 
-RUNTIMES = ("auto", "container", "venv")
+RUNTIMES = ("auto", "container", "apptainer", "venv")
 ROOTLESS = (0, 0)
 """User in a container of a daemon without root's rights: its root is the caller."""
 
@@ -28,13 +29,13 @@ def choose(
     image: str = IMAGE,
     read_only: bool = True,
     say: Callable[[str], None] = print,
-) -> Setup | None:
+) -> Setup | apptainer.Setup | None:
     """Return the container to run in, or None to go on in this process.
 
     Args:
-        runtime: `container` (or an error), `venv`, or `auto`: the container where this machine has a GPU, a daemon
-            that can hand it over, an image of just this source, and may write where it has to, and is no container
-            itself; otherwise the virtual environment.
+        runtime: `container` or `apptainer` (or an error), `venv`, or `auto`: the container where this machine has a
+            GPU, a daemon that can hand it over, an image of just this source, and may write where it has to, and is no
+            container itself; otherwise the virtual environment.
         folders: what to mount; asked only if the rest is there.
         device: as the user asked for it; a GPU is handed over unless it is `cpu`.
         image: name of the image.
@@ -43,12 +44,16 @@ def choose(
 
     Raises:
         RequestError: no such runtime, or `container` was asked for and `DOCKER_HOST` cannot be parsed.
-        ContainerError: `container` was asked for and cannot be had. It is never replaced silently.
+        ContainerError: a container was asked for and cannot be had. It is never replaced silently.
     """
     if runtime not in RUNTIMES:
         raise unknown("runtime", runtime, RUNTIMES)
     if runtime == "venv":
         return None
+    if runtime == "apptainer":
+        sif_setup = apptainer.find(folders(), gpu=device != "cpu" and has_gpu())
+        say(sif_setup.line())
+        return sif_setup
     try:
         setup = _container_setup(device, image) if runtime == "container" else _if_complete(device, image)
         setup = replace(setup, mounts=folders(), read_only=read_only)
@@ -63,6 +68,13 @@ def choose(
     place = f"{setup.image.id[7:19]}, {'GPU' if setup.gpu else 'CPU'}; /suite inside stands for {Path.cwd()}"
     say(f"runtime: container {image} ({place}){stale}")
     return setup
+
+
+def run_inside(setup: Setup | apptainer.Setup, arguments: Sequence[str]) -> int:
+    """Run `python -m suite <arguments>` where `choose` said; returns the exit code of the suite inside."""
+    if isinstance(setup, apptainer.Setup):
+        return apptainer.run_in_apptainer(setup, arguments)
+    return run_in_container(setup, arguments)
 
 
 def _container_setup(device: str, image: str) -> Setup:

@@ -21,7 +21,7 @@ from suite.core.paths import ROOT
 from suite.core.processors import usable_processors
 
 LOCK = ROOT / "requirements.lock"
-CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"), Path("/.singularity.d"))
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
 DEVICE_FILES = Path("/dev")
 Facts = dict[str, Any]

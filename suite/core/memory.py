@@ -129,10 +129,10 @@ def free_device_bytes(device: torch.device | str) -> int:
 
 
 def total_device_bytes(device: torch.device | str) -> int:
-    """Return the bytes of a GPU, asked for without taking any; 0 on the CPU."""
+    """Return the bytes of a GPU, asked for without taking any; 0 on the CPU, and of a GPU that is not here."""
     import torch
 
-    if torch.device(device).type != "cuda":
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
         return 0
     return int(torch.cuda.get_device_properties(device).total_memory)
 

@@ -12,8 +12,8 @@ from suite.plan.forecast import Entry, Forecast
 from suite.run.request import Request
 
 
-def render_costs(forecast: Forecast) -> str:
-    """Render what is to be done, per experiment and in all, and what it takes."""
+def render_costs(forecast: Forecast, *, here: bool = True) -> str:
+    """Render what is to be done, per experiment and in all, and what it takes `here`, or on a device of other rates."""
     by_experiment = {
         name: [entry for entry in forecast.entries if entry.experiment == name] for name in forecast.request.experiments
     }
@@ -27,7 +27,7 @@ def render_costs(forecast: Forecast) -> str:
     ]
     if rows:
         lines += [tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * 7)), ""]
-    return "\n".join([*lines, *_notes(forecast)])
+    return "\n".join([*lines, *_notes(forecast, here=here)])
 
 
 def render_budget(request: Request, choice: Choice, budget_s: float) -> str:
@@ -61,11 +61,11 @@ def _row(name: str, entries: Sequence[Entry], forecast: Forecast) -> tuple[str, 
     )
 
 
-def _notes(forecast: Forecast) -> list[str]:
+def _notes(forecast: Forecast, *, here: bool) -> list[str]:
     if not forecast.entries and not forecast.unplanned:
         return ["Nothing is left to do."]
     lines = []
-    if forecast.seconds is not None and forecast.entries:
+    if here and forecast.seconds is not None and forecast.entries:
         device = forecast.request.device
         side_by_side = f", {forecast.processes} processes side by side" if forecast.processes > 1 else ""
         time = duration(forecast.until_done(forecast.entries))

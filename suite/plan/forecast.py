@@ -19,7 +19,7 @@ from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Task
 from suite.plan.counts import splits_of
-from suite.plan.rates import Rates, load_rates, seconds_of
+from suite.plan.rates import Rates, load_rates, rates_elsewhere, seconds_of
 from suite.plan.record import save_plan
 from suite.plan.shapes import shape_of
 from suite.plan.similar import in_proportion
@@ -105,21 +105,28 @@ class Forecast:
         return list({operation for amounts in works for operation, count in amounts.items() if count})
 
 
-def forecast(request: Request, *, digests: bool = True, workers: int | None = None) -> Forecast:
+def forecast(
+    request: Request, *, digests: bool = True, workers: int | None = None, elsewhere: str | None = None
+) -> Forecast:
     """Count what is to be done, and time it by the rates that are remembered.
 
     Args:
         request: what is asked for.
         digests: hold stored results against weights and data too, as the run will; False takes no time for that.
         workers: processes, where the user names a number.
+        elsewhere: rates of a device that is not here; see `suite.plan.rates.rates_elsewhere`.
+
+    Raises:
+        RequestError: there are no such rates.
     """
+    rates_of_another = None if elsewhere is None else rates_elsewhere(request.cache, elsewhere)
     exact_convolutions()  # as in the run: results of another precision are measured again, and speed differs
     shapes: dict[str, Shape] = {}
     tasks, unplanned, measured = _tasks(request, shapes, digests=digests)
     jobs = [job_of(group) for group in together(tasks)]
     groups = {group_of(request, task.experiment, task.dataset, task.spec) for task in tasks}
     processes = processes_for(request, len(groups) + len(unplanned), workers)
-    rates = load_rates(request.cache, request.device, _threads(processes))
+    rates = rates_of_another or load_rates(request.cache, request.device, _threads(processes))
     plan = Forecast(request, [], measured, unplanned, processes, rates, shapes)
     plan.entries.extend(Entry(job, None, "") for job in sorted(jobs, key=_place(request)))
     return timed(plan)

@@ -23,8 +23,8 @@ TURN = ".turn.lock"
 """File that one of several runs in the folder locks while it writes what is of the whole."""
 GROUPS = ".groups"
 """Folder of files that processes lock while they run a group of trials."""
-_OF_A_MACHINE = ("command", "data", "weights", "cache", "run")
-"""Facts of a request that two machines may spell differently."""
+_OF_A_MACHINE = ("command", "data", "weights", "cache", "run", "processes_per_probe")
+"""Facts of a request that two machines may spell differently, and that change no value."""
 
 
 @contextmanager

@@ -126,8 +126,9 @@ def make_request(
     keep_other_environments: bool = False,
     cache_gb: float = CACHE_GB,
     forward_batch_size: int | None = None,
+    here: bool = True,
 ) -> Request:
-    """Check a request and fill in the profile's defaults.
+    """Check a request and fill in the profile's defaults; where it is not carried out `here`, `cuda` needs no GPU.
 
     Raises:
         RequestError: an unknown name (the message lists the valid ones), no GPU for `cuda`, nothing to run.
@@ -154,7 +155,7 @@ def make_request(
         experiments=tuple(experiments) or tuple(loaded_profile.experiments),
         variants=choices,
         seeds=_check_seeds(seeds),
-        device=resolve_device(device),
+        device=resolve_device(device, here=here),
         data=data or loaded_profile.data,
         weights=weights or _default_weights(loaded_profile),
         cache=cache,
@@ -178,14 +179,16 @@ def make_request(
     return request
 
 
-def resolve_device(device: str) -> str:
-    """Turn `auto` into `cuda` where there is a GPU, else `cpu`.
+def resolve_device(device: str, *, here: bool = True) -> str:
+    """Turn `auto` into `cuda` where there is a GPU, else `cpu`; what is carried out elsewhere may use a GPU there.
 
     Raises:
         RequestError: an unknown device, or `cuda` on a machine without a usable GPU.
     """
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
+    if device == "cuda" and not here:
+        return device
     if device == "cpu" or (device == "auto" and not has_gpu()):
         return "cpu"  # torch takes seconds to load, and would say the same
     why = unusable()

@@ -155,7 +155,9 @@ def test_a_folder_that_the_container_may_not_write_to(machine: Callable[..., Non
 
 
 def test_an_unknown_runtime_is_a_wrong_request() -> None:
-    with pytest.raises(RequestError, match="unknown runtime 'podman': expected one of auto, container, venv"):
+    with pytest.raises(
+        RequestError, match="unknown runtime 'podman': expected one of auto, container, apptainer, venv"
+    ):
         choose("podman", folders=list)
 
 

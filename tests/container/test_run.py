@@ -249,7 +249,7 @@ def test_the_verb_hands_over_its_request_and_its_folders(
         return "setup"
 
     monkeypatch.setattr(runtime, "choose", chosen)
-    monkeypatch.setattr(runtime, "run_in_container", pretend)
+    monkeypatch.setattr(runtime, "run_inside", pretend)
     monkeypatch.chdir(tmp_path)
     line = ["--runtime", "container", "--no-read-only", "--image", "y", "--device", "cuda", "--seed", "0,1", "--strict"]
     assert runtime.elsewhere(parser.parse_args(line), "reproduce") == 1

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from suite.core.files import write_json
 from suite.encoders.architecture import BASE, MINI
+from suite.errors import RequestError
 from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Split, Task
 from suite.plan import calibrate as calibration
+from suite.plan import rates
 from suite.plan.calibrate import calibrate, calibrate_forecast
+from suite.plan.cards import group_seconds, makespan
 from suite.plan.forecast import Entry, forecast, timed
-from suite.plan.rates import Rates, load_rates, seconds_of
+from suite.plan.rates import Rates, load_rates, rates_elsewhere, seconds_of
 from suite.plan.similar import in_proportion
 from suite.plan.work import job_of, together
 from suite.run.request import make_request
@@ -37,6 +41,49 @@ def test_calibration_is_remembered(nothing: dict[str, Path], monkeypatch: pytest
     again = load_rates(request.cache, "cpu", calibration.threads_of(estimate))
     assert again.seconds == estimate.rates.seconds
     assert load_rates(request.cache, "cpu", 99).seconds == {}, "other threads, other rates"
+
+
+def test_a_card_that_is_not_here_is_planned_by_the_rates_given(nothing: dict[str, Path]) -> None:
+    asked = {"profile": "paper", "encoders": ["dino"], "experiments": ["part_retrieval"], "device": "cuda"}
+    request = make_request(**asked, here=False, **nothing)
+    estimate = forecast(request, elsewhere="250TFLOP/s")
+    flops = sum(entry.job.flops for entry in estimate.entries)
+    assert flops > 0
+    assert estimate.seconds == pytest.approx(flops / 250e12)
+    with pytest.raises(RequestError, match="device 'cuda': "):
+        make_request(**asked, **nothing)
+
+
+def test_a_card_is_found_by_its_name_among_the_remembered_and_by_a_file(tmp_path: Path) -> None:
+    names = ("NVIDIA H100 80GB HBM3", "NVIDIA H200")
+    first, second = (tmp_path / "plan" / f"{name} torch 2.14.1 {rates._code()}.json" for name in names)
+    for path, seconds in ((first, 1.0), (second, 2.0), (tmp_path / "plan/NVIDIA H100 of other code.json", 3.0)):
+        write_json(path, {"seconds": {"fit 1 2 3 4 5": seconds}, "derived": []})
+    assert rates_elsewhere(tmp_path, "nvidia h100").seconds == {"fit 1 2 3 4 5": 1.0}
+    assert rates_elsewhere(tmp_path, str(second)).seconds == {"fit 1 2 3 4 5": 2.0}
+    with pytest.raises(RequestError) as refused:
+        rates_elsewhere(tmp_path, "NVIDIA")
+    assert str(refused.value) == (
+        "--rates 'NVIDIA': expected so many TFLOP/s (250TFLOP/s), a file, or the name of one card that this code has "
+        f"measured; {tmp_path / 'plan'} has {first.stem}, {second.stem}"
+    )
+    (tmp_path / "damaged.json").write_text("[]")
+    for text in ("0TFLOP/s", "A100", str(tmp_path / "damaged.json")):
+        with pytest.raises(RequestError):
+            rates_elsewhere(tmp_path, text)
+
+
+def test_the_time_on_several_cards_is_that_of_groups_side_by_side(nothing: dict[str, Path]) -> None:
+    asked = {"encoders": ["dino", "mae"], "experiments": ["image_classification", "part_retrieval"]}
+    request = make_request(profile="paper", device="cuda", here=False, **asked, **nothing)
+    hours = {"image_classification/imagenet1k": 8.0, "part_retrieval/coco": 3.0, "part_retrieval/cub200": 1.0}
+    estimate = forecast(request, elsewhere="250TFLOP/s")
+    estimate.entries[:] = [
+        Entry(entry.job, hours[str(entry.job.keys[0]).rpartition("/")[0]], "") for entry in estimate.entries
+    ]
+    assert sum(group_seconds(estimate).values()) == 24.0
+    assert [makespan(estimate, cards) for cards in (1, 2, 3, 8)] == [24.0, 12.0, 8.0, 8.0]
+    assert [makespan(estimate, cards, 2) for cards in (2, 4)] == [12.0, 7.0]
 
 
 def test_what_there_is_no_time_for_follows_by_floating_point_operations(tmp_path: Path) -> None:
