@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,9 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, 128 + 2 as shells count."""
 TERMINATED = 143
 """Exit code after a SIGTERM, 128 + 15 as shells count."""
+
+SAME_S = 2.0
+"""Seconds within which two SIGTERMs are one that came by two ways."""
 
 _terminated = threading.Event()
 
@@ -71,9 +75,10 @@ def graceful_termination() -> Iterator[None]:
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Yield a training's `stop`: a first SIGINT or SIGTERM ends it after its step, a second one at once.
 
-    Only the main thread can receive signals, so use it there.
+    A SIGTERM that follows another within `SAME_S` is the same one: Slurm and systemd send it to every process of a job,
+    and the process that started this one passes on its own. Only the main thread can receive signals, so use it there.
     """
-    received_signals: list[int] = []
+    received_signals: list[tuple[int, float]] = []
     previous_handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
@@ -81,10 +86,17 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        received_signals.append(number)
-        if number == signal.SIGTERM:
-            _pass_on()
+        now = time.monotonic()
+        if not received_signals:
+            received_signals.append((number, now))
+            if number == signal.SIGTERM:
+                _pass_on()
+            return
+        first_number, first_time = received_signals[0]
+        if number == first_number == signal.SIGTERM and now - first_time < SAME_S:
+            return
         restore()
+        signal.raise_signal(number)
 
     for number in previous_handlers:
         signal.signal(number, note)

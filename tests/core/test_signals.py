@@ -29,6 +29,20 @@ with graceful_termination():
     print(subprocess.run([sys.executable, "-c", "import sys; sys.exit(7)"], check=False).returncode)
 """
 
+STOPS = """
+import os, signal, sys, time
+from suite.core.signals import graceful_termination, stop_on_signals
+number, pause = signal.Signals[sys.argv[1]], float(sys.argv[2])
+with graceful_termination():
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), number)
+            time.sleep(pause)
+            os.kill(os.getpid(), number)
+            print("after its step" if stop() else "not at all")
+    except KeyboardInterrupt:
+        print("at once")
+"""
 
 IGNORED = "for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD): signal.signal(number, signal.SIG_IGN)"
 HELD_BACK = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})"
@@ -73,3 +87,14 @@ print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, signal.getsignal(signal
     command = started("signal.signal(signal.SIGHUP, signal.SIG_IGN)", code)
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout == "True True\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "pause", "end"),
+    [("SIGTERM", 0, "after its step"), ("SIGTERM", 2.1, "at once"), ("SIGINT", 0, "at once")],
+)
+def test_a_sigterm_that_comes_by_two_ways_is_one(number: str, pause: float, end: str) -> None:
+    """From a scheduler to every process of a job, and passed on by the one that started this."""
+    command = [sys.executable, "-c", STOPS, number, str(pause)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == f"{end}\n"
