@@ -31,6 +31,8 @@ import psutil
 from suite.core.text import now
 from suite.errors import StorageError, SuiteError
 
+_NOTE_S = 0.5
+"""Seconds for whoever has taken a lock to note who it is."""
 _LOOK_S = 0.2
 """Seconds between two looks whether a lock is free."""
 _NOTE_BYTES = 1 << 16
@@ -143,6 +145,7 @@ def acquire(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        end = time.monotonic() + _NOTE_S
         while True:
             file = _open(path, mode)
             try:
@@ -155,6 +158,9 @@ def acquire(
                 os.close(file)
                 # CIFS answers EACCES where a lock is held, others where they have none
                 if error.errno == errno.EAGAIN or (error.errno == errno.EACCES and holders):
+                    if not holders and time.monotonic() < end:  # it has not yet written who it is, or just ends
+                        time.sleep(_NOTE_S / 20)
+                        continue
                     raise HeldError(path, " and ".join(map(str, holders)) or "another process") from error
                 raise
     except OSError as error:

@@ -39,6 +39,8 @@ _PATIENCE_S = 20.0
 """Seconds for a process to be gone after its last message."""
 _OUTPUT_BYTES = 1 << 20
 """Limit on output kept of a process; what is older is dropped."""
+_STARTS = 5
+"""Times that a process is started where the server dies meanwhile."""
 _GOODBYE = "\0goodbye"
 
 
@@ -192,11 +194,20 @@ class _Pool:
 
     def start(self, job: Job) -> None:
         context = multiprocessing.get_context("forkserver")
-        (messages, send), (output, write) = context.Pipe(duplex=False), context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(self.work, send, write, job.arguments), name=job.name)
-        process.start()
-        send.close()
-        write.close()
+        for remaining in reversed(range(_STARTS)):
+            (messages, send), (output, write) = context.Pipe(duplex=False), context.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(self.work, send, write, job.arguments), name=job.name)
+            try:
+                process.start()
+                break
+            except (EOFError, ConnectionError):  # the server was killed while it forked; another takes its place
+                messages.close()  # so that a process which it has forked nevertheless ends at its first word
+                output.close()
+                if not remaining:
+                    raise
+            finally:
+                send.close()
+                write.close()
         now = memory_use()
         self.running.append(_Running(job, process, messages, output, now, now))
 

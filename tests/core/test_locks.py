@@ -30,6 +30,17 @@ def refused(path: Path, *, shared: bool = False) -> str:
     return caught.value.holders
 
 
+def test_whoever_asks_before_the_holder_has_noted_who_it_is_waits_for_the_note(path: Path) -> None:
+    path.parent.mkdir()
+    note = {"host": platform.node(), "process": os.getpid(), "since": "now", "command": "made up"}
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        late = threading.Timer(0.1, lambda: path.write_text(json.dumps(note) + "\n"))
+        late.start()
+        assert refused(path) == f"process {os.getpid()} on {platform.node()} since now (made up)"
+        late.join()
+
+
 def test_who_is_refused_is_told_host_process_moment_and_command(path: Path) -> None:
     with holding(path) as holder:
         assert re.fullmatch(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -127,11 +128,27 @@ def test_a_process_whose_work_has_not_begun_is_ended_as_well(tmp_path: Path) -> 
     assert time.monotonic() - begin < 15  # of 20 that it is waited for a process that does not end
 
 
+def test_a_server_that_dies_while_it_forks_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, deaths = forkserver.read_signed, iter([EOFError("unexpected EOF"), ConnectionResetError()])
+
+    def dies_at_first(file: int) -> int:
+        number: int = read(file)
+        if error := next(deaths, None):
+            raise error
+        return number
+
+    monkeypatch.setattr(forkserver, "read_signed", dies_at_first)
+    notes = outcome(job("one", "nothing"))
+    assert notes.ends["one"].finished
+    assert notes.messages == [("one", "began"), ("one", "ended")]
+
+
 def interrupt(path: Path) -> subprocess.Popen[str]:
     """Start a process with two jobs that wait; it is a group of its own, as a command in a terminal is."""
     script = (
-        "import sys; from pathlib import Path; from suite.core.signals import graceful_termination\n"
-        "from suite.run.processes import run_jobs; from tests.support.jobs import Notes, SlowToTakeIn, job, work\n"
+        "import signal, sys; from pathlib import Path; from suite.core.signals import graceful_termination\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup themselves\n"
+        "from suite.run.processes import run_jobs; from tests.support.jobs import Notes, job, work\n"
         "if __name__ == '__main__':\n"
         "    folder = Path(sys.argv[1])\n"
         "    with graceful_termination():\n"
