@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from suite.cli.main import main
-from suite.container import apptainer
+from suite.container import apptainer, choice
 from suite.container.image import LABEL, digests
 from suite.container.mounts import Mount
 from suite.core.paths import ROOT
@@ -103,7 +103,16 @@ def test_a_network_that_cannot_be_closed_is_told(folder: Path, capsys: pytest.Ca
     assert "warning: apptainer permits no closed network here" in capsys.readouterr().err
 
 
-def test_a_gpu_is_handed_over_by_the_hosts_libraries(folder: Path) -> None:
+def test_a_gpu_is_handed_over_by_the_hosts_libraries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gpu(device: str) -> bool:
+        setup = choice.choose("apptainer", folders=lambda: [], device=device)
+        assert isinstance(setup, apptainer.Setup)
+        return "--nv" in apptainer.command(setup, ["plan"], folder / "scratch")
+
+    monkeypatch.setattr(choice, "has_gpu", lambda: True)
+    assert [gpu(device) for device in ("auto", "cuda", "cpu")] == [True, True, False]
+    monkeypatch.setattr(choice, "has_gpu", lambda: False)
+    assert not gpu("auto")
     setup = apptainer.find([Mount(folder, "/suite/runs", writable=True)], gpu=True)
     words = apptainer.command(setup, ["plan"], folder / "scratch")
     assert words[:7] == ["apptainer", "run", *apptainer.CLOSED, *apptainer.NO_NETWORK]

@@ -141,7 +141,7 @@ def test_decisions_about_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert (resolve_device("cuda"), resolve_device("auto"), pick_device("auto").type) == ("cuda", "cuda", "cuda")
         assert calibrate.timed(lambda: None, share_s=0, device="cuda") >= 0
         assert rates.device_name("cuda", 1).startswith("Stand-in")
-        times = SimpleNamespace(time=lambda seconds: seconds)
+        times = SimpleNamespace(time=lambda seconds: seconds, flops_per_s=None)
         job = SimpleNamespace(steps=3.0, reading=8.0, devices=2)
         assert rates.seconds_of(job, times, device="cuda", threads=4) == 1.5
         monkeypatch.setattr(measure, "call", lambda _function, processes: (4, ["GPU 1: in use"]))
@@ -174,7 +174,7 @@ def _plans(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     request = make_request(profile="paper", device="cuda", processes_per_probe=4, **options, **places)
     forecast = make_forecast(request)
     assert {entry.job.devices for entry in forecast.entries} == {4}
-    assert "On the device about" in " ".join(costs_text._notes(forecast))
+    assert "On the device about" in " ".join(costs_text._notes(forecast, here=True))
 
 
 def _checks(monkeypatch: pytest.MonkeyPatch) -> None:
