@@ -107,6 +107,30 @@ def matching(folder: Path, pattern: str) -> Iterator[Path]:
             yield from matching(folder / name, rest) if rest else [folder / name]
 
 
+def is_empty(folder: Path) -> bool:
+    """Tell whether a folder holds nothing, or only what systems leave behind.
+
+    Raises:
+        DatasetError: see `entries`.
+    """
+    return entries(folder) == ([], [])
+
+
+def take_along(folder: Path, successor: Path) -> None:
+    """Move what systems have left behind in a folder into the one that takes its place, which may then be renamed to it.
+
+    Args:
+        folder: that is replaced; it may be missing.
+        successor: another one of the same file system; what it holds itself stays.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        if not is_data(path.name) and not os.path.lexists(successor / path.name):
+            path.rename(successor / path.name)
+
+
 def is_data(name: str) -> bool:
     """Tell whether a file or folder of this name counts."""
     return not name.startswith(".") and name.lower() not in LEFT_BEHIND

@@ -19,6 +19,7 @@ from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
+from suite.core.listing import is_empty, take_along
 from suite.errors import FetchError
 from suite.fetch.remote import CHUNK, bar, human
 from suite.fetch.space import full, make_folder, require_space
@@ -59,7 +60,7 @@ def unpacking_folder(archive: Path, target: Path) -> Iterator[Path]:
         FetchError: the archive turned out damaged, or `target` is there already.
         StorageError: the disk is full.
     """
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+    if target.is_file() or (target.is_dir() and not is_empty(target)):
         raise FetchError(f"{target}: expected nothing there, to unpack {archive.name} to; move it away and run again")
     make_folder(target.parent)
     for leftover in target.parent.glob(f".unpacking-{target.name}-*"):  # by a run that was killed
@@ -69,6 +70,7 @@ def unpacking_folder(archive: Path, target: Path) -> Iterator[Path]:
     try:
         yield folder
         os.sync()  # else a power cut may leave empty files under the final name
+        take_along(target, folder)
         folder.rename(target)
     except _DAMAGED as error:
         raise refused(archive, f"it cannot be unpacked ({_phrase(error)})") from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from suite.core.listing import is_empty
 from suite.errors import FetchError
 from suite.fetch.archives import unpack
 from suite.fetch.catalogue import Entry, Piece, chosen
@@ -83,7 +84,7 @@ def _look(entry: Entry, piece: Piece, data: Path) -> bool:
         print(f"{entry.name}: already there, {place}")
         return True
     target, file = data / piece.folder.places[0], data / ARCHIVES / piece.brought
-    if target.is_dir() and any(target.iterdir()):
+    if target.is_dir() and not is_empty(target):
         print(f"{entry.name}: {target} is not whole: {piece.folder.fault(target)}")
         return False
     if not piece.brought or not file.is_file():
@@ -118,7 +119,7 @@ def _bring(entry: Entry, piece: Piece, archive: Remote, data: Path, *, keep_arch
             print(f"{entry.name}: already there and whole, {place}")
             return
         target = _target(entry, piece, data)
-        if target.exists() and any(target.iterdir()):
+        if target.is_file() or (target.is_dir() and not is_empty(target)):
             fault = piece.folder.fault(target)
             raise FetchError(f"{target}: {fault}; move it away and run again to have it fetched anew")
         file = folder / archive.name

@@ -32,6 +32,8 @@ class Folder:
 
     def fault(self, folder: Path) -> str:
         """Return what is wrong with this folder, or ""."""
+        if folder.is_file():
+            return "expected a folder, got a file"
         try:
             lack = self._lack(folder)
         except DatasetError as error:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from suite.core.listing import is_empty, take_along
 from suite.core.locks import waited_for
 from suite.core.processors import usable_processors
 from suite.errors import StorageError
@@ -121,7 +122,7 @@ def _intact_now(folder: Path, stamp: Mapping[str, object]) -> str:
 
 def _intact(folder: Path, stamp: Mapping[str, object]) -> str:
     """Return the digest of a folder drawn here and unchanged since; "" where it must be drawn."""
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or is_empty(folder):
         return ""
     path = folder / STAMP
     if not path.exists():
@@ -152,6 +153,7 @@ def _draw(folder: Path, run: _Workers, stamp: Mapping[str, object]) -> str:
         WRITERS[folder.name](part, run, float(str(stamp["share"])))
         digest = tree_digest(part)
         (part / STAMP).write_text(json.dumps({**stamp, "digest": digest}))
+        take_along(folder, part)
         if folder.exists():
             folder.rename(old)
         part.rename(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.core.files import write_atomically, write_json
+from suite.core.listing import take_along
 from suite.errors import StorageError
 from suite.preparation.images import link_or_copy, png
 from suite.preparation.problems import all_good, attempt
@@ -100,6 +101,7 @@ def _require_space(listing: Listing, work: Path) -> None:
 def _put_in_place(work: Path, target: Path) -> None:
     previous = target.with_name(f".{target.name}.old")
     shutil.rmtree(previous, ignore_errors=True)
+    take_along(target, work)
     if target.exists():
         target.rename(previous)
     work.rename(target)

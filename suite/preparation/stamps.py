@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.core.listing import files_under, is_folder
+from suite.core.listing import files_under, is_empty, is_folder
 from suite.datasets.digests import combine
 from suite.datasets.files import open_file
 from suite.preparation.images import unusable
@@ -73,7 +73,7 @@ def is_prepared_here(target: Path) -> bool:
     """Tell whether a folder is empty or was made by this package."""
     if not target.is_dir():
         return False
-    return read_stamp(target / MANIFEST).get("made_by") == _MAKER or not any(target.iterdir())
+    return read_stamp(target / MANIFEST).get("made_by") == _MAKER or is_empty(target)
 
 
 def manifest(recipe: Recipe, listing: Listing, plan: Plan, entries: Sequence[Entry], root: Path) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.core.files import write_atomically, write_json
+from suite.core.listing import is_empty, take_along
 from suite.errors import RequestError, StorageError
 from suite.report.digests import is_own
 from suite.results.store import Key, Result, Store
@@ -53,6 +54,7 @@ def merge(out: Path, parts: Sequence[Path]) -> int:
             write_json(unfinished / FILE, {"asked": first["asked"], **times, "reused": [], "groups": first["groups"]})
             for _, error in Store(unfinished).altered():
                 raise error
+            take_along(target, unfinished)
             unfinished.rename(target)
     except OSError as error:
         raise StorageError(f"{out}: cannot be made: {error.strerror or error}; free space or name another") from error
@@ -61,7 +63,7 @@ def merge(out: Path, parts: Sequence[Path]) -> int:
 
 def _check_empty(out: Path) -> None:
     is_there = out.exists() or out.is_symlink()
-    if is_there and not (out.is_dir() and not any(out.iterdir())):
+    if is_there and not (out.is_dir() and is_empty(out)):
         what = "a folder that is not empty" if out.is_dir() else "a file or a link to nothing"
         raise RequestError(f"{out}: merge: expected a new or empty folder, got {what}: name another")
 

@@ -80,6 +80,13 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
     assert tree_digest(tmp_path / "cub200") == recorded_digests(SAMPLE)["cub200"]
 
 
+def test_what_systems_leave_behind_in_its_place_keeps_no_data_from_being_drawn(tmp_path: Path) -> None:
+    (tmp_path / "cub200/@eaDir").mkdir(parents=True)
+    assert draw_birds(tmp_path) == [True]
+    assert (tmp_path / "cub200/@eaDir").is_dir()
+    assert draw_birds(tmp_path) == [False]
+
+
 def test_files_that_were_not_drawn_here_are_never_touched(tmp_path: Path) -> None:
     (tmp_path / "cub200").mkdir()
     (tmp_path / "cub200" / "mine.txt").write_text("precious")

@@ -70,6 +70,12 @@ def test_the_result_does_not_depend_on_the_number_of_workers_or_on_the_place(tmp
     assert len(trees) == 1
 
 
+def test_what_systems_leave_behind_in_its_place_keeps_no_set_from_being_made(tmp_path: Path) -> None:
+    (write(tmp_path) / "pascal_part/@eaDir").mkdir(parents=True)
+    done = prepared(tmp_path)
+    assert visible(done.root) == ["@eaDir", "ann", "img", "prepared.json"]
+
+
 def test_images_are_linked_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
     done = prepared(write(tmp_path))
     for image, _ in segmentation("pascal_part", done.root, "train").records:

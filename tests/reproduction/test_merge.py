@@ -148,6 +148,9 @@ def test_what_is_there_already_is_never_merged_into(tmp_path: Path, parts: list[
         )
     (tmp_path / "empty").mkdir()
     assert merge(tmp_path / "empty", parts) == 3
+    (tmp_path / "seen" / "@eaDir").mkdir(parents=True)  # by a storage system
+    assert merge(tmp_path / "seen", parts) == 3
+    assert (tmp_path / "seen" / "@eaDir").is_dir()
 
 
 def test_nothing_half_written_stays_where_the_disk_fills(
