@@ -16,9 +16,9 @@ from suite.acceptance.needs import no_card
 from suite.acceptance.record import write
 from suite.acceptance.site import Answer, Site, run_suite
 from suite.acceptance.steps import STEPS, Step
-from suite.core.environment import code_state, driver_version
+from suite.core.environment import code_state
 from suite.core.faults import description
-from suite.core.nvidia import unusable
+from suite.core.nvidia import driver_version, unusable
 from suite.core.precision import exact_convolutions
 from suite.errors import StorageError
 

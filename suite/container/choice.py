@@ -12,8 +12,8 @@ from suite.container.engine import connect, explained, has_cdi, has_runtime, no_
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup, run_in_container
-from suite.core.environment import CONTAINER_MARKS, has_gpu
-from suite.core.nvidia import no_gpu
+from suite.core.environment import CONTAINER_MARKS
+from suite.core.nvidia import has_gpu, no_gpu
 from suite.errors import ContainerError, RequestError, unknown
 
 RUNTIMES = ("auto", "container", "apptainer", "venv")

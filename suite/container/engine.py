@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from suite.core.environment import has_gpu
-from suite.core.nvidia import INSTALL
+from suite.core.nvidia import INSTALL, has_gpu
 from suite.errors import ContainerError, RequestError
 
 if TYPE_CHECKING:

@@ -16,14 +16,13 @@ from typing import Any
 
 import psutil
 
-from suite.core import nvml
+from suite.core.nvidia import driver_version
 from suite.core.paths import ROOT
 from suite.core.processors import usable_processors
 
 LOCK = ROOT / "requirements.lock"
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"), Path("/.singularity.d"))
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG")
-DEVICE_FILES = Path("/dev")
 Facts = dict[str, Any]
 
 
@@ -195,17 +194,6 @@ def _gpu(device: str) -> Facts:
     }
 
 
-def driver_version() -> str | None:
-    """Return the version of NVIDIA's driver, as NVML or else nvidia-smi tells it; None where neither does."""
-    try:
-        return (
-            nvml.driver_version()
-            or _run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split()[0]
-        )
-    except (OSError, RuntimeError, IndexError, subprocess.SubprocessError):
-        return None
-
-
 def _container() -> Facts:
     """Return whether this is a container; its image as the Dockerfile or the caller declared it."""
     inside = any(mark.exists() for mark in CONTAINER_MARKS) or "container" in os.environ
@@ -224,8 +212,3 @@ def _threads() -> Facts:
 
     variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     return {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads(), **variables}
-
-
-def has_gpu() -> bool:
-    """Return whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
-    return any(DEVICE_FILES.glob("nvidia[0-9]*")) or (DEVICE_FILES / "dxg").exists()

@@ -117,7 +117,7 @@ def is_empty(folder: Path) -> bool:
 
 
 def take_along(folder: Path, successor: Path) -> None:
-    """Move what systems have left behind in a folder into the one that takes its place, which may then be renamed to it.
+    """Move what systems have left behind in a folder into the one that is to be renamed to it.
 
     Args:
         folder: that is replaced; it may be missing.

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.core.environment import has_gpu
+from suite.core import nvml
 
 DRIVER = 580
 """First series of the Linux driver that runs CUDA 13, which the locked torch is built with (CUDA 13 release notes,
 "CUDA Toolkit and Minimum Required Driver Version for CUDA Minor Version Compatibility")."""
 VERSION_FILE = Path("/proc/driver/nvidia/version")
+DEVICE_FILES = Path("/dev")
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 INSTALL = f"install NVIDIA's driver {DRIVER} or newer"
 FIELDS = {
@@ -60,8 +61,22 @@ class Smi:
     problem: str = ""
 
 
+def has_gpu() -> bool:
+    """Return whether this machine has an NVIDIA GPU and its driver; a look at /dev, so it costs nothing."""
+    return any(DEVICE_FILES.glob("nvidia[0-9]*")) or (DEVICE_FILES / "dxg").exists()
+
+
 def driver_version(smi: Smi | None = None) -> str | None:
-    """Return the driver's version, e.g. `580.95.05`, from the kernel or else from nvidia-smi; None if neither knows."""
+    """Return the driver's version, e.g. `580.95.05`: from NVML, else from the kernel, else from nvidia-smi.
+
+    Args:
+        smi: an answer of nvidia-smi, if there is one already.
+
+    Returns:
+        The version; None if none of the three knows.
+    """
+    if version := nvml.driver_version():
+        return version
     try:
         if match := re.search(r"\s(\d{3,}(?:\.\d+)+)\s", VERSION_FILE.read_text(errors="replace")):
             return match[1]

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any
 
-from suite.core.environment import driver_version
 from suite.core.memory import mark_memory
+from suite.core.nvidia import driver_version
 from suite.core.nvml import Meter
 
 SAMPLE_S = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
@@ -15,9 +15,13 @@ import numpy.typing as npt
 
 from suite.core.listing import walk
 from suite.datasets.files import damaged, open_file
+from suite.datasets.taken_once import taken_once
 
 CONTENT_LIMIT = 2 * 10**9
 """Bytes up to which content is read; above, names and sizes stand for images (ImageNet: 154 GB)."""
+
+MANY_FILES = 100_000
+"""Files from which on a set's digest is worth being shared: ImageNet has 1.33 million, COCO 123,000."""
 
 FILES_AT_ONCE = 32
 """Files that a thread reads before it is handed others."""
@@ -74,12 +78,29 @@ def digest(root: Path) -> str:
     """Return the SHA-256 (hex) of a dataset folder: relative paths and content, in the order of the paths.
 
     Above `CONTENT_LIMIT` images count by name and size, index files still by content. Files count by the rule of
-    `suite.core.listing`, so that caches and stamps do not change it.
+    `suite.core.listing`, so that caches and stamps do not change it. Of a set of `MANY_FILES` one process of the
+    machine takes it, and the others read it: see `suite.datasets.taken_once`.
 
     Raises:
         DatasetError: a folder cannot be listed or a file cannot be read.
     """
     files = _files(root)
+    if len(files) < MANY_FILES:
+        return _digest(files)
+    return taken_once(_state(root, files), lambda: _digest(files))
+
+
+def _state(root: Path, files: Mapping[str, Path]) -> str:
+    """Return a digest of all that can be seen of a set without a look at each image: names, folders, index files."""
+    looked_at = {root, *(path.parent for path in files.values())}
+    looked_at |= {path for path in files.values() if path.suffix.lower() in INDEX_SUFFIXES}
+    stats = ((path, _stat(path)) for path in sorted(looked_at))
+    seen = (f"{path} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+    return combine((str(root.resolve()), *seen, *files))
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    """Return the digest of files by their names."""
     stats = [_stat(path) for path in files.values()]
     small = sum(stat.st_size for stat in stats) <= CONTENT_LIMIT
 

@@ -8,19 +8,16 @@ Containers have such a folder each and do not see one another's leases.
 from __future__ import annotations
 
 import os
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from suite.core.locks import HeldError, Lock, acquire
+from suite.core.machine_folders import for_everybody
 from suite.errors import BusyError, RequestError
 
-FOLDERS = (Path("/run/lock"), Path("/dev/shm"), Path("/tmp"))
-"""Folders that all users of a machine share; not TMPDIR, which schedulers set anew for each job."""
 _LOOK_S = 1.0
 """Seconds between two looks for a free GPU."""
 
@@ -146,22 +143,7 @@ def free_gpus(count: int = 1) -> tuple[int, list[str]]:
 
 def machine_folder() -> Path:
     """Return the folder of the machine's leases; every user may lock files in it."""
-    homes = [folder for folder in FOLDERS if _is_everybodys(folder)]
-    folder = (homes[0] if homes else Path(tempfile.gettempdir())) / "part-aware-repro-gpus"
-    try:
-        folder.mkdir()
-        folder.chmod(0o1777)  # whatever the umask
-    except OSError:  # it is there, or the locks themselves will say what is wrong
-        pass
-    return folder
-
-
-def _is_everybodys(folder: Path) -> bool:
-    try:
-        mode = folder.stat().st_mode
-    except OSError:
-        return False
-    return stat.S_ISDIR(mode) and mode & 0o007 == 0o007 and os.access(folder, os.W_OK)  # not where it is read-only
+    return for_everybody("part-aware-repro-gpus")
 
 
 def _take(count: int, gpus: Sequence[Gpu], folder: Path) -> tuple[list[Lease], list[str]]:

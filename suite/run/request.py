@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId, method_name
-from suite.core.environment import has_gpu
 from suite.core.files import write_atomically
 from suite.core.forms import warn
-from suite.core.nvidia import unusable
+from suite.core.nvidia import has_gpu, unusable
 from suite.core.paths import EXPECTED, MINI_WEIGHTS, NO_CHECKOUT, ROOT, from_checkout
 from suite.core.values import check_folder, check_seed, once
 from suite.errors import ExpectedError, RequestError, StorageError, unknown

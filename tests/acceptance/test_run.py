@@ -32,7 +32,7 @@ def failing(_site: Site) -> Answer:
 def test_without_a_card_one_line_says_what_it_needs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("suite.core.environment.DEVICE_FILES", tmp_path)
+    monkeypatch.setattr("suite.core.nvidia.DEVICE_FILES", tmp_path)
     monkeypatch.setattr("suite.core.nvidia.PCI_DEVICES", tmp_path)
     assert main(["gpu-acceptance", f"--out={tmp_path / 'out'}"]) == 2
     captured = capsys.readouterr()

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from suite.core import nvml, usage
-from suite.core.environment import driver_version
+from suite.core.nvidia import FIELDS, driver_version
 from suite.core.paths import ROOT
 from suite.core.usage import Usage
 from tests.support.stand_in_gpu import StandInGpu
@@ -126,7 +126,7 @@ def test_the_driver_is_asked_first_and_its_program_second(monkeypatch: pytest.Mo
     StandInGpu().install(monkeypatch)
     assert driver_version() == "580.95.05"
     StandInGpu().install(monkeypatch, driver_answers=False)
-    monkeypatch.setattr("suite.core.environment._run", lambda *_: "575.10\n575.10")
+    monkeypatch.setattr("suite.core.nvidia._smi", lambda *_: (", ".join(["575.10"] * len(FIELDS)), ""))
     assert driver_version() == "575.10"
 
 

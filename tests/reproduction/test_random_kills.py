@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -49,11 +50,19 @@ def victim(run: subprocess.Popen[bytes], chance: random.Random) -> psutil.Proces
     return first if not others or chance.random() < 0.2 else chance.choice(others)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, drawn_cifar10: Path) -> dict[str, dict[str, list[float]]]:
+    """Values of a run that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert start(folder, drawn_cifar10).wait(PATIENCE_S) == 0
+    return values(folder)
+
+
 @pytest.mark.slow
-def test_killing_any_process_at_any_moment_loses_nothing(tmp_path: Path, drawn_cifar10: Path) -> None:
+def test_killing_any_process_at_any_moment_loses_nothing(
+    tmp_path: Path, drawn_cifar10: Path, undisturbed: dict[str, dict[str, list[float]]]
+) -> None:
     chance = random.Random(SEED)
-    undisturbed = tmp_path / "undisturbed"
-    assert start(undisturbed, drawn_cifar10).wait(PATIENCE_S) == 0
     disturbed, finished, runs = tmp_path / "disturbed", {}, 1
     run = start(disturbed, drawn_cifar10, "--shard", "1/2")
     for _ in range(KILLS):
@@ -75,5 +84,32 @@ def test_killing_any_process_at_any_moment_loses_nothing(tmp_path: Path, drawn_c
     assert finished.items() <= cells(disturbed).items()
     assert start(disturbed, drawn_cifar10).wait(PATIENCE_S) == 0
     assert finished.items() <= cells(disturbed).items()
-    assert values(disturbed) == values(undisturbed)
+    assert values(disturbed) == undisturbed
     print(f"{KILLS} kills in {runs} runs")
+
+
+@pytest.mark.slow
+def test_killing_two_shards_at_work_in_one_folder_loses_nothing_and_the_same_commands_complete_the_run(
+    tmp_path: Path, drawn_cifar10: Path, undisturbed: dict[str, dict[str, list[float]]]
+) -> None:
+    chance, finished, starts = random.Random(SEED), dict[str, bytes](), 2
+    shards = {word: start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1") for word in ("1/2", "2/2")}
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 3))
+        word = chance.choice(sorted(shards))
+        if (process := victim(shards[word], chance)) is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        now = cells(tmp_path)
+        assert finished.items() <= now.items()
+        finished = now
+        for word, shard in shards.items():
+            if shard.poll() is not None or (process is not None and process.pid == shard.pid):
+                assert shard.wait(PATIENCE_S) in {0, 2, -9}
+                shards[word], starts = start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1"), starts + 1
+    assert {shard.wait(PATIENCE_S) for shard in shards.values()} <= {0, 2, -9}
+    for word in shards:
+        assert start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1").wait(PATIENCE_S) == 0
+    assert finished.items() <= cells(tmp_path).items()
+    assert values(tmp_path) == undisturbed
+    print(f"{KILLS} kills of two shards in {starts} starts")

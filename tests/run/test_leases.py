@@ -158,7 +158,7 @@ def test_the_machine_s_folder_is_everybody_s_and_no_job_s_own(tmp_path: Path, mo
     for folder, mode in ((private, 0o755), (public, 0o1777)):
         folder.mkdir()
         folder.chmod(mode)
-    monkeypatch.setattr(leases, "FOLDERS", (tmp_path / "missing", private, public))
+    monkeypatch.setattr("suite.core.machine_folders.HOMES", (tmp_path / "missing", private, public))
     monkeypatch.setenv("TMPDIR", str(private))
     assert machine_folder() == public / "part-aware-repro-gpus"
     assert machine_folder().stat().st_mode & 0o7777 == 0o1777

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.core import environment, nvidia
+from suite.core import nvidia
 
 H200 = {
     "index": "0",
@@ -62,7 +62,7 @@ def nvidia_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Return a machine without card and driver."""
     for name in ("dev", "bin", "pci"):
         (folder / name).mkdir()
-    monkeypatch.setattr(environment, "DEVICE_FILES", folder / "dev")
+    monkeypatch.setattr(nvidia, "DEVICE_FILES", folder / "dev")
     monkeypatch.setattr(nvidia, "VERSION_FILE", folder / "version")
     monkeypatch.setattr(nvidia, "PCI_DEVICES", folder / "pci")
     monkeypatch.setenv("PATH", str(folder / "bin"))
