@@ -111,9 +111,12 @@ def is_empty(folder: Path) -> bool:
     """Tell whether a folder holds nothing, or only what systems leave behind.
 
     Raises:
-        DatasetError: see `entries`.
+        DatasetError: it cannot be listed.
     """
-    return entries(folder) == ([], [])
+    try:
+        return not any(is_data(path.name) for path in folder.iterdir())
+    except OSError as error:
+        raise _unlisted(folder, error) from error
 
 
 def take_along(folder: Path, successor: Path) -> None:

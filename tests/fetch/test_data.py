@@ -205,23 +205,23 @@ def test_what_systems_leave_behind_makes_no_set_more_or_less_whole(
 
 
 def test_a_folder_with_nothing_but_what_systems_leave_behind_is_fetched_into(server: Server, data: Path) -> None:
-    for place in ("pets/images/@eaDir", "pets/notes/.ipynb_checkpoints"):
+    for place in ("pets/images/train/@eaDir", "pets/notes/.ipynb_checkpoints"):
         (data / place).mkdir(parents=True)
         (data / place / "thumbnail").write_bytes(b"theirs")
     assert fetch(data, "pets") == 0
-    left_behind = {"pets/images/@eaDir/thumbnail": b"theirs", "pets/notes/.ipynb_checkpoints/thumbnail": b"theirs"}
-    assert files(data) == placed() | left_behind
+    thumbnails = ("pets/images/train/@eaDir/thumbnail", "pets/notes/.ipynb_checkpoints/thumbnail")
+    assert files(data) == placed() | dict.fromkeys(thumbnails, b"theirs")
 
 
 def test_a_file_in_the_place_of_a_folder_is_named_and_kept(
     server: Server, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (data / "pets").mkdir(parents=True)
-    (data / "pets/images").write_bytes(b"theirs")
+    (data / "pets/images").mkdir(parents=True)
+    (data / "pets/images/train").write_bytes(b"theirs")
     assert fetch(data, "pets") == 2
-    line = f"pets: error: {data}/pets/images: expected a folder, got a file; move it away and run again to have it"
-    assert line in capsys.readouterr().err
-    assert (data / "pets/images").read_bytes() == b"theirs"
+    fault = "expected a folder, got a file; move it away and run again to have it fetched anew"
+    assert f"pets: error: {data}/pets/images/train: {fault}\n" in capsys.readouterr().err
+    assert (data / "pets/images/train").read_bytes() == b"theirs"
 
 
 def test_one_that_fails_does_not_keep_the_others(
