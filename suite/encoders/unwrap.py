@@ -32,6 +32,7 @@ class Fitting:
         tensors: name -> value.
         left_out: names beside it in the same dictionary.
         converted: whether an official release's names were turned into timm's.
+        pooled: whether the final norm stood behind a pooling, as `fc_norm`.
     """
 
     group: str
@@ -39,6 +40,7 @@ class Fitting:
     tensors: dict[str, Tensor]
     left_out: tuple[str, ...] = ()
     converted: bool = False
+    pooled: bool = False
 
     @property
     def options(self) -> str:
@@ -98,13 +100,9 @@ def unwrap(
     if candidates:
         raise CheckpointError(f"{location}: {_question(whole or candidates)}")
     if prefix is not None:
-        count = sum(name.startswith(prefix) for tensors in groups.values() for name in tensors)
-        problem = "no name begins with it" if not count else f"the {count} tensors behind it are not this network's"
-        tensors = _usual(content, group, location)
-        if not count:
-            raise CheckpointError(f"{location}: prefix {prefix!r}: {problem}: got {shown(sorted(tensors))}")
-        return strip({n: v for n, v in tensors.items() if n.startswith(prefix)}, prefix), []
-    return convert(_unprefixed(_usual(content, group, location))), []
+        return _behind(prefix, _usual(content, group, location), location), []
+    tensors = _unprefixed(_usual(content, group, location))
+    return _final_norm(tensors if tensors.keys() == expected.keys() else convert(tensors), expected), []
 
 
 def _groups(content: Mapping[str, object], path: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -128,21 +126,31 @@ def _fittings(
     anchor = next(iter(expected))
     ends = (name for name in tensors if f".{name}".endswith(f".{anchor}"))
     prefixes = [name.removesuffix(anchor) for name in ends] if prefix is None else [prefix]
-    has_any = False
+    fittings = []
     for start in dict.fromkeys(prefixes):
         inside = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-        found = _without_heads(_final_norm(inside, expected), expected)
-        if found.keys() == expected.keys():
-            has_any = True
+        network, is_pooled = _network(inside, expected)
+        if network is not None:
             outside = (name for name in tensors if not name.startswith(start))
-            yield Fitting(group, start, found, tuple(name for name in outside if not _is_head(name, start)))
-    if has_any:
+            left_out = tuple(name for name in outside if not _is_head(name, start))
+            fittings.append(Fitting(group, start, network, left_out, pooled=is_pooled))
+    if fittings:
+        yield from fittings
         return
-    bare = strip({n: v for n, v in tensors.items() if n.startswith(prefix)}, prefix) if prefix else _unprefixed(tensors)
-    converted = _without_heads(_final_norm(convert(bare), expected), expected)
-    if converted.keys() == expected.keys() and bare.keys() != converted.keys():
+    inside = {name: value for name, value in tensors.items() if name.startswith(prefix or "")}
+    bare = strip(inside, prefix) if prefix else _unprefixed(inside)
+    converted = convert(bare)
+    network, is_pooled = _network(converted, expected)
+    if network is not None and bare.keys() != converted.keys():
         start = next(iter(tensors)).removesuffix(next(iter(bare), "")) if prefix is None else prefix
-        yield Fitting(group, start, converted, converted=True)
+        yield Fitting(group, start, network, converted=True, pooled=is_pooled)
+
+
+def _network(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor] | None, bool]:
+    """Return the tensors less classifiers, None if they are not those expected; and whether `fc_norm` is the norm."""
+    renamed = _final_norm(tensors, expected)
+    kept = {n: v for n, v in renamed.items() if n in expected or not any(fnmatchcase(n, head) for head in HEADS)}
+    return (kept if kept.keys() == expected.keys() else None), renamed is not tensors
 
 
 def _final_norm(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -152,8 +160,12 @@ def _final_norm(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> d
     return {f".{name}".replace(".fc_norm.", ".norm.", 1)[1:]: value for name, value in tensors.items()}
 
 
-def _without_heads(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {n: v for n, v in tensors.items() if n in expected or not any(fnmatchcase(n, head) for head in HEADS)}
+def _behind(prefix: str, tensors: dict[str, Tensor], location: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    inside = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+    if not inside:
+        raise CheckpointError(f"{location}: prefix {prefix!r}: no name begins with it: got {shown(sorted(tensors))}")
+    return strip(inside, prefix)
 
 
 def _is_head(name: str, prefix: str) -> bool:
@@ -184,7 +196,7 @@ def _usual(content: Mapping[str, object], group: str | None, location: str) -> d
 
 
 def _question(fittings: list[Fitting]) -> str:
-    listed = shown([f"{fitting.options} ({fitting.title}{_beside(fitting)})" for fitting in fittings], 6)
+    listed = ", ".join(f"{fitting.options} ({fitting.title}{_beside(fitting)})" for fitting in fittings[:6])
     if len(fittings) == 1:
         return f"this network is one part of it: to read that part alone, add {listed} to the spec"
     return f"{len(fittings)} networks in it fit: choose one in the spec: {listed}"
@@ -203,4 +215,5 @@ def _notes(fitting: Fitting, others: list[str]) -> list[str]:
         notes.append(f"not read: {shown([name or 'the file itself' for name in others])}")
     if fitting.left_out:
         notes.append(f"left out {len(fitting.left_out)} tensors beside it: {shown(sorted(fitting.left_out), 2)}")
-    return notes + (["official names converted by timm's rules"] if fitting.converted else [])
+    notes += ["official names converted by timm's rules"] if fitting.converted else []
+    return notes + (["the norm behind the pooling (fc_norm) is the final norm"] if fitting.pooled else [])

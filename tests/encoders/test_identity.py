@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from suite.encoders import load_encoder
 from suite.encoders.identity import identity
-from tests.support.vits import TinyViT
 
 Write = Callable[[str], str]
 READER = """
@@ -58,15 +56,9 @@ def test_a_function_in_a_second_file_is_seen(module: Write, tmp_path: Path) -> N
 
 
 def test_a_partial_factory_of_another_value_is_seen(module: Write) -> None:
-    text = "import functools\nfrom tests.support.vits import TinyViT\nfrom tests.encoders.test_identity import bent\n"
+    text = "import functools\nfrom tests.support.vits import TinyViT\nfrom tests.support.changed_vits import bent\n"
     one, two = (module(text + f"build = functools.partial(bent, {power})\n") for power in (1.0, 2.0))
     assert identity_of(f"{one}:build")["tokens"] != identity_of(f"{two}:build")["tokens"]
-
-
-def bent(power: float) -> torch.nn.Module:
-    """An encoder whose tokens are taken to a power."""
-    vit = TinyViT()
-    return vit.wrapped(tokens=lambda images: TinyViT.forward(vit, images).abs() ** power)
 
 
 def test_an_environment_variable_is_seen(module: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,29 +80,10 @@ def test_a_data_file_is_seen(module: Write, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["layers", "other sizes"])
 def test_what_shows_in_layers_or_at_other_sizes_alone_is_seen(module: Write, change: str) -> None:
-    text = "from tests.encoders.test_identity import {name}\ndef build():\n    return {name}({value})\n"
+    text = "from tests.support.changed_vits import {name}\ndef build():\n    return {name}({value})\n"
     maker = "with_other_layers" if change == "layers" else "with_other_sizes"
     one, two = (module(text.format(name=maker, value=value)) for value in (1.0, 2.0))
     assert identity_of(f"{one}:build")["tokens"] != identity_of(f"{two}:build")["tokens"]
-
-
-def with_other_layers(scale: float) -> torch.nn.Module:
-    """An encoder whose blocks' outputs are scaled for whoever listens, and whose tokens are not."""
-    encoder = TinyViT().wrapped()
-    plain = encoder.trunk.forward
-
-    def forward(images: torch.Tensor, layers: tuple[int, ...]) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-        tokens, raw = plain(images, layers)
-        return tokens, {index: scale * value for index, value in raw.items()}
-
-    encoder.trunk.forward = forward
-    return encoder
-
-
-def with_other_sizes(scale: float) -> torch.nn.Module:
-    """An encoder that is another one where images are not of its own size."""
-    vit = TinyViT()
-    return vit.wrapped(tokens=lambda images: TinyViT.forward(vit, images) * (1.0 if images.shape[-1] == 32 else scale))
 
 
 def test_the_tokens_digest_is_the_same_in_every_process_and_with_any_number_of_threads(module: Write) -> None:
