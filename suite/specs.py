@@ -13,7 +13,7 @@ class Spec:
 
     Attributes:
         text: all of it, as the user wrote it: it is part of what identifies the encoder.
-        name: `dino`, `timm:NAME`, `hf:FOLDER` or `module:function`.
+        name: `dino`, `timm:NAME` or `module:function`.
         file: of its weights, or `random`; empty where none is named.
         options: name -> text, in the order in which they stand.
     """

@@ -69,7 +69,7 @@ def readable(path: Path) -> Iterator[Mount]:
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
-    """Yield what the candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
+    """Yield what candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`, options."""
     for spec in specs:
         parts = parse(spec)
         name, file = parts.name, parts.file
@@ -77,9 +77,7 @@ def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
             yield from readable(Path(path)) if path else ()
         if file:
             continue
-        if name.startswith("hf:"):
-            yield from readable(Path(name.removeprefix("hf:")))
-        elif ":" in name and not name.startswith("timm:"):
+        if ":" in name and not name.startswith("timm:"):
             top = name.partition(":")[0].partition(".")[0]
             yield from (m for path in (Path(top), Path(f"{top}.py")) for m in readable(path))
 

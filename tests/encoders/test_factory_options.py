@@ -1,4 +1,4 @@
-"""Options of `module:function?name=value` are the factory's arguments; what a user's module does to the process ends."""
+"""Options of `module:function?name=value` are the factory's arguments; a changed current folder is its own affair."""
 
 from __future__ import annotations
 
