@@ -77,6 +77,11 @@ def load_encoder(
             encoder = _BASELINES[spec](architecture)
         elif name.startswith("timm:"):
             encoder = timm_encoder(words)
+        elif name.startswith("hf:"):
+            raise RequestError(
+                f"encoder {spec!r}: folders of transformers are not read: wrap the model in a factory of yours, "
+                "MODULE:FUNCTION, as docs/how-to/new_encoder.md shows"
+            )
         elif is_factory:
             encoder = factory_encoder(words)
         else:
