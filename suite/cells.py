@@ -73,5 +73,6 @@ class Measurement:
 
 def method_name(spec: str) -> str:
     """Return an encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
-    name, at, file = spec.partition("@")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name)
+    address, mark, options = spec.partition("?")
+    name, at, file = address.partition("@")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name + mark + options)

@@ -11,7 +11,7 @@ import pytest
 from suite.core.paths import ROOT, SUITE
 
 ORDER = (
-    *("errors", "registry", "cells", "core", "protocol"),
+    *("errors", "specs", "registry", "cells", "core", "protocol"),
     *("metrics", "results", "datasets", "encoders", "features"),
     *("training", "imagenet_pipeline", "probes", "segmentation"),
     *("reference", "judge", "run", "experiments"),
@@ -19,18 +19,31 @@ ORDER = (
     *("report", "archive", "reproduction", "launch", "candidate", "acceptance", "cli", "__main__"),
 )
 """The parts, each before those that may import it."""
-LIGHT = ("errors", "registry", "cells", "core", "protocol", "results", "reference", "judge", "run", "report", "archive")
+LIGHT = (
+    "errors",
+    "specs",
+    "registry",
+    "cells",
+    "core",
+    "protocol",
+    "results",
+    "reference",
+    "judge",
+    "run",
+    "report",
+    "archive",
+)
 """Parts that are told of results and never make one: no torch."""
 NEIGHBOURS = {
-    "core": {"errors", "cells", "registry"},
+    "core": {"errors", "specs", "cells", "registry"},
     "metrics": {"errors", "protocol"},
     "datasets": {"errors", "protocol", "registry", "core"},
-    "encoders": {"errors", "protocol", "registry", "core"},
+    "encoders": {"errors", "specs", "protocol", "registry", "core"},
     "fetch": {"errors", "core", "registry", "encoders", "datasets"},
     "mini": {"errors", "core", "metrics", "run"},
     "preparation": {"errors", "core", "datasets"},
     "conformance": {"errors", "encoders"},
-    "container": {"errors", "core", "encoders"},
+    "container": {"errors", "specs", "core", "encoders"},
     "judge": {"errors", "registry", "cells", "core", "protocol", "results", "reference"},
 }
 """Parts that know even less than their place allows."""
@@ -74,7 +87,7 @@ def test_some_parts_know_even_less(part: str) -> None:
 
 def test_only_the_parts_have_a_door_of_their_own() -> None:
     loose = {path.name for path in SUITE.glob("*.py")}
-    assert loose == {"__init__.py", "__main__.py", "cells.py", "errors.py", "registry.py"}
+    assert loose == {"__init__.py", "__main__.py", "cells.py", "errors.py", "registry.py", "specs.py"}
 
 
 def test_nothing_in_the_suite_imports_tests_or_checks() -> None:

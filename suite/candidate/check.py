@@ -24,6 +24,7 @@ from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.folder import at_work
+from suite.run.networks import forget_networks, note_passed
 from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
 
@@ -71,6 +72,8 @@ def _check(spec: str, request: Request, execution: Execution) -> int:
     conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
+    forget_networks(request.run)
+    note_passed(request.run, spec, conformance.facts)
     adopt(Path("runs") / request.profile.name, request)
     code = reproduce_here(request, execution)
     for candidate in files.load(request.run)["newcomers"]:

@@ -13,6 +13,7 @@ from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
 from suite.core.values import line, path, reader, spec, specs
 from suite.errors import RequestError
+from suite.specs import parse
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def _check_runtime(options: argparse.Namespace) -> None:
     Raises:
         RequestError: it was to run in the container.
     """
-    if not options.spec.startswith("timm:") or "@" in options.spec:
+    if not options.spec.startswith("timm:") or parse(options.spec).file:
         return
     if options.runtime == "container":
         raise RequestError(

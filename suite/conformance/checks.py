@@ -102,7 +102,7 @@ def run_checks(
         encoder = load()
         encoders.append(encoder)
         facts.update(_facts(encoder))
-        return Answer(f"{_millions(encoder)}, weights {encoder.digest[:12]}")
+        return Answer("; ".join([f"{_millions(encoder)}, weights {encoder.digest[:12]}", *encoder.notes]))
 
     ask("loads", load_answer)
     for name, question in _questions():
@@ -144,7 +144,9 @@ def _answer(question: Callable[[], Answer]) -> tuple[str, str]:
 
 def _facts(encoder: Encoder) -> dict[str, Any]:
     names = ("patch_size", "embed_dim", "depth", "image_size", "mean", "std", "has_projector")
-    return {"weights": encoder.digest} | {name: getattr(encoder, name) for name in names}
+    identifying = {"weights": encoder.digest, "code": encoder.code, "tokens": encoder.tokens}
+    notes = {"notes": list(encoder.notes)} if encoder.notes else {}
+    return {n: text for n, text in identifying.items() if text} | {n: getattr(encoder, n) for n in names} | notes
 
 
 def _millions(encoder: Encoder) -> str:

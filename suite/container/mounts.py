@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from suite.errors import ContainerError
+from suite.specs import parse
 
 INSIDE = PurePosixPath("/suite")
 SYSTEM = ("bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "suite", "sys", "tmp", "usr", "venv")
@@ -68,12 +69,15 @@ def readable(path: Path) -> Iterator[Mount]:
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
-    """Yield what the candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`."""
+    """Yield what candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`, options."""
     for spec in specs:
-        name, _, file = spec.partition("@")
+        parts = parse(spec)
+        name, file = parts.name, parts.file
+        for path in (file, *parts.options.values()):
+            yield from readable(Path(path)) if path else ()
         if file:
-            yield from readable(Path(file))
-        elif ":" in name and not name.startswith("timm:"):
+            continue
+        if ":" in name and not name.startswith("timm:"):
             top = name.partition(":")[0].partition(".")[0]
             yield from (m for path in (Path(top), Path(f"{top}.py")) for m in readable(path))
 

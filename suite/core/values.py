@@ -14,6 +14,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from suite.errors import RequestError
+from suite.specs import parse
 
 T = TypeVar("T")
 LARGEST_COUNT = 10**9
@@ -107,6 +108,7 @@ def spec(name: str, text: str) -> str:
     """Read an encoder's spec; the file of `METHOD@FILE` is a path."""
     if not text.strip():
         raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory")
+    parse(text)
     method, _, file = text.partition("@")
     return f"{method}@{path(name, file)}" if file.startswith("~") else text
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from suite.specs import parse
+
 _OTHER_FILES = {
     ("deit", "deit-weights", "vit-in21k"): "deit_vit_in21k",
     ("ibot", "ibot-weights", "block-mask"): "ibot_block_mask",
@@ -34,7 +36,7 @@ def chosen(spec: str, choices: Mapping[str, str]) -> Chosen:
         spec: as the user wrote it.
         choices: of every variant.
     """
-    release = spec.partition("@")[0]
+    release = parse(spec).name
     places = (
         name for (method, variant, choice), name in _OTHER_FILES.items() if (spec, choices[variant]) == (method, choice)
     )

@@ -52,9 +52,13 @@ class Encoder(nn.Module):
         norm_eps: of every LayerNorm, where the catalogue states it; None where the module sees to it.
         digest: SHA-256 of names, shapes and float32 values of its tensors, whatever file they came in.
         code: SHA-256 of a user's source files behind it; empty where all its code is this suite's or installed.
+        tokens: SHA-256 of what a user's encoder makes of fixed pictures (`suite.encoders.identity`); else empty.
+        notes: how its weights were found in a file, where that is not plain: sentences for the record.
     """
 
     code = ""
+    tokens = ""
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,

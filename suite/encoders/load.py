@@ -16,12 +16,15 @@ from suite.encoders.checkpoint import load_exactly, shown, strip, undrawn
 from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
 from suite.encoders.files import Flat, find_file, owned, read_file
+from suite.encoders.identity import tokens_digest
 from suite.encoders.layouts import Network, head_names, places_of, recognise, select
 from suite.encoders.method import Method
 from suite.encoders.projectors import build_projector, merge_weight_norm
-from suite.encoders.user import factory_encoder, timm_encoder
+from suite.encoders.timm_vit import timm_encoder
+from suite.encoders.user import factory_encoder
 from suite.encoders.vit import build_vit, vit_encoder
 from suite.errors import CheckpointError, RequestError, unknown
+from suite.specs import check_options, parse
 
 _BASELINES = {"random_init": random_init, "raw_pixels": raw_pixels}
 
@@ -41,7 +44,8 @@ def load_encoder(
     Args:
         spec: `dino` (a method; its file is looked up in `weights`), `dino@file.pth` (that file, in DINO's
             layout), `random_init`, `raw_pixels`, `timm:<name>`, `timm:<name>@<file>` or
-            `package.module:factory`, a function that returns an `Encoder`.
+            `package.module:factory`, a function that returns an `Encoder`; the last three with options,
+            `?name=value&...` (`suite.specs`).
         weights: a method's file, or the folder that holds `<method>.pth` or the official file; `weights/`
             if not given.
         device: where it is to run.
@@ -59,7 +63,11 @@ def load_encoder(
     """
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise RequestError(f"device {str(device)!r}: no CUDA device here; use cpu")
-    name, _, file = spec.partition("@")
+    words = parse(spec)
+    name, file = words.name, words.file
+    is_factory = ":" in name and not name.startswith("timm:")
+    if ":" not in name:
+        check_options(words, ())
     with torch.random.fork_rng(devices=[]):
         if name in releases():
             method = releases()[name]
@@ -67,14 +75,22 @@ def load_encoder(
             encoder = _release(method if norm_eps is None else replace(method, norm_eps=norm_eps), path, branch)
         elif spec in _BASELINES:
             encoder = _BASELINES[spec](architecture)
-        elif spec.startswith("timm:"):
-            encoder = timm_encoder(spec)
-        elif ":" in spec:
-            encoder = factory_encoder(spec)
+        elif name.startswith("timm:"):
+            encoder = timm_encoder(words)
+        elif name.startswith("hf:"):
+            raise RequestError(
+                f"encoder {spec!r}: folders of transformers are not read: wrap the model in a factory of yours, "
+                "MODULE:FUNCTION, as docs/how-to/new_encoder.md shows"
+            )
+        elif is_factory:
+            encoder = factory_encoder(words)
         else:
             forms = ("METHOD@FILE", "timm:NAME", "package.module:factory")
             raise unknown("encoder", spec, [*CATALOGUE, *_BASELINES, *forms])
-    return encoder.to(device=device, dtype=dtype)
+    encoder = encoder.to(device=device, dtype=dtype)
+    if is_factory:
+        encoder.tokens = tokens_digest(encoder)
+    return encoder
 
 
 def _looked_up(method: Method, weights: Path, branch: str | None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import pickle
 import re
+import sys
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -94,9 +95,30 @@ def unpickle(path: Path) -> object:
             try:
                 # mapped, an optimizer beside the weights is never read; no tensor can claim more bytes than there are
                 return torch.load(unnamed if zipped else file, map_location="cpu", weights_only=True, mmap=zipped)
-            except pickle.UnpicklingError as error:
-                if len(stand_ins) == _MOST_NAMES or not _stood_in(str(error), stand_ins):
-                    raise
+            except Exception as error:  # a stand-in may fail in any way where it is filled with what it is not
+                is_named = isinstance(error, pickle.UnpicklingError) and len(stand_ins) < _MOST_NAMES
+                if is_named and _stood_in(str(error), stand_ins):
+                    continue
+                if _is_lightning(path, zipped):
+                    _refuse_lightning(str(error))
+                raise
+
+
+def _is_lightning(path: Path, zipped: bool) -> bool:
+    content = _pickles(path)[0] if zipped else path.read_bytes()
+    return b"pytorch-lightning_version" in content
+
+
+def _refuse_lightning(message: str) -> None:
+    """Refuse a Lightning file for what lies beside its weights, unless that could do harm."""
+    name = re.search(r"GLOBAL ([\w.]+)", message)
+    if name and ("." not in name[1] or name[1].partition(".")[0] in {"builtins", *sys.stdlib_module_names}):
+        return
+    what = f"objects of a class, {name[1]}" if name else "objects that only their own code can read"
+    raise _RefusedError(
+        f"it is a Lightning file whose callbacks or hyper-parameters hold {what}: export the weights alone where you "
+        "trust it: torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth')"
+    )
 
 
 def _stood_in(message: str, stand_ins: dict[str, type[_Bystander]]) -> bool:

@@ -1,93 +1,60 @@
-"""Encoders that the user brings: any ViT of timm, or a factory in a module of theirs."""
+"""Encoders that the user brings: a factory in a module of theirs, called with the options of the spec."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import functools
 import hashlib
 import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import timm
-import torch
-from timm.models.eva import Eva
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
-from torch import Tensor, nn
+from torch import nn
 
-from suite.encoders.checkpoint import load_exactly, strip, tensors_of
 from suite.encoders.encoder import Encoder
-from suite.encoders.files import read_file
-from suite.encoders.wrap import wrap, wrap_described
-from suite.errors import CheckpointError, RequestError, SuiteError
+from suite.encoders.wrap import wrap_described
+from suite.errors import RequestError, SuiteError
+from suite.specs import Spec
 
-PLAIN = (VisionTransformer, Eva)
-"""timm's families that take images of any size and keep one token per patch."""
-RANDOM = "random"
-HEADS = ("head.*", "head_dist.*", "attn_pool.*")
-"""Tensors of timm's files that classify, or pool for it: no part of an encoder."""
-
-
-def timm_encoder(spec: str) -> Encoder:
-    """Load `timm:<name>` with timm's pretrained weights, or `timm:<name>@<file>`, or `timm:<name>@random`.
-
-    The file holds timm's own tensor names, or those of an official release that timm converts (DINOv2's, for one).
-    `@random` is the architecture before any training, drawn from seed 0: the baseline under a trained one.
-
-    Raises:
-        RequestError: timm has no such model, or it is no plain vision transformer.
-        CheckpointError: the weights cannot be had, or are another model's.
-    """
-    name, _, file = spec.removeprefix("timm:").partition("@")
-    if not timm.is_model(name):
-        raise RequestError(f"encoder {spec!r}: timm has no model {name!r}; see timm.list_models('vit_*')")
-    vit = _create(spec, name, pretrained=not file)
-    if file and file != RANDOM:
-        load_timm(vit, Path(file))
-    config: Mapping[str, Any] = vit.pretrained_cfg
-    return wrap(
-        vit,
-        tokens=vit.forward_features,
-        patch_size=vit.patch_embed.patch_size[0],
-        image_size=vit.patch_embed.img_size[0],
-        mean=config["mean"],
-        std=config["std"],
-        prefix_tokens=vit.num_prefix_tokens,
-        class_token=vit.cls_token is not None,
-        name=spec,
-    )
+_SUITE = Path(__file__).parent.parent
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_folders: dict[str, Path] = {}
+"""Module of a user's -> the current folder that its import left, which its factory may count on."""
 
 
-def load_timm(vit: VisionTransformer, path: Path) -> None:
-    """Fill `vit` from a file, exactly: classifier heads are left out, every other tensor must be used.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, or holds another architecture.
-    """
-    content = read_file(path)
-    group = next((content[key] for key in ("model", "state_dict") if isinstance(content.get(key), Mapping)), content)
-    tensors = tensors_of(group, str(path), ignore=HEADS)
-    if tensors and all(name.startswith("module.") for name in tensors):
-        tensors = strip(tensors, "module.")
-    if tensors.keys() != vit.state_dict().keys():
-        tensors = _converted(tensors, vit)
-    load_exactly(vit, tensors, str(path))
-
-
-def factory_encoder(spec: str) -> Encoder:
+def factory_encoder(spec: Spec) -> Encoder:
     """Load `package.module:factory`: an `Encoder`, or a module that states what `suite.encoders.wrap` has to know.
 
-    The module is looked for in the current folder, then where Python looks (PYTHONPATH).
+    The module is looked for in the current folder, then where Python looks (PYTHONPATH). Options of the spec are
+    keyword arguments of the factory, converted by its annotations. The current folder stays what it was.
 
     Raises:
         RequestError: no such module or function, it fails, or it returns something else.
     """
-    module_name, _, function_name = spec.partition(":")
-    location = f"encoder {spec!r}"
+    location = f"encoder {spec.text!r}"
+    if spec.file:
+        raise RequestError(f"{location}: expected MODULE:FUNCTION without @FILE; pass it as an option, ?name=FILE")
+    with contextlib.chdir(Path.cwd()):
+        factory = _factory(spec, location)
+        candidate = _made(factory, spec, location)
+        encoder = candidate if isinstance(candidate, Encoder) else _wrapped(candidate, location)
+    encoder.name = spec.text
+    encoder.code = code_of(factory, encoder)
+    return encoder
+
+
+def _factory(spec: Spec, location: str) -> Callable[..., Any]:
+    """Import the factory."""
+    module_name, _, function_name = spec.name.partition(":")
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    is_new = module_name not in sys.modules
     try:
         factory = getattr(importlib.import_module(module_name), function_name)
     except ModuleNotFoundError as error:
@@ -102,8 +69,18 @@ def factory_encoder(spec: str) -> Encoder:
         raise RequestError(f"{location}: {module_name} cannot be imported: {_description(error)}") from error
     if not callable(factory):
         raise RequestError(f"{location}: expected a function, got {type(factory).__name__}")
+    if is_new:
+        _folders[module_name] = Path.cwd()
+    return factory
+
+
+def _made(factory: Callable[..., Any], spec: Spec, location: str) -> nn.Module:
+    """Call the factory."""
+    arguments = _arguments(factory, spec, location)
+    folder = _folders.get(spec.name.partition(":")[0], Path.cwd())
     try:
-        candidate = factory()
+        with contextlib.chdir(folder):
+            candidate = factory(**arguments)
     except SuiteError as error:
         raise type(error)(f"{location}: {error}") from error
     except KeyboardInterrupt:
@@ -114,32 +91,113 @@ def factory_encoder(spec: str) -> Encoder:
         raise RequestError(
             f"{location}: expected the factory to return an Encoder or a module, got {type(candidate).__name__}"
         )
-    encoder = candidate if isinstance(candidate, Encoder) else _wrapped(candidate, location)
-    encoder.name = spec
-    encoder.code = code_of(factory, encoder)
-    return encoder
+    return candidate
+
+
+def _arguments(factory: Callable[..., Any], spec: Spec, location: str) -> dict[str, Any]:
+    """Return the options of a spec as keyword arguments: by annotation, else what they are as Python literals."""
+    if not spec.options:
+        return {}
+    try:
+        signature = inspect.signature(factory, eval_str=True)
+    except Exception:  # annotations may name what is not there; then they are texts, and literals are tried
+        try:
+            signature = inspect.signature(factory)
+        except (TypeError, ValueError):  # of a class in C
+            return {name: _literal(text) for name, text in spec.options.items()}
+    parameters = signature.parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    names = [p.name for p in parameters.values() if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    for name in spec.options:
+        if name not in names and not takes_all:
+            expected = f"expected one of {', '.join(names)}" if names else "the factory takes none"
+            raise RequestError(f"{location}: unknown option {name!r}: {expected}")
+    return {
+        name: _value(text, parameters[name].annotation if name in names else inspect.Parameter.empty, name, location)
+        for name, text in spec.options.items()
+    }
+
+
+def _value(text: str, annotation: Any, name: str, location: str) -> Any:
+    if annotation is bool:
+        if text.lower() not in _TRUTH:
+            raise RequestError(f"{location}: option {name}: expected true or false, got {text!r}")
+        return _TRUTH[text.lower()]
+    if annotation in {str, Path}:
+        return annotation(text)
+    if annotation in {int, float}:
+        try:
+            return annotation(text)
+        except ValueError as error:
+            kind = "a whole number" if annotation is int else "a number"
+            raise RequestError(f"{location}: option {name}: expected {kind}, got {text!r}") from error
+    return _literal(text)
+
+
+def _literal(text: str) -> Any:
+    """Return the number, truth value, None or tuple that a text is in Python; else the text."""
+    try:
+        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text, text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def code_of(factory: object, encoder: Encoder) -> str:
     """Return the SHA-256 of the user's files behind an encoder, which decide its features as much as the weights do.
 
-    Those are the file, or the whole package, of the factory and of every class of its modules, except for what is
-    installed and for this suite.
+    Those are the file, or the whole package, of the factory, of every class of its modules, and of whatever these
+    files have imported, except for what is installed and for this suite. What they read otherwise, the digest of the
+    tokens sees (`suite.encoders.identity`).
     """
-    suite_folder = Path(__file__).parent.parent
+    modules: set[types.ModuleType] = set()
+    queue = [
+        inspect.getmodule(source) for source in (_behind(factory), *{type(module) for module in encoder.modules()})
+    ]
+    while queue:
+        module = queue.pop()
+        if module is not None and module not in modules and _is_users(module):
+            modules.add(module)
+            queue += _imported(module)
     files: set[Path] = set()
-    for source in (factory, *{type(module) for module in encoder.modules()}):
-        module = inspect.getmodule(source)
-        place = getattr(module, "__file__", None)
-        if module is None or place is None or "site-packages" in place or Path(place).is_relative_to(suite_folder):
-            continue
-        package = sys.modules[module.__name__.split(".")[0]]
+    for module in modules:
+        package = sys.modules.get(module.__name__.split(".")[0], module)
         folders = getattr(package, "__path__", None)
-        files |= {Path(place)} if folders is None else {p for f in folders for p in Path(f).rglob("*.py")}
+        files |= (
+            {Path(str(module.__file__))} if folders is None else {p for f in folders for p in Path(f).rglob("*.py")}
+        )
     total = hashlib.sha256()
     for path in sorted(files):
         total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()
+
+
+def _is_users(module: types.ModuleType) -> bool:
+    """Tell whether a module is neither installed nor Python's nor this suite's."""
+    place = getattr(module, "__file__", None)
+    if not isinstance(place, str) or not place.endswith(".py") or not Path(place).is_file():
+        return False
+    installed = "site-packages" in place or "dist-packages" in place
+    return not installed and not Path(place).is_relative_to(_SUITE) and not _is_python_s(module)
+
+
+def _is_python_s(module: types.ModuleType) -> bool:
+    return module.__name__.partition(".")[0] in sys.stdlib_module_names
+
+
+def _imported(module: types.ModuleType) -> Iterator[types.ModuleType | None]:
+    """Yield the modules that a module's names come from."""
+    for value in map(_behind, list(vars(module).values())):
+        if isinstance(value, types.ModuleType):
+            yield value
+        elif isinstance(value, type | types.FunctionType):
+            yield sys.modules.get(value.__module__)
+
+
+def _behind(value: object) -> object:
+    """Return the function that a partial one calls, anything else as it is."""
+    while isinstance(value, functools.partial):
+        value = value.func
+    return value
 
 
 def _wrapped(module: nn.Module, location: str) -> Encoder:
@@ -153,39 +211,9 @@ def _wrapped(module: nn.Module, location: str) -> Encoder:
         raise RequestError(f"{location}: its module fails on one black image: {_description(error)}") from error
 
 
-def _converted(tensors: dict[str, Tensor], vit: VisionTransformer) -> dict[str, Tensor]:
-    """Return an official release in timm's names, by timm's own rules; unchanged if they do not apply."""
-    try:
-        converted = checkpoint_filter_fn(dict(tensors), vit)
-    except Exception:  # written for known releases, it may fail on others: those are reported as they are
-        return tensors
-    return tensors_of(converted, "timm", ignore=HEADS) if converted.keys() & vit.state_dict().keys() else tensors
-
-
-def _create(spec: str, name: str, *, pretrained: bool) -> VisionTransformer:
-    # global_pool "" keeps the final norm on all tokens, num_classes 0 drops the classifier
-    settings = {"num_classes": 0, "global_pool": "", "dynamic_img_size": True}
-    try:
-        torch.manual_seed(0)  # of a forked state: see load_encoder
-        vit = timm.create_model(name, pretrained=pretrained, **settings)
-    except TypeError:
-        vit = None
-    except Exception as error:  # network, hub and file errors of many kinds: the weights cannot be had
-        if not pretrained:
-            raise RequestError(f"encoder {spec!r}: timm cannot build it headless: wrap it in a factory") from error
-        raise CheckpointError(
-            f"encoder {spec!r}: no pretrained weights ({type(error).__name__}); give a file, timm:{name}@FILE, "
-            f"or try it untrained, timm:{name}@{RANDOM}"
-        ) from error
-    if not isinstance(vit, PLAIN):
-        raise RequestError(f"encoder {spec!r}: not a plain vision transformer; wrap it in a factory")
-    return vit
-
-
 def _description(error: BaseException) -> str:
     """Return `ValueError: text (my_encoder.py, line 12)`: one line, and the last line of the user's that was run."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
-    suite = str(Path(__file__).parent.parent)
-    user_frames = [f for f in frames if not f.filename.startswith((suite, "<")) and "importlib" not in f.filename]
+    user_frames = [f for f in frames if not f.filename.startswith((str(_SUITE), "<")) and "importlib" not in f.filename]
     place = f" ({Path(user_frames[-1].filename).name}, line {user_frames[-1].lineno})" if user_frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -23,6 +23,7 @@ from suite.protocol.settings import Settings
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
 from suite.results.store import PerItemScores, Result, Store
+from suite.run.networks import agree, has_own_network
 from suite.run.request import Request
 
 S_co = TypeVar("S_co", bound=Settings, covariant=True)
@@ -63,9 +64,17 @@ class Context(Generic[S_co]):
 
     @functools.cached_property
     def encoder(self) -> Encoder:
-        """The frozen encoder, on the request's device."""
+        """The frozen encoder, on the request's device.
+
+        Raises:
+            RequestError: a candidate that is another network than in the rest of the run.
+        """
         choices = {name: self.choice(name) for name in load_variants()}
-        return load(chosen(self.spec, choices), self.request.weights, self.request.device)
+        encoder = load(chosen(self.spec, choices), self.request.weights, self.request.device)
+        if has_own_network(self.spec):
+            network = {"weights": encoder.digest, "code": encoder.code, "tokens": encoder.tokens}
+            agree(self.request.run, self.spec, network, place=str(self.key))
+        return encoder
 
     @functools.cached_property
     def root(self) -> Path:

@@ -187,6 +187,7 @@ class Trial(Context[Any]):
         return {
             "seeds": list(self.seeds) if outcome.seeded else [],
             "encoder": self.spec,
+            **({"encoder_notes": list(self.encoder.notes)} if self.encoder.notes else {}),
             "device": self.request.device,
             "seconds": round(seconds, 3),
             **taken,

@@ -21,9 +21,10 @@ from suite.core.numerics import environment_of
 from suite.core.source_code import code_digest
 from suite.datasets.views import by_image
 from suite.encoders.encoder import Tokens
+from suite.encoders.identity import identity
 from suite.features.cache import Cache
 from suite.features.entry import KEY_BYTES, Keys
-from suite.features.passes import Passes, identity
+from suite.features.passes import Passes
 from suite.protocol.constants import constants_digest
 
 BESIDE = ("encoded", "cls", "projected")

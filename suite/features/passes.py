@@ -64,17 +64,3 @@ class Passes:
             # a view of channels last, which is the layout that the encoder works on
             pixels = torch.from_numpy(batch).permute(0, 3, 1, 2)
             yield indices, forward(pixels, indices, project=project)
-
-
-def identity(encoder: Encoder) -> dict[str, object]:
-    """Return all about an encoder that decides its features: weights, normalisations, sizes, code of a user's."""
-    return {
-        "name": encoder.name,
-        "digest": encoder.digest,
-        "mean": list(encoder.mean),
-        "std": list(encoder.std),
-        "image_size": encoder.image_size,
-        "patch_size": encoder.patch_size,
-        "norm_eps": encoder.norm_eps,
-        "code": encoder.code,
-    }

@@ -10,10 +10,11 @@ from suite.datasets import DATASETS, dataset_root, require
 from suite.encoders.catalogue import CATALOGUE, releases
 from suite.encoders.choices import chosen
 from suite.encoders.files import find_file
-from suite.encoders.user import RANDOM
+from suite.encoders.timm_vit import RANDOM
 from suite.errors import CheckpointError, DatasetError
 from suite.fetch.catalogue import download_size, how_to_get, sources
 from suite.run.request import Request
+from suite.specs import parse
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def dataset(request: Request, name: str) -> Piece:
 def checkpoint(request: Request, spec: str) -> Piece:
     """Return a checkpoint's state: there if a file of a name looked for is; reading it is for the run."""
     choice = chosen(spec, request.variants)
-    name, _, file = choice.spec.partition("@")
+    parts = parse(choice.spec)
+    name, file = parts.name, parts.file
     method = releases().get(name)
     cells, experiments = _blocked(request, spec=spec)
     title = method.title if method else name
@@ -87,7 +89,7 @@ def checkpoint(request: Request, spec: str) -> Piece:
 
 def needs_file(spec: str) -> bool:
     """Tell whether an encoder has a file: baselines have none, a factory or a bare timm name sees to itself."""
-    return spec in CATALOGUE or spec.partition("@")[2] not in {"", RANDOM}
+    return spec in CATALOGUE or parse(spec).file not in {"", RANDOM}
 
 
 def total_download(missing: Sequence[Piece]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from suite.encoders.choices import chosen
 from suite.encoders.vit import build_vit, vit_encoder
 from suite.experiments.costs.shape import Shape
 from suite.run.request import Request
+from suite.specs import parse
 
 _PROJECTED = {
     "mini": {"mocov3": 128, "dino": 512, "ibot": 512},
@@ -28,7 +29,8 @@ def shape_of(request: Request, spec: str) -> Shape:
     Raises:
         SuiteError: a user's encoder cannot be loaded.
     """
-    name, _, file = spec.partition("@")
+    parts = parse(spec)
+    name, file = parts.name, parts.file
     if spec == "raw_pixels":
         return Shape("pixels", Architecture(MINI.image_size, MINI.image_size, 3 * THUMBNAIL**2, MINI.depth))
     if spec == "random_init":

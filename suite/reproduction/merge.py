@@ -13,6 +13,7 @@ from suite.errors import RequestError, StorageError
 from suite.report.digests import is_own
 from suite.results.store import Key, Result, Store
 from suite.run.folder import differing
+from suite.run.networks import has_own_network
 from suite.run.run_file import FILE, read_run
 from suite.run.shards import FOLDER, Shard, shards_of
 
@@ -95,12 +96,25 @@ def _records(parts: Sequence[Path]) -> dict[Path, dict[str, Any]]:
 def _results(parts: Sequence[Path]) -> dict[Key, Path]:
     """Map each result to the first part that has it; the others must have it alike."""
     place_of: dict[Key, Path] = {}
+    networks: dict[str, tuple[Any, Path]] = {}
     for part in parts:
         for result in Store(part).results():
             first = place_of.setdefault(result.key, part)
             if first != part:
                 _check_alike(result, part, Store(first).checked(result.key), first)
+            _check_network(result, part, networks)
     return place_of
+
+
+def _check_network(result: Result, part: Path, networks: dict[str, tuple[Any, Path]]) -> None:
+    """Refuse a second network under a candidate's name; `networks` maps its spec to weights and where they were met."""
+    spec, weights = str(result.facts.get("encoder", "")), result.inputs.get("weights")
+    other, first = networks.setdefault(spec, (weights, part))
+    if has_own_network(spec) and weights != other:
+        raise RequestError(
+            f"{part}: merge: {result.key}: of other weights ({str(weights)[:12]}) than {spec!r} has in {first} "
+            f"({str(other)[:12]}): measure both parts with the same"
+        )
 
 
 def _check_alike(result: Result, part: Path, other: Result, first: Path) -> None:

@@ -22,6 +22,7 @@ from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
 from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.folder import at_work, join_request, turn
+from suite.run.networks import forget_networks
 from suite.run.processes import start_server
 from suite.run.request import Request
 from suite.verification.record import take_along
@@ -41,6 +42,8 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
         BusyError: another command is at work in the run folder; nothing there was touched.
     """
     with at_work(request.run, join=execution.join):
+        if not execution.join:
+            forget_networks(request.run)
         return reproduce_here(request, execution)
 
 

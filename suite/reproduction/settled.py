@@ -29,6 +29,7 @@ from suite.protocol.constants import constants_digest
 from suite.protocol.tables import sourced
 from suite.results.store import Store
 from suite.run.request import Request
+from suite.specs import parse
 
 FILE = "settled.json"
 FORM: Form = {
@@ -141,7 +142,7 @@ def _checkpoints(request: Request) -> dict[str, str] | None:
     """Map file to SHA-256 of all that encoders may be loaded from; None for a user's code, and for too many bytes."""
     if any(":" in spec for spec in request.encoders):
         return None
-    named_files = [Path(spec.partition("@")[2]) for spec in request.encoders if "@" in spec]
+    named_files = [Path(parse(spec).file) for spec in request.encoders if "@" in spec]
     folder = [request.weights] if request.weights.is_file() else sorted(request.weights.glob("*"))
     files = [path for path in (*folder, *named_files) if path.is_file()]
     if sum(path.stat().st_size for path in files) > CHECKPOINT_BYTES:

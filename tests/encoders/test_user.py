@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,25 +17,6 @@ from tests.support.vits import FACTS, TinyViT
 
 IMAGES = torch.randn(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
 Write = Callable[[str], str]
-
-
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Writes a module in the current folder; returns its name."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    names: list[str] = []
-
-    def write(text: str) -> str:
-        name = f"users_{tmp_path.name.replace('-', '_')}_{len(names)}"
-        names.append(name)
-        (tmp_path / f"{name}.py").write_text(text)
-        return name
-
-    yield write
-    for name in names:
-        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(("registers", "class_token"), [(0, True), (4, True), (0, False), (2, False)])

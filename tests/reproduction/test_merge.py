@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,18 @@ def test_an_altered_result_is_refused(tmp_path: Path, parts: list[Path]) -> None
     path.write_text(path.read_text().replace("12.25", "99.25"))
     assert main(["merge", str(tmp_path / "out"), *map(str, parts)]) == 3
     assert not (tmp_path / "out").exists()
+
+
+def test_two_networks_under_a_candidate_s_name_are_refused(tmp_path: Path, parts: list[Path]) -> None:
+    for part, weights in zip(parts[:2], ("a" * 64, "b" * 64), strict=True):
+        store = Store(part)
+        [result] = store.results()
+        changed = replace(
+            result, facts={**result.facts, "encoder": "my:build"}, inputs={**result.inputs, "weights": weights}
+        )
+        store.save(changed, store.items(result))
+    [key] = Store(parts[1]).keys()
+    assert refusal(tmp_path / "out", *parts) == (
+        f"{parts[1]}: merge: {key}: of other weights (bbbbbbbbbbbb) than 'my:build' has in {parts[0]} (aaaaaaaaaaaa): "
+        "measure both parts with the same"
+    )

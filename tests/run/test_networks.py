@@ -1,0 +1,65 @@
+"""One network a run: who comes with another one is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suite.errors import RequestError
+from suite.run.networks import NETWORKS, agree, forget_networks, note_passed
+
+FACTS = {"weights": "a" * 64, "code": "b" * 64, "tokens": "c" * 64}
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "difference", "cause"),
+    [
+        (
+            "my:build",
+            {"weights": "d" * 64, "tokens": "e" * 64},
+            "(weights aaaaaaaaaaaa), got another (weights dddddddddddd)",
+            "the factory draws its weights anew each time: load a checkpoint or set a seed",
+        ),
+        (
+            "my:build",
+            {"tokens": "e" * 64},
+            "(tokens cccccccccccc), got another (tokens eeeeeeeeeeee)",
+            "with the same weights it makes other tokens: what else it reads (environment variables, data files) "
+            "has changed, or its forward pass draws at random",
+        ),
+        (
+            "my:build",
+            {"code": "e" * 64, "tokens": "f" * 64},
+            "(code bbbbbbbbbbbb), got another (code eeeeeeeeeeee)",
+            "its source files were edited meanwhile: start the run again",
+        ),
+        (
+            "timm:vit@x.pth",
+            {"weights": "d" * 64},
+            "(weights aaaaaaaaaaaa), got another (weights dddddddddddd)",
+            "its file was replaced meanwhile: start the run again",
+        ),
+    ],
+)
+def test_another_network_than_the_checked_one_is_refused(
+    tmp_path: Path, spec: str, change: dict, difference: str, cause: str
+) -> None:
+    note_passed(tmp_path, spec, FACTS | {"patch_size": 8})
+    agree(tmp_path, spec, FACTS, place="part_retrieval/cub200/my-build")
+    agree(tmp_path, "other:build", FACTS | change, place="part_retrieval/cub200/other-build")
+    with pytest.raises(RequestError) as caught:
+        agree(tmp_path, spec, FACTS | change, place="part_retrieval/cub200/my-build")
+    assert str(caught.value) == (
+        f"encoder {spec!r}: part_retrieval/cub200/my-build: expected the network of the conformance checks "
+        f"{difference}: nothing is measured with it: {cause}"
+    )
+    assert [path.suffix for path in (tmp_path / NETWORKS).iterdir()] == [".json", ".json"]
+
+
+def test_the_first_trial_of_a_run_decides_and_the_next_run_decides_anew(tmp_path: Path) -> None:
+    agree(tmp_path, "my:build", FACTS, place="one/data/my-build")
+    with pytest.raises(RequestError, match="expected the network of one/data/my-build "):
+        agree(tmp_path, "my:build", FACTS | {"weights": "d" * 64}, place="two/data/my-build")
+    forget_networks(tmp_path)
+    agree(tmp_path, "my:build", FACTS | {"weights": "d" * 64}, place="two/data/my-build")
