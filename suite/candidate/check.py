@@ -23,7 +23,7 @@ from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
-from suite.run.folder import at_work
+from suite.run.folder import at_work, check_encoders, check_weights
 from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
 
@@ -65,10 +65,13 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
 
 
 def _check(spec: str, request: Request, execution: Execution) -> int:
+    check_encoders(request)
     check_writable(request.run)
     print(f"conformance of {spec}")
     start_server(*PRELOADED)  # it imports what all that follows needs
     conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
+    if conformance.facts:
+        check_weights(request, spec, conformance.facts["weights"])
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
     adopt(Path("runs") / request.profile.name, request)

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_name
+from suite.cells import CellId, method_names
 from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
@@ -266,7 +266,7 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
 
 def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
     """Tell whether a result was asked for: only those were held against their inputs just now, others may be stale."""
-    methods = {method_name(spec) for spec in request["encoders"]}
+    methods = {*method_names(request["encoders"]).values()}
     return key.experiment in request["experiments"] and key.dataset in request["datasets"] and key.method in methods
 
 
