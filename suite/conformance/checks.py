@@ -93,6 +93,8 @@ def run_checks(
         status, detail = (NOT_REACHED, "") if has_failed else _answer(question)
         if name == "other sizes" and status == FAILED and not needs_other_sizes:
             status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
+        if name == "shapes" and status != FAILED and needs_other_sizes and encoders and not encoders[0].depth:
+            status, detail = FAILED, questions.NO_BLOCKS
         checks.append(Check(name, QUESTIONS[name], status, detail))
         tell(checks[-1])
 

@@ -19,6 +19,12 @@ LARGE_PX = 512
 """Side at which the paper segments; small encoders are asked for twice their own size."""
 
 
+NO_BLOCKS = (
+    "no blocks are named, whose outputs segmentation reads: name them (blocks= of wrap, or an attribute blocks), or "
+    "leave segmentation out (EXPERIMENT=)"
+)
+
+
 class CheckError(Exception):
     """A question answered with no."""
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_names
+from suite.cells import BASELINES, METHODS, CellId, method_names
 from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
@@ -16,7 +16,7 @@ from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
-from suite.judge.standing import standings
+from suite.judge.standing import probes, standings
 from suite.judge.testable import untestable_reasons
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
@@ -352,6 +352,19 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
         "notice": profile.notice,
         "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
         "digests": _digests(results),
+        "encoders": _encoders(results),
+    }
+
+
+def _encoders(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Return what was put on each candidate where that follows from its width and depth, by experiment and dataset."""
+    methods = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
+    return {
+        method: {
+            f"{entry.pop('experiment')} on {entry.pop('dataset')}": entry
+            for entry in map(dict, probes(method, results))
+        }
+        for method in methods
     }
 
 
