@@ -40,7 +40,6 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
         protocol={},
         facts=({"num_heads": 4} if seeds else {})
         | {"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
-        | {"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
     )
     identity = str(changes.get("identity", place))
     items = PerItemScores({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
