@@ -64,6 +64,20 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
         return _check(spec, request, execution)
 
 
+def check_conformance(spec: str, request: Request) -> int:
+    """Run the conformance checks only, and write nothing.
+
+    Returns:
+        0.
+
+    Raises:
+        RequestError: the encoder fails one.
+    """
+    print(f"conformance of {spec}")
+    require(conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check))
+    return 0
+
+
 def _check(spec: str, request: Request, execution: Execution) -> int:
     check_encoders(request)
     check_writable(request.run)

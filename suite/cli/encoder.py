@@ -23,6 +23,11 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
     )
+    parser.add_argument(
+        "--conformance-only",
+        action="store_true",
+        help="only the conformance checks: nothing is measured or written",
+    )
     add_request(parser)
     add_runtime(parser)
 
@@ -37,11 +42,13 @@ def run_check(options: argparse.Namespace) -> int:
     code = elsewhere(options, "check", positional=["spec"])
     if code is not None:
         return code
-    from suite.candidate.check import check, companions
+    from suite.candidate.check import check, check_conformance, companions
 
     methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)
     options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
+    if options.conformance_only:
+        return check_conformance(options.spec, request)
     return check(options.spec, request, execution(options))
 
 

@@ -1,4 +1,4 @@
-"""Fingerprint of an encoder from 64 fixed pictures: two files of the same encoder can be told to be so, or not."""
+"""Fingerprint of an encoder from fixed pictures: two files of the same encoder can be told to be so, or not."""
 
 from __future__ import annotations
 
