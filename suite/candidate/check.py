@@ -14,7 +14,6 @@ from suite.conformance import Check
 from suite.conformance.checks import require
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, RequestError
-from suite.experiments.forked import PRELOADED
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates, files
@@ -24,7 +23,6 @@ from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.folder import at_work, check_encoders, check_weights
-from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
 
 
@@ -82,7 +80,6 @@ def _check(spec: str, request: Request, execution: Execution) -> int:
     check_encoders(request)
     check_writable(request.run)
     print(f"conformance of {spec}")
-    start_server(*PRELOADED)  # it imports what all that follows needs
     conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
     if conformance.facts:
         check_weights(request, spec, conformance.facts["weights"])

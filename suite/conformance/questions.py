@@ -171,8 +171,8 @@ def other_sizes(encoder: Encoder) -> Answer:
     own_tokens = encoder(view(encoder, 1))
     large_tokens = encoder(view(encoder, 1, large_side, large_side))
     _check_tokens(encoder, large_tokens, (1, grid, grid), ())
-    oblong_tokens = encoder(view(encoder, 1, large_side, large_side - patch))
-    _check_tokens(encoder, oblong_tokens, (1, grid, grid - 1), ())
+    oblong_tokens = encoder(view(encoder, 1, side + patch, side))
+    _check_tokens(encoder, oblong_tokens, (1, side // patch + 1, side // patch), ())
     if side // patch < 2:
         return Answer(f"{large_side} pixels: {grid} x {grid} patches")
     pooled_patches = torch.nn.functional.adaptive_avg_pool2d(
@@ -221,13 +221,13 @@ def _takes(encoder: Encoder, rows: int, columns: int) -> bool:
 def _largest_moves(
     encoder: Encoder, rows: int, columns: int
 ) -> tuple[list[tuple[int, int]] | None, list[tuple[int, int]]]:
-    """Return (disturbed, moved most) places, counted row by row, for up to 12 places spread over the grid.
+    """Return (disturbed, moved most) places, counted row by row, for up to 8 places and a few spread over the grid.
 
     At the first block, None where no blocks are named, and at the end.
     """
     patch, count = encoder.patch_size, rows * columns
     images = view(encoder, 2, rows * patch, columns * patch)
-    step = max(1, count // 12)
+    step = max(1, count // 8)
     places = [place for place in range(step // 2, count, step) if count > 4] or list(range(count))
     batch = images[:1].repeat(len(places) + 1, 1, 1, 1)
     for index, place in enumerate(places, start=1):

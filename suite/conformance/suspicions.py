@@ -34,7 +34,7 @@ def normalised_once(encoder: Encoder) -> Answer:
     Surely wrong is what has the mean and the standard deviation of a second pass with its own, ImageNet's or
     (0.5, 0.5) normalisation; another change is a hint.
     """
-    images = view(encoder, 2).float()
+    images = view(encoder, 1).float()
     seen = _first_input(encoder, images)
     if seen is None or seen.numel() != images.numel():
         return Answer("no layer sees the pixels as such: cannot tell")
@@ -67,7 +67,7 @@ def final_norm(encoder: Encoder) -> Answer:
         return Answer("no blocks are named, or it has no norm layers: cannot tell")
     last = encoder.depth - 1
     with _recorded(encoder) as calls:
-        tokens = encoder(view(encoder, 2), layers=(last,))
+        tokens = encoder(view(encoder, 1), layers=(last,))
     names = [type(module).__name__ for module, _ in calls]
     norms = tokens.patches.float().norm(dim=1)
     text = f"token norms {float(norms.mean()):.3g}, from {float(norms.min()):.3g} to {float(norms.max()):.3g}"
