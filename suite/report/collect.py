@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
+from suite.judge.no_worse import no_worse_than
 from suite.judge.standing import probes, standings
 from suite.judge.testable import untestable_reasons
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
@@ -165,7 +166,9 @@ def assemble(
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, _digests(results)["data"], tell)},
-        candidates=standings(store, results, expected, "recorded" if profile.name == "mini" else "published"),
+        candidates=_candidates(
+            standings(store, results, expected, "recorded" if profile.name == "mini" else "published"), run, tell
+        ),
         conformance=inputs.conformance(run, request["encoders"], tell),
         attempts=history(run, tell),
         shards=shards,
@@ -187,7 +190,7 @@ def assemble(
         started=record["started"],
         finished=finish,
     )
-    return build(_through(_without_pictures(judgement, pictures_missing), gate), facts)
+    return build(_floored(_through(_without_pictures(judgement, pictures_missing), gate), facts.candidates), facts)
 
 
 def _judge(
@@ -262,6 +265,21 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
         return judgement
     sentence = f"{judgement.sentence} Second gate: {gate.short}"
     return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
+
+
+def _candidates(entries: list[dict[str, Any]], run: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Hold the candidates against the reference that `check` was told, if it was."""
+    bound = inputs.bound(run, tell)
+    return [entry | ({"no_worse_than": no_worse_than(entry, **bound)} if bound else {}) for entry in entries]
+
+
+def _floored(judgement: Judgement, candidates: Sequence[Mapping[str, Any]]) -> Judgement:
+    """Put the one-sided gate beside the verdict, which stays its own: it is another reason for exit code 1, then 2."""
+    gates = [entry["no_worse_than"] for entry in candidates if "no_worse_than" in entry]
+    codes = {judgement.exit_code, *(gate["exit_code"] for gate in gates)}
+    code = next((code for code in (1, 2) if code in codes), judgement.exit_code)
+    sentence = " ".join([judgement.sentence, *(f"One-sided gate: {gate['sentence']}" for gate in gates)])
+    return replace(judgement, exit_code=code, sentence=sentence)
 
 
 def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
