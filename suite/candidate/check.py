@@ -14,6 +14,7 @@ from suite.conformance import Check
 from suite.conformance.checks import require
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, RequestError
+from suite.experiments.forked import PRELOADED
 from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates, files
@@ -24,6 +25,7 @@ from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
 from suite.run.folder import at_work, check_encoders, check_weights
+from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
 
 
@@ -76,6 +78,7 @@ def check_conformance(spec: str, request: Request) -> int:
         RequestError: the encoder fails one.
     """
     print(f"conformance of {spec}")
+    start_server(*PRELOADED)  # it imports what all that follows needs
     require(conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check))
     return 0
 
@@ -84,6 +87,7 @@ def _check(spec: str, request: Request, execution: Execution, bound: tuple[str, 
     check_encoders(request)
     check_writable(request.run)
     print(f"conformance of {spec}")
+    start_server(*PRELOADED)  # it imports what all that follows needs
     conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
     if conformance.facts:
         check_weights(request, spec, conformance.facts["weights"])

@@ -48,10 +48,6 @@ def run_check(options: argparse.Namespace) -> int:
     code = elsewhere(options, "check", positional=["spec"])
     if code is not None:
         return code
-    from suite.experiments.forked import PRELOADED
-    from suite.run.processes import start_server
-
-    start_server(*PRELOADED)  # it imports what all that follows needs, while this process does
     from suite.candidate.check import check, check_conformance, companions
 
     methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)

@@ -123,7 +123,9 @@ def _is_norm(module: nn.Module) -> bool:
 
 def _is_initial(norm: nn.Module) -> bool:
     bias = getattr(norm, "bias", None)
-    return bool((norm.weight == 1).all()) and not (isinstance(bias, Tensor) and bool(bias.any()))
+    weight = norm.weight
+    is_one = isinstance(weight, Tensor) and bool((weight == 1).all())
+    return is_one and not (isinstance(bias, Tensor) and bool(bias.any()))
 
 
 def _is_like(a: Tensor, b: Tensor) -> bool:
