@@ -16,16 +16,8 @@ from suite.run.attempts.lines import FILE as ATTEMPTS
 from suite.run.shards import EXIT_CODE, shards_of
 
 RECORDS = (
-    *(
-        "run.json",
-        "environment.json",
-        "checks.json",
-        "verification.json",
-        "conformance.json",
-        "plan.json",
-        "bound.json",
-    ),
-    *(ATTEMPTS, "sbom.json"),
+    *("run.json", "environment.json", "checks.json", "verification.json", "conformance.json", "plan.json"),
+    *("bound.json", ATTEMPTS, "sbom.json"),
 )
 """What a run noted of itself, beside its results."""
 FOLDERS = ("figures", "not_run")
