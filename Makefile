@@ -3,9 +3,9 @@
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
 
-SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
+SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
-             LICENSE A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+             LICENSE NO_WORSE_THAN BY A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
 $(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
@@ -90,9 +90,10 @@ anew:
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
 	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(SHARE_ARGS) $(RUNTIME_ARGS)
 
-check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory
+check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory CONFORMANCE=1
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \
-	  $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
+	  $(call switch,CONFORMANCE,--conformance-only) \
+	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
 	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'

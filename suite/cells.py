@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ PROJECTED_METHODS = tuple(name for name in METHODS if registry.METHODS[name].has
 
 def release_of(spec: str) -> str:
     """Return the name before a spec's file: `mae` of `mae` and of `mae@FILE`, a method of the paper or not."""
-    return spec.partition("@")[0]
+    return spec.partition("@")[0].partition("?")[0]
 
 
 @dataclass(frozen=True, order=True)
@@ -71,8 +74,61 @@ class Measurement:
         return not self.seeds
 
 
+_GENERIC = re.compile(
+    r"(checkpoint|ckpt|model|pytorch_model|weights?|last|latest|best|final|epoch|step|iter|teacher|student|ema|encoder|"
+    r"backbone|state_dict|[-_.=]|\d)+",
+    re.IGNORECASE,
+)
+"""Names of files that trainings write by themselves: the folder tells which training it was."""
+_LONGEST = 150
+"""Characters of a name: with what is added to it, a file system takes 255."""
+
+
 def method_name(spec: str) -> str:
-    """Return an encoder spec as a name that can stand in a path and in a cell; of a file's path, its last part."""
-    address, mark, options = spec.partition("?")
-    name, at, file = address.partition("@")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name + at + Path(file).name + mark + options)
+    """Return an encoder spec as a name that can stand in a path and in a cell.
+
+    Of a file's path that is its last part, with the folder before it where the last part says nothing, such as
+    `checkpoint.pth`; options stay, since they make another encoder.
+    """
+    path, options = _split(spec)
+    folder_count = 1 if path and _GENERIC.fullmatch(path[-1].partition(".")[0]) else 0
+    return _name(spec, path[-1 - folder_count :], options)
+
+
+def method_names(specs: Iterable[str]) -> dict[str, str]:
+    """Return the name of every spec; those that would share one have more folders of their files in it, else a digest.
+
+    Args:
+        specs: of one run; names are distinct among them.
+    """
+    specs = tuple(dict.fromkeys(specs))
+    names = {spec: method_name(spec) for spec in specs}
+    for name in [name for name, count in Counter(names.values()).items() if count > 1]:
+        alike = [spec for spec in specs if names[spec] == name]
+        depth = max(len(_split(spec)[0]) for spec in alike)
+        for count in range(2, depth + 1):
+            longer_names = {spec: _name(spec, _split(spec)[0][-count:], _split(spec)[1]) for spec in alike}
+            if len({*longer_names.values()}) == len(alike):
+                names |= longer_names
+                break
+    counts = Counter(names.values())
+    return {spec: name if counts[name] == 1 else f"{name}-{_digest(spec)}" for spec, name in names.items()}
+
+
+def _split(spec: str) -> tuple[list[str], str]:
+    """Return the parts of the path of a spec's file, and its options with their question mark."""
+    place, mark, options = spec.partition("?")
+    if mark and "=" not in options:  # a file may be called so
+        place, mark, options = spec, "", ""
+    file = place.partition("@")[2]
+    return [part for part in Path(file).parts if part not in {"/", ".", ".."}], mark + options
+
+
+def _name(spec: str, parts: Sequence[str], options: str) -> str:
+    release, at, _ = spec.removesuffix(options).partition("@")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", release + at + "/".join(parts) + options)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 9]}-{_digest(spec)}"
+
+
+def _digest(spec: str) -> str:
+    return hashlib.sha256(spec.encode(errors="surrogateescape")).hexdigest()[:8]

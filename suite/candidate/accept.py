@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name
+from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name, method_names
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically
 from suite.core.paths import EXPECTED
@@ -83,14 +83,15 @@ def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = Fals
 def read_candidate(run: Path) -> Candidate:
     """Return the candidate of a run, if the run can be accepted."""
     request = read_run(run)["asked"]
-    candidates = [spec for spec in request["encoders"] if method_name(spec) not in (*METHODS, *BASELINES)]
+    names = method_names(request["encoders"])
+    candidates = [spec for spec, name in names.items() if name not in (*METHODS, *BASELINES)]
     if len(candidates) != 1:
         raise RequestError(
             f"{run}: expected one candidate, got {', '.join(candidates) or 'none'}: make one with make check"
         )
     if request["limit"] is not None or request["variants"]:
         raise RequestError(f"{run}: expected the whole protocol, got {deviation(request)}: run it without")
-    store, method = Store(run), method_name(candidates[0])
+    store, method = Store(run), names[candidates[0]]
     results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in request["experiments"])
     bare_results = [r for r in results if r.schema == WITHOUT_EVIDENCE]
     if bare_results:
@@ -190,11 +191,17 @@ def _check_other_files(candidate: Candidate, path: Path, folder: Path) -> None:
     """Check that one encoder is in one file, and one file is for one encoder."""
     load_accepted(candidate.profile, folder)  # a broken file is said now, not in the next run
     for file in sorted(folder.glob("*.toml")):
-        method = tomllib.loads(file.read_text()).get(candidate.profile, {}).get("method")
+        section = tomllib.loads(file.read_text()).get(candidate.profile, {})
+        method = section.get("method")
         if method == candidate.method and file != path:
             raise RequestError(f"{file}: holds values of {method} already: pass --name {file.stem}, or remove it")
         if method not in (None, candidate.method) and file == path:
             raise RequestError(f"{file}: holds values of {method}: pass another --name")
+        if method == candidate.method and section["spec"] != candidate.spec:
+            raise RequestError(
+                f"{file}: holds values of {section['spec']!r}, got {candidate.spec!r} of the same name: remove the "
+                "file to replace them, or rename the checkpoint"
+            )
 
 
 def _text(content: Mapping[str, Mapping[str, Any]]) -> str:

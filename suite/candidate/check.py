@@ -19,11 +19,12 @@ from suite.protocol.profiles import load_profile
 from suite.registry import EXPERIMENTS
 from suite.report import candidates, files
 from suite.report.digests import is_own
+from suite.report.inputs import BOUND
 from suite.report.labels import STATUSES
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
-from suite.run.folder import at_work
+from suite.run.folder import at_work, check_encoders, check_weights
 from suite.run.networks import forget_networks, note_passed
 from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
@@ -44,13 +45,16 @@ def companions(specs: Sequence[str], *, profile: str, alone: bool) -> list[str]:
     return list(specs) if specs or alone or profile != "mini" else list(own_profile.methods)
 
 
-def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int:
+def check(
+    spec: str, request: Request, execution: Execution = BY_DEFAULT, *, bound: tuple[str, float] | None = None
+) -> int:
     """Run the conformance checks, measure, report.
 
     Args:
         spec: the candidate, one of the request's.
         request: what to run it on, and beside whom.
         execution: how it is carried out.
+        bound: the reference that it may not be worse than, and by how many points it may; None for no such gate.
 
     Returns:
         The exit code of the verdict, 130 if interrupted.
@@ -62,19 +66,41 @@ def check(spec: str, request: Request, execution: Execution = BY_DEFAULT) -> int
     if spec in request.profile.methods:
         raise RequestError(f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE")
     with at_work(request.run):
-        return _check(spec, request, execution)
+        return _check(spec, request, execution, bound)
 
 
-def _check(spec: str, request: Request, execution: Execution) -> int:
+def check_conformance(spec: str, request: Request) -> int:
+    """Run the conformance checks only, and write nothing.
+
+    Returns:
+        0.
+
+    Raises:
+        RequestError: the encoder fails one.
+    """
+    print(f"conformance of {spec}")
+    start_server(*PRELOADED)  # it imports what all that follows needs
+    require(conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check))
+    return 0
+
+
+def _check(spec: str, request: Request, execution: Execution, bound: tuple[str, float] | None) -> int:
+    check_encoders(request)
     check_writable(request.run)
     print(f"conformance of {spec}")
     start_server(*PRELOADED)  # it imports what all that follows needs
     conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
+    if conformance.facts:
+        check_weights(request, spec, conformance.facts["weights"])
     write_json(request.run / "conformance.json", conformance.record())
     require(conformance)
     forget_networks(request.run)
     note_passed(request.run, spec, conformance.facts)
     adopt(Path("runs") / request.profile.name, request)
+    if bound is None:
+        (request.run / BOUND).unlink(missing_ok=True)
+    else:
+        write_json(request.run / BOUND, {"reference": bound[0], "margin": bound[1]})
     code = reproduce_here(request, execution)
     for candidate in files.load(request.run)["newcomers"]:
         print(standing(candidate))

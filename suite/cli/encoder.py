@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from suite.cells import BASELINES, METHODS, method_name
 from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
-from suite.core.values import line, path, reader, spec, specs
+from suite.core.values import line, path, points, reader, spec, specs
 from suite.errors import RequestError
 from suite.specs import parse
 
@@ -23,6 +23,17 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
+    )
+    parser.add_argument(
+        "--no-worse-than", metavar="METHOD", help="fail where it is surely worse than this one, measured beside it"
+    )
+    parser.add_argument(
+        "--by", type=reader(points, "--by"), metavar="POINTS", help="that it may be worse, per cent (default: 0)"
+    )
+    parser.add_argument(
+        "--conformance-only",
+        action="store_true",
+        help="only the conformance checks: nothing is measured or written",
     )
     add_request(parser)
     add_runtime(parser)
@@ -38,12 +49,33 @@ def run_check(options: argparse.Namespace) -> int:
     code = elsewhere(options, "check", positional=["spec"])
     if code is not None:
         return code
-    from suite.candidate.check import check, companions
+    from suite.candidate.check import check, check_conformance, companions
 
     methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)
     options.encoder = [options.spec, *methods]
     request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
-    return check(options.spec, request, execution(options))
+    if options.conformance_only:
+        return check_conformance(options.spec, request)
+    return check(options.spec, request, execution(options), bound=_bound(options, request.names))
+
+
+def _bound(options: argparse.Namespace, names: Mapping[str, str]) -> tuple[str, float] | None:
+    """Return the reference of the one-sided gate and its margin.
+
+    Raises:
+        RequestError: a margin without a reference, or a reference that is not measured beside the candidate.
+    """
+    if options.no_worse_than is None:
+        if options.by is not None:
+            raise RequestError(f"--by {options.by:g}: expected --no-worse-than METHOD beside it")
+        return None
+    rivals = [name for spec, name in names.items() if spec != options.spec and name in (*METHODS, *BASELINES)]
+    if options.no_worse_than not in rivals:
+        raise RequestError(
+            f"--no-worse-than {options.no_worse_than}: expected one that is measured beside it "
+            f"({', '.join(rivals) or 'none is'}): add it with BESIDE={options.no_worse_than}"
+        )
+    return options.no_worse_than, options.by or 0.0
 
 
 def _check_runtime(options: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from suite.cells import method_name
 from suite.cli.options import add_request, to_request
 from suite.cli.verb import Verb
 from suite.core.values import line, reader, seconds
@@ -97,7 +96,7 @@ def undecided(request: Request) -> list[Deciding]:
     from suite.report.collect import assemble
     from suite.run.run_file import read_run
 
-    methods = {method_name(spec) for spec in request.encoders}
+    methods = {*request.names.values()}
     open_groups: list[Deciding] = []
     measured_cells: list[CellId] = []
     if (request.run / "run.json").exists() and read_run(request.run)["asked"]["profile"] == request.profile.name:

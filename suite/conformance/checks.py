@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from suite.conformance import questions
+from suite.conformance import questions, suspicions
 from suite.conformance.fingerprint import fingerprint
 from suite.conformance.questions import Answer, CheckError
 from suite.encoders import Encoder
@@ -19,12 +19,16 @@ QUESTIONS = {
     "loads": "can it be loaded?",
     "normalisation": "is it said how its images are normalised?",
     "shapes": "are tokens and layers of the promised shapes, and finite?",
+    "normalised once": "are images normalised once?",
+    "final norm": "are tokens normed at the end?",
     "patch order": "does each patch token stand where its patch is?",
+    "block order": "do blocks run, and leave their tokens, in the order that was named?",
     "frozen": "does nothing in it change or learn?",
     "deterministic": "do two passes give the same bytes?",
     "batch-invariant": "is an image's result independent of its batch?",
     "other sizes": "does it work on larger and on oblong images?",
-    "fingerprint": "what does it make of 64 fixed pictures?",
+    "trained": "does it look trained?",
+    "fingerprint": "what does it make of fixed pictures?",
 }
 
 
@@ -93,6 +97,11 @@ def run_checks(
         status, detail = (NOT_REACHED, "") if has_failed else _answer(question)
         if name == "other sizes" and status == FAILED and not needs_other_sizes:
             status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
+        if name == "shapes" and status != FAILED and needs_other_sizes and encoders and not encoders[0].depth:
+            status, detail = FAILED, questions.NO_BLOCKS
+        is_meant_random = spec == "random_init" or spec.partition("?")[0].endswith("@random")
+        if name == "trained" and status == WARNING and is_meant_random:
+            status, detail = PASSED, "untrained, as was asked for"
         checks.append(Check(name, QUESTIONS[name], status, detail))
         tell(checks[-1])
 
@@ -119,11 +128,15 @@ def run_checks(
 def _questions() -> Iterator[tuple[str, Callable[[Encoder], Answer]]]:
     yield "normalisation", questions.normalisation
     yield "shapes", questions.shapes
+    yield "normalised once", suspicions.normalised_once
+    yield "final norm", suspicions.final_norm
     yield "patch order", questions.patch_order
+    yield "block order", suspicions.block_order
     yield "frozen", questions.frozen
     yield "deterministic", questions.deterministic
     yield "batch-invariant", questions.batch_invariant
     yield "other sizes", questions.other_sizes
+    yield "trained", suspicions.trained
 
 
 def _answer(question: Callable[[], Answer]) -> tuple[str, str]:

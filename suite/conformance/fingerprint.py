@@ -1,4 +1,4 @@
-"""Fingerprint of an encoder from 64 fixed pictures: two files of the same encoder can be told to be so, or not."""
+"""Fingerprint of an encoder from fixed pictures: two files of the same encoder can be told to be so, or not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def fingerprint(encoder: Encoder) -> dict[str, Any]:
         `images_per_second`: measured on the way.
     """
     images = view(encoder, COUNT)
-    encoder(images[:1])  # the first pass pays for setting up
     start = time.perf_counter()
     parts = [encoder(batch) for batch in images.split(_BATCH)]
     features = torch.cat([part.patches.mean((2, 3)) for part in parts]).float().cpu()

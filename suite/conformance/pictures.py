@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
 
-COUNT = 64
+COUNT = 9
+"""Pictures of a fingerprint: one, and eight to compare it with."""
 _WAVES = 6
 _BOXES = 5
 
@@ -29,6 +32,7 @@ def pictures(count: int, height: int, width: int, *, first_number: int = 0) -> T
     return torch.from_numpy(np.stack(images).astype(np.float32))
 
 
+@functools.lru_cache(maxsize=64)
 def _picture(number: int, height: int, width: int) -> np.ndarray:
     draw = np.random.default_rng([2301, 11915, number])
     y = (np.arange(height) + 0.5)[:, None] / height

@@ -94,6 +94,17 @@ def gigabytes(name: str, text: str) -> float:
     return size
 
 
+def points(name: str, text: str) -> float:
+    """Read a difference in points of per cent; 0 is one."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 100:
+        raise refusal(name, text, "points of per cent from 0 to 100, e.g. 0.5")
+    return number
+
+
 def path(name: str, text: str) -> Path:
     """Read a path: `~` and `~user` stand for a home folder, `$NAME` for itself, as the shell has had its turn."""
     if not text.strip() or "\0" in text:

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.cells import method_name
 from suite.core.locks import HeldError, locked, waited_for
 from suite.core.paths import EXPERIMENTS, ROOT
-from suite.results.store import Key
 from suite.run.processes import Send
 
 PRELOADED = ("suite.core.source_code", "suite.experiments.preloaded")
@@ -124,8 +122,7 @@ def trial_name(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     if callspec is None or "task" not in callspec.params:
         return ""
-    experiment, dataset, spec = callspec.params["task"]
-    return str(Key(experiment.name, dataset, method_name(spec)))
+    return str(callspec.id)
 
 
 def facts_of(report: pytest.TestReport) -> Mapping[str, str]:

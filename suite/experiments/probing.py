@@ -61,6 +61,7 @@ def measure(
         fit: seed -> by name (`probes_of`), a trained probe that has judged the evaluation items.
     """
     outcome = Outcome(seeded=True)
+    outcome.facts["num_heads"] = attention_heads(trial.encoder.embed_dim, trial.settings.num_heads)
     outcome.summaries = {
         "split": f"{trial.experiment.title.lower()}: {len(train):,} training, {len(test):,} evaluation views",
         "train_items": len(train),

@@ -11,7 +11,7 @@ from suite.datasets.segmentation import IGNORE
 from suite.experiments.context import Outcome
 from suite.experiments.head_history import Percent, best_of
 from suite.experiments.head_training import Fitted, fit
-from suite.experiments.heads import HeadsTrial, label_set
+from suite.experiments.heads import HeadsTrial, label_set, layers
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.store import PerItemScores, sample_path
@@ -52,6 +52,7 @@ def segment(trial: HeadsTrial) -> Outcome:
             outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
     outcome.items = _items(counts, val.digest)
     outcome.facts["loss_computed"] = ways
+    outcome.facts["blocks"] = [block + 1 for block in layers(trial)]
     return outcome
 
 

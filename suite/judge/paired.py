@@ -63,17 +63,38 @@ def differences(
     item_differences = np.stack(
         [100 * (scores.mean(axis=0) - other_scores[name].mean(axis=0)) for name in names], axis=1
     )
-    _, image = np.unique(groups, return_inverse=True)
-    count = int(image.max()) + 1
-    # per image: the sum of differences to every other, and the number of items
-    sums = np.zeros((count, len(names) + 1))
-    np.add.at(sums, image, np.concatenate([item_differences, np.ones((len(image), 1))], axis=1))
+    sums = _sums(item_differences, groups)
     totals = _resample(sums, draws)
     means = totals[:, :-1] / totals[:, -1:]
     return {
-        name: _difference(float(item_differences[:, k].mean()), means[:, k], items=len(image), images=count)
+        name: _difference(float(item_differences[:, k].mean()), means[:, k], items=len(groups), images=len(sums))
         for k, name in enumerate(names)
     }
+
+
+def mean_draws(
+    scores: Mapping[str, NDArray[np.float32]], groups: NDArray[np.int32], *, draws: int = DRAWS
+) -> dict[str, NDArray[np.float64]]:
+    """Draw the mean of every encoder again, over the same images.
+
+    Args:
+        scores: name -> (R, N) fractions on the same items, in the same order; a row per seed.
+        groups: (N,) image of each item.
+        draws: bootstrap samples.
+
+    Returns:
+        name -> (draws,) means in per cent.
+    """
+    totals = _resample(_sums(np.stack([100 * rows.mean(axis=0) for rows in scores.values()], axis=1), groups), draws)
+    return {name: totals[:, k] / totals[:, -1] for k, name in enumerate(scores)}
+
+
+def _sums(items: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return per image the sums of (N, K) numbers of its items, and how many items it has: (images, K + 1)."""
+    _, image = np.unique(groups, return_inverse=True)
+    sums = np.zeros((int(image.max()) + 1, items.shape[1] + 1))
+    np.add.at(sums, image, np.concatenate([items, np.ones((len(image), 1))], axis=1))
+    return sums
 
 
 def _resample(sums: NDArray[np.float64], draws: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from suite.cells import CellId, method_name
+from suite.cells import CellId
 from suite.judge.deciding import AT_LEAST, Deciding, seeds_from
 from suite.plan.forecast import forecast
 from suite.reference.expected import Expected
@@ -59,7 +59,7 @@ def with_rates(
             request,
             experiments=(group.experiment,),
             datasets=(group.dataset,),
-            encoders=tuple(spec for spec in request.encoders if method_name(spec) in group.methods),
+            encoders=tuple(spec for spec in request.encoders if request.names[spec] in group.methods),
             seeds=group.seeds,
         )
         timed_groups.append(group.lasting(seconds_of(narrow)) if group.seeds else group)

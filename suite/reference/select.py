@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping, Sequence
 
-from suite.cells import BASELINES, METHODS, CellId, method_name
+from suite.cells import BASELINES, METHODS, CellId, method_names
 from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError
 from suite.protocol.profiles import load_profile
@@ -30,7 +30,7 @@ def references(
     if limit is not None:
         return {}
     changed_variants = [load_variants()[name] for name in deviations(variants)]
-    candidates = {method_name(spec): spec for spec in encoders if method_name(spec) not in (*METHODS, *BASELINES)}
+    candidates = {name: spec for spec, name in method_names(encoders).items() if name not in (*METHODS, *BASELINES)}
     accepted_values = load_accepted(profile, EXPECTED / "encoders") if candidates else {}
     expected = {
         c: e for c, e in _load(profile).items() if profile != RECORDED or not _changes(changed_variants, c, c.method)

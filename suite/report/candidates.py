@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suite.cells import METHODS
+from suite.cells import BASELINES, METHODS
 from suite.core.files import Json
 from suite.core.text import number, signed
 from suite.registry import title_of
@@ -24,7 +24,7 @@ class CandidateRow:
 
     Attributes:
         level: `object level` or `part level`.
-        values: of the seven in the paper's order: text, and its mark.
+        values: of the seven in the paper's order, then of the floors: text, and its mark.
         rank: `3 of 8`.
         is_best: whether nobody is above it.
     """
@@ -60,7 +60,8 @@ class Candidate:
     """The section on one candidate.
 
     Attributes:
-        methods: display names of the seven, in the order of a row's values.
+        methods: display names of the seven and of the floors, in the order of a row's values.
+        probes: what was put on it, where that follows from its width and depth; empty where nothing is on record.
         marks: (mark, source) of values of the seven that this run did not measure.
         conclusion: how many of the paired comparisons are certain.
     """
@@ -72,6 +73,7 @@ class Candidate:
     marks: tuple[tuple[str, str], ...]
     conclusion: str
     pairs: tuple[Pair, ...]
+    probes: str
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,38 @@ def candidate_of(entry: Json) -> Candidate:
     return Candidate(
         method=entry["method"],
         sentence=entry["sentence"],
-        methods=tuple(map(title_of, METHODS)),
+        methods=tuple(map(title_of, (*METHODS, *BASELINES))),
         rows=tuple(table(entry)),
         marks=tuple(marks(entry)),
         conclusion=verdict_of_pairs(entry),
         pairs=tuple(pairs(entry)),
+        probes=probes(entry),
     )
+
+
+def headlines(report: Json) -> list[tuple[str, str]]:
+    """List (name, sentences) of the candidates: what their report is about, before the encoders beside them."""
+    return [
+        (entry["method"], f"{verdict_of_pairs(entry)} {entry['sentence']}") for entry in report.get("newcomers") or ()
+    ]
+
+
+def scope(report: Json) -> str:
+    """Say whose cells the verdict is about, where candidates have none that are held against anything; else empty."""
+    methods = {entry["method"] for entry in report.get("newcomers") or ()}
+    judged = {cell["method"] for cell in report["cells"] if cell["expected"] is not None}
+    return "The encoders beside it: " if methods and not methods & judged else ""
+
+
+def probes(candidate: Json) -> str:
+    """Write the heads of the attentive probes and the blocks that segmentation read."""
+    texts = {}
+    for entry in candidate.get("probes", ()):
+        if "num_heads" in entry:
+            texts[f"attentive probe with {entry['num_heads']} heads"] = True
+        else:
+            texts[f"segmentation on blocks {', '.join(map(str, entry['blocks']))}"] = True
+    return "; ".join(texts)
 
 
 def conformance_of(entry: Json | None) -> Conformance | None:
@@ -122,7 +150,7 @@ def table(candidate: Json) -> list[CandidateRow]:
 
 def marks(candidate: Json) -> list[tuple[str, str]]:
     """List (mark, source) of the sources that the table uses besides this run."""
-    sources = {reference["source"] for column in candidate["columns"] for reference in column["references"].values()}
+    sources = {beside["source"] for column in candidate["columns"] for beside in _beside(column).values()}
     return [(mark, source) for source, mark in MARKS.items() if mark and source in sources]
 
 
@@ -170,11 +198,16 @@ def facts(conformance: Json) -> str:
     return f"{text}; fingerprint {encoder_print['hash']}, cosines {cosines}"
 
 
+def _beside(column: Json) -> dict[str, Json]:
+    """Return the values beside the candidate's, of the seven and of the floors; older reports have no floors."""
+    return {**column["references"], **column.get("floors", {})}
+
+
 def _row(column: Json) -> CandidateRow:
-    references = column["references"]
+    beside = _beside(column)
     values: Sequence[tuple[str, str]] = [
-        (number(references[m]["value"]), MARKS[references[m]["source"]]) if m in references else ("—", "")
-        for m in METHODS
+        (number(beside[m]["value"]), MARKS[beside[m]["source"]]) if m in beside else ("—", "")
+        for m in (*METHODS, *BASELINES)
     ]
     level, rank = LEVELS[column["level"]], f"{column['rank']:g} of {column['of']}"
     return CandidateRow(level, title(column), number(column["value"]), tuple(values), rank, column["rank"] == 1)

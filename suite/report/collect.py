@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_name
+from suite.cells import BASELINES, METHODS, CellId, method_names
 from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
@@ -16,7 +16,8 @@ from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
-from suite.judge.standing import standings
+from suite.judge.no_worse import no_worse_than
+from suite.judge.standing import probes, standings
 from suite.judge.testable import untestable_reasons
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
@@ -165,7 +166,9 @@ def assemble(
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, _digests(results)["data"], tell)},
-        candidates=standings(store, results, expected, "recorded" if profile.name == "mini" else "published"),
+        candidates=_candidates(
+            standings(store, results, expected, "recorded" if profile.name == "mini" else "published"), run, tell
+        ),
         conformance=inputs.conformance(run, request["encoders"], tell),
         attempts=history(run, tell),
         shards=shards,
@@ -187,7 +190,7 @@ def assemble(
         started=record["started"],
         finished=finish,
     )
-    return build(_through(_without_pictures(judgement, pictures_missing), gate), facts)
+    return build(_floored(_through(_without_pictures(judgement, pictures_missing), gate), facts.candidates), facts)
 
 
 def _judge(
@@ -264,9 +267,24 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
     return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
 
 
+def _candidates(entries: list[dict[str, Any]], run: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Hold the candidates against the reference that `check` was told, if it was."""
+    bound = inputs.bound(run, tell)
+    return [entry | ({"no_worse_than": no_worse_than(entry, **bound)} if bound else {}) for entry in entries]
+
+
+def _floored(judgement: Judgement, candidates: Sequence[Mapping[str, Any]]) -> Judgement:
+    """Put the one-sided gate beside the verdict, which stays its own: it is another reason for exit code 1, then 2."""
+    gates = [entry["no_worse_than"] for entry in candidates if "no_worse_than" in entry]
+    codes = {judgement.exit_code, *(gate["exit_code"] for gate in gates)}
+    code = next((code for code in (1, 2) if code in codes), judgement.exit_code)
+    sentence = " ".join([judgement.sentence, *(f"One-sided gate: {gate['sentence']}" for gate in gates)])
+    return replace(judgement, exit_code=code, sentence=sentence)
+
+
 def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
     """Tell whether a result was asked for: only those were held against their inputs just now, others may be stale."""
-    methods = {method_name(spec) for spec in request["encoders"]}
+    methods = {*method_names(request["encoders"]).values()}
     return key.experiment in request["experiments"] and key.dataset in request["datasets"] and key.method in methods
 
 
@@ -352,6 +370,19 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
         "notice": profile.notice,
         "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
         "digests": _digests(results),
+        "encoders": _encoders(results),
+    }
+
+
+def _encoders(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Return what was put on each candidate where that follows from its width and depth, by experiment and dataset."""
+    methods = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
+    return {
+        method: {
+            f"{entry.pop('experiment')} on {entry.pop('dataset')}": entry
+            for entry in map(dict, probes(method, results))
+        }
+        for method in methods
     }
 
 

@@ -47,6 +47,8 @@ FACTS_FORM: Form = {
     "weights": "a text",
     **dict.fromkeys(("patch_size", "image_size", "embed_dim", "depth"), "a whole number >= 0"),
 }
+BOUND = "bound.json"
+BOUND_FORM: Form = {"reference": "a text", "margin": "a number >= 0"}
 FINGERPRINT_FORM: Form = {"hash": "a text", "probe": "a list of numbers"}
 
 
@@ -91,3 +93,8 @@ def conformance(run: Path, encoders: Collection[str], tell: Tell) -> dict[str, A
         tell(str(error))
         return None
     return answers
+
+
+def bound(run: Path, tell: Tell) -> dict[str, Any] | None:
+    """Return the reference that candidates may not be worse than, and the margin; None where none was asked for."""
+    return read_if_whole(run / BOUND, BOUND_FORM, "the bound of a one-sided gate", tell, place=BOUND)

@@ -81,6 +81,7 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
 def _head(head: Head) -> str:
     blocks = [
         "# Reproducibility report: part-aware representation learning",
+        *(f"## {escape(name)}: {escape(sentence)}" for name, sentence in head.candidates),
         f"## {badge(head.verdict)}: {escape(head.sentence)}",
         f"Profile **{head.profile}**, run **{escape(head.run)}**, finished {escape(head.finished)}, "
         f"took {head.duration}, exit code {head.exit_code}.",
@@ -158,7 +159,8 @@ def _candidate(candidate: Candidate) -> str:
     ]
     heads = ["level", "column", name, "rank", *candidate.methods]
     table = grid(rows, heads, "ll".ljust(len(heads), "r"))
-    return f"### {name} beside the seven\n\n{escape(candidate.sentence)}{marks}\n\n{table}"
+    probes = f" Put on it: {escape(candidate.probes)}." if candidate.probes else ""
+    return f"### {name} beside the seven\n\n{escape(candidate.sentence)}{marks}{probes}\n\n{table}"
 
 
 def _pairs(candidate: Candidate) -> str:

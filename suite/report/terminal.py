@@ -15,7 +15,7 @@ from suite.core.files import Json
 from suite.core.text import duration
 from suite.judge.verdict import NOT_ASKED
 from suite.registry import title_of
-from suite.report import summary
+from suite.report import candidates, summary
 from suite.report.labels import GATE_LABELS, UNCONFIRMED, VERDICTS, verdicts_of
 from suite.report.view.tables import Row, Table, paper_tables
 
@@ -68,7 +68,9 @@ def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
     """Write the verdict's word and sentence; where a run of this device was accepted, also the second gate's line."""
     label = VERDICTS[report["verdict"]]
-    line = f"{_paint(label.word.upper(), label.tone, colour)}: {_printable(report['sentence'])}"
+    word = _paint(label.word.upper(), label.tone, colour)
+    lines = [f"{_printable(name)}: {_printable(sentence)}" for name, sentence in candidates.headlines(report)]
+    line = "\n".join([*lines, f"{word}: {candidates.scope(report)}{_printable(report['sentence'])}"])
     gate = report.get("accepted")
     if not gate:
         return line

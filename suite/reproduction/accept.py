@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_name
+from suite.cells import CellId, method_names
 from suite.core.files import write_atomically
 from suite.core.numerics import device_model, differences
 from suite.core.paths import EXPECTED
@@ -67,7 +67,7 @@ def read_accepted(run: Path, *, reason: str, folder: Path) -> AcceptedRun:
         raise RequestError(f"{run}: not finished: run it again, it goes on from where it was")
     if request["limit"] is not None or request["variants"]:
         raise RequestError(f"{run}: expected the whole protocol, got {deviation(request)}: run it without")
-    methods = {method_name(spec) for spec in request["encoders"]}
+    methods = {*method_names(request["encoders"]).values()}
     results = [
         result
         for result in Store(run).results()

@@ -21,7 +21,7 @@ from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
 from suite.run.attempts.history import history
 from suite.run.execution import BY_DEFAULT, Execution
-from suite.run.folder import at_work, join_request, turn
+from suite.run.folder import at_work, check_encoders, join_request, turn
 from suite.run.networks import forget_networks
 from suite.run.processes import start_server
 from suite.run.request import Request
@@ -50,6 +50,7 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
 def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     """Do what `reproduce` does, for a caller that holds the run folder."""
     start = now()
+    check_encoders(request)
     if execution.join:
         join_request(request)
     settled_environment = settled(request)

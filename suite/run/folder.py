@@ -9,11 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from suite.cells import method_names
 from suite.core.digests import digest_of
 from suite.core.files import write_json
 from suite.core.locks import HeldError, acquire, waited_for
 from suite.core.text import now
 from suite.errors import BusyError, RequestError
+from suite.results.store import Store
 from suite.run.request import Request
 from suite.run.run_file import FILE, read_run
 
@@ -65,6 +67,46 @@ def at_work_again(run: Path) -> AbstractContextManager[None]:
 def turn(run: Path, *, join: bool) -> AbstractContextManager[None]:
     """Write what is of the whole run when no other run in the folder does; alone it need not wait for any."""
     return waited_for(run / TURN, f"{run}", quiet=True) if join else nullcontext()
+
+
+def check_encoders(request: Request) -> None:
+    """Check that a run folder holds no results of another encoder under the name of one that is asked for.
+
+    Raises:
+        RequestError: it does; they would be replaced.
+    """
+    try:
+        specs = read_run(request.run)["asked"]["encoders"]
+    except RequestError:  # no run, or a damaged note, which the new one replaces
+        return
+    others = {name: spec for spec, name in method_names(specs).items()}
+    for spec, name in request.names.items():
+        if others.get(name, spec) != spec:
+            raise RequestError(
+                f"{request.run}: holds a run of {others[name]!r}, which {spec!r} would replace under the same name "
+                f"{name!r}: choose another folder, e.g. RUN={request.run}-2, or remove this one"
+            )
+
+
+def check_weights(request: Request, spec: str, weights: str) -> None:
+    """Check that a run folder holds no results of other weights than an encoder's.
+
+    Args:
+        request: what is asked for.
+        spec: of the encoder.
+        weights: digest of those it has now.
+
+    Raises:
+        RequestError: it does; they would be replaced.
+    """
+    method = request.names[spec]
+    for result in Store(request.run).results():
+        if result.key.method == method and result.inputs.get("weights", weights) != weights:
+            raise RequestError(
+                f"{request.run}: holds results of {spec!r} with other weights, {result.inputs['weights'][:12]}, where "
+                f"it now has {weights[:12]}: choose another folder, e.g. RUN={request.run}-{weights[:8]}, or remove "
+                "this one"
+            )
 
 
 def lock_of(run: Path, group: Sequence[str]) -> Path:

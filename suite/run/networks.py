@@ -55,8 +55,8 @@ def agree(run: Path, spec: str, network: Mapping[str, str], *, place: str) -> No
     cause = _CAUSES[names[0]] if is_factory else _OF_A_FILE
     seen, before = (f"{names[0]} {str(digests.get(names[0]))[:12]}" for digests in (network, other))
     raise RequestError(
-        f"encoder {spec!r}: {place}: expected the network of {first['place']} ({before}), as {path} notes, got another ({seen}): "
-        f"nothing is measured with it: {cause}"
+        f"encoder {spec!r}: {place}: expected the network of {first['place']} ({before}), noted in {path}, "
+        f"got another ({seen}): nothing is measured with it: {cause}"
     )
 
 

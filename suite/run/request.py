@@ -8,10 +8,11 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_name
+from suite.cells import CellId, method_names
 from suite.core.files import write_atomically
 from suite.core.forms import warn
 from suite.core.nvidia import has_gpu, unusable
@@ -69,6 +70,11 @@ class Request:
     cache_gb: float = CACHE_GB
     forward_batch_size: int | None = None
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Name of every encoder in paths and cells."""
+        return method_names(self.encoders)
+
     def tasks(self) -> Iterator[tuple[Experiment, str, str]]:
         """List (experiment, dataset, encoder spec) for everything asked for."""
         for name in self.experiments:
@@ -80,11 +86,11 @@ class Request:
 
     def key(self, experiment: Experiment, dataset: str, spec: str) -> Key:
         """Return the key under which the result of a task is stored."""
-        return Key(experiment.name, dataset, method_name(spec))
+        return Key(experiment.name, dataset, self.names[spec])
 
     def cells(self) -> list[CellId]:
         """List the cells asked for."""
-        return [cell for e, dataset, spec in self.tasks() for cell in e.cells(dataset, method_name(spec))]
+        return [cell for e, dataset, spec in self.tasks() for cell in e.cells(dataset, self.names[spec])]
 
     def record(self) -> dict[str, Any]:
         """Return the request as JSON, for the run folder and the report."""
@@ -238,13 +244,6 @@ def _check_names(
         if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
             raise unknown(
                 "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
-            )
-    names = {method_name(spec): spec for spec in encoders}
-    for spec in encoders:
-        if names[method_name(spec)] != spec:
-            raise RequestError(
-                f"encoders {spec!r} and {names[method_name(spec)]!r}: both would be called {method_name(spec)!r}: "
-                "rename one of the files"
             )
 
 

@@ -51,6 +51,11 @@ def layer_features(
     Raises:
         RequestError: no layers, or a layer that the encoder does not have.
     """
+    if not encoder.depth:
+        raise RequestError(
+            f"{encoder.name}: names no blocks, whose outputs segmentation reads: name them (blocks= of wrap, or an "
+            "attribute blocks), or leave segmentation out (EXPERIMENT=)"
+        )
     if not layers or not all(0 <= layer < encoder.depth for layer in layers):
         raise RequestError(f"{encoder.name}: layers: expected some of 0 to {encoder.depth - 1}, got {list(layers)}")
     forward = Forward(encoder, batch_size=batch_size, autocast=autocast, layers=tuple(sorted(set(layers))))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from suite.candidate.check import adopt, companions
-from suite.cells import METHODS, method_name
+from suite.cells import METHODS
 from suite.cli.main import main
 from suite.errors import RequestError
 from suite.results.store import Key, Store
@@ -99,9 +99,3 @@ def test_a_wrong_request_is_one_line(arguments: list[str], words: str, tmp_path:
     error_text = capsys.readouterr().err.strip()
     assert error_text.startswith(words)
     assert "\n" not in error_text
-
-
-def test_two_files_of_one_name_would_share_their_cells() -> None:
-    assert method_name("timm:test_vit@/some/where/vit.pth") == "timm-test_vit-vit.pth"
-    with pytest.raises(RequestError, match=r"both would be called 'dino-x\.pth'"):
-        make_request(encoders=["dino@a/x.pth", "dino@b/x.pth"])

@@ -33,7 +33,7 @@ def test_the_suite_s_own_encoders_pass_every_check(spec: str) -> None:
     conformance = run_checks(spec, lambda: load_encoder(spec, weights=WEIGHTS))
     assert {check.status for check in conformance.checks} == {"passed"}
     assert list(QUESTIONS) == [check.name for check in conformance.checks]
-    assert conformance.fingerprint["pictures"] == 64
+    assert conformance.fingerprint["pictures"] == 9
 
 
 def test_a_user_s_encoder_with_registers_passes_every_check() -> None:
@@ -185,9 +185,15 @@ def test_tokens_of_a_module_that_names_no_blocks_warn_about_segmentation() -> No
             patches = tokens[:, 1:].transpose(1, 2).unflatten(2, [side // 8 for side in images.shape[-2:]])
             return Tokens(cls=tokens[:, 0], patches=patches)
 
-    status, detail = checks(wrap(Plain(), **FACTS))["shapes"]
+    encoder = wrap(Plain(), **FACTS)
+    status, detail = checks(encoder)["shapes"]
     assert status == "warning"
     assert "no blocks are named" in detail
+    assert checks(encoder, needs_other_sizes=True)["shapes"] == (
+        "failed",
+        "no blocks are named, whose outputs segmentation reads: name them (blocks= of wrap, or an attribute blocks), "
+        "or leave segmentation out (EXPERIMENT=)",
+    )
 
 
 def test_the_fingerprint_tells_encoders_apart_and_repeats() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.core.digests import digest_of
 from suite.errors import RequestError
 from suite.run.networks import NETWORKS, agree, forget_networks, note_passed
 
@@ -50,9 +51,10 @@ def test_another_network_than_the_checked_one_is_refused(
     agree(tmp_path, "other:build", FACTS | change, place="part_retrieval/cub200/other-build")
     with pytest.raises(RequestError) as caught:
         agree(tmp_path, spec, FACTS | change, place="part_retrieval/cub200/my-build")
+    (path,) = (path for path in (tmp_path / NETWORKS).iterdir() if digest_of(spec)[:20] in path.name)
     assert str(caught.value) == (
         f"encoder {spec!r}: part_retrieval/cub200/my-build: expected the network of the conformance checks "
-        f"{difference}: nothing is measured with it: {cause}"
+        f"{difference.replace('), got', f'), noted in {path}, got')}: nothing is measured with it: {cause}"
     )
     assert [path.suffix for path in (tmp_path / NETWORKS).iterdir()] == [".json", ".json"]
 

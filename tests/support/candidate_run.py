@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.cells import METHODS, CellId, method_name
+from suite.cells import BASELINES, METHODS, CellId, method_name
 from suite.core.files import write_json
 from suite.reference.expected import Expected
 from suite.results.store import Key, PerItemScores, Result, Store
@@ -20,6 +20,7 @@ PLACES = {
     "part_classification/cub200": ("linear/accuracy", [0]),
 }
 LEVELS = dict(zip(METHODS, (80.0, 70.0, 60.0, 50.0, 40.0, 30.0, 20.0), strict=True))
+FLOORS = dict(zip(BASELINES, (5.0, 3.0), strict=True))
 ITEMS = 120
 
 
@@ -37,7 +38,8 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
         summaries={"test_items": 400} if seeds else {},
         inputs={"weights": "a" * 64, "data": "d", "code": "c"},
         protocol={},
-        facts={"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
+        facts=({"num_heads": 4} if seeds else {})
+        | {"seeds": seeds, "seconds": 1.0, "device": "cpu", "packages": {}, "code_state": {"commit": "c0ffee"}},
     )
     identity = str(changes.get("identity", place))
     items = PerItemScores({name: scores}, identity, np.arange(ITEMS, dtype=np.int32) // 3)
@@ -53,7 +55,7 @@ def of_older_version(run: Path, result: Result) -> None:
 
 
 def write_record(folder: Path, **changes: object) -> None:
-    specs = ["mine:build", *METHODS]
+    specs = ["mine:build", *METHODS, *BASELINES]
     cells = [f"{place}/{method_name(spec)}/{PLACES[place][0]}" for place in PLACES for spec in specs]
     request = {
         "profile": "mini",

@@ -24,6 +24,9 @@ class TinyViT(nn.Module):
             self.blocks = nn.ModuleList(
                 nn.TransformerEncoderLayer(24, 2, 48, dropout=0.1, batch_first=True, norm_first=True) for _ in range(2)
             )
+            self.norm = nn.LayerNorm(24)
+            for norm in (module for module in self.modules() if isinstance(module, nn.LayerNorm)):
+                nn.init.normal_(norm.weight, 1, 0.1)  # as training leaves it
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, prefix_tokens + h * w, 24)."""
@@ -35,7 +38,7 @@ class TinyViT(nn.Module):
         tokens = torch.cat([self.prefix.expand(len(images), -1, -1), patches], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        return tokens
+        return self.norm(tokens)
 
     def wrapped(self, **changes: object) -> Encoder:
         """As an `Encoder`."""

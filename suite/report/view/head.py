@@ -8,7 +8,7 @@ from datetime import datetime
 from suite.core.files import Json
 from suite.core.text import duration
 from suite.registry import title_of
-from suite.report import summary
+from suite.report import candidates, summary
 from suite.report.labels import GATE_LABELS, VERDICTS, Label, tally, verdicts_of
 
 Counts = tuple[tuple[Label, int], ...]
@@ -29,6 +29,7 @@ class Head:
         notice: what the profile's numbers are worth.
         references: what its reference values are, where they are not the paper's.
         notes: sentences a reader should see beside the verdict.
+        candidates: name and sentences of each: what the report is about, where there is one.
     """
 
     verdict: Label
@@ -43,6 +44,7 @@ class Head:
     notice: str | None
     references: str | None
     notes: tuple[str, ...]
+    candidates: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def head(report: Json) -> Head:
     gate, attempts = report.get("accepted"), report.get("attempts")
     return Head(
         verdict=VERDICTS[report["verdict"]],
-        sentence=report["sentence"],
+        sentence=candidates.scope(report) + report["sentence"],
         profile=report["profile"],
         run=report["run"],
         finished=report["finished"],
@@ -81,6 +83,7 @@ def head(report: Json) -> Head:
         notice=summary.notice(report),
         references=MINI_REFERENCES if report["profile"] == "mini" else None,
         notes=(*report["notes"], *filter(None, [summary.attempts_line(report)])),
+        candidates=tuple(candidates.headlines(report)),
     )
 
 

@@ -1,0 +1,59 @@
+"""A one-sided gate: a candidate is no worse than a reference by more than a margin, in every column.
+
+By the paired interval over images (`suite.judge.paired`): a column passes where all of the 95 % interval lies above the
+margin, fails where all of it lies below, else it cannot be told. That all have to pass needs no correction for many
+comparisons (an intersection-union test: Berger (1982), Technometrics 24, 295-300); that a single one fails is read at
+2.5 % each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PASSES, FAILS, OPEN = "no worse", "worse", "cannot tell"
+EXIT_CODES = {PASSES: 0, FAILS: 1, OPEN: 2}
+_PLACE = ("experiment", "dataset", "setting", "metric")
+
+
+def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -> dict[str, Any]:
+    """Hold a candidate against a reference.
+
+    Args:
+        candidate: entry of `suite.judge.standing.standings`.
+        reference: a method or a floor.
+        margin: points of per cent that it may be worse.
+
+    Returns:
+        `reference`, `margin`, `verdict` (`no worse`, `worse`, `cannot tell`), `exit_code`, `sentence`, and `columns`:
+        the words of a cell but `method`, `value`, `low`, `high`, `verdict`.
+    """
+    pairs = [pair for pair in (*candidate["pairs"], *candidate["floor_pairs"]) if pair["reference"] == reference]
+    columns = [
+        {word: pair[word] for word in (*_PLACE, "value", "low", "high")} | {"verdict": _verdict(pair, margin)}
+        for pair in pairs
+    ]
+    verdicts = [column["verdict"] for column in columns]
+    verdict = FAILS if FAILS in verdicts else PASSES if columns and set(verdicts) == {PASSES} else OPEN
+    return {
+        "reference": reference,
+        "margin": margin,
+        "verdict": verdict,
+        "exit_code": EXIT_CODES[verdict],
+        "sentence": _sentence(candidate["method"], reference, margin, verdicts),
+        "columns": columns,
+    }
+
+
+def _verdict(pair: Mapping[str, Any], margin: float) -> str:
+    return PASSES if pair["low"] >= -margin else FAILS if pair["high"] < -margin else OPEN
+
+
+def _sentence(method: str, reference: str, margin: float, verdicts: Sequence[str]) -> str:
+    if not verdicts:
+        return (
+            f"{method} against {reference}: cannot tell: {reference} was not measured on the same items: measure it "
+            f"beside (BESIDE={reference})."
+        )
+    counts = ", ".join(f"{word} in {verdicts.count(word)}" for word in (PASSES, FAILS, OPEN))
+    return f"{method} against {reference}, {margin:g} points allowed: {counts} of {len(verdicts)} columns."

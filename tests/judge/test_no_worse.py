@@ -1,0 +1,38 @@
+"""The one-sided gate: passed, failed, or not to be told, by the interval of every column."""
+
+from __future__ import annotations
+
+import pytest
+
+from suite.judge.no_worse import no_worse_than
+
+PLACE = {"experiment": "part_retrieval", "dataset": "cub200", "setting": "encoded", "metric": "ap"}
+
+
+def candidate(*intervals: tuple[float, float]) -> dict:
+    pairs = [
+        PLACE | {"reference": "dino", "value": (low + high) / 2, "low": low, "high": high} for low, high in intervals
+    ]
+    return {"method": "mine", "pairs": pairs, "floor_pairs": []}
+
+
+@pytest.mark.parametrize(
+    ("intervals", "verdict", "exit_code", "counts"),
+    [
+        ([(-0.4, 1.0), (-0.5, 0.0)], "no worse", 0, "no worse in 2, worse in 0, cannot tell in 0 of 2 columns."),
+        ([(-0.4, 1.0), (-0.6, 0.0)], "cannot tell", 2, "no worse in 1, worse in 0, cannot tell in 1 of 2 columns."),
+        ([(-0.6, 1.0), (-2.0, -0.6)], "worse", 1, "no worse in 0, worse in 1, cannot tell in 1 of 2 columns."),
+    ],
+)
+def test_every_column_has_to_pass(intervals: list, verdict: str, exit_code: int, counts: str) -> None:
+    gate = no_worse_than(candidate(*intervals), "dino", 0.5)
+    assert (gate["verdict"], gate["exit_code"]) == (verdict, exit_code)
+    assert gate["sentence"] == f"mine against dino, 0.5 points allowed: {counts}"
+
+
+def test_without_a_pair_nothing_can_be_told() -> None:
+    gate = no_worse_than(candidate((0, 1)), "mae", 0)
+    assert (gate["verdict"], gate["exit_code"], gate["columns"]) == ("cannot tell", 2, [])
+    assert gate["sentence"] == (
+        "mine against mae: cannot tell: mae was not measured on the same items: measure it beside (BESIDE=mae)."
+    )
