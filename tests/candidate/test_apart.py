@@ -10,7 +10,9 @@ from suite.conformance.checks import FAILED, NOT_REACHED, require
 from suite.errors import RequestError
 
 
-@pytest.mark.parametrize(("factory", "passes"), [("killed_when_made", []), ("killed", ["loads", "normalisation"])])
+@pytest.mark.parametrize(
+    ("factory", "passes"), [("killed_when_made", []), ("killed", []), ("killed_by_a_batch", ["loads", "normalisation"])]
+)
 def test_a_death_is_the_answer_to_the_check_that_was_asked(factory: str, passes: list[str]) -> None:
     told: list[Check] = []
     spec = f"tests.support.deadly:{factory}"

@@ -22,8 +22,13 @@ def killed_when_made() -> Encoder:
 
 
 def killed() -> Encoder:
-    """Die in the first forward pass."""
+    """Die in the first forward pass, which tells who the encoder is."""
     return _with(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def killed_by_a_batch() -> Encoder:
+    """Die in the first forward pass of several images."""
+    return _with(lambda images: os.kill(os.getpid(), signal.SIGKILL) if len(images) > 1 else None)
 
 
 def crashing() -> Encoder:
