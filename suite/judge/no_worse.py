@@ -1,7 +1,8 @@
 """A one-sided gate: a candidate is no worse than a reference by more than a margin, in every column.
 
 By the paired interval over images (`suite.judge.paired`): a column passes where all of the 95 % interval lies above the
-margin, fails where all of it lies below, else it cannot be told. That all have to pass needs no correction for many
+margin, fails where all of it lies below, else it cannot be told: so too where the reference has no scores of the same
+items. That all have to pass needs no correction for many
 comparisons (an intersection-union test: Berger (1982), Technometrics 24, 295-300); that a single one fails is read at
 2.5 % each.
 """
@@ -26,13 +27,16 @@ def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -
 
     Returns:
         `reference`, `margin`, `verdict` (`no worse`, `worse`, `cannot tell`), `exit_code`, `sentence`, and `columns`:
-        the words of a cell but `method`, `value`, `low`, `high`, `verdict`.
+        the words of a cell but `method`, `value`, `low`, `high` (None where it was not compared), `verdict`.
     """
     pairs = [pair for pair in (*candidate["pairs"], *candidate["floor_pairs"]) if pair["reference"] == reference]
-    columns = [
-        {word: pair[word] for word in (*_PLACE, "value", "low", "high")} | {"verdict": _verdict(pair, margin)}
-        for pair in pairs
-    ]
+    pair_of = {tuple(pair[word] for word in _PLACE): pair for pair in pairs}
+    columns = []
+    for column in candidate["columns"]:
+        pair = pair_of.get(tuple(column[word] for word in _PLACE))
+        numbers = {word: pair[word] if pair else None for word in ("value", "low", "high")}
+        verdict = _verdict(pair, margin) if pair else OPEN
+        columns.append({word: column[word] for word in _PLACE} | numbers | {"verdict": verdict})
     verdicts = [column["verdict"] for column in columns]
     verdict = FAILS if FAILS in verdicts else PASSES if columns and set(verdicts) == {PASSES} else OPEN
     return {
@@ -40,7 +44,7 @@ def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -
         "margin": margin,
         "verdict": verdict,
         "exit_code": EXIT_CODES[verdict],
-        "sentence": _sentence(candidate["method"], reference, margin, verdicts),
+        "sentence": _sentence(candidate["method"], reference, margin, verdicts, is_compared=bool(pairs)),
         "columns": columns,
     }
 
@@ -49,8 +53,8 @@ def _verdict(pair: Mapping[str, Any], margin: float) -> str:
     return PASSES if pair["low"] >= -margin else FAILS if pair["high"] < -margin else OPEN
 
 
-def _sentence(method: str, reference: str, margin: float, verdicts: Sequence[str]) -> str:
-    if not verdicts:
+def _sentence(method: str, reference: str, margin: float, verdicts: Sequence[str], *, is_compared: bool) -> str:
+    if not is_compared:
         return (
             f"{method} against {reference}: cannot tell: {reference} was not measured on the same items: measure it "
             f"beside (BESIDE={reference})."

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from suite.cells import BASELINES, METHODS, CellId, method_names
+from suite.cells import CellId, method_names
 from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
@@ -17,25 +17,23 @@ from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
 from suite.judge.no_worse import no_worse_than
-from suite.judge.standing import probes, standings
+from suite.judge.standing import standings
 from suite.judge.testable import untestable_reasons
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
-from suite.protocol.constants import load_constants
 from suite.protocol.profiles import Profile, load_profile
-from suite.protocol.tables import sourced
-from suite.protocol.variants import load_variants
 from suite.reference.expected import Expected, places
 from suite.reference.select import known_deviations, references
 from suite.report import files, inputs, terminal
 from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
 from suite.report.digests import changes
+from suite.report.from_results import cost_of, figures, inputs_of, protocol, rates, trainings
 from suite.report.maker import maker
 from suite.report.shards import parts_of, reasons_of, reused_in, section
 from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
-from suite.results.store import Key, Result, Store, sample_path, strip_path
+from suite.results.store import Key, Result, Store
 from suite.run.attempts.history import history
 from suite.run.folder import at_work_again
 from suite.run.run_file import ADVICE, read_run
@@ -141,7 +139,7 @@ def assemble(
         results, environment, [inputs.environment(run, tell, folder=part.shard.folder(run)) for part in parts]
     )
     reused = {*record["reused"]} | reused_in(parts)
-    costs = [_cost(result, reused=str(result.key) in reused) for result in results]
+    costs = [cost_of(result, reused=str(result.key) in reused) for result in results]
     digests = result_digests(results)
     gate = hold(
         results,
@@ -165,7 +163,7 @@ def assemble(
         trainings=trainings(results),
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
-        | {"verification": verified(run, _digests(results)["data"], tell)},
+        | {"verification": verified(run, inputs_of(results)["data"], tell)},
         candidates=_candidates(
             standings(store, results, expected, "recorded" if profile.name == "mini" else "published"), run, tell
         ),
@@ -308,96 +306,3 @@ def reasons(store: Store, cells: Sequence[CellId], lost: Mapping[str, str]) -> d
         elif str(key) in lost:
             reasons_by_cell[cell] = lost[str(key)]
     return reasons_by_cell
-
-
-def figures(results: Sequence[Result]) -> list[dict[str, str]]:
-    """List the strips of patch search, by method, query and setting, and of segmentation, by method and role."""
-    entries = []
-    for result in results:
-        place = {"dataset": result.key.dataset, "method": result.key.method}
-        if result.key.experiment == "patch_search":
-            for name in result.summaries:
-                query, setting = name.split()
-                strip = {"query": query, "setting": setting, "path": str(strip_path(result.key, query, setting))}
-                entries.append({"kind": "patch_search"} | place | strip)
-        for role in result.summaries.get("samples", ()):
-            entries.append(
-                {"kind": "segmentation"} | place | {"role": role, "path": str(sample_path(result.key, role))}
-            )
-    return entries
-
-
-def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the history of the primary setting's segmentation heads."""
-    return [
-        {"dataset": result.key.dataset, "method": result.key.method, **result.summaries["training"]}
-        for result in results
-        if "training" in result.summaries
-    ]
-
-
-def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return what probes reach at other learning rates, where they were asked for."""
-    return [
-        {
-            "experiment": r.key.experiment,
-            "dataset": r.key.dataset,
-            "method": r.key.method,
-            "setting": s,
-            "points": points,
-        }
-        for r in results
-        for s, points in r.summaries.get("rates", {}).items()
-    ]
-
-
-def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
-    """Describe how it was done, as the report says: hyper-parameters, constants, variants, splits, digests."""
-    splits: dict[str, list[str]] = {}
-    for result in results:
-        split = result.summaries.get("split")
-        if split and split not in splits.setdefault(result.key.dataset, []):
-            splits[result.key.dataset].append(split)
-    choices = {name: variant.default for name, variant in load_variants().items()} | dict(variants)
-    return {
-        "parameters": sourced(profile.parameters),
-        "experiments": {e.name: sourced(e.parameters) for e in profile.experiments.values()},
-        "constants": {
-            name: {"experiments": list(group.experiments)} | sourced(group.constants)
-            for name, group in load_constants().items()
-        },
-        "variants": choices,
-        "notice": profile.notice,
-        "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
-        "digests": _digests(results),
-        "encoders": _encoders(results),
-    }
-
-
-def _encoders(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
-    """Return what was put on each candidate where that follows from its width and depth, by experiment and dataset."""
-    methods = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
-    return {
-        method: {
-            f"{entry.pop('experiment')} on {entry.pop('dataset')}": entry
-            for entry in map(dict, probes(method, results))
-        }
-        for method in methods
-    }
-
-
-def _digests(results: Sequence[Result]) -> dict[str, dict[str, str]]:
-    """Return what results were made from: `data` and `weights`, each name -> SHA-256 as far as it is noted."""
-    return {
-        "data": {r.key.dataset: r.inputs["data"] for r in results if "data" in r.inputs},
-        "weights": {r.key.method: r.inputs["weights"] for r in results if "weights" in r.inputs},
-    }
-
-
-def _cost(result: Result, *, reused: bool) -> dict[str, Any]:
-    place = {"experiment": result.key.experiment, "dataset": result.key.dataset, "method": result.key.method}
-    views = result.facts.get("views") or {}
-    taken = {"views_cached": views.get("cached"), "views_computed": views.get("computed")}
-    taken |= {name: result.facts.get(name) for name in ("start_memory_mib", "images", "images_per_second")}
-    gpu = {"gpu": result.facts["gpu"]} if result.facts.get("gpu") else {}
-    return place | {n: result.facts.get(n) for n in ("seconds", "peak_memory_mib")} | {"reused": reused} | taken | gpu

@@ -9,7 +9,7 @@ import torch
 
 from suite.experiments.context import Context, Outcome
 from suite.experiments.judge import Trial
-from suite.report.collect import _cost
+from suite.report.from_results import cost_of
 from suite.results.records import Result
 from tests.support.stand_in_gpu import StandInGpu
 
@@ -36,7 +36,7 @@ def test_a_result_tells_the_images_that_its_encoder_was_given(trial: Trial) -> N
 
 
 def test_the_report_gains_no_gpu_where_there_was_none(trial: Trial) -> None:
-    cost = _cost(stored(trial), reused=False)
+    cost = cost_of(stored(trial), reused=False)
     assert cost["images"] == 7
     assert "gpu" not in cost
 
@@ -49,7 +49,7 @@ def test_a_result_of_a_gpu_tells_of_it_in_its_file_and_in_the_report(
     _ = trial.encoder  # on the CPU
     trial.request = replace(trial.request, device="cuda")
     StandInGpu().install(monkeypatch)
-    cost = _cost(stored(trial), reused=False)
+    cost = cost_of(stored(trial), reused=False)
     assert cost["gpu"] == {
         "model": "Stand-In 9000",
         "driver": "580.95.05",
@@ -66,6 +66,6 @@ def test_results_of_before_these_facts_are_still_told(trial: Trial) -> None:
     result = stored(trial)
     names = ("start_memory_mib", "images", "images_per_second")
     old = replace(result, facts={name: fact for name, fact in result.facts.items() if name not in names})
-    cost = _cost(old, reused=True)
+    cost = cost_of(old, reused=True)
     assert [cost[name] for name in names] == [None] * 3
     assert cost["peak_memory_mib"] == result.facts["peak_memory_mib"]
