@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -128,10 +128,8 @@ def assemble(
     stored = {str(result.key) for result in results}
     lost = {trial: reason for trial, reason in reasons_of(parts).items() if trial not in stored}
     judgement = _judge(store, results, request, profile, expected, lost=lost, finish_date=day_of(finish), **rules)
-    trials = [trial for group in record.get("groups", ()) for trial in group if trial not in stored]
-    pictures_missing = _pictures_missing(
-        store, request, profile, {trial: lost.get(trial, "no result was stored") for trial in trials}
-    )
+    noted = {str(key): reason for key, reason in store.reasons().items()}
+    pictures_missing = _pictures_missing(request, profile, stored, lost | noted)
     home = inputs.home(run)
     environment = inputs.environment(run, tell, folder=home)
     shards = section(run, parts, stored, tell)
@@ -225,15 +223,21 @@ def _judge(
 
 
 def _pictures_missing(
-    store: Store, request: Mapping[str, Any], profile: Profile, lost: Mapping[str, str]
+    request: Mapping[str, Any], profile: Profile, stored: Collection[str], reasons: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    """List what was asked for, makes pictures only and did not run: `trial` and `reason`; `lost` left no note."""
-    lost_by_key = {Key(*trial.split("/", 2)): reason for trial, reason in lost.items() if trial.count("/") >= 2}
-    return [
-        {"trial": str(key), "reason": reason}
-        for key, reason in (lost_by_key | store.reasons()).items()
-        if _is_requested(key, request) and _cellless(profile, key)
-    ]
+    """List what was asked for, makes pictures only and did not run: `trial` and `reason`, of those that left one."""
+    missing = []
+    for name in request["experiments"]:
+        experiment = profile.experiment(name)
+        if experiment.metrics:  # cells tell themselves that they have no value
+            continue
+        for dataset in experiment.datasets:
+            for spec, method in method_names(request["encoders"]).items():
+                trial = str(Key(name, dataset, method))
+                is_asked_for = dataset in request["datasets"] and spec not in experiment.without
+                if is_asked_for and (trial in reasons or trial not in stored):
+                    missing.append({"trial": trial, "reason": reasons.get(trial, "no result was stored")})
+    return missing
 
 
 def _without_pictures(judgement: Judgement, pictures_missing: Sequence[Mapping[str, str]]) -> Judgement:
@@ -289,10 +293,6 @@ def _is_requested(key: Key, request: Mapping[str, Any]) -> bool:
 def _last_finish(results: Sequence[Result]) -> str | None:
     """Return when an interrupted run's last result was made; the clock would say something else at each call."""
     return max((r.facts["finished"] for r in results if "finished" in r.facts), default=None)
-
-
-def _cellless(profile: Profile, key: Key) -> bool:
-    return not profile.experiment(key.experiment).metrics
 
 
 def reasons(store: Store, cells: Sequence[CellId], lost: Mapping[str, str]) -> dict[CellId, str]:

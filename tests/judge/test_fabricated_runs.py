@@ -213,6 +213,18 @@ def test_an_interrupted_run_is_judged_the_same_at_any_time(tmp_path: Path) -> No
     assert assemble(run)["finished"] == "2026-06-01T11:30:00+00:00"  # of its last result, not of the clock
 
 
+def test_pictures_that_a_killed_run_has_never_made_are_missed(tmp_path: Path) -> None:
+    run = table_1(tmp_path, 0.0)
+    record = json.loads((run / "run.json").read_text())
+    record["asked"]["experiments"] = [*record["asked"]["experiments"], "patch_search"]
+    (run / "run.json").write_text(json.dumps(record))
+    content = assemble(run)
+    assert (content["verdict"], content["exit_code"]) == ("incomplete", 2)
+    trials = [f"patch_search/imagenet1k/{method}" for method in record["asked"]["encoders"]]
+    assert content["pictures_missing"] == [{"trial": trial, "reason": "no result was stored"} for trial in trials]
+    assert content["sentence"].endswith(f" Pictures are missing: {trials[0]}: no result was stored.")
+
+
 JUDGE = """
 import sys, time
 from dataclasses import replace
