@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from suite.container.image import Image
-from suite.container.mounts import INSIDE, Mount
+from suite.container.mounts import INSIDE, Mount, python_path
 from suite.container.run import KERNELS, environment, faults
 from suite.errors import ContainerError
 
@@ -137,7 +137,8 @@ def command(setup: Setup, arguments: Sequence[str], scratch: Path) -> list[str]:
 def variables(setup: Setup) -> dict[str, str]:
     """Return what the suite inside is told; `--env` would cut a value like `0,1` at its comma."""
     prefix = f"{Path(setup.program).name.upper()}ENV_"
-    told = environment(setup.image) | faults(setup.mounts) | {"SUITE_RUNTIME": "apptainer", "container": "apptainer"}
+    told = environment(setup.image) | faults(setup.mounts) | python_path(setup.mounts)
+    told |= {"SUITE_RUNTIME": "apptainer", "container": "apptainer"}
     return {f"{prefix}{name}": value for name, value in told.items()}
 
 

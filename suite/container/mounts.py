@@ -10,7 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from suite.errors import ContainerError
@@ -20,6 +20,8 @@ INSIDE = PurePosixPath("/suite")
 SYSTEM = ("bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "suite", "sys", "tmp", "usr", "venv")
 TAKEN = frozenset({"/", "/suite/suite", "/suite/expected", *(f"/{name}" for name in SYSTEM)})
 """Folders of the container that a mount would hide."""
+OF_THE_IMAGE = frozenset({"bin", "dev", "etc", "lib", "lib64", "proc", "sbin", "sys", "usr", "venv"})
+"""Top folders with the image's own Python and packages: the host's do not belong among them."""
 USER = (10001, 10001)
 """User of the image; root's containers run as it too."""
 
@@ -31,11 +33,13 @@ class Mount:
     Attributes:
         source: on the host, links resolved.
         target: in the container.
+        imported: Python looks for modules there.
     """
 
     source: Path
     target: PurePosixPath
     writable: bool = False
+    imported: bool = False
 
 
 def mount(path: Path, *, writable: bool = False) -> Mount:
@@ -70,6 +74,7 @@ def readable(path: Path) -> Iterator[Mount]:
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
     """Yield what candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`, options."""
+    has_factory = False
     for spec in specs:
         parts = parse(spec)
         name, file = parts.name, parts.file
@@ -78,8 +83,32 @@ def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
         if file:
             continue
         if ":" in name and not name.startswith("timm:"):
+            has_factory = True
             top = name.partition(":")[0].partition(".")[0]
             yield from (m for path in (Path(top), Path(f"{top}.py")) for m in readable(path))
+    if has_factory:
+        yield from _python_path()
+
+
+def _python_path() -> Iterator[Mount]:
+    """Yield the caller's PYTHONPATH: what a user's module is, and imports, may lie in any folder of it.
+
+    Left out are the current folder, for which the image's source stands, and the host's own packages.
+    """
+    for word in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        target = PurePosixPath(os.path.normpath(INSIDE / word))
+        if str(target) not in TAKEN and target.parts[1] not in OF_THE_IMAGE:
+            for found in readable(Path(word)):
+                if (
+                    found.target.parts[1] not in OF_THE_IMAGE
+                ):  # a link into the host's system, as of a virtual environment
+                    yield replace(found, imported=found.target == target)
+
+
+def python_path(mounts: Iterable[Mount]) -> dict[str, str]:
+    """Return where Python looks for modules in the container, besides its packages: the source, then the caller's."""
+    folders = [str(entry.target) for entry in mounts if entry.imported]
+    return {"PYTHONPATH": os.pathsep.join([str(INSIDE), *folders])} if folders else {}
 
 
 def folders(
@@ -101,8 +130,12 @@ def folders(
     mounts += encoder_files(encoders)
     by_target: dict[PurePosixPath, Mount] = {}
     for entry in mounts:
-        if not (entry.target in by_target and by_target[entry.target].writable):
+        other = by_target.get(entry.target)
+        if other is None:
             by_target[entry.target] = entry
+        else:  # named twice, it is good for both
+            writable, imported = entry.writable or other.writable, entry.imported or other.imported
+            by_target[entry.target] = replace(entry, writable=writable, imported=imported)
     return list(by_target.values())
 
 

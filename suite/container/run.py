@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.container.engine import explained
 from suite.container.image import LABEL, Image
-from suite.container.mounts import Mount
+from suite.container.mounts import Mount, python_path
 from suite.core.environment import THREAD_VARIABLES
 from suite.core.faults import FOLDER
 from suite.errors import ContainerError
@@ -95,7 +95,7 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
         "image": setup.image.id,
         "command": list(arguments),
         "user": ":".join(map(str, setup.user)),
-        "environment": environment(setup.image) | faults(setup.mounts),
+        "environment": environment(setup.image) | faults(setup.mounts) | python_path(setup.mounts),
         "mounts": [Bind(str(m.target), str(m.source), type="bind", read_only=not m.writable) for m in setup.mounts],
         "tmpfs": tmpfs(setup.user),
         "read_only": setup.read_only,

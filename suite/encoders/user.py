@@ -8,6 +8,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+import os
 import sys
 import traceback
 import types
@@ -60,6 +61,8 @@ def _factory(spec: Spec, location: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         ours = error.name == module_name.split(".")[0] or error.name == module_name
         hint = "; it has to be in the current folder or on PYTHONPATH" if ours else f", which {module_name} imports"
+        if "SUITE_IMAGE" in os.environ and not ours:
+            hint += "; the container has the image's packages and the folders of PYTHONPATH"
         raise RequestError(f"{location}: no module {error.name!r}{hint}") from error
     except AttributeError as error:
         raise RequestError(f"{location}: {' '.join(str(error).split())}; expected MODULE:FUNCTION") from error

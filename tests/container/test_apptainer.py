@@ -96,6 +96,15 @@ def test_the_suite_inside_is_told_what_it_records(folder: Path, monkeypatch: pyt
     assert told["APPTAINERENV_CUDA_VISIBLE_DEVICES"] == "0,1"
 
 
+def test_the_callers_folders_of_modules_are_searched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "work").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder / "work"))
+    main(["reproduce", "--runtime=apptainer", *(w for w in CHEAP if "encoder" not in w), "--encoder=zoo:make"])
+    told = dict(line.split("=", 1) for line in (folder / "environment").read_text().splitlines() if "ENV_" in line)
+    assert told["APPTAINERENV_PYTHONPATH"] == f"/suite:{folder}/work"
+    assert f"type=bind,source={folder}/work,destination={folder}/work,ro" in (folder / "run").read_text().splitlines()
+
+
 def test_a_network_that_cannot_be_closed_is_told(folder: Path, capsys: pytest.CaptureFixture) -> None:
     (folder / "network").write_text("1")
     assert main(["reproduce", "--runtime=apptainer", *CHEAP]) == 2

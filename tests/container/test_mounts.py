@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from suite.container import mounts
-from suite.container.mounts import Mount, folders, make_writable, mount, readable
+from suite.container.mounts import Mount, folders, make_writable, mount, python_path, readable
 from suite.errors import ContainerError
 
 
@@ -74,6 +74,44 @@ def test_the_file_of_an_encoder_and_the_module_of_a_factory_come_along(
         "/suite/pack",
     ]
     assert not any(access[target] for target in access if target.startswith("/suite/"))
+
+
+def test_every_folder_of_the_callers_path_comes_along_with_a_factory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("work/tool", "src/dino", "near", "env/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "work/zoo.py").touch()
+    (tmp_path / "work/dino").symlink_to(tmp_path / "src/dino")
+    (tmp_path / "env/bin/python").symlink_to("/usr/bin/env")
+    words = [f"{tmp_path}/work", "", ".", "near", f"{tmp_path}/missing", "/usr/lib", f"{tmp_path}/env"]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(words))
+    places = {"data": tmp_path / "data", "weights": None, "cache": tmp_path / "cache", "run": tmp_path / "run"}
+
+    taken = folders(draws=False, encoders=["zoo:make"], **places)
+    seen = targets(taken)
+    assert [target for target in seen if target not in {f"{tmp_path}/run", f"{tmp_path}/cache"}] == [
+        f"{tmp_path}/work",
+        f"{tmp_path}/src/dino",
+        "/suite/near",
+        f"{tmp_path}/env",
+    ]
+    assert not seen[f"{tmp_path}/work"], "nothing of the caller's is written to"
+    assert python_path(taken) == {"PYTHONPATH": f"/suite:{tmp_path}/work:/suite/near:{tmp_path}/env"}
+
+    assert python_path(folders(draws=False, encoders=["dino", "dino@mine.pth"], **places)) == {}, "no factory, no path"
+
+
+def test_a_folder_of_the_callers_path_that_is_also_written_to_serves_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "run"))
+    places = {"data": tmp_path / "data", "weights": None, "cache": tmp_path / "cache", "run": tmp_path / "run"}
+    taken = folders(draws=False, encoders=["zoo:make"], **places)
+    assert targets(taken)[f"{tmp_path}/run"] is True
+    assert python_path(taken) == {"PYTHONPATH": f"/suite:{tmp_path}/run"}
 
 
 def test_a_dataset_linked_from_another_disk_is_mounted_where_the_link_points(

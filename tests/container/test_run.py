@@ -4,6 +4,7 @@ import argparse
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import docker
@@ -194,6 +195,13 @@ def test_the_gpus_that_the_caller_grants_are_those_inside(monkeypatch: pytest.Mo
     assert container_run.environment(IMAGE)["CUDA_VISIBLE_DEVICES"] == "", "which hides every GPU"
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert "CUDA_VISIBLE_DEVICES" not in container_run.environment(IMAGE)
+
+
+def test_the_callers_folders_of_modules_are_searched_behind_the_source() -> None:
+    imported = Mount(Path("/w"), PurePosixPath("/w"), imported=True)
+    setup = Setup(Client(Container()), IMAGE, [imported, Mount(Path("/x"), PurePosixPath("/x"))], (1, 1))
+    assert options(setup, [])["environment"]["PYTHONPATH"] == "/suite:/w"
+    assert "PYTHONPATH" not in options(replace(setup, mounts=[]), [])["environment"], "the image's own holds"
 
 
 def test_docker_takes_these_options(asked: dict) -> None:

@@ -187,3 +187,16 @@ def test_rotary_positions_work_at_any_size() -> None:
     encoder = load_encoder("timm:eva02_tiny_patch14_224@random")
     out = encoder(torch.zeros(1, 3, 28, 42), layers=(0,))
     assert out.patches.shape == out.layers[0].shape == (1, 192, 2, 3)
+
+
+def test_in_a_container_a_missing_import_says_what_the_container_has(
+    module: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = module("import no_such_package\n")
+    monkeypatch.setenv("SUITE_IMAGE", "part-aware-repro:1")
+    with pytest.raises(RequestError) as caught:
+        load_encoder(f"{name}:build")
+    assert str(caught.value) == (
+        f"encoder '{name}:build': no module 'no_such_package', which {name} imports; the container has the image's "
+        "packages and the folders of PYTHONPATH"
+    )
