@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from suite.conformance import Check, Conformance, run_checks
-from suite.conformance.checks import FAILED, NOT_REACHED, QUESTIONS
-from suite.encoders import load_encoder
+from suite.conformance import Check, Conformance
+from suite.conformance.record import FAILED, NOT_REACHED, QUESTIONS
 from suite.run.calls import ProcessDiedError, call
 
 
@@ -37,4 +36,7 @@ def conformance_of(spec: str, device: str, *, needs_other_sizes: bool, tell: Cal
 
 
 def _run_checks(spec: str, device: str, needs_other_sizes: bool, *, tell: Callable[[Check], None]) -> Conformance:
+    from suite.conformance.checks import run_checks
+    from suite.encoders import load_encoder
+
     return run_checks(spec, lambda: load_encoder(spec, device=device), needs_other_sizes=needs_other_sizes, tell=tell)

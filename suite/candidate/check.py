@@ -10,8 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from suite.candidate.apart import conformance_of
-from suite.conformance import Check
-from suite.conformance.checks import require
+from suite.conformance import Check, require
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, RequestError
 from suite.experiments.forked import PRELOADED

@@ -1,5 +1,8 @@
-"""Checks of whether an encoder keeps the contract: quick questions, asked before any long work."""
+"""Checks of whether an encoder keeps the contract: quick questions, asked before any long work.
 
-from suite.conformance.checks import Check, Conformance, run_checks
+`suite.conformance.checks` asks them; what is here needs no PyTorch, so that who waits for the answers does not either.
+"""
 
-__all__ = ["Check", "Conformance", "run_checks"]
+from suite.conformance.record import Check, Conformance, require
+
+__all__ = ["Check", "Conformance", "require"]

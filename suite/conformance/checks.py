@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -11,66 +10,9 @@ import torch
 from suite.conformance import questions, suspicions
 from suite.conformance.fingerprint import fingerprint
 from suite.conformance.questions import Answer, CheckError
+from suite.conformance.record import FAILED, NOT_REACHED, PASSED, QUESTIONS, WARNING, Check, Conformance
 from suite.encoders import Encoder
-from suite.errors import RequestError, SuiteError
-
-PASSED, WARNING, FAILED, NOT_REACHED = "passed", "warning", "failed", "not reached"
-QUESTIONS = {
-    "loads": "can it be loaded?",
-    "normalisation": "is it said how its images are normalised?",
-    "shapes": "are tokens and layers of the promised shapes, and finite?",
-    "normalised once": "are images normalised once?",
-    "final norm": "are tokens normed at the end?",
-    "patch order": "does each patch token stand where its patch is?",
-    "block order": "do blocks run, and leave their tokens, in the order that was named?",
-    "frozen": "does nothing in it change or learn?",
-    "deterministic": "do two passes give the same bytes?",
-    "batch-invariant": "is an image's result independent of its batch?",
-    "other sizes": "does it work on larger and on oblong images?",
-    "trained": "does it look trained?",
-    "fingerprint": "what does it make of fixed pictures?",
-}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question and its answer.
-
-    Attributes:
-        status: `passed`, `warning`, `failed` or `not reached`.
-        detail: the answer in words; empty if not reached.
-    """
-
-    name: str
-    question: str
-    status: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Conformance:
-    """All checks, and what identifies the encoder.
-
-    Attributes:
-        encoder: its spec.
-        facts: weights (SHA-256), patch size, embedding size, depth, image size, mean, std.
-        fingerprint: see `suite.conformance.fingerprint`; empty if not reached.
-    """
-
-    encoder: str
-    checks: tuple[Check, ...]
-    facts: dict[str, Any] = field(default_factory=dict)
-    fingerprint: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def failure(self) -> Check | None:
-        """The check that failed, if one did."""
-        return next((check for check in self.checks if check.status == FAILED), None)
-
-    def record(self) -> dict[str, Any]:
-        """Return all as JSON; `rungs` is the name that the report's schema has for its checks."""
-        content = asdict(self)
-        return {"encoder": content.pop("encoder"), "rungs": content.pop("checks"), **content}
+from suite.errors import SuiteError
 
 
 def run_checks(
@@ -95,6 +37,7 @@ def run_checks(
     def ask(name: str, question: Callable[[], Answer]) -> None:
         has_failed = any(check.status == FAILED for check in checks)
         status, detail = (NOT_REACHED, "") if has_failed else _answer(question)
+        detail = detail.removeprefix(f"encoder {spec!r}: ")  # whose answer it is stands above
         if name == "other sizes" and status == FAILED and not needs_other_sizes:
             status, detail = WARNING, f"{detail}; retrieval and probes do not need it, segmentation does"
         if name == "shapes" and status != FAILED and needs_other_sizes and encoders and not encoders[0].depth:
@@ -165,14 +108,3 @@ def _facts(encoder: Encoder) -> dict[str, Any]:
 def _millions(encoder: Encoder) -> str:
     count = sum(p.numel() for p in encoder.parameters())
     return f"{count / 1e6:.1f} M parameters, {encoder.depth} blocks, {encoder.embed_dim} wide"
-
-
-def require(conformance: Conformance) -> None:
-    """Stop where a check failed.
-
-    Raises:
-        RequestError: names the check and says what was found.
-    """
-    failure = conformance.failure
-    if failure is not None:
-        raise RequestError(f"encoder {conformance.encoder!r}: {failure.name}: {failure.detail}; nothing was measured")

@@ -6,7 +6,7 @@ import pytest
 
 from suite.candidate.apart import conformance_of
 from suite.conformance import Check
-from suite.conformance.checks import FAILED, NOT_REACHED, require
+from suite.conformance.record import FAILED, NOT_REACHED, require
 from suite.errors import RequestError
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from suite.conformance import run_checks
-from suite.conformance.checks import QUESTIONS, require
+from suite.conformance.checks import run_checks
 from suite.conformance.pictures import pictures
+from suite.conformance.record import QUESTIONS, require
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.encoders import Encoder, Tokens, load_encoder, wrap
 from suite.errors import CheckpointError, RequestError

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from suite.cells import METHODS
-from suite.conformance import run_checks
+from suite.conformance.checks import run_checks
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.encoders import Encoder, load_encoder, wrap
 from tests.support.vits import FACTS, TinyViT
