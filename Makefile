@@ -4,7 +4,7 @@
 include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
-VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) AT_LEAST PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
              LICENSE NO_WORSE_THAN BY A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
@@ -95,8 +95,9 @@ check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or mo
 	  $(call switch,CONFORMANCE,--conformance-only) \
 	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
-accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'
+accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= ACCEPTED= AT_LEAST=1 DIFF=1
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(filter $(ON),$(AT_LEAST)),--at-least) \
+	  $(if $(ACCEPTED),--accepted '$(ACCEPTED)') $(call switch,DIFF,--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0 RATES=
 	@$(SUITE) plan $(OPTIONS) $(WORKER_ARGS) $(if $(BUDGET),--budget '$(BUDGET)') \

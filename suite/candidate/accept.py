@@ -18,7 +18,7 @@ from suite.core.text import now
 from suite.errors import ExpectedError, RequestError
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import load_profile
-from suite.reference.candidates import load_accepted
+from suite.reference.candidates import FOLDER, load_accepted
 from suite.reference.frozen import commit_of, deviation, table
 from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
 from suite.reference.select import references
@@ -27,13 +27,12 @@ from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Result, Store
 from suite.run.run_file import read_run
 
-FOLDER = EXPECTED / "encoders"
 _TITLE = "# Accepted by `make accept`, never edited by hand: later runs of this encoder are held against it.\n"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The candidate of a finished run, and its results."""
+    """A candidate of a finished run, and its results."""
 
     method: str
     spec: str
@@ -47,51 +46,78 @@ class Candidate:
         return ((result, m) for result in self.results for m in result.measurements())
 
 
-def accept(run: Path, *, reason: str, name: str | None = None, diff: bool = False, folder: Path = FOLDER) -> int:
-    """Freeze a run's values of its candidate, or say what that would change.
+def accept(
+    run: Path,
+    *,
+    reason: str,
+    name: str | None = None,
+    at_least: bool = False,
+    diff: bool = False,
+    folder: Path | None = None,
+) -> int:
+    """Freeze a run's values of its candidates, a file for each, or say what that would change.
 
     Args:
         run: a finished run folder.
         reason: why these values are to be held against; kept with them.
-        name: of the file; default: the encoder's name in cells.
+        name: of the file, where there is one candidate; default: the encoder's name in cells.
+        at_least: later runs may be better without a limit, and are held to being no worse.
         diff: only say what would change.
-        folder: where accepted values are kept.
+        folder: where accepted values are kept; default: `expected/encoders`.
 
     Returns:
         0; with `diff` 1 if anything would change.
 
     Raises:
-        RequestError: the run is limited or incomplete, of other variants, without a candidate or with
-            several; or a name that stands for something else.
+        RequestError: the run is limited or incomplete, of other variants or without a candidate; or a name that
+            stands for something else, or for several. Nothing is written then.
         ExpectedError: no seed noise is known for a probe.
         EvidenceError: a result was altered.
     """
-    candidate = read_candidate(run)
-    path = folder / f"{_checked_name(name or candidate.method)}.toml"
-    sections = tomllib.loads(path.read_text()) if path.exists() else {}
+    folder = folder or EXPECTED / FOLDER
+    candidates = read_candidates(run)
+    if name is not None and len(candidates) > 1:
+        several = ", ".join(candidate.method for candidate in candidates)
+        raise RequestError(f"--name {name}: expected one candidate, got {several}: each is named after its encoder")
+    frozen = [_frozen(candidate, reason, name or candidate.method, folder, at_least) for candidate in candidates]
+    has_changed = False
+    for candidate, path, sections in frozen:
+        section = sections[candidate.profile]
+        old_section = tomllib.loads(path.read_text()).get(candidate.profile, {}) if path.exists() else {}
+        changes = describe(old_section, section)
+        has_changed |= bool(changes)
+        print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
+        if not diff:
+            write_atomically(path, _text(sections).encode())
+            held = "may be better, not worse" if at_least else "are held against them"
+            print(f"accepted {len(section['cells'])} cells of {candidate.method} in {path}: later runs {held}")
+    return int(diff and has_changed)
+
+
+def _frozen(
+    candidate: Candidate, reason: str, name: str, folder: Path, at_least: bool
+) -> tuple[Candidate, Path, dict[str, Any]]:
+    """Return a candidate's file, and the sections that it is to have, by profile."""
+    path = folder / f"{_checked_name(name)}.toml"
     _check_other_files(candidate, path, folder)
-    section = _section(candidate, reason)
-    changes = describe(sections.get(candidate.profile, {}), section)
-    print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
-    if diff:
-        return int(bool(changes))
-    write_atomically(path, _text(sections | {candidate.profile: section}).encode())
-    print(f"accepted {len(section['cells'])} cells of {candidate.method} in {path}: later runs are held against them")
-    return 0
+    sections = tomllib.loads(path.read_text()) if path.exists() else {}
+    return candidate, path, sections | {candidate.profile: _section(candidate, reason, at_least=at_least)}
 
 
-def read_candidate(run: Path) -> Candidate:
-    """Return the candidate of a run, if the run can be accepted."""
+def read_candidates(run: Path) -> list[Candidate]:
+    """Return the candidates of a run, if the run can be accepted."""
     request = read_run(run)["asked"]
     names = method_names(request["encoders"])
-    candidates = [spec for spec, name in names.items() if name not in (*METHODS, *BASELINES)]
-    if len(candidates) != 1:
-        raise RequestError(
-            f"{run}: expected one candidate, got {', '.join(candidates) or 'none'}: make one with make check"
-        )
+    candidates = {spec: name for spec, name in names.items() if name not in (*METHODS, *BASELINES)}
+    if not candidates:
+        raise RequestError(f"{run}: expected a candidate, got none: make one with make check")
     if request["limit"] is not None or request["variants"]:
         raise RequestError(f"{run}: expected the whole protocol, got {deviation(request)}: run it without")
-    store, method = Store(run), names[candidates[0]]
+    return [_read_candidate(run, request, spec, method) for spec, method in candidates.items()]
+
+
+def _read_candidate(run: Path, request: Mapping[str, Any], spec: str, method: str) -> Candidate:
+    store = Store(run)
     results = tuple(r for r in store.results() if r.key.method == method and r.key.experiment in request["experiments"])
     bare_results = [r for r in results if r.schema == WITHOUT_EVIDENCE]
     if bare_results:
@@ -101,14 +127,14 @@ def read_candidate(run: Path) -> Candidate:
     measured_cells = {m.id for r in results for m in r.measurements()}
     requested_cells = [cell for cell in map(CellId.parse, request["cells"]) if cell.method == method]
     missing_cells = [str(cell) for cell in requested_cells if cell not in measured_cells]
-    if missing_cells or not measured_cells:
-        raise RequestError(
-            f"{run}: incomplete: {len(missing_cells)} cells did not run, {(missing_cells or ['all'])[0]} first"
-        )
+    if not measured_cells:
+        raise RequestError(f"{run}: incomplete: no cell of {method} was measured")
+    if missing_cells:
+        raise RequestError(f"{run}: incomplete: {len(missing_cells)} cells did not run, {missing_cells[0]} first")
     if len({r.inputs["weights"] for r in results}) != 1:
         raise RequestError(f"{run}: {method}: its results are of different weights: run it again")
     seven_measurements = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
-    return Candidate(method, candidates[0], request["profile"], results, seven_measurements)
+    return Candidate(method, spec, request["profile"], results, seven_measurements)
 
 
 def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> str:
@@ -116,9 +142,9 @@ def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> 
     if not old_section:
         return f"new: {len(new_section['cells'])} cells\n" + table({}, new_section["cells"])
     lines = [
-        f"{key}: {old_section.get(key)} -> {new_section[key]}"
-        for key in ("method", "spec", "weights")
-        if old_section.get(key) != new_section[key]
+        f"{key}: {old_section.get(key)} -> {new_section.get(key)}"
+        for key in ("method", "spec", "weights", "at_least")
+        if old_section.get(key) != new_section.get(key)
     ]
     protocols = old_section.get("protocols", {})
     lines += [
@@ -130,7 +156,7 @@ def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> 
     return "\n".join([*lines, cell_changes] if cell_changes else lines)
 
 
-def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
+def _section(candidate: Candidate, reason: str, *, at_least: bool) -> dict[str, Any]:
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
     protocols = {
@@ -147,6 +173,7 @@ def _section(candidate: Candidate, reason: str) -> dict[str, Any]:
         "date": now()[:10],
         "machine": f"{platform.machine()}, {usable_processors()} cores, {candidate.results[0].facts['device']}",
         "reason": reason,
+        **({"at_least": True} if at_least else {}),
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }

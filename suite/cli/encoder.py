@@ -104,7 +104,18 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         type=reader(line, "--name"),
-        help="of the file expected/encoders/NAME.toml (default: the encoder's name in cells)",
+        help="of the file encoders/NAME.toml (default: the encoder's name in cells)",
+    )
+    parser.add_argument(
+        "--at-least",
+        action="store_true",
+        help="of a candidate: later runs may be better without a limit, and are held to being no worse",
+    )
+    parser.add_argument(
+        "--accepted",
+        type=reader(path, "--accepted"),
+        metavar="FOLDER",
+        help="where to keep them, to be named to later runs likewise (default: expected, of the checkout)",
     )
     add_reason(parser)
     parser.add_argument("--diff", action="store_true", help="say what would change, and change nothing")
@@ -113,8 +124,8 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
 def run_accept(options: argparse.Namespace) -> int:
     """Freeze what a run measured: later runs of the same encoder, or on the same device, are held against these values.
 
-    A run with a candidate (`make check`) freezes that encoder's values, `expected/encoders/NAME.toml`. Any
-    other freezes all of its own as those of its CPU or GPU model, `expected/accepted/PROFILE/DEVICE.toml`
+    A run with a candidate (`make check`) freezes that encoder's values, `encoders/NAME.toml` of the folder. Any
+    other freezes all of its own as those of its CPU or GPU model, `accepted/PROFILE/DEVICE.toml`
     (docs/explanation/two_gates.md).
     """
     from suite.run.folder import at_work_again
@@ -129,13 +140,20 @@ def run_accept(options: argparse.Namespace) -> int:
 
 def _accept(options: argparse.Namespace, encoders: Sequence[str], reason: str) -> int:
     from suite.candidate.accept import accept
+    from suite.reference import accepted, candidates
     from suite.reproduction.accept import accept_run
 
+    diff, folder = options.diff, options.accepted
     if any(method_name(spec) not in (*METHODS, *BASELINES) for spec in encoders):
-        return accept(options.run, reason=reason, name=options.name, diff=options.diff)
+        folder = folder and folder / candidates.FOLDER
+        return accept(
+            options.run, reason=reason, name=options.name, at_least=options.at_least, diff=diff, folder=folder
+        )
     if options.name:
         raise RequestError(f"--name {options.name}: a run without a candidate is named after its device")
-    return accept_run(options.run, reason=reason, diff=options.diff)
+    if options.at_least:
+        raise RequestError("--at-least: a run without a candidate is held to its values from both sides")
+    return accept_run(options.run, reason=reason, diff=diff, folder=folder and folder / accepted.FOLDER)
 
 
 VERBS = (

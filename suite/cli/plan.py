@@ -109,7 +109,7 @@ def undecided(request: Request) -> list[Deciding]:
             if group.experiment in request.experiments and group.dataset in request.datasets
             if methods.issuperset(group.methods)
         ]
-    expected = references(request.profile.name, request.variants, request.limit, request.encoders)
+    expected = references(request.profile.name, request.variants, request.limit, request.encoders, request.accepted)
     return [*open_groups, *unmeasured(request, measured_cells, expected)]
 
 

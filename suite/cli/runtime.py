@@ -66,6 +66,7 @@ def _mounts(options: argparse.Namespace, candidates: Sequence[str]) -> list[Moun
         cache=options.cache,
         run=options.run or Path("runs"),
         encoders=[*options.encoder, *candidates],
+        accepted=options.accepted,
     )
 
 

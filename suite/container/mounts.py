@@ -112,7 +112,14 @@ def python_path(mounts: Iterable[Mount]) -> dict[str, str]:
 
 
 def folders(
-    *, data: Path, draws: bool, weights: Path | None, cache: Path, run: Path, encoders: Sequence[str] = ()
+    *,
+    data: Path,
+    draws: bool,
+    weights: Path | None,
+    cache: Path,
+    run: Path,
+    encoders: Sequence[str] = (),
+    accepted: Path | None = None,
 ) -> list[Mount]:
     """Return the mounts of a verb that measures.
 
@@ -123,10 +130,12 @@ def folders(
         cache: features.
         run: the run, or the folder of all runs.
         encoders: specs as the user wrote them.
+        accepted: values outside the checkout that the run is held against.
     """
     mounts = [mount(run, writable=True), mount(cache, writable=True)]
     mounts += [mount(data, writable=True)] if draws else readable(data)
-    mounts += [] if weights is None else readable(weights)
+    for folder in (weights, accepted):
+        mounts += [] if folder is None else readable(folder)
     mounts += encoder_files(encoders)
     by_target: dict[PurePosixPath, Mount] = {}
     for entry in mounts:

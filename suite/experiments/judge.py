@@ -16,7 +16,6 @@ from suite.cells import CellId
 from suite.core.environment import code_state, package_versions
 from suite.core.memory import backoffs
 from suite.core.numerics import PACKAGES, environment_line, environment_of
-from suite.core.paths import EXPECTED
 from suite.core.source_code import check_unchanged
 from suite.core.usage import Usage
 from suite.encoders.forward import smaller_passes
@@ -28,8 +27,9 @@ from suite.judge.family import ALPHA
 from suite.judge.gate import hold
 from suite.judge.verdict import judge
 from suite.protocol.profiles import Experiment
+from suite.reference.accepted import FOLDER
 from suite.reference.expected import Expected
-from suite.reference.select import known_deviations, references
+from suite.reference.select import accepted_folder, known_deviations, references
 from suite.results.records import Result
 from suite.run.request import Request
 
@@ -79,7 +79,7 @@ class Trial(Context[Any]):
         if not measurements or not self.request.judged:
             return
         variants, limit = self.protocol()["variants"], self.request.limit
-        expected = references(self.request.profile.name, variants, limit, {self.spec})
+        expected = references(self.request.profile.name, variants, limit, {self.spec}, self.request.accepted)
         deviations = known_deviations(self.request.profile.name, variants)
         cells = judge(
             list(measurements),
@@ -112,7 +112,7 @@ class Trial(Context[Any]):
         request = self.request
         gate = hold(
             [result],
-            EXPECTED / "accepted",
+            accepted_folder(request.accepted) / FOLDER,
             request.profile.name,
             variants=request.variants,
             limit=request.limit,

@@ -17,6 +17,7 @@ from typing import Any
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 from suite.core.numerics import device_model, digest_of_environment
+from suite.core.paths import ROOT
 from suite.judge.intervals import Interval, holm
 from suite.protocol.variants import deviations, load_variants
 from suite.reference.accepted import AcceptedRun, load
@@ -90,7 +91,7 @@ class Gate:
         verdicts = [cell.verdict for cell in self.cells.values()]
         files = [
             {
-                "file": f"expected/accepted/{run.profile}/{run.path.name}",
+                "file": _shown(run.path),
                 **{
                     name: getattr(run, name) for name in ("device", "date", "commit", "reason", "slack", "slack_reason")
                 },
@@ -107,6 +108,11 @@ class Gate:
             "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
             "files": files,
         }
+
+
+def _shown(path: Path) -> str:
+    """Write the path of an accepted run: below the checkout where it lies there."""
+    return (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix()
 
 
 def hold(

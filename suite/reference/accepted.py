@@ -28,6 +28,8 @@ from suite.core.schema import Node, read_toml
 from suite.errors import RequestError
 from suite.reference.recording import toml_section
 
+FOLDER = "accepted"
+"""Their folder, below that of all accepted values."""
 SLACK = 0.05
 SLACK_REASON = (
     "rounding of other kernels or another JPEG decoder on the same kind of device; a change of ours costs more"

@@ -7,6 +7,7 @@ One table per profile; `[mini]` says whose values, and how they were made, `[min
     spec = "my_encoder:build"
     weights = "..."                             # SHA-256 of its tensors
     command, commit, date, machine, reason
+    at_least = true                             # optional: later runs may be better without a limit
     [mini.protocols]                            # SHA-256 of every experiment's hyper-parameters
     part_retrieval = "..."
     [mini.cells."part_retrieval/cub200/my_encoder-build/encoded/ap"]
@@ -29,6 +30,8 @@ from suite.errors import ExpectedError
 from suite.protocol.tables import PROFILES
 from suite.reference.expected import Expected
 
+FOLDER = "encoders"
+"""Their folder, below that of all accepted values."""
 FACTS = ("method", "spec", "weights", "command", "commit", "date", "machine")
 
 
@@ -57,13 +60,15 @@ def _read(path: Path, profile: str) -> Iterator[Expected]:
     section = read_toml(path).child(profile)
     facts = {key: section.take(key, "a text") for key in FACTS}
     section.take("reason", "a text", None)  # older files have none
+    side = "lower" if section.take("at_least", "true or false", False) else None
     section.child("protocols")
     for text, node in section.child("cells").children():
-        yield _expected(CellId.parse(text), node, f"accepted: {facts['command']}, commit {facts['commit']}")
+        source = f"accepted: {facts['command']}, commit {facts['commit']}"
+        yield _expected(CellId.parse(text), node, source, side)
     section.end()
 
 
-def _expected(cell: CellId, node: Node, source: str) -> Expected:
+def _expected(cell: CellId, node: Node, source: str, side: str | None) -> Expected:
     values, seeds = node.take("values", "a list of numbers >= 0"), node.take("seeds", "a list of numbers >= 0")
     if len(values) != max(1, len(seeds)) or max(values) > 100:
         raise node.error("values", f"expected {max(1, len(seeds))} values in per cent, got {values}")
@@ -85,6 +90,7 @@ def _expected(cell: CellId, node: Node, source: str) -> Expected:
         numeric=node.take("numeric", "a number >= 0"),
         cap=node.take("cap", "a number >= 0"),
         reason=node.take("reason", "a text"),
+        side=side,
         **noise,
     )
     node.end()

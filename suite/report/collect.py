@@ -22,8 +22,9 @@ from suite.judge.testable import untestable_reasons
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
 from suite.protocol.profiles import Profile, load_profile
+from suite.reference.accepted import FOLDER
 from suite.reference.expected import Expected, places
-from suite.reference.select import known_deviations, references
+from suite.reference.select import accepted_folder, known_deviations, references
 from suite.report import files, inputs, terminal
 from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
@@ -115,10 +116,11 @@ def assemble(
     record = read_run(run)
     request = record["asked"]
     profile = load_profile(request["profile"])
+    accepted = accepted_folder(request.get("accepted"))
     store = Store(run)
     results = [result for result in store.results() if _is_requested(result.key, request)]
     parts = parts_of(run, tell)
-    expected = references(profile.name, request["variants"], request["limit"], request["encoders"])
+    expected = references(profile.name, request["variants"], request["limit"], request["encoders"], accepted)
     finish = record["finished"] or _last_finish(results) or record["started"]
     rules = {
         "strict": strict or bool(request["strict"]),
@@ -141,7 +143,7 @@ def assemble(
     digests = result_digests(results)
     gate = hold(
         results,
-        EXPECTED / "accepted",
+        accepted / FOLDER,
         profile.name,
         variants=request["variants"],
         limit=request["limit"],
@@ -182,7 +184,7 @@ def assemble(
         pictures_missing=pictures_missing,
         claims_gate=rules["claims_gate"],
         strict=rules["strict"],
-        made_by=maker(),
+        made_by=maker(accepted),
         started=record["started"],
         finished=finish,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,29 @@ PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy", "scipy", "tabulate")
 """Packages that compute, draw or write something in it."""
 
 
-def maker() -> dict[str, Any]:
-    """Return the digests of the code and of the expected values, and the versions of the packages."""
+def maker(accepted: Path = EXPECTED) -> dict[str, Any]:
+    """Return the digests of the code and of the expected values, and the versions of the packages.
+
+    Args:
+        accepted: folder of the values that were accepted, which count among the expected.
+    """
     code = [*SUITE.glob("*.py"), *(path for part in PARTS for path in (SUITE / part).rglob("*"))]
+    values = {ROOT: [*EXPECTED.rglob("*.toml")]} | (
+        {} if accepted == EXPECTED else {accepted: [*accepted.rglob("*.toml")]}
+    )
     return {
-        "code": _digest(path for path in code if path.suffix in KINDS),
-        "expected": _digest(EXPECTED.rglob("*.toml")),
+        "code": _digest({ROOT: [path for path in code if path.suffix in KINDS]}),
+        "expected": _digest(values),
         "packages": {"python": ".".join(platform.python_version_tuple()[:2]), **package_versions(PACKAGES)},
     }
 
 
-def _digest(paths: Iterator[Path]) -> str:
+def _digest(files: Mapping[Path, Sequence[Path]]) -> str:
+    """Return the digest of files, each known by its place below a folder."""
     digest = sha256()
-    for path in sorted(paths):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + sha256(path.read_bytes()).digest())
+    for folder, paths in files.items():
+        for path in sorted(paths):
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

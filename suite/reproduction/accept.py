@@ -12,13 +12,11 @@ from suite.core.numerics import device_model, differences
 from suite.core.paths import EXPECTED
 from suite.core.text import now
 from suite.errors import RequestError
-from suite.reference.accepted import SLACK, SLACK_REASON, AcceptedRun, file_of, load
+from suite.reference.accepted import FOLDER, SLACK, SLACK_REASON, AcceptedRun, file_of, load
 from suite.reference.frozen import commit_of, deviation, table
 from suite.report.contributions import contributions
 from suite.results.store import Result, Store
 from suite.run.run_file import read_run
-
-FOLDER = "accepted"
 
 
 def accept_run(run: Path, *, reason: str, diff: bool = False, folder: Path | None = None) -> int:

@@ -13,9 +13,9 @@ from suite.core.signals import terminated
 from suite.core.text import now
 from suite.experiments.forked import PRELOADED
 from suite.judge.claims import load_claims
-from suite.reference.accepted import load
+from suite.reference.accepted import FOLDER, load
 from suite.reference.expected import places
-from suite.reference.select import known_deviations, references
+from suite.reference.select import accepted_folder, known_deviations, references
 from suite.report.collect import assemble, publish
 from suite.reproduction.settled import settled
 from suite.run.attempts.attempt import Attempt, attempt, interruption
@@ -112,7 +112,7 @@ def check_expected(request: Request, environment: Mapping[str, Any]) -> None:
     """
     load_claims(EXPECTED / "claims.toml")
     places(EXPECTED)
-    references(request.profile.name, request.variants, request.limit, request.encoders)
+    references(request.profile.name, request.variants, request.limit, request.encoders, request.accepted)
     if request.limit is None:
         known_deviations(request.profile.name, request.variants)
-        load(EXPECTED / "accepted", request.profile.name, device_model(environment))
+        load(accepted_folder(request.accepted) / FOLDER, request.profile.name, device_model(environment))

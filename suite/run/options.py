@@ -187,6 +187,7 @@ OPTIONS = (
         to_texts=lambda size: iter([f"{size}".removesuffix(".0")] if size != CACHE_GB else []),
     ),
     Option("run", "run", "folder of the run (default: runs/<profile>)", Path),
+    Option("accepted", "accepted", "folder of the values that accept froze (default: expected, of the checkout)", Path),
     Option("limit", "limit", "at most this many views of each split: a smoke run, not judged", int),
     Option(
         "pass-size",

@@ -21,6 +21,7 @@ from suite.core.values import check_folder, check_seed, once
 from suite.errors import ExpectedError, RequestError, StorageError, unknown
 from suite.protocol.profiles import Experiment, Profile, load_profile
 from suite.protocol.variants import choose_variants, deviations
+from suite.reference.select import accepted_folder
 from suite.results.store import Key
 from suite.run.options import CACHE_GB, DEVICES, OPTIONS
 
@@ -35,6 +36,7 @@ class Request:
     Attributes:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
+        accepted: folder of the values that were accepted; None for the checkout's `expected`.
         forward_batch_size: images that an encoder sees at once, at most; None for the profile's.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         allow_inconclusive: end in 0 although something cannot be told.
@@ -69,6 +71,7 @@ class Request:
     keep_other_environments: bool = False
     cache_gb: float = CACHE_GB
     forward_batch_size: int | None = None
+    accepted: Path | None = None
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -131,6 +134,7 @@ def make_request(
     keep_other_environments: bool = False,
     cache_gb: float = CACHE_GB,
     forward_batch_size: int | None = None,
+    accepted: Path | None = None,
     here: bool = True,
 ) -> Request:
     """Check a request and fill in the profile's defaults; where it is not carried out `here`, `cuda` needs no GPU.
@@ -144,6 +148,7 @@ def make_request(
     loaded_profile = load_profile(profile)
     _check_names(loaded_profile, encoders=encoders, datasets=datasets, experiments=experiments)
     _check_folders({"--data": data, "--run": run})
+    accepted_folder(accepted)
     if limit is not None and limit < 1:
         raise RequestError(f"limit {limit}: expected at least 1")
     if forward_batch_size is not None and forward_batch_size < 1:
@@ -174,6 +179,7 @@ def make_request(
         keep_other_environments=keep_other_environments,
         cache_gb=cache_gb,
         forward_batch_size=forward_batch_size,
+        accepted=accepted,
     )
     if not list(request.tasks()):
         raise RequestError(_nothing(request))

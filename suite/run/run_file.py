@@ -28,6 +28,7 @@ FORM: Form = {
         "allow_inconclusive?": "true or false",
         "claims_gate?": "true or false",
         "keep_other_environments?": "true or false",
+        "accepted?": "a text or null",
     },
     "started": "a text",
     "finished": "a text or null",

@@ -10,11 +10,14 @@ import pytest
 
 from suite.candidate.accept import accept
 from suite.cells import METHODS, CellId
+from suite.cli.main import main
+from suite.core.paths import EXPECTED
 from suite.errors import ExpectedError, RequestError
 from suite.protocol import constants
 from suite.reference import select as references
 from suite.reference.candidates import load_accepted
 from suite.report import collect as assemble
+from suite.report.maker import maker
 from suite.results.store import Key, Store
 from tests.support.candidate_run import MINE, PLACES, of_older_version, store_result, write_record
 
@@ -48,6 +51,87 @@ def test_a_variant_is_not_held_against_accepted_values(run: Path, folder: Path) 
     accept(run, reason="first", folder=folder)
     values = references.references("mini", {"keypoint-box": "full"}, None, {MINE})
     assert {cell.experiment for cell in values if cell.method == MINE} == {"object_retrieval", "image_classification"}
+
+
+def test_where_a_later_run_may_be_better_only_a_worse_cell_deviates(run: Path, folder: Path, capsys) -> None:
+    accept(run, reason="first", at_least=True, folder=folder)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"accepted 4 cells of mine-build in {folder}/mine-build.toml: later runs may be better, not worse"
+    )
+    place, cell = "part_retrieval/cub200", "part_retrieval/cub200/mine-build/encoded/ap"
+
+    def later(value: float) -> tuple[str, str]:
+        store_result(run, place, MINE, value)
+        return next((c["verdict"], c["reason"]) for c in assemble.assemble(run)["cells"] if c["id"] == cell)
+
+    assert later(20.0) == ("reproduced", "differs by +10.00 from its lower bound, tolerance 0.05")
+    assert later(9.96) == ("reproduced", "differs by -0.04 from its lower bound, tolerance 0.05")
+    assert later(9.9) == ("deviates", "differs by -0.10 from its lower bound, tolerance 0.05")
+
+    store_result(run, place, MINE, 10.0)
+    accept(run, reason="", diff=True, folder=folder)
+    assert capsys.readouterr().out == "at_least: True -> None\n", "asked for without it, both sides count again"
+
+
+def test_every_candidate_of_a_run_is_accepted_in_a_file_of_its_own(run: Path, folder: Path, capsys) -> None:
+    for place in PLACES:
+        store_result(run, place, "a-b", 30.0)
+    write_record(run, encoders=["mine:build", "a:b", *METHODS])
+    with pytest.raises(RequestError) as caught:
+        accept(run, reason="first", name="both", folder=folder)
+    assert (
+        str(caught.value) == "--name both: expected one candidate, got mine-build, a-b: each is named after its encoder"
+    )
+    assert not folder.exists()
+    assert accept(run, reason="first", folder=folder) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["a-b.toml", "mine-build.toml"]
+    assert {cell.method for cell in load_accepted("mini", folder)} == {"a-b", MINE}
+    capsys.readouterr()
+    assert accept(run, reason="", diff=True, folder=folder) == 0
+    store_result(run, "part_retrieval/cub200", "a-b", 31.0)
+    assert accept(run, reason="", diff=True, folder=folder) == 1, "one of both would change"
+
+
+def test_accepted_values_may_lie_outside_the_checkout(run: Path, tmp_path: Path, capsys) -> None:
+    elsewhere = tmp_path / "mine"
+    words = ["accept", str(run), "--reason", "first", "--accepted", str(elsewhere)]
+    assert main([*words, "--at-least"]) == 0
+    assert [path.name for path in elsewhere.rglob("*.toml")] == ["mine-build.toml"]
+
+    def verdicts(**changes: object) -> set[str]:
+        write_record(run, **changes)
+        return {c["verdict"] for c in assemble.assemble(run)["cells"] if c["method"] == MINE}
+
+    assert verdicts() == {"no reference"}
+    assert verdicts(accepted=str(elsewhere)) == {"reproduced"}
+    held, free = (maker(folder)["expected"] for folder in (elsewhere, EXPECTED))
+    assert held != free, "what a report was held against is known by its digest"
+
+    capsys.readouterr()
+    write_record(run, accepted=str(tmp_path / "none"))
+    assert main(["report", str(run)]) == 3
+    assert capsys.readouterr().err == (
+        f"error: --accepted '{tmp_path}/none': expected a folder that `accept` wrote to, got none: "
+        f"make accept RUN= REASON= ACCEPTED={tmp_path}/none\n"
+    )
+
+
+def test_a_folder_without_accepted_values_is_refused_before_anything_runs(tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").touch()
+    assert main(["reproduce", "--runtime=venv", f"--run={tmp_path}/run", f"--accepted={tmp_path}/file"]) == 3
+    assert capsys.readouterr().err == (
+        f"error: --accepted '{tmp_path}/file': expected a folder that `accept` wrote to, got a file: "
+        f"make accept RUN= REASON= ACCEPTED={tmp_path}/file\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_a_candidate_is_held_from_both_sides(run: Path, capsys) -> None:
+    write_record(run, encoders=list(METHODS))
+    assert main(["accept", str(run), "--reason", "first", "--at-least"]) == 3
+    assert capsys.readouterr().err == (
+        "error: --at-least: a run without a candidate is held to its values from both sides\n"
+    )
 
 
 def test_diff_says_what_would_change_and_changes_nothing(run: Path, folder: Path, capsys) -> None:
@@ -108,8 +192,8 @@ def test_a_probe_whose_noise_nobody_knows_is_refused(run: Path, folder: Path, mo
     [
         ({"limit": 40}, "expected the whole protocol, got limit 40"),
         ({"variants": {"keypoint-box": "full"}}, "got variants"),
-        ({"encoders": list(METHODS)}, "expected one candidate, got none"),
-        ({"encoders": ["a:b", "mine:build"]}, "expected one candidate, got a:b, mine:build"),
+        ({"encoders": list(METHODS)}, "expected a candidate, got none"),
+        ({"encoders": ["a:b", "mine:build"]}, "incomplete: no cell of a-b was measured"),
         (
             {"cells": ["part_retrieval/coco/mine-build/encoded/ap"]},
             "1 cells did not run, part_retrieval/coco",

@@ -13,7 +13,7 @@ from tests.support.accepted_run import FILE, write_run
 @pytest.fixture
 def expected(expected_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of `expected/` that values can be accepted into."""
-    for module in ("report.collect", "experiments.judge", "reproduction.reproduce", "reproduction.accept"):
+    for module in ("report.collect", "reference.select", "reproduction.reproduce", "reproduction.accept"):
         monkeypatch.setattr(f"suite.{module}.EXPECTED", expected_root)
     return expected_root
 

@@ -21,8 +21,8 @@ from suite.run.request import Request, make_request
 VALUES = {
     "profile": "paper", "encoder": "mae,dino", "dataset": "cub200", "experiment": "part_retrieval",
     "variant": "keypoint-box=full", "seed": "3,4", "device": "cpu", "data": "some/data", "weights": "some/weights",
-    "cache": "some/cache", "cache-gb": "0.25", "run": "some/run", "limit": "7", "pass-size": "64",
-    "processes-per-probe": "2", "claims": "gate",
+    "cache": "some/cache", "cache-gb": "0.25", "run": "some/run", "accepted": "expected", "limit": "7",
+    "pass-size": "64", "processes-per-probe": "2", "claims": "gate",
 }  # fmt: skip
 """A value for each option, none of them its default; switches are on."""
 
