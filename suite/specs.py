@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from suite.errors import RequestError
+from suite.errors import RequestError, unknown
+
+PREFIXES = ("timm:", "hf:")
+"""Beginnings of names that are looked up in a library."""
+FORMS = ("METHOD@FILE", "timm:NAME", "hf:NAME_OR_FOLDER", "package.module:function")
+_HUBS = ("hf-hub:", "hf_hub:", "huggingface:", "transformers:")
+_WEIGHTS = {".bin", ".ckpt", ".npz", ".onnx", ".pt", ".pth", ".safetensors"}
 
 
 @dataclass(frozen=True)
@@ -13,7 +22,7 @@ class Spec:
 
     Attributes:
         text: all of it, as the user wrote it: it is part of what identifies the encoder.
-        name: `dino`, `timm:NAME` or `module:function`.
+        name: `dino`, `timm:NAME`, `hf:NAME_OR_FOLDER` or `module:function`.
         file: of its weights, or `random`; empty where none is named.
         options: name -> text, in the order in which they stand.
     """
@@ -28,10 +37,11 @@ def parse(text: str) -> Spec:
     """Take a spec apart.
 
     Raises:
-        RequestError: an option without a value or a name, or one that stands twice.
+        RequestError: an option without a value or a name, or one that stands twice; no file behind `@`; what stands
+            before `:` or behind it is no name of Python's. It says what may have been meant.
     """
     address, mark, tail = text.partition("?")
-    name, _, file = address.partition("@")
+    name, at, file = address.partition("@")
     options: dict[str, str] = {}
     for word in tail.split("&") if mark else ():
         option, equals, value = word.partition("=")
@@ -40,7 +50,62 @@ def parse(text: str) -> Spec:
         if option in options:
             raise RequestError(f"encoder {text!r}: option {option}: expected once, got it twice")
         options[option] = value
+    if at and not file:
+        raise RequestError(f"encoder {text!r}: expected a file behind @, got none")
+    if ":" in name and not name.startswith(PREFIXES):
+        _check_function(text, name)
     return Spec(text, name, file, options)
+
+
+def _check_function(text: str, name: str) -> None:
+    """Refuse what cannot be `package.module:function`."""
+    module, _, function = name.partition(":")
+    prefix = f"{module.lower()}:"
+    expected = "expected package.module:function"
+    if "://" in name:
+        expected = "expected a file of this machine: fetch it, then METHOD@FILE or timm:NAME@FILE"
+    elif prefix in PREFIXES:
+        expected = f"expected {prefix}{function}"
+    elif prefix in _HUBS:
+        expected = f"expected hf:{function}, a folder or what the hub's cache has"
+    elif module.endswith(".py"):
+        path = Path(module)
+        place = "" if path.parent == Path() else f", with {path.parent} on PYTHONPATH"
+        expected = f"expected {path.stem}:{function}{place}: a module's name, not its file's"
+    elif function.endswith(")"):
+        expected = f"expected {module}:{function.partition('(')[0]}; its arguments are options, ?name=value"
+    elif all(part.isidentifier() for part in [*module.split("."), function]):
+        return
+    raise RequestError(f"encoder {text!r}: {expected}")
+
+
+def unknown_encoder(text: str, known: Iterable[str]) -> RequestError:
+    """Return the error for a word that names no encoder, with what may have been meant.
+
+    Args:
+        text: the word, without `:` and `@`.
+        known: names of encoders.
+    """
+    return RequestError(f"{unknown('encoder', text, [*known, *FORMS])}; {_meant(text, known)}")
+
+
+def _meant(text: str, known: Iterable[str]) -> str:
+    parts = text.split(".")
+    if text.lower() in known:
+        return f"{text.lower()!r} is meant?"
+    if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text):
+        return "numbers of one option are separated by colons: ?mean=0.5:0.5:0.5"
+    if Path(text).suffix in _WEIGHTS:
+        return f"a file does not say whose it is: METHOD@{text} or timm:NAME@{text}"
+    if text.startswith("timm/"):
+        return f"timm:{text.removeprefix('timm/')} is meant?"
+    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
+        return f"of a model on a hub: hf:{text}"
+    if text.startswith(("vit_", "deit3_", "eva", "beit3_", "aimv2_")):
+        return f"timm:{text} is meant?"
+    if len(parts) > 1 and all(part.isidentifier() for part in parts):
+        return f"a function stands behind a colon: {'.'.join(parts[:-1])}:{parts[-1]}"
+    return "which spec for which encoder: docs/reference/encoders_2026.md"
 
 
 def check_options(spec: Spec, valid: tuple[str, ...]) -> None:

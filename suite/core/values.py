@@ -119,6 +119,7 @@ def spec(name: str, text: str) -> str:
     """Read an encoder's spec; the file of `METHOD@FILE` is a path."""
     if not text.strip():
         raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory")
+    text = text.strip()
     parse(text)
     method, _, file = text.partition("@")
     return f"{method}@{path(name, file)}" if file.startswith("~") else text

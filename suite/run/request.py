@@ -24,6 +24,7 @@ from suite.protocol.variants import choose_variants, deviations
 from suite.reference.select import accepted_folder
 from suite.results.store import Key
 from suite.run.options import CACHE_GB, DEVICES, OPTIONS
+from suite.specs import unknown_encoder
 
 _OF_ONE_PROCESS = ("stored_only",)
 """Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
@@ -248,9 +249,7 @@ def _check_names(
         loaded_profile.experiment(name)
     for spec in encoders:
         if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
-            raise unknown(
-                "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
-            )
+            raise unknown_encoder(spec, loaded_profile.methods)
 
 
 def _check_folders(folders: Mapping[str, Path | None]) -> None:
