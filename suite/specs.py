@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from suite.errors import RequestError
 
+HF = "hf:"
+"""Start of the spec of a folder of transformers."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -13,7 +16,7 @@ class Spec:
 
     Attributes:
         text: all of it, as the user wrote it: it is part of what identifies the encoder.
-        name: `dino`, `timm:NAME` or `module:function`.
+        name: `dino`, `timm:NAME`, `hf:FOLDER` or `module:function`.
         file: of its weights, or `random`; empty where none is named.
         options: name -> text, in the order in which they stand.
     """
@@ -22,6 +25,11 @@ class Spec:
     name: str
     file: str = ""
     options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_factory(self) -> bool:
+        """Return whether it is `module:function`, code of a user's."""
+        return ":" in self.name and not self.name.startswith(("timm:", HF))
 
 
 def parse(text: str) -> Spec:

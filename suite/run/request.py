@@ -242,9 +242,8 @@ def _check_names(
         loaded_profile.experiment(name)
     for spec in encoders:
         if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
-            raise unknown(
-                "encoder", spec, (*loaded_profile.methods, "method@file", "timm:name", "package.module:factory")
-            )
+            forms = ("method@file", "timm:name", "hf:folder", "package.module:factory")
+            raise unknown("encoder", spec, (*loaded_profile.methods, *forms))
 
 
 def _check_folders(folders: Mapping[str, Path | None]) -> None:
