@@ -19,7 +19,7 @@ RUN groupadd --gid 10001 suite \
  && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin suite \
  && install -d -m 700 -o suite -g suite /var/cache/triton
 
-# What a run needs of the lock, without the extras; its own stage, so that only another answer installs anything again.
+# What a run needs of the lock, of the extras hf alone; its own stage, so that only another answer installs anything again.
 FROM python AS lock
 COPY requirements.lock pyproject.toml suite/container/packages.py /lock/
 RUN python3 /lock/packages.py /lock > /lock/runtime.lock

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from suite import registry
 from suite.errors import RequestError
+from suite.specs import HF
 
 METHODS = tuple(name for name, method in registry.METHODS.items() if method.family != "baseline")
 BASELINES = tuple(name for name in registry.METHODS if name not in METHODS)
@@ -87,8 +88,8 @@ _LONGEST = 150
 def method_name(spec: str) -> str:
     """Return an encoder spec as a name that can stand in a path and in a cell.
 
-    Of a file's path that is its last part, with the folder before it where the last part says nothing, such as
-    `checkpoint.pth`; options stay, since they make another encoder.
+    Of the path of a file or a folder that is its last part, with the folder before it where the last part says
+    nothing, such as `checkpoint.pth`; options stay, since they make another encoder.
     """
     path, options = _split(spec)
     folder_count = 1 if path and _GENERIC.fullmatch(path[-1].partition(".")[0]) else 0
@@ -116,16 +117,19 @@ def method_names(specs: Iterable[str]) -> dict[str, str]:
 
 
 def _split(spec: str) -> tuple[list[str], str]:
-    """Return the parts of the path of a spec's file, and its options with their question mark."""
+    """Return the parts of the path of a spec's file or folder, and its options with their question mark."""
     place, mark, options = spec.partition("?")
     if mark and "=" not in options:  # a file may be called so
         place, mark, options = spec, "", ""
-    file = place.partition("@")[2]
-    return [part for part in Path(file).parts if part not in {"/", ".", ".."}], mark + options
+    file = place.removeprefix(HF) if place.startswith(HF) else place.partition("@")[2]
+    parts = [part for part in Path(file).parts if part not in {"/", ".", ".."}]
+    if parts[-2:-1] == ["snapshots"]:  # in the hub's cache a folder is called by its revision, and two above it by name
+        parts = parts[:-2]
+    return parts, mark + options
 
 
 def _name(spec: str, parts: Sequence[str], options: str) -> str:
-    release, at, _ = spec.removesuffix(options).partition("@")
+    release, at, _ = (HF, "", "") if spec.startswith(HF) else spec.removesuffix(options).partition("@")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", release + at + "/".join(parts) + options)
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 9]}-{_digest(spec)}"
 

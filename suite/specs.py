@@ -9,10 +9,15 @@ from pathlib import Path
 
 from suite.errors import RequestError, unknown
 
-PREFIXES = ("timm:", "hf:")
+HF = "hf:"
+"""Start of the spec of a folder of transformers."""
+PREFIXES = ("timm:", HF)
 """Beginnings of names that are looked up in a library."""
 FORMS = ("METHOD@FILE", "timm:NAME", "hf:NAME_OR_FOLDER", "package.module:function")
 _HUBS = ("hf-hub:", "hf_hub:", "huggingface:", "transformers:")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
+_TIMM = ("vit_", "deit3_", "eva02_", "beit3_", "aimv2_")
+"""Beginnings of names that timm's vision transformers have."""
 _WEIGHTS = {".bin", ".ckpt", ".npz", ".onnx", ".pt", ".pth", ".safetensors"}
 
 
@@ -31,6 +36,11 @@ class Spec:
     name: str
     file: str = ""
     options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_factory(self) -> bool:
+        """Return whether it is `module:function`, code of a user's."""
+        return ":" in self.name and not self.name.startswith(PREFIXES)
 
 
 def parse(text: str) -> Spec:
@@ -52,9 +62,10 @@ def parse(text: str) -> Spec:
         options[option] = value
     if at and not file:
         raise RequestError(f"encoder {text!r}: expected a file behind @, got none")
-    if ":" in name and not name.startswith(PREFIXES):
+    words = Spec(text, name, file, options)
+    if words.is_factory:
         _check_function(text, name)
-    return Spec(text, name, file, options)
+    return words
 
 
 def _check_function(text: str, name: str) -> None:
@@ -91,21 +102,21 @@ def unknown_encoder(text: str, known: Iterable[str]) -> RequestError:
 
 def _meant(text: str, known: Iterable[str]) -> str:
     parts = text.split(".")
-    if text.lower() in known:
-        return f"{text.lower()!r} is meant?"
-    if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text):
-        return "numbers of one option are separated by colons: ?mean=0.5:0.5:0.5"
-    if Path(text).suffix in _WEIGHTS:
-        return f"a file does not say whose it is: METHOD@{text} or timm:NAME@{text}"
-    if text.startswith("timm/"):
-        return f"timm:{text.removeprefix('timm/')} is meant?"
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")):
-        return f"of a model on a hub: hf:{text}"
-    if text.startswith(("vit_", "deit3_", "eva", "beit3_", "aimv2_")):
-        return f"timm:{text} is meant?"
-    if len(parts) > 1 and all(part.isidentifier() for part in parts):
-        return f"a function stands behind a colon: {'.'.join(parts[:-1])}:{parts[-1]}"
-    return "which spec for which encoder: docs/reference/encoders_2026.md"
+    is_on_a_hub = text.count("/") == 1 and not text.startswith((".", "/", "~"))
+    guesses = (
+        (text.lower() in known, f"{text.lower()!r} is meant?"),
+        (_NUMBER.fullmatch(text), "numbers of one option are separated by colons: ?mean=0.5:0.5:0.5"),
+        (Path(text).suffix in _WEIGHTS, f"a file does not say whose it is: METHOD@{text} or timm:NAME@{text}"),
+        (text.startswith("timm/"), f"timm:{text.removeprefix('timm/')} is meant?"),
+        (is_on_a_hub, f"of a model on a hub: hf:{text}"),
+        (text.startswith(_TIMM), f"timm:{text} is meant?"),
+        (
+            len(parts) > 1 and all(part.isidentifier() for part in parts),
+            f"a function stands behind a colon: {'.'.join(parts[:-1])}:{parts[-1]}",
+        ),
+    )
+    fallback = "which spec for which encoder: docs/reference/encoders_2026.md"
+    return next((advice for holds, advice in guesses if holds), fallback)
 
 
 def check_options(spec: Spec, valid: tuple[str, ...]) -> None:

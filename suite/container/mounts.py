@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from suite.errors import ContainerError
-from suite.specs import parse
+from suite.specs import HF, parse
 
 INSIDE = PurePosixPath("/suite")
 SYSTEM = ("bin", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "suite", "sys", "tmp", "usr", "venv")
@@ -73,7 +73,11 @@ def readable(path: Path) -> Iterator[Mount]:
 
 
 def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
-    """Yield what candidates are loaded from: the file of `dino@file.pth`, the module of `module:factory`, options."""
+    """Yield what candidates are loaded from: the file of `dino@file.pth`, a folder, a module, what options name.
+
+    Raises:
+        ContainerError: a name of the hub's cache, which the container does not see.
+    """
     has_factory = False
     for spec in specs:
         parts = parse(spec)
@@ -82,7 +86,15 @@ def encoder_files(specs: Iterable[str]) -> Iterator[Mount]:
             yield from readable(Path(path)) if path else ()
         if file:
             continue
-        if ":" in name and not name.startswith("timm:"):
+        if name.startswith(HF):
+            folder = Path(name.removeprefix(HF))
+            if not folder.is_dir():
+                raise ContainerError(
+                    f"encoder {spec!r}: expected a folder: the container does not see the local cache of the hub; name "
+                    "the folder, hf:FOLDER, or pass RUNTIME=venv"
+                )
+            yield from readable(folder)
+        if parts.is_factory:
             has_factory = True
             top = name.partition(":")[0].partition(".")[0]
             yield from (m for path in (Path(top), Path(f"{top}.py")) for m in readable(path))
@@ -99,9 +111,7 @@ def _python_path() -> Iterator[Mount]:
         target = PurePosixPath(os.path.normpath(INSIDE / word))
         if str(target) not in TAKEN and target.parts[1] not in OF_THE_IMAGE:
             for found in readable(Path(word)):
-                if (
-                    found.target.parts[1] not in OF_THE_IMAGE
-                ):  # a link into the host's system, as of a virtual environment
+                if found.target.parts[1] not in OF_THE_IMAGE:  # a virtual environment links there
                     yield replace(found, imported=found.target == target)
 
 

@@ -1,4 +1,4 @@
-"""The part of the lock that a run needs: what only `pretrain` and `dev` ask for stays out of the image.
+"""The part of the lock that a run needs: what only `pretrain`, `provenance` and `dev` ask for stays out of the image.
 
 Run while the image is built, by the base's own Python, before any package is there: it imports nothing of ours.
 """
@@ -11,11 +11,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+EXTRAS = ("hf",)
+"""Extras of the project that a run may need: encoders of transformers."""
 US = "part-aware-repro (pyproject.toml)"
 
 
 def runtime_lock(lock: str, project: str) -> str:
-    """Return the lock's entries that the project's dependencies lead to, extras aside; hashes and markers as they are.
+    """Return the lock's entries that the project's dependencies and `EXTRAS` lead to; hashes and markers as they are.
 
     Args:
         lock: text of requirements.lock, whose `# via` comments say who asks for a package.
@@ -26,7 +28,9 @@ def runtime_lock(lock: str, project: str) -> str:
     """
     entries = re.findall(r"^(([\w.-]+)(?:\[[^\]]*\])?==.*?)(?=^\S|\Z)", lock, flags=re.MULTILINE | re.DOTALL)
     parents_by_name = {name: set(re.findall(r"^ +#(?: via)? +(\S.*)$", text, re.MULTILINE)) for text, name in entries}
-    names = {re.match(r"[\w.-]+", line)[0].lower() for line in tomllib.loads(project)["project"]["dependencies"]}  # type: ignore[index]
+    table = tomllib.loads(project)["project"]
+    extras = [line for name in EXTRAS for line in table.get("optional-dependencies", {}).get(name, ())]
+    names = {re.match(r"[\w.-]+", line)[0].lower() for line in (*table["dependencies"], *extras)}  # type: ignore[index]
     if missing := sorted(name for name in names if US not in parents_by_name.get(name, ())):
         raise ValueError(f"requirements.lock: no entry for {', '.join(missing)}: run make lock")
     size = 0

@@ -14,7 +14,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from suite.errors import RequestError
-from suite.specs import parse
+from suite.specs import HF, parse
 
 T = TypeVar("T")
 LARGEST_COUNT = 10**9
@@ -116,11 +116,13 @@ def path(name: str, text: str) -> Path:
 
 
 def spec(name: str, text: str) -> str:
-    """Read an encoder's spec; the file of `METHOD@FILE` is a path."""
+    """Read an encoder's spec; the file of `METHOD@FILE` and the folder of `hf:FOLDER` are paths."""
     if not text.strip():
-        raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory")
+        raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory")
     text = text.strip()
     parse(text)
+    if text.startswith(f"{HF}~"):
+        return f"{HF}{path(name, text.removeprefix(HF))}"
     method, _, file = text.partition("@")
     return f"{method}@{path(name, file)}" if file.startswith("~") else text
 

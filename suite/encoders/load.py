@@ -16,6 +16,7 @@ from suite.encoders.checkpoint import load_exactly, shown, strip, undrawn
 from suite.encoders.digests import check_digest
 from suite.encoders.encoder import Encoder
 from suite.encoders.files import Flat, find_file, owned, read_file
+from suite.encoders.hf_vit import hf_encoder
 from suite.encoders.identity import tokens_digest
 from suite.encoders.layouts import Network, head_names, places_of, recognise, select
 from suite.encoders.method import Method
@@ -23,8 +24,8 @@ from suite.encoders.projectors import build_projector, merge_weight_norm
 from suite.encoders.timm_vit import timm_encoder
 from suite.encoders.user import factory_encoder
 from suite.encoders.vit import build_vit, vit_encoder
-from suite.errors import CheckpointError, RequestError, unknown
-from suite.specs import check_options, parse
+from suite.errors import CheckpointError, RequestError
+from suite.specs import HF, check_options, parse, unknown_encoder
 
 _BASELINES = {"random_init": random_init, "raw_pixels": raw_pixels}
 
@@ -43,8 +44,8 @@ def load_encoder(
 
     Args:
         spec: `dino` (a method; its file is looked up in `weights`), `dino@file.pth` (that file, in DINO's
-            layout), `random_init`, `raw_pixels`, `timm:<name>`, `timm:<name>@<file>` or
-            `package.module:factory`, a function that returns an `Encoder`; the last three with options,
+            layout), `random_init`, `raw_pixels`, `timm:<name>`, `timm:<name>@<file>`, `hf:<folder>` or
+            `package.module:factory`, a function that returns an `Encoder`; the last four with options,
             `?name=value&...` (`suite.specs`).
         weights: a method's file, or the folder that holds `<method>.pth` or the official file; `weights/`
             if not given.
@@ -65,7 +66,7 @@ def load_encoder(
         raise RequestError(f"device {str(device)!r}: no CUDA device here; use cpu")
     words = parse(spec)
     name, file = words.name, words.file
-    is_factory = ":" in name and not name.startswith("timm:")
+    is_transformers = name.startswith(HF)
     if ":" not in name:
         check_options(words, ())
     with torch.random.fork_rng(devices=[]):
@@ -77,18 +78,14 @@ def load_encoder(
             encoder = _BASELINES[spec](architecture)
         elif name.startswith("timm:"):
             encoder = timm_encoder(words)
-        elif name.startswith("hf:"):
-            raise RequestError(
-                f"encoder {spec!r}: folders of transformers are not read: wrap the model in a factory of yours, "
-                "MODULE:FUNCTION, as docs/how-to/new_encoder.md shows"
-            )
-        elif is_factory:
+        elif is_transformers:
+            encoder = hf_encoder(words)
+        elif words.is_factory:
             encoder = factory_encoder(words)
         else:
-            forms = ("METHOD@FILE", "timm:NAME", "package.module:factory")
-            raise unknown("encoder", spec, [*CATALOGUE, *_BASELINES, *forms])
+            raise unknown_encoder(spec, [*CATALOGUE, *_BASELINES])
     encoder = encoder.to(device=device, dtype=dtype)
-    if is_factory:
+    if words.is_factory or is_transformers:  # what makes its tokens is neither this suite's code nor pinned by it
         encoder.tokens = tokens_digest(encoder)
     return encoder
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.data import constants
 from timm.models import load_pretrained
 from timm.models.eva import Eva
 from timm.models.eva import checkpoint_filter_fn as eva_filter
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from suite.encoders.checkpoint import load_exactly, tensors_of
 from suite.encoders.encoder import Encoder
 from suite.encoders.files import read_file
+from suite.encoders.options import normalisation, whole_number
 from suite.encoders.unwrap import HEADS, unwrap
 from suite.encoders.wrap import wrap
 from suite.errors import CheckpointError, RequestError
@@ -31,12 +30,6 @@ PLAIN = (VisionTransformer, Eva)
 """timm's families that take images of any size and keep one token per patch."""
 RANDOM = "random"
 _PATCHES = "patch_embed.proj.weight"
-_NORMALISATIONS = {
-    "imagenet": (constants.IMAGENET_DEFAULT_MEAN, constants.IMAGENET_DEFAULT_STD),
-    "inception": (constants.IMAGENET_INCEPTION_MEAN, constants.IMAGENET_INCEPTION_STD),
-    "clip": (constants.OPENAI_CLIP_MEAN, constants.OPENAI_CLIP_STD),
-    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-}
 
 
 class _RawTensors(Exception):  # noqa: N818
@@ -135,40 +128,6 @@ def fill(
     return notes
 
 
-def normalisation(spec: Spec, mean: Any, std: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation, as the options `mean` and `std` of a spec say; else those given.
-
-    An option is three numbers with `:` between them, one for all channels, or a name: `imagenet`, `inception`, `clip`,
-    `none`. A mean by name brings its standard deviation along.
-
-    Raises:
-        RequestError: it is none of these.
-    """
-    words = spec.options
-    if words.get("mean") in _NORMALISATIONS:
-        std = _NORMALISATIONS[words["mean"]][1]
-    values = {"mean": mean, "std": std}
-    for place, option in enumerate(("mean", "std")):
-        if option in words:
-            values[option] = _three(spec, option, words[option], place)
-    return tuple(values["mean"]), tuple(values["std"])
-
-
-def _three(spec: Spec, option: str, text: str, place: int) -> tuple[float, ...]:
-    if text in _NORMALISATIONS:
-        return _NORMALISATIONS[text][place]
-    try:
-        numbers = tuple(float(word) for word in re.split("[:,/]", text))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in {1, 3}:
-        raise RequestError(
-            f"encoder {spec.text!r}: option {option}: expected {', '.join(_NORMALISATIONS)}, or one or three numbers "
-            f"as 0.5:0.5:0.5, got {text!r}"
-        )
-    return numbers * (3 // len(numbers))
-
-
 def _choice(spec: Spec) -> dict[str, Any]:
     options: dict[str, Any] = {name: spec.options[name] for name in ("group", "prefix") if name in spec.options}
     return {**options, "resize": "img_size" in spec.options}
@@ -193,18 +152,6 @@ def _create(spec: Spec, name: str) -> VisionTransformer | Eva:
     if isinstance(vit.norm, nn.Identity) and not isinstance(vit.fc_norm, nn.Identity):
         vit.norm, vit.fc_norm = vit.fc_norm, vit.norm  # behind the pooling, which is left out here
     return vit
-
-
-def whole_number(spec: Spec, option: str) -> int:
-    """Return an option that is a whole number of at least 1.
-
-    Raises:
-        RequestError: it is none.
-    """
-    text = spec.options[option]
-    if not re.fullmatch("[0-9]{1,5}", text) or int(text) < 1:
-        raise RequestError(f"encoder {spec.text!r}: option {option}: expected a whole number of pixels, got {text!r}")
-    return int(text)
 
 
 def _pretrained(spec: Spec, name: str, vit: VisionTransformer | Eva) -> Mapping[str, Any]:

@@ -51,8 +51,7 @@ def agree(run: Path, spec: str, network: Mapping[str, str], *, place: str) -> No
     names = [name for name in _CAUSES if network.get(name, "") != other.get(name, "")]
     if not names:
         return
-    is_factory = ":" in parse(spec).name and not spec.startswith("timm:")
-    cause = _CAUSES[names[0]] if is_factory else _OF_A_FILE
+    cause = _CAUSES[names[0]] if parse(spec).is_factory else _OF_A_FILE
     seen, before = (f"{names[0]} {str(digests.get(names[0]))[:12]}" for digests in (network, other))
     raise RequestError(
         f"encoder {spec!r}: {place}: expected the network of {first['place']} ({before}), noted in {path}, "

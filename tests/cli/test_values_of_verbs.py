@@ -51,7 +51,10 @@ def test_an_option_is_read_in_one_place(
         (["verify", ""], f"RUN '': expected {PATH}"),
         (["compare", "", "b"], f"A '': expected {PATH}"),
         (["compare", "a", " "], f"B ' ': expected {PATH}"),
-        (["check", ""], "ENCODER '': expected an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory"),
+        (
+            ["check", ""],
+            "ENCODER '': expected an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory",
+        ),
         (["fetch", "weights", "dino,dino", "--list"], f"METHOD 'dino': expected {TWICE}"),
         (["fetch", "data", "lip,", "--list"], f"NAME 'lip,': expected {EMPTY}"),
         (["prepare", "lip", "lip"], f"NAME 'lip': expected {TWICE}"),

@@ -35,17 +35,21 @@ linter==4.0 \\
 only-linter==5.0 \\
     --hash=sha256:e0
     # via linter
+zoo==6.0 \\
+    --hash=sha256:f0
+    # via part-aware-repro (pyproject.toml)
 """
-PROJECT = '[project]\ndependencies = ["Alpha>=1"]\noptional-dependencies.dev = ["linter"]\n'
+PROJECT = '[project]\ndependencies = ["Alpha>=1"]\noptional-dependencies = {dev = ["linter"], hf = ["zoo"]}\n'
 
 
-def test_what_only_an_extra_asks_for_stays_out_of_the_image() -> None:
+def test_of_what_only_extras_ask_for_the_image_has_what_reads_encoders() -> None:
     lock = runtime_lock(LOCK, PROJECT)
     assert re.findall(r"^[\w-]+.*==[\d.]+", lock, re.MULTILINE) == [
         "alpha==1.0",
         "alpha==1.1",
         "beta==2.0",
         "gamma[extra]==3.0",
+        "zoo==6.0",
     ]
     assert "--hash=sha256:b0 \\\n    --hash=sha256:b1\n" in lock
 
@@ -58,8 +62,20 @@ def test_a_dependency_that_is_not_locked_is_an_error() -> None:
 def test_the_image_gets_every_package_that_a_run_imports() -> None:
     lock = runtime_lock((ROOT / "requirements.lock").read_text(), (ROOT / "pyproject.toml").read_text())
     names = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
-    assert {"torch", "torchvision", "timm", "numpy", "pillow", "pytest", "pytest-xdist", "execnet", "triton"} <= names
-    assert not {"ruff", "mypy", "lightly", "antlr4-python3-runtime"} & names
+    assert {
+        "transformers",
+        "tokenizers",
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "pillow",
+        "pytest",
+        "pytest-xdist",
+        "execnet",
+        "triton",
+    } <= names
+    assert not {"open-clip-torch", "ruff", "mypy", "lightly", "antlr4-python3-runtime"} & names
     assert lock.count("==") < lock.count("--hash=")
 
 

@@ -114,6 +114,26 @@ def test_a_folder_of_the_callers_path_that_is_also_written_to_serves_for_both(
     assert python_path(taken) == {"PYTHONPATH": f"/suite:{tmp_path}/run"}
 
 
+def test_a_folder_of_transformers_comes_along_and_a_name_of_the_hub_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub/blobs").mkdir(parents=True)
+    (tmp_path / "hub/blobs/abc").touch()
+    (tmp_path / "hub/snapshots/1").mkdir(parents=True)
+    (tmp_path / "hub/snapshots/1/model.safetensors").symlink_to("../../blobs/abc")
+    access = ask(tmp_path, encoders=["hf:hub/snapshots/1?mean=none"])
+    mounted = [target for target in access if target.startswith("/suite/")]
+    assert mounted == ["/suite/hub/snapshots/1", "/suite/hub/blobs/abc"]
+    assert not any(access[target] for target in mounted)
+    with pytest.raises(ContainerError) as caught:
+        ask(tmp_path, encoders=["hf:someone/vit"])
+    assert str(caught.value) == (
+        "encoder 'hf:someone/vit': expected a folder: the container does not see the local cache of the hub; name the "
+        "folder, hf:FOLDER, or pass RUNTIME=venv"
+    )
+
+
 def test_a_dataset_linked_from_another_disk_is_mounted_where_the_link_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

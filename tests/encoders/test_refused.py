@@ -170,7 +170,8 @@ def test_missing_weights_say_what_to_fetch(tmp_path):
 def test_unknown_words_list_the_valid_ones(tmp_path, monkeypatch):
     assert message(RequestError, "dinov2") == (
         "unknown encoder 'dinov2': expected one of deit, mocov3, dino, beit, mae, cae, ibot, random_init, "
-        "raw_pixels, METHOD@FILE, timm:NAME, package.module:factory"
+        "raw_pixels, METHOD@FILE, timm:NAME, hf:NAME_OR_FOLDER, package.module:function; which spec for which encoder: "
+        "docs/reference/encoders_2026.md"
     )
     write("dino", tmp_path / "dino.pth")
     assert message(RequestError, "dino", weights=tmp_path, branch="query") == (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from suite.cells import CellId, method_name
+from suite.cells import CellId, method_name, method_names
 from suite.core.paths import ROOT
 from suite.errors import RequestError, StorageError
 from suite.run.request import check_writable, make_request, resolve_device
@@ -36,6 +36,11 @@ def test_variants_name_the_run() -> None:
 
 def test_a_users_encoder_gets_a_name_that_fits_a_path() -> None:
     assert method_name("timm:vit_tiny_patch16_224@my file.pth") == "timm-vit_tiny_patch16_224-my-file.pth"
+    assert method_name("hf:/path/to/my vit?mean=none") == "hf-my-vit-mean-none"
+    assert method_name("hf:runs/a/checkpoint-500/") == "hf-a-checkpoint-500"
+    assert method_name("hf:facebook/dinov2-base") == "hf-dinov2-base"
+    assert method_name("hf:hub/models--facebook--dinov2-base/snapshots/0123abcd") == "hf-models--facebook--dinov2-base"
+    assert method_names(["hf:a/vit", "hf:b/vit"]) == {"hf:a/vit": "hf-a-vit", "hf:b/vit": "hf-b-vit"}
     request = make_request(encoders=["mypackage.models:make"], experiments=["part_retrieval"], device="cpu")
     assert [request.key(*task).method for task in request.tasks()] == ["mypackage.models-make"] * 2
 
