@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_the_page_has_a_recipe_for_each_test_here() -> None:
     assert [*RECIPES] == ["my_convnext", "my_swin", "my_openclip", "my_dinov2", "my_hf_convnext", "my_vjepa2"]
 
 
+def test_the_example_of_a_whole_module(module: Write, tmp_path: Path) -> None:
+    text = (DOCS / "examples" / "my_encoder.py").read_text()
+    name = module(text.replace("my_encoder.pth", "weights.pth"))
+    runpy.run_path(str(tmp_path / f"{name}.py"), run_name="__main__")
+    outcome = run_checks("x", lambda: load_encoder(f"{name}:build"), needs_other_sizes=True)
+    assert outcome.failure is None, outcome.failure
+    assert {check.name for check in outcome.checks if check.status == "warning"} == {"trained"}
+
+
 @pytest.mark.parametrize(
     ("recipe", "name", "sizes"),
     [
@@ -74,9 +84,9 @@ def test_maps_of_timm(
     module: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, name: str, sizes: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(timm, "create_model", functools.partial(timm.create_model, **sizes))
-    net = trained(timm.create_model(name, num_classes=0))
+    net = trained(timm.create_model(name, num_classes=5))
     torch.save(net.state_dict(), tmp_path / "net.pth")
-    encoder = checked(module, recipe, ckpt=tmp_path / "net.pth")
+    encoder = checked(module, recipe, ckpt=tmp_path / "net.pth", num_classes=5)
     assert (encoder.patch_size, encoder.depth, encoder.mean, encoder.std) == (32, 0, *IMAGENET)
     tokens = encoder(IMAGES)
     with torch.no_grad():
