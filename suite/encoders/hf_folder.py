@@ -65,8 +65,8 @@ def find_folder(spec: Spec) -> Path:
         return Path(snapshot_download(place, local_files_only=True))
     except (OSError, ValueError) as error:
         raise RequestError(
-            f"encoder {spec.text!r}: no such folder, and no such name in the local cache of the hub; a run downloads "
-            f"nothing: run hf download {place} beforehand, or name a folder, hf:FOLDER"
+            f"encoder {spec.text!r}: no such folder, and not in the local cache of the hub: a run downloads nothing, so "
+            f"run hf download {place} beforehand, or name a folder"
         ) from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -64,13 +64,11 @@ class TokensTrunk(nn.Module):
         return torch.cat([class_tokens, patches], dim=1)
 
     def _check(self, tokens: Any, batch: int, count: int, *, prefix: int) -> None:
-        actual = tuple(tokens.shape) if isinstance(tokens, Tensor) else type(tokens).__name__
         if not isinstance(tokens, Tensor) or tokens.ndim != 3 or tokens.shape[:2] != (batch, prefix + count):
             name = type(self.module).__name__
             raise RequestError(
                 f"{name}: tokens: expected (B, prefix_tokens + h * w, D), here ({batch}, {prefix} + {count}, D), "
-                f"got {actual}; "
-                "state prefix_tokens (class token and registers; 0 if there are none) and patch_size"
+                f"got {_advised(tokens)}"
             )
 
 
@@ -172,6 +170,16 @@ def _keep(raw: dict[int, Any], index: int) -> Callable[[nn.Module, Any, Any], No
         raw[index] = output[0] if isinstance(output, tuple) else output
 
     return hook
+
+
+def _advised(tokens: Any) -> str:
+    """Return what was given in place of tokens, and what to do about it."""
+    if isinstance(tokens, Tensor) and tokens.ndim == 3:
+        advice = "state prefix_tokens (class token and registers; 0 if there are none) and patch_size"
+        return f"{tuple(tokens.shape)}; {advice}"
+    what = str(tuple(tokens.shape)) if isinstance(tokens, Tensor) else type(tokens).__name__
+    keys = f" of {', '.join(map(str, tokens))}" if isinstance(tokens, Mapping) else ""
+    return f"{what}{keys}; pass tokens=, a function that makes tokens of it (docs/how-to/recipes.md)"
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -10,11 +10,12 @@ from suite.datasets import DATASETS, dataset_root, require
 from suite.encoders.catalogue import CATALOGUE, releases
 from suite.encoders.choices import chosen
 from suite.encoders.files import find_file
+from suite.encoders.hf_folder import find_folder
 from suite.encoders.timm_vit import RANDOM
-from suite.errors import CheckpointError, DatasetError
+from suite.errors import CheckpointError, DatasetError, RequestError
 from suite.fetch.catalogue import download_size, how_to_get, sources
 from suite.run.request import Request
-from suite.specs import parse
+from suite.specs import HF, Spec, parse
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def checkpoint(request: Request, spec: str) -> Piece:
     method = releases().get(name)
     cells, experiments = _blocked(request, spec=spec)
     title = method.title if method else name
+    if name.startswith(HF):
+        return _folder(parts, cells, experiments)
     if file or method is None:
         path = Path(file)
         how = "" if path.is_file() else "the file that was named does not exist"
@@ -88,8 +91,18 @@ def checkpoint(request: Request, spec: str) -> Piece:
 
 
 def needs_file(spec: str) -> bool:
-    """Tell whether an encoder has a file: baselines have none, a factory or a bare timm name sees to itself."""
-    return spec in CATALOGUE or parse(spec).file not in {"", RANDOM}
+    """Tell whether an encoder has files: baselines have none, a factory or a bare timm name sees to itself."""
+    return spec in CATALOGUE or spec.startswith(HF) or parse(spec).file not in {"", RANDOM}
+
+
+def _folder(spec: Spec, cells: frozenset[str], experiments: tuple[str, ...]) -> Piece:
+    """Return the state of a folder of transformers, or of a name in the local cache of the hub."""
+    try:
+        return Piece("weights", spec.text, spec.name, True, find_folder(spec), None, "", cells, experiments)
+    except RequestError as error:
+        how = str(error).removeprefix(f"encoder {spec.text!r}: ")
+        place = Path(spec.name.removeprefix(HF))
+        return Piece("weights", spec.text, spec.name, False, place, None, how, cells, experiments)
 
 
 def total_download(missing: Sequence[Piece]) -> tuple[int, int]:

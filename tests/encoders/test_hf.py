@@ -21,7 +21,7 @@ from suite.run.request import make_request
 from tests.support.hf_folders import DEPTH, MODELS, PATCH, SIDE, WIDTH, vision_of, write_folder
 
 PREFIX = {"dinov2 registers": 4, "dinov3": 5, "deit": 2, "siglip": 0, "siglip tower": 0, "siglip 2": 0, "ijepa": 0}
-PREFIX["aimv2"] = 0
+PREFIX |= {"aimv2": 0, "aimv2 native": 0}
 NORM = {
     "clip": "post_layernorm",
     "clip tower": "post_layernorm",
@@ -47,6 +47,7 @@ LEFT_OUT = {
     ),
     "siglip 2": "left out 35 tensors beside it: logit_bias, logit_scale and 33 more",
     "aimv2": "left out 5 tensors beside it: head.cls_token, head.k_proj.weight and 3 more",
+    "aimv2 native": "left out 5 tensors beside it: head.cls_token, head.k_proj.weight and 3 more",
 }
 
 

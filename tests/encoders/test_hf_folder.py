@@ -290,8 +290,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_name_is_looked_up_in_the_local_cache_and_never_downloaded(hub: Path, folder: Path) -> None:
     spec = "hf:someone/tiny-vit?mean=none"
     assert message(RequestError, spec) == (
-        f"encoder {spec!r}: no such folder, and no such name in the local cache of the hub; a run downloads nothing: "
-        "run hf download someone/tiny-vit beforehand, or name a folder, hf:FOLDER"
+        f"encoder {spec!r}: no such folder, and not in the local cache of the hub: a run downloads nothing, so run hf "
+        "download someone/tiny-vit beforehand, or name a folder"
     )
     repository = hub / "models--someone--tiny-vit"
     revision = "0123456789abcdef0123456789abcdef01234567"

@@ -80,6 +80,17 @@ def test_a_file_of_ones_own_and_encoders_without_a_file(places: dict[str, Path],
     ]
 
 
+def test_a_folder_of_transformers_is_there_or_says_what_is_amiss(places: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "vit").mkdir()
+    specs = [f"hf:{tmp_path}/vit?mean=none", f"hf:{tmp_path}/none"]
+    request = make_request(encoders=specs, experiments=["part_retrieval"], **places)
+    found = [piece for piece in pieces(request) if piece.kind == "weights"]
+    assert [(piece.name, piece.there, piece.place, piece.how) for piece in found] == [
+        (specs[0], True, tmp_path / "vit", ""),
+        (specs[1], False, tmp_path / "none", "expected a folder of transformers, with config.json, got no such folder"),
+    ]
+
+
 def test_a_file_that_two_datasets_share_is_downloaded_once(places: dict[str, Path]) -> None:
     class Two:
         def __init__(self, name: str) -> None:

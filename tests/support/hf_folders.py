@@ -56,6 +56,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "siglip 2": lambda: hf.Siglip2Model(hf.Siglip2Config(text_config=_TEXT, vision_config=_FLEXIBLE)),
     "ijepa": lambda: hf.IJepaModel(hf.IJepaConfig(**_SIZES)),
     "aimv2": lambda: hf.Aimv2VisionModel(hf.Aimv2VisionConfig(**_SIZES)),
+    "aimv2 native": lambda: hf.Aimv2VisionModel(hf.Aimv2VisionConfig(**_SIZES, is_native=True)),
 }
 """What a folder holds -> a model to save there."""
 
