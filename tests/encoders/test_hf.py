@@ -14,7 +14,7 @@ import transformers as hf
 from torch import Tensor, nn
 from transformers.models.siglip2.image_processing_siglip2 import convert_image_to_patches
 
-from suite.conformance import run_checks
+from suite.conformance.checks import run_checks
 from suite.encoders import Encoder, load_encoder
 from suite.plan.shapes import shape_of
 from suite.run.request import make_request

@@ -18,7 +18,7 @@ import torch
 import transformers as hf
 from torch import Tensor, nn
 
-from suite.conformance import run_checks
+from suite.conformance.checks import run_checks
 from suite.core.paths import DOCS
 from suite.encoders import Encoder, load_encoder
 from suite.errors import RequestError
