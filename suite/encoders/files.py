@@ -70,7 +70,10 @@ def read_file(path: Path) -> dict[str, object]:
     if kind:
         raise CheckpointError(f"{path}: cannot be read as weights: it is {kind.name}; {kind.remedy}")
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a dictionary of tensors, got {type(content).__name__}")
+        raise CheckpointError(
+            f"{path}: expected a dictionary of tensors, got {type(content).__name__}; of a whole model save the "
+            "weights alone, torch.save(model.state_dict(), FILE)"
+        )
     return content
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,9 @@ def timm_encoder(spec: Spec) -> Encoder:
     check_options(spec, ("img_size", "mean", "std", *(("group", "prefix") if has_file else ())))
     name = spec.name.removeprefix("timm:")
     if not timm.is_model(name):
-        raise RequestError(f"encoder {spec.text!r}: timm has no model {name!r}; see timm.list_models('vit_*')")
+        near = get_close_matches(name.partition(".")[0], timm.list_models(), n=2, cutoff=0.8)
+        advice = f"{' or '.join(near)} is meant?" if near else "see timm.list_models('vit_*')"
+        raise RequestError(f"encoder {spec.text!r}: timm has no model {name!r}; {advice}")
     vit = _create(spec, name)
     config: Mapping[str, Any] = vit.pretrained_cfg
     mean, std = normalisation(spec, config["mean"], config["std"])
@@ -164,12 +168,25 @@ def _pretrained(spec: Spec, name: str, vit: VisionTransformer | Eva) -> Mapping[
         with torch.no_grad():
             for parameter in vit.parameters():
                 parameter.fill_(torch.nan)  # what a loader of its own kind leaves out is seen
-        load_pretrained(vit, vit.pretrained_cfg, num_classes=0, filter_fn=hand_over)
+        with _quiet_hub():
+            load_pretrained(vit, vit.pretrained_cfg, num_classes=0, filter_fn=hand_over)
     except _RawTensors as raw:
         return raw.content
     except Exception as error:  # network, hub and file errors of many kinds: the weights cannot be had
         raise _unavailable(spec, name, error) from error
     return {name: value.clone() for name, value in vit.state_dict().items()}
+
+
+@contextlib.contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep back what the hub's client says of each attempt without a network: one line says it all afterwards."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _unavailable(spec: Spec, name: str, error: Exception) -> CheckpointError:

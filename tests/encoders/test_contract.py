@@ -242,6 +242,11 @@ def test_register_tokens_are_dropped_and_a_missing_class_token_is_the_mean_patch
             "timm:vit_enormous",
             "encoder 'timm:vit_enormous': timm has no model 'vit_enormous'; see timm.list_models('vit_*')",
         ),
+        (
+            "timm:vit_tinny_patch16_224",
+            "encoder 'timm:vit_tinny_patch16_224': timm has no model 'vit_tinny_patch16_224'; vit_tiny_patch16_224 or "
+            "deit_tiny_patch16_224 is meant?",
+        ),
         ("timm:resnet18@x", "encoder 'timm:resnet18@x': not a plain vision transformer; wrap it in a factory"),
         (
             "no_such_module:make",

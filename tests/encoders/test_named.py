@@ -194,7 +194,10 @@ def test_a_scripted_module_is_named_although_its_code_is_compressed(tmp_path):
 
 def test_a_whole_module_is_named(tmp_path):
     (tmp_path / "x.pth").write_bytes(saved(Network()))
-    assert refusal(tmp_path / "x.pth") == "expected a dictionary of tensors, got Network"
+    assert refusal(tmp_path / "x.pth") == (
+        "expected a dictionary of tensors, got Network; of a whole model save the weights alone, "
+        "torch.save(model.state_dict(), FILE)"
+    )
 
 
 @pytest.mark.parametrize("kept", [8, 0.3, 0.9])

@@ -155,7 +155,10 @@ def test_a_file_is_recognised_by_its_names_and_is_no_other_method_s(tmp_path, wr
 def test_a_file_of_something_else_is_refused(tmp_path):
     torch.save([torch.ones(3)], tmp_path / "mae.pth")
     text = message(CheckpointError, "mae", weights=tmp_path)
-    assert text == f"{tmp_path / 'mae.pth'}: expected a dictionary of tensors, got list"
+    assert text == (
+        f"{tmp_path / 'mae.pth'}: expected a dictionary of tensors, got list; of a whole model save the weights alone, "
+        "torch.save(model.state_dict(), FILE)"
+    )
 
 
 def test_missing_weights_say_what_to_fetch(tmp_path):
