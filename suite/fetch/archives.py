@@ -129,6 +129,8 @@ def members(raw: BinaryIO) -> Iterator[Member]:
 
 
 def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    if not info.filename or "\0" in info.orig_filename:  # the library cuts a name there: the file would be another's
+        raise zipfile.BadZipFile(f"a file in it is called {info.orig_filename!r}")
     mode = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
     kind = "folder" if info.is_dir() else "file" if mode in {0, stat.S_IFREG} else "a link or device"
     return Member(info.filename.rstrip("/"), kind, info.file_size, lambda: opened.open(info))

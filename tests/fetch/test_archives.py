@@ -93,6 +93,17 @@ def test_a_link_in_a_zip(folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("listed", "shown"), [(b"top\0a.txt", "top\\x00a.txt"), (b"\0op/a.txt", "\\x00op/a.txt")])
+def test_a_zip_that_lists_a_name_with_a_zero_byte(folder: Path, listed: bytes, shown: str) -> None:
+    """The library cuts it there: the file would be unpacked under another name, be a folder, or end in a traceback."""
+    archive = write_zip(folder / "in" / "x.zip", FILES)
+    head, _, tail = archive.read_bytes().rpartition(b"top/a.txt")
+    archive.write_bytes(head + listed + tail)
+    assert refused(archive, folder) == (
+        f"{archive}: it cannot be unpacked (a file in it is called '{shown}'); move it away and fetch it again"
+    )
+
+
 @each_format
 def test_a_name_that_comes_twice(folder: Path, name: str) -> None:
     other = {"top/a.txt/below": b"a file as folder"}
