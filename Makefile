@@ -5,7 +5,7 @@ include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
-             LICENSE NO_WORSE_THAN BY A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+             LICENSE NO_WORSE_THAN BY AT_LEAST A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
 $(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
@@ -90,10 +90,11 @@ anew:
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
 	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(SHARE_ARGS) $(RUNTIME_ARGS)
 
-check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory CONFORMANCE=1
+check: setup ## put new encoders beside the seven: ENCODER=timm:NAME@FILE or module:factory, several with commas or @LIST; BESIDE= ALONE=1 CONFORMANCE=1 NO_WORSE_THAN= BY= AT_LEAST=
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \
 	  $(call switch,CONFORMANCE,--conformance-only) \
-	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
+	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') \
+	  $(if $(AT_LEAST),--at-least '$(AT_LEAST)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= DIFF=1
 	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call switch,DIFF,--diff) --reason '$(REASON)'

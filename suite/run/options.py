@@ -236,6 +236,26 @@ EXECUTION = (
     ("`--shard K/N`", "`SHARD=K/N`", "measure the K-th of N parts only; `report RUN` or `merge` judges the whole"),
 )
 """Options of `suite.run.execution`, as the page lists them."""
+CHECK = {
+    "ENCODER": "timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory; several with commas between them, or "
+    "in a list, @FILE or FILE.txt, one a line",
+    "--encoder": "the encoders that are measured beside (default: all in the mini profile, none in the paper's)",
+    "--alone": "measure no other encoder: recorded or published values stand beside",
+    "--conformance-only": "only the conformance checks: nothing is measured or written",
+    "--no-worse-than": "fail where it is surely worse than this one, measured beside it; may be one of several",
+    "--by": "that it may be worse, points of per cent (default: 0)",
+    "--at-least": "--no-worse-than this one by 0 points",
+}
+"""Arguments that only `check` has, or that mean another thing there."""
+_CHECK_WRITTEN = {
+    "ENCODER": ("SPEC[,SPEC...]", "ENCODER="),
+    "--encoder": ("--encoder SPEC[,SPEC...]", "BESIDE="),
+    "--alone": ("--alone", "ALONE=1"),
+    "--conformance-only": ("--conformance-only", "CONFORMANCE=1"),
+    "--no-worse-than": ("--no-worse-than METHOD", "NO_WORSE_THAN="),
+    "--by": ("--by POINTS", "BY="),
+    "--at-least": ("--at-least METHOD", "AT_LEAST="),
+}
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
 """Options by which a verdict becomes an exit code."""
 
@@ -288,6 +308,7 @@ def page() -> str:
         (f"`{o.flag}{_placeholder(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
         for o in OPTIONS
     ]
+    check = [(f"`{option}`", f"`{make}`", CHECK[name]) for name, (option, make) in _CHECK_WRITTEN.items()]
     table = tabulate(rows, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)
     return f"""# Options of a run
 
@@ -301,6 +322,10 @@ something else, and so is what it tells pytest, pip (but for where packages come
 `PYTHONPATH`). A switch is on at `1` (`yes`, `true`, `on`), off at `0` (`no`, `false`, `off`); another word is an error.
 
 {table}
+
+What only `check` takes, or takes as another thing ([a new encoder](../how-to/new_encoder.md)):
+
+{tabulate(check, ("argument", "make", "what it does"), tablefmt="github", disable_numparse=True)}
 
 How a run is carried out, which changes no value; `reproduce` takes all four, the other verbs the first two:
 
