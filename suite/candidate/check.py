@@ -155,13 +155,17 @@ def _require(conformances: Sequence[Conformance]) -> None:
     Raises:
         RequestError: names each that did, the check, and what was found.
     """
-    failures = [(c.encoder, c.failure) for c in conformances if c.failure is not None]
-    if len(conformances) == 1 or not failures:
+    if len(conformances) == 1:
         require(conformances[0])
         return
-    texts = "; ".join(f"{encoder!r}: {failure.name}: {failure.detail}" for encoder, failure in failures)
-    count = f"{len(failures)} of {len(conformances)} encoders fail the conformance checks"
-    raise RequestError(f"{count}: {texts}; nothing was measured")
+    faults = []
+    for conformance in conformances:
+        name, failure = repr(conformance.encoder), conformance.failure
+        if failure is not None:
+            faults.append(f"{name}: {failure.name}: {failure.detail.removeprefix(f'encoder {name}: ')}")
+    if faults:
+        count = f"{len(faults)} of {len(conformances)} encoders fail the conformance checks"
+        raise RequestError(f"{count}: {'; '.join(faults)}; nothing was measured")
 
 
 def adopt(run: Path, request: Request) -> None:

@@ -19,12 +19,12 @@ from suite.specs import parse
 
 def add_check(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the encoders, and what is asked for; `--encoder` names those they are measured beside."""
-    parser.add_argument("spec", type=reader(candidates, "ENCODER"), help=CHECK["ENCODER"])
-    parser.add_argument("--alone", action="store_true", help=CHECK["--alone"])
-    parser.add_argument("--no-worse-than", metavar="METHOD", help=CHECK["--no-worse-than"])
-    parser.add_argument("--by", type=reader(points, "--by"), metavar="POINTS", help=CHECK["--by"])
-    parser.add_argument("--at-least", metavar="METHOD", help=CHECK["--at-least"])
-    parser.add_argument("--conformance-only", action="store_true", help=CHECK["--conformance-only"])
+    parser.add_argument("spec", type=reader(candidates, "ENCODER"), help=CHECK["ENCODER"].help)
+    parser.add_argument("--alone", action="store_true", help=CHECK["--alone"].help)
+    parser.add_argument("--no-worse-than", metavar="METHOD", help=CHECK["--no-worse-than"].help)
+    parser.add_argument("--by", type=reader(points, "--by"), metavar="POINTS", help=CHECK["--by"].help)
+    parser.add_argument("--at-least", metavar="METHOD", help=CHECK["--at-least"].help)
+    parser.add_argument("--conformance-only", action="store_true", help=CHECK["--conformance-only"].help)
     add_request(parser)
     add_runtime(parser)
 

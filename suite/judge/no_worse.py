@@ -56,6 +56,11 @@ def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -
     }
 
 
+def allowance(margin: float) -> str:
+    """Write a margin: `0.5 points allowed`."""
+    return f"{margin:g} point{'' if margin == 1 else 's'} allowed"
+
+
 def sentence_of(gates: Mapping[str, Mapping[str, Any]]) -> str:
     """Say in a sentence what became of the candidates; `gates` has the answer of `no_worse_than` for each."""
     first, *others = gates.values()
@@ -63,7 +68,7 @@ def sentence_of(gates: Mapping[str, Mapping[str, Any]]) -> str:
         return str(first["sentence"])
     methods = {word: [method for method, gate in gates.items() if gate["verdict"] == word] for word in EXIT_CODES}
     words = "; ".join(f"{word}: {', '.join(names)}" for word, names in methods.items() if names)
-    return f"{len(gates)} candidates against {first['reference']}, {first['margin']:g} points allowed: {words}."
+    return f"{len(gates)} candidates against {first['reference']}, {allowance(first['margin'])}: {words}."
 
 
 def _verdict(pair: Mapping[str, Any], margin: float) -> str:
@@ -75,4 +80,4 @@ def _sentence(method: str, reference: str, margin: float, verdicts: Sequence[str
         advice = f": measure it beside (BESIDE={reference})" if reference in (*METHODS, *BASELINES) else ""
         return f"{method} against {reference}: cannot tell: {reference} was not measured on the same items{advice}."
     counts = ", ".join(f"{word} in {verdicts.count(word)}" for word in (PASSES, FAILS, OPEN))
-    return f"{method} against {reference}, {margin:g} points allowed: {counts} of {len(verdicts)} columns."
+    return f"{method} against {reference}, {allowance(margin)}: {counts} of {len(verdicts)} columns."

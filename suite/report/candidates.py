@@ -111,6 +111,12 @@ class Conformance:
     checks: tuple[Check, ...]
     facts: str
 
+    @property
+    def counts(self) -> str:
+        """Checks by answer: `12 passed, 1 warning`."""
+        words = [check.label.word for check in self.checks]
+        return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
 
 def candidate_of(entry: Json, family: int = 0) -> Candidate:
     """Return the section on a candidate from its entry in a report; `family` as in `verdict_of_pairs`."""

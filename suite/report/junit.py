@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 from suite.core.files import Json
 from suite.judge.entries import Outcome, cell_properties, claim_outcome
-from suite.judge.no_worse import FAILS, OPEN, PASSES
+from suite.judge.no_worse import FAILS, OPEN, PASSES, allowance
 from suite.judge.pairings import WORDS
 from suite.judge.verdict import NOT_ASKED
 from suite.report import candidates
@@ -164,7 +164,7 @@ def _bounds(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome
                 if column["low"] is None
                 else f"{column['value']:+.2f} points, 95 % interval {column['low']:+.2f} to {column['high']:+.2f}"
             )
-            reason = f"{column['verdict']}: {interval}; {gate['margin']:g} points allowed"
+            reason = f"{column['verdict']}: {interval}; {allowance(gate['margin'])}"
             name = f"{entry['method']}/{gate['reference']}/{place}"
             yield "no_worse_than", name, 0.0, [], (outcomes[column["verdict"]], reason)
 

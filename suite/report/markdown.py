@@ -159,7 +159,7 @@ def _conformances(conformances: Sequence[Conformance]) -> Iterator[str]:
         text = f"Conformance of {code(conformance.encoder)}: {escape(conformance.facts)}."
         rows = [[escape(check.name), badge(check.label), escape(check.detail)] for check in conformance.checks]
         table = grid(rows, ("check", "answer", "detail"))
-        yield f"{text}\n\n{details('Checks', table) if len(conformances) > 1 else table}"
+        yield f"{text}\n\n{details(conformance.counts, table) if len(conformances) > 1 else table}"
 
 
 def _several(several: Several | None) -> str:

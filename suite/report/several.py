@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from suite.cells import BASELINES, METHODS
 from suite.core.files import Json
 from suite.core.text import number, signed
+from suite.judge.no_worse import allowance
 from suite.registry import title_of
 from suite.report.candidates import LEVELS, MARKS, marks, title
 from suite.report.labels import BOUND_LABELS, Label
@@ -125,7 +126,7 @@ def bound_of(report: Json) -> Bound | None:
     if not gates:
         return None
     first = next(iter(gates.values()))
-    question = f"No worse than {title_of(first['reference'])}, {first['margin']:g} points allowed"
+    question = f"No worse than {title_of(first['reference'])}, {allowance(first['margin'])}"
     rows = [_bound_row(method, gate, column) for method, gate in gates.items() for column in gate["columns"]]
     verdicts = tuple((BOUND_LABELS[gate["verdict"]], gate["sentence"]) for gate in gates.values())
     return Bound(question, verdicts, tuple(rows))

@@ -65,3 +65,28 @@ def test_a_true_difference_of_none_is_rarely_called_one() -> None:
         a, b = (draw.normal(0.5, 0.2, (1, 120)).astype(np.float32) for _ in range(2))
         called += difference_of(a, b, groups, draws=499).p_value <= 0.05
     assert 2 <= called <= 22
+
+
+def test_pairs_are_compared_over_the_same_draws_either_way_round() -> None:
+    draw = np.random.default_rng(3)
+    scores = {name: draw.normal(0.5, 0.2, (2, 90)).astype(np.float32) for name in "abc"}
+    groups = np.repeat(np.arange(30), 3).astype(np.int32)
+    found = differences(scores, [("a", "b"), ("b", "c"), ("b", "a")], groups)
+    assert found["b", "a"].value == -found["a", "b"].value
+    assert found["b", "a"].low == pytest.approx(-found["a", "b"].high, abs=1e-9)
+    assert found["a", "b"].reversed().p_value == found["b", "a"].p_value
+    alone = difference_of(scores["b"], scores["c"], groups)
+    assert (found["b", "c"].value, found["b", "c"].p_value) == (alone.value, alone.p_value)
+    assert found["b", "c"].low == pytest.approx(alone.low, abs=1e-9)
+
+
+def test_a_family_has_draws_enough_that_holm_s_first_step_can_be_passed() -> None:
+    assert draws_for(1, 0.05) == draws_for(112, 0.05) == 9_999
+    for family in (251, 1_000, 4_950):
+        assert 2 / (draws_for(family, 0.05) + 1) <= 0.05 / family
+    a, b = (np.full((1, 40), value, np.float32) for value in (0.6, 0.5))
+    groups = np.arange(40, dtype=np.int32)
+    many = difference_of(a, b, groups, draws=draws_for(1_000, 0.05))
+    assert many.p_value == 2 / 40_001
+    few = difference_of(a, b, groups)
+    assert (many.low, many.high) == (few.low, few.high), "the interval is that of the first draws"
