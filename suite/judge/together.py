@@ -61,9 +61,9 @@ def _family(entries: Entries) -> dict[str, Any]:
     confirmed = sum(pair["confirmed"] for pair in (*with_seven, *between))
     if size:
         sentence = (
-            f"{size} paired comparisons of {len(entries)} candidates are one family: {len(with_seven)} with the seven "
-            f"and {len(between)} among themselves. Holm's procedure at {100 * ALPHA:g} % over all of them confirms a "
-            f"difference in {confirmed}; {size - confirmed} are open."
+            f"{size:,} paired comparisons of {len(entries)} candidates are one family: {len(with_seven):,} with the "
+            f"seven and {len(between):,} among themselves. Holm's procedure at {100 * ALPHA:g} % over all of them "
+            f"confirms a difference in {confirmed:,}; {size - confirmed:,} are open."
         )
     else:
         sentence = "No paired comparison: no two encoders of this run have scores of the same items."

@@ -118,7 +118,7 @@ class Conformance:
         return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
-def candidate_of(entry: Json, family: int = 0) -> Candidate:
+def candidate_of(entry: Json, family: int | None = None) -> Candidate:
     """Return the section on a candidate from its entry in a report; `family` as in `verdict_of_pairs`."""
     return Candidate(
         method=entry["method"],
@@ -129,14 +129,14 @@ def candidate_of(entry: Json, family: int = 0) -> Candidate:
         conclusion=verdict_of_pairs(entry, family),
         pairs=tuple(pairs(entry)),
         probes=probes(entry),
-        has_rivals=bool(family),
+        has_rivals=family is not None,
     )
 
 
 def candidates_of(report: Json) -> tuple[Candidate, ...]:
     """Return the sections on the candidates of a report."""
     together = report.get("together")
-    return tuple(candidate_of(entry, together["family"]["size"] if together else 0) for entry in report["newcomers"])
+    return tuple(candidate_of(entry, together["family"]["size"] if together else None) for entry in report["newcomers"])
 
 
 def headline(report: Json) -> Headline | None:
@@ -207,12 +207,12 @@ def pairs(candidate: Json) -> list[Pair]:
     return [_pair(pair) for pair in _comparisons(candidate)]
 
 
-def verdict_of_pairs(candidate: Json, family: int = 0) -> str:
+def verdict_of_pairs(candidate: Json, family: int | None = None) -> str:
     """Count in a sentence the comparisons that are certain.
 
     Args:
         candidate: its entry in a report.
-        family: comparisons that Holm's procedure is over, where the report is on several candidates.
+        family: how many comparisons Holm's procedure is over, where the report is on several candidates.
     """
     comparisons = _comparisons(candidate)
     if not comparisons:
@@ -224,7 +224,7 @@ def verdict_of_pairs(candidate: Json, family: int = 0) -> str:
     kinds, scope = "", ""
     if family:
         kinds = f" ({len(candidate['pairs'])} with the seven, {len(candidate['rival_pairs'])} with other candidates)"
-        scope = f" over all {family} of this report"
+        scope = f" over all {family:,} of this report"
     return (
         f"Of {len(comparisons)} paired comparisons{kinds} Holm's procedure at 5 %{scope} confirms that it is better in "
         f"{better_count} and worse in {worse_count}; {open_count} are open."
