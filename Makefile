@@ -4,8 +4,8 @@
 include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
-VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) AT_LEAST PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
-             LICENSE NO_WORSE_THAN BY A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
+             LICENSE NO_WORSE_THAN BY AT_LEAST A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
 $(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
@@ -25,6 +25,8 @@ ON  := 1 yes true on Yes True On YES TRUE ON
 OFF := 0 no false off No False Off NO FALSE OFF
 # $(call switch,NAME,if on,if off): nothing where it is not given
 switch = $(if $(strip $($1)),$(if $(filter $(ON),$($1)),$2,$3))
+# $(call word_switch,NAME,if on): of a variable that is a switch here, and a word elsewhere
+word_switch = $(if $(filter-out $(ON) $(OFF),$($1)),$(error $1=$($1): expected 1 or 0 here))$(call switch,$1,$2)
 $(foreach name,$(SWITCHES),$(if $(filter-out $(ON) $(OFF),$($(name)))$(word 2,$($(name))),\
   $(error $(name)=$($(name)): expected 1 or 0 (yes, true, on, no, false and off are understood))))
 
@@ -90,13 +92,14 @@ anew:
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
 	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(SHARE_ARGS) $(RUNTIME_ARGS)
 
-check: setup ## put a new encoder beside the seven: ENCODER=timm:NAME@FILE or module:factory CONFORMANCE=1
+check: setup ## put new encoders beside the seven: ENCODER=timm:NAME@FILE or module:factory, several with commas or @LIST; BESIDE= ALONE=1 CONFORMANCE=1 NO_WORSE_THAN= BY= AT_LEAST=
 	@$(SUITE) check '$(ENCODER)' $(if $(BESIDE),--encoder '$(BESIDE)') $(call switch,ALONE,--alone) \
 	  $(call switch,CONFORMANCE,--conformance-only) \
-	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
+	  $(if $(NO_WORSE_THAN),--no-worse-than '$(NO_WORSE_THAN)') $(if $(BY),--by '$(BY)') \
+	  $(if $(AT_LEAST),--at-least '$(AT_LEAST)') $(OPTIONS_BUT_ENCODER) $(WORKER_ARGS) $(RUNTIME_ARGS)
 
 accept: setup ## hold later runs on this device, or of a new encoder, against this one: RUN=runs/name REASON='why' NAME= ACCEPTED= AT_LEAST=1 DIFF=1
-	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(if $(filter $(ON),$(AT_LEAST)),--at-least) \
+	@$(SUITE) accept '$(RUN)' $(if $(NAME),--name '$(NAME)') $(call word_switch,AT_LEAST,--at-least) \
 	  $(if $(ACCEPTED),--accepted '$(ACCEPTED)') $(call switch,DIFF,--diff) --reason '$(REASON)'
 
 plan: setup ## what a run needs and costs: data, weights, hours on this device, memory, disk: BUDGET=8h CALIBRATE=1|0 RATES=

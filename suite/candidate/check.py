@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tabulate import tabulate
-
-from suite.candidate.apart import conformance_of
-from suite.conformance import Check, require
+from suite.candidate.apart import conformances_of, require_all
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, RequestError
 from suite.experiments.forked import PRELOADED
-from suite.protocol.profiles import load_profile
-from suite.registry import EXPERIMENTS
-from suite.report import candidates, files
+from suite.report import files, terminal
 from suite.report.digests import is_own
-from suite.report.inputs import BOUND
-from suite.report.labels import STATUSES
+from suite.report.inputs import BOUND, CONFORMANCE, SEVERAL
+from suite.report.inputs import conformances as conformances_in
 from suite.reproduction.reproduce import reproduce_here
 from suite.results.store import Key, Store
 from suite.run.execution import BY_DEFAULT, Execution
@@ -27,90 +21,89 @@ from suite.run.folder import at_work, check_encoders, check_weights
 from suite.run.networks import forget_networks, note_passed
 from suite.run.processes import start_server
 from suite.run.request import Request, check_writable
-
-
-def companions(specs: Sequence[str], *, profile: str, alone: bool) -> list[str]:
-    """Return the encoders that are measured beside the one under test.
-
-    In the mini profile all of its own, since they cost little; in the paper's none unless named, since the published
-    values can stand in for them.
-
-    Raises:
-        RequestError: no such profile, or others were named although it should be alone.
-    """
-    if alone and specs:
-        raise RequestError(f"--alone and --encoder {','.join(specs)}: expected one of them")
-    own_profile = load_profile(profile)
-    return list(specs) if specs or alone or profile != "mini" else list(own_profile.methods)
+from suite.run.run_file import read_run
 
 
 def check(
-    spec: str, request: Request, execution: Execution = BY_DEFAULT, *, bound: tuple[str, float] | None = None
+    specs: Sequence[str], request: Request, execution: Execution = BY_DEFAULT, *, bound: tuple[str, float] | None = None
 ) -> int:
     """Run the conformance checks, measure, report.
 
     Args:
-        spec: the candidate, one of the request's.
-        request: what to run it on, and beside whom.
+        specs: the candidates, some of the request's.
+        request: what to run them on, and beside whom.
         execution: how it is carried out.
-        bound: the reference that it may not be worse than, and by how many points it may; None for no such gate.
+        bound: the reference that none may be worse than, and by how many points it may; None for no such gate.
 
     Returns:
         The exit code of the verdict, 130 if interrupted.
 
     Raises:
-        RequestError: the spec is one of the paper's own, or the encoder fails a conformance check; nothing is measured.
+        RequestError: a spec is one of the paper's own, the folder holds a run of other candidates, or an encoder fails
+            a conformance check; nothing is measured.
         BusyError: another command is at work in the run folder.
     """
-    if spec in request.profile.methods:
-        raise RequestError(f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE")
+    _check_own(specs, request)
     with at_work(request.run):
-        return _check(spec, request, execution, bound)
+        return _check(specs, request, execution, bound)
 
 
-def check_conformance(spec: str, request: Request) -> int:
-    """Run the conformance checks only, and write nothing.
-
-    Returns:
-        0.
-
-    Raises:
-        RequestError: the encoder fails one.
-    """
-    print(f"conformance of {spec}")
-    start_server(*PRELOADED)  # it imports what all that follows needs
-    require(conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check))
-    return 0
+def _check_own(specs: Sequence[str], request: Request) -> None:
+    for spec in specs:
+        if spec in request.profile.methods:
+            raise RequestError(
+                f"encoder {spec!r}: one of the profile's own: use make reproduce; for a file, {spec}@FILE"
+            )
 
 
-def _check(spec: str, request: Request, execution: Execution, bound: tuple[str, float] | None) -> int:
+def _check(specs: Sequence[str], request: Request, execution: Execution, bound: tuple[str, float] | None) -> int:
     check_encoders(request)
+    check_candidates(request, specs)
     check_writable(request.run)
-    print(f"conformance of {spec}")
     start_server(*PRELOADED)  # it imports what all that follows needs
-    conformance = conformance_of(spec, request.device, needs_other_sizes=_segments(request), tell=_print_check)
-    if conformance.facts:
-        check_weights(request, spec, conformance.facts["weights"])
-    write_json(request.run / "conformance.json", conformance.record())
-    require(conformance)
+    conformances = conformances_of(specs, request)
+    for conformance in conformances:
+        if conformance.facts:
+            check_weights(request, conformance.encoder, conformance.facts["weights"])
+    records = [conformance.record() for conformance in conformances]
+    write_json(request.run / CONFORMANCE, {SEVERAL: records} if len(records) > 1 else records[0])
+    require_all(conformances)
     forget_networks(request.run)
-    note_passed(request.run, spec, conformance.facts)
+    for conformance in conformances:
+        note_passed(request.run, conformance.encoder, conformance.facts, request.variants)
     adopt(Path("runs") / request.profile.name, request)
     if bound is None:
         (request.run / BOUND).unlink(missing_ok=True)
     else:
         write_json(request.run / BOUND, {"reference": bound[0], "margin": bound[1]})
     code = reproduce_here(request, execution)
-    for candidate in files.load(request.run)["newcomers"]:
-        print(standing(candidate))
+    for block in terminal.candidate_blocks(files.load(request.run)):
+        print(f"\n{block}")
     return code
 
 
-def standing(candidate: Mapping[str, Any]) -> str:
-    """Write where it stands beside the seven, for the terminal: value and rank in every column, and two sentences."""
-    rows = [(row.column, row.value, row.rank) for row in candidates.table(dict(candidate))]
-    table = tabulate(rows, (candidate["method"], "value", "rank"), disable_numparse=True)
-    return f"\n{table}\n{candidate['sentence']}\n{candidates.verdict_of_pairs(dict(candidate))}"
+def check_candidates(request: Request, specs: Sequence[str]) -> None:
+    """Check that no report on candidates is replaced by one that leaves some of them out, where either is on several.
+
+    Args:
+        request: what is asked for.
+        specs: the candidates.
+
+    Raises:
+        RequestError: it would be.
+    """
+    try:
+        encoders = read_run(request.run)["asked"]["encoders"]
+    except RequestError:  # no run, or a damaged note, which the new one replaces
+        return
+    earlier = [spec for spec in encoders if spec not in request.profile.methods]
+    lost = [spec for spec in earlier if spec not in request.encoders]
+    was_sweep = len(conformances_in(request.run, encoders, lambda _problem: None)) > 1
+    if lost and (was_sweep or len(specs) > 1):
+        raise RequestError(
+            f"{request.run}: holds a run of {', '.join(earlier)}; not among the encoders now: {', '.join(lost)}: "
+            f"choose another folder, e.g. RUN={request.run}-2, or remove this one"
+        )
 
 
 def adopt(run: Path, request: Request) -> None:
@@ -135,11 +128,3 @@ def _is_intact(store: Store, key: Key) -> bool:
         print(f"warning: {error.problem}: not taken over, measured again", file=sys.stderr)
         return False
     return True
-
-
-def _segments(request: Request) -> bool:
-    return any(EXPERIMENTS[experiment.name].kind == "segmentation" for experiment, _, _ in request.tasks())
-
-
-def _print_check(check: Check) -> None:
-    print(f"  {STATUSES[check.status].mark:<4} {check.name:<16} {check.detail or check.status}", flush=True)

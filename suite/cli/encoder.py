@@ -5,93 +5,100 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
+from suite.candidate.listed import Candidates, candidates, companions
 from suite.cells import BASELINES, METHODS, method_name
 from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
 from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
-from suite.core.values import line, path, points, reader, spec, specs
+from suite.core.values import line, path, points, reader, specs
 from suite.errors import RequestError
+from suite.run.options import CHECK
 from suite.specs import parse
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the encoder, and what is asked for; `--encoder` names those it is measured beside."""
-    parser.add_argument(
-        "spec", type=reader(spec, "ENCODER"), help="timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory"
-    )
-    parser.add_argument(
-        "--alone", action="store_true", help="measure no other encoder: recorded or published values stand beside it"
-    )
-    parser.add_argument(
-        "--no-worse-than", metavar="METHOD", help="fail where it is surely worse than this one, measured beside it"
-    )
-    parser.add_argument(
-        "--by", type=reader(points, "--by"), metavar="POINTS", help="that it may be worse, per cent (default: 0)"
-    )
-    parser.add_argument(
-        "--conformance-only",
-        action="store_true",
-        help="only the conformance checks: nothing is measured or written",
-    )
+    """Add the arguments: the encoders, and what is asked for; `--encoder` names those they are measured beside."""
+    parser.add_argument("spec", type=reader(candidates, "ENCODER"), help=CHECK["ENCODER"].help)
+    parser.add_argument("--alone", action="store_true", help=CHECK["--alone"].help)
+    parser.add_argument("--no-worse-than", metavar="METHOD", help=CHECK["--no-worse-than"].help)
+    parser.add_argument("--by", type=reader(points, "--by"), metavar="POINTS", help=CHECK["--by"].help)
+    parser.add_argument("--at-least", metavar="METHOD", help=CHECK["--at-least"].help)
+    parser.add_argument("--conformance-only", action="store_true", help=CHECK["--conformance-only"].help)
     add_request(parser)
     add_runtime(parser)
 
 
 def run_check(options: argparse.Namespace) -> int:
-    """Put a new encoder through the experiments, beside the seven.
+    """Put new encoders through the experiments, beside the seven.
 
     First come the conformance checks, which take seconds: what fails there would fail, or mislead, after hours.
-    Then the experiments run, and the report says where it stands among the seven.
+    Then the experiments run, and the report says where each stands among the seven, and beside the others.
     """
-    _check_runtime(options)
-    code = elsewhere(options, "check", positional=["spec"])
+    asked: Candidates = options.spec
+    _check_runtime(options, asked.specs)
+    if len(asked.specs) > 1 and options.run is None:
+        options.run = asked.run  # the container does not see the list that it is named after
+    code = elsewhere(options, "check", positional={"spec": asked.specs})
     if code is not None:
         return code
-    from suite.candidate.check import check, check_conformance, companions
-
     methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)
-    options.encoder = [options.spec, *methods]
-    request = to_request(options, run=Path("runs") / f"check-{method_name(options.spec)}")
+    options.encoder = [*asked.specs, *methods]
+    request = to_request(options, run=asked.run)
+    bound = _bound(options, request.names)
     if options.conformance_only:
-        return check_conformance(options.spec, request)
-    return check(options.spec, request, execution(options), bound=_bound(options, request.names))
+        from suite.candidate.apart import check_conformance
+
+        return check_conformance(asked.specs, request)
+    from suite.candidate.check import check
+
+    return check(asked.specs, request, execution(options), bound=bound)
 
 
 def _bound(options: argparse.Namespace, names: Mapping[str, str]) -> tuple[str, float] | None:
-    """Return the reference of the one-sided gate and its margin.
+    """Return the reference of the one-sided gate, by its name in cells, and its margin.
 
     Raises:
-        RequestError: a margin without a reference, or a reference that is not measured beside the candidate.
+        RequestError: a margin without a reference, two references, or one that is not measured beside a candidate.
     """
-    if options.no_worse_than is None:
-        if options.by is not None:
-            raise RequestError(f"--by {options.by:g}: expected --no-worse-than METHOD beside it")
-        return None
-    rivals = [name for spec, name in names.items() if spec != options.spec and name in (*METHODS, *BASELINES)]
-    if options.no_worse_than not in rivals:
+    if options.at_least is not None and options.no_worse_than is not None:
         raise RequestError(
-            f"--no-worse-than {options.no_worse_than}: expected one that is measured beside it "
-            f"({', '.join(rivals) or 'none is'}): add it with BESIDE={options.no_worse_than}"
+            f"--at-least {options.at_least} and --no-worse-than {options.no_worse_than}: expected one of them"
         )
-    return options.no_worse_than, options.by or 0.0
+    if options.no_worse_than is None and options.by is not None:
+        raise RequestError(f"--by {options.by:g}: expected --no-worse-than METHOD beside it")
+    option, reference = next(
+        (pair for pair in (("--no-worse-than", options.no_worse_than), ("--at-least", options.at_least)) if pair[1]),
+        ("", None),
+    )
+    if reference is None:
+        return None
+    candidate_specs = options.spec.specs
+    rivals = [name for spec, name in names.items() if len(candidate_specs) > 1 or spec not in candidate_specs]
+    name = names.get(reference, reference)
+    if name not in rivals:
+        others = "them" if len(candidate_specs) > 1 else "it"
+        raise RequestError(
+            f"{option} {reference}: expected one that is measured beside {others} "
+            f"({', '.join(rivals) or 'none is'}): add it with BESIDE={reference}"
+        )
+    return name, options.by or 0.0
 
 
-def _check_runtime(options: argparse.Namespace) -> None:
+def _check_runtime(options: argparse.Namespace, encoders: Sequence[str]) -> None:
     """Refuse an encoder that is still to be downloaded: the container has no network, so it runs outside.
 
     Raises:
         RequestError: it was to run in the container.
     """
-    if not options.spec.startswith("timm:") or parse(options.spec).file:
-        return
-    if options.runtime == "container":
-        raise RequestError(
-            f"check {options.spec}: the container has no network to download its weights: "
-            f"pass {options.spec}@FILE, or RUNTIME=venv"
-        )
-    options.runtime = "venv"
+    for spec in encoders:
+        if not spec.startswith("timm:") or parse(spec).file:
+            continue
+        if options.runtime == "container":
+            raise RequestError(
+                f"check {spec}: the container has no network to download its weights: pass {spec}@FILE, or RUNTIME=venv"
+            )
+        options.runtime = "venv"
 
 
 def add_accept(parser: argparse.ArgumentParser) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from suite.container.choice import RUNTIMES, choose, run_inside
 from suite.container.image import IMAGE
@@ -28,13 +29,15 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[str] = ()) -> int | None:
+def elsewhere(
+    options: argparse.Namespace, verb: str, *, positional: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> int | None:
     """Run a verb in the container, if that is the runtime.
 
     Args:
         options: as `add_request` and `add_runtime` define them.
         verb: its name.
-        positional: names of the verb's arguments that are encoder specs without a flag, e.g. `spec` of `check`.
+        positional: names of the verb's arguments without a flag, e.g. `spec` of `check`, each with its encoder specs.
 
     Returns:
         Its exit code; None to go on here.
@@ -43,7 +46,7 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
         ContainerError: the container was asked for and cannot be had.
     """
     options.encoder = specs("--encoder", options.encoder)
-    candidates = [getattr(options, name) for name in positional]
+    candidates = [spec for specs in positional.values() for spec in specs]
     setup = choose(
         options.runtime,
         folders=lambda: _mounts(options, candidates),
@@ -53,7 +56,8 @@ def elsewhere(options: argparse.Namespace, verb: str, *, positional: Sequence[st
     )
     if setup is None:
         return None
-    return run_inside(setup, [verb, *candidates, *as_arguments(options, excluded=positional), "--runtime=venv"])
+    words = [",".join(specs) for specs in positional.values()]
+    return run_inside(setup, [verb, *words, *as_arguments(options, excluded=[*positional]), "--runtime=venv"])
 
 
 def _mounts(options: argparse.Namespace, candidates: Sequence[str]) -> list[Mount]:

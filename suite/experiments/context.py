@@ -23,7 +23,7 @@ from suite.protocol.settings import Settings
 from suite.protocol.tables import sourced
 from suite.protocol.variants import load_variants
 from suite.results.store import PerItemScores, Result, Store
-from suite.run.networks import agree, has_own_network
+from suite.run.networks import agree, is_candidate
 from suite.run.request import Request
 
 S_co = TypeVar("S_co", bound=Settings, covariant=True)
@@ -71,9 +71,9 @@ class Context(Generic[S_co]):
         """
         choices = {name: self.choice(name) for name in load_variants()}
         encoder = load(chosen(self.spec, choices), self.request.weights, self.request.device)
-        if has_own_network(self.spec):
+        if is_candidate(self.spec):
             network = {"weights": encoder.digest, "code": encoder.code, "tokens": encoder.tokens}
-            agree(self.request.run, self.spec, network, place=str(self.key))
+            agree(self.request.run, self.spec, network, place=str(self.key), variants=choices)
         return encoder
 
     @functools.cached_property

@@ -17,11 +17,13 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from scipy.special import bdtr, stdtr, stdtrit
 
-from suite.cells import CellId
 from suite.results.noise import NOISE, Spread
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,14 @@ def chance_bound(cells: int, alpha: float) -> int:
     return bisect_left(range(cells), 0.95, key=lambda count: float(bdtr(count, cells, alpha)))
 
 
-def holm(p_values: Mapping[CellId, float], alpha: float) -> tuple[CellId, ...]:
-    """Return the cells rejected by Holm's step-down procedure: at most `alpha` to reject any true one.
+def holm(p_values: Mapping[T, float], alpha: float) -> tuple[T, ...]:
+    """Return the tests, e.g. cells, rejected by Holm's step-down procedure: at most `alpha` to reject any true one.
 
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
     """
-    rejected_cells = []
-    for rank, cell in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        if p_values[cell] > alpha / (len(p_values) - rank):
+    rejected_tests = []
+    for rank, test in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        if p_values[test] > alpha / (len(p_values) - rank):
             break
-        rejected_cells.append(cell)
-    return tuple(rejected_cells)
+        rejected_tests.append(test)
+    return tuple(rejected_tests)

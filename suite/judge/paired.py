@@ -12,7 +12,8 @@ Field and Welsh (2007).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ _AT_ONCE = 200_000
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less reference, in points of per cent.
+    """First less second, in points of per cent.
 
     Attributes:
         low: of the 95 % interval.
@@ -43,32 +44,56 @@ class Difference:
     items: int
     images: int
 
+    def reversed(self) -> Difference:
+        """Return second less first."""
+        return Difference(-self.value, -self.high, -self.low, self.p_value, self.items, self.images)
+
+
+def draws_for(family: int, alpha: float) -> int:
+    """Return how many draws a family of tests needs: with fewer, no p-value could pass Holm's first step.
+
+    Args:
+        family: tests.
+        alpha: level of the family.
+    """
+    return max(DRAWS, math.ceil(2 * family / alpha))
+
 
 def differences(
-    scores: NDArray[np.float32],
-    other_scores: Mapping[str, NDArray[np.float32]],
+    scores: Mapping[str, NDArray[np.float32]],
+    pairs: Sequence[tuple[str, str]],
     groups: NDArray[np.int32],
     *,
     draws: int = DRAWS,
-) -> dict[str, Difference]:
-    """Compare the candidate with every other, over the same draws.
+) -> dict[tuple[str, str], Difference]:
+    """Compare pairs of encoders, the first less the second, all over the same draws.
 
     Args:
-        scores: (R, N) fractions of the candidate, a row per seed.
-        other_scores: name -> (R', N) fractions on the same items, in the same order.
+        scores: name -> (R, N) fractions on the same items, in the same order; a row per seed.
+        pairs: names.
         groups: (N,) image of each item.
-        draws: bootstrap samples.
+        draws: bootstrap samples for the p-value; the interval is that of the first `DRAWS` of them.
     """
-    names = list(other_scores)
-    item_differences = np.stack(
-        [100 * (scores.mean(axis=0) - other_scores[name].mean(axis=0)) for name in names], axis=1
-    )
+    if not pairs:
+        return {}
+    means = {name: rows.mean(axis=0) for name, rows in scores.items()}
+    item_differences = np.stack([100 * (means[first] - means[second]) for first, second in pairs], axis=1)
     sums = _sums(item_differences, groups)
-    totals = _resample(sums, draws)
-    means = totals[:, :-1] / totals[:, -1:]
+    kept: list[NDArray[np.float64]] = []
+    tails = np.zeros((2, len(pairs)), np.int64)
+    kept_count = 0
+    for totals in _resample(sums, draws):
+        drawn = totals[:, :-1] / totals[:, -1:]
+        tails += (drawn <= 0).sum(axis=0), (drawn >= 0).sum(axis=0)
+        if kept_count < DRAWS:
+            kept.append(drawn[: DRAWS - kept_count])
+            kept_count += len(kept[-1])
+    low, high = np.quantile(np.concatenate(kept), [0.025, 0.975], axis=0)
+    p_values = np.minimum(1.0, 2 * (1 + tails.min(axis=0)) / (draws + 1))
+    values = [float(item_differences[:, k].mean()) for k in range(len(pairs))]
     return {
-        name: _difference(float(item_differences[:, k].mean()), means[:, k], items=len(groups), images=len(sums))
-        for k, name in enumerate(names)
+        pair: Difference(values[k], float(low[k]), float(high[k]), float(p_values[k]), len(groups), len(sums))
+        for k, pair in enumerate(pairs)
     }
 
 
@@ -85,7 +110,8 @@ def mean_draws(
     Returns:
         name -> (draws,) means in per cent.
     """
-    totals = _resample(_sums(np.stack([100 * rows.mean(axis=0) for rows in scores.values()], axis=1), groups), draws)
+    sums = _sums(np.stack([100 * rows.mean(axis=0) for rows in scores.values()], axis=1), groups)
+    totals = np.concatenate(list(_resample(sums, draws)))
     return {name: totals[:, k] / totals[:, -1] for k, name in enumerate(scores)}
 
 
@@ -97,22 +123,13 @@ def _sums(items: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.f
     return sums
 
 
-def _resample(sums: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
-    """Return (draws, K) totals of as many images, drawn with replacement, as there are."""
+def _resample(sums: NDArray[np.float64], draws: int) -> Iterator[NDArray[np.float64]]:
+    """Yield totals, (draws, K) in pieces, of as many images, drawn with replacement, as there are."""
     count = len(sums)
     generator = np.random.default_rng(SEED)
-    totals: list[NDArray[np.float64]] = []
     step = max(1, _AT_ONCE // count)
     for start in range(0, draws, step):
         size = min(step, draws - start)
         image_indices = generator.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
         times = np.bincount(image_indices.ravel(), minlength=size * count).reshape(size, count)
-        totals.append(times.astype(np.float64) @ sums)
-    return np.concatenate(totals)
-
-
-def _difference(value: float, mean_draws: NDArray[np.float64], *, items: int, images: int) -> Difference:
-    low, high = np.quantile(mean_draws, [0.025, 0.975])
-    tail: Sequence[int] = (int((mean_draws <= 0).sum()), int((mean_draws >= 0).sum()))
-    p_value = min(1.0, 2 * (1 + min(tail)) / (len(mean_draws) + 1))
-    return Difference(value, float(low), float(high), p_value, items, images)
+        yield times.astype(np.float64) @ sums

@@ -37,7 +37,8 @@ class RunFacts:
         started: ISO 8601.
         finished: ISO 8601.
         candidates: one per candidate, see `suite.judge.standing`.
-        conformance: how a candidate answered the conformance checks, see `suite.conformance`.
+        together: several candidates side by side, see `suite.judge.together`; None for one.
+        conformances: how each candidate answered the conformance checks, see `suite.conformance`.
         digest: of all results, see `suite.results.digests`.
         results: `experiment/dataset/method` -> digest of that result.
         plan: seconds planned and measured by experiment, see `suite.plan.record`; None where there was no plan.
@@ -66,7 +67,8 @@ class RunFacts:
     started: str
     finished: str
     candidates: Sequence[Mapping[str, Any]] = ()
-    conformance: Mapping[str, Any] | None = None
+    together: Mapping[str, Any] | None = None
+    conformances: Sequence[Mapping[str, Any]] = ()
     digest: str | None = None
     results: Mapping[str, str] = field(default_factory=dict)
     plan: Sequence[Mapping[str, Any]] | None = None
@@ -123,7 +125,9 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             "pictures_missing": facts.pictures_missing,
             "accepted": facts.gate,
             "newcomers": facts.candidates,
-            "conformance": facts.conformance,
+            "together": facts.together,
+            "conformance": facts.conformances[0] if len(facts.conformances) == 1 else None,
+            "conformances": facts.conformances,
             "cells": cells,
             "claims": [claim_entry(claim) for claim in judgement.claims],
             "environment": facts.environment,

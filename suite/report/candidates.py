@@ -1,4 +1,4 @@
-"""Candidates beside the seven: conformance checks, ranks, paired comparisons, as rows that every output shares."""
+"""Each candidate beside the seven: conformance checks, ranks, paired comparisons, as rows that every output shares."""
 
 from __future__ import annotations
 
@@ -64,6 +64,8 @@ class Candidate:
         probes: what was put on it, where that follows from its width and depth; empty where nothing is on record.
         marks: (mark, source) of values of the seven that this run did not measure.
         conclusion: how many of the paired comparisons are certain.
+        pairs: comparisons with the seven, then with the other candidates.
+        has_rivals: whether there are others; the values of all then stand in one table (`suite.report.several`).
     """
 
     method: str
@@ -74,6 +76,21 @@ class Candidate:
     conclusion: str
     pairs: tuple[Pair, ...]
     probes: str
+    has_rivals: bool
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a report on candidates is about, before the encoders beside them.
+
+    Attributes:
+        name: of the candidate, or how many there are.
+        lines: one for each of several candidates: its name, and how it fares.
+    """
+
+    name: str
+    sentence: str
+    lines: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,33 +111,59 @@ class Conformance:
     checks: tuple[Check, ...]
     facts: str
 
+    @property
+    def counts(self) -> str:
+        """Checks by answer: `12 passed, 1 warning`."""
+        words = [check.label.word for check in self.checks]
+        return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
-def candidate_of(entry: Json) -> Candidate:
-    """Return the section on a candidate from its entry in a report."""
+
+def candidate_of(entry: Json, family: int | None = None) -> Candidate:
+    """Return the section on a candidate from its entry in a report; `family` as in `verdict_of_pairs`."""
     return Candidate(
         method=entry["method"],
         sentence=entry["sentence"],
         methods=tuple(map(title_of, (*METHODS, *BASELINES))),
         rows=tuple(table(entry)),
         marks=tuple(marks(entry)),
-        conclusion=verdict_of_pairs(entry),
+        conclusion=verdict_of_pairs(entry, family),
         pairs=tuple(pairs(entry)),
         probes=probes(entry),
+        has_rivals=family is not None,
     )
 
 
-def headlines(report: Json) -> list[tuple[str, str]]:
-    """List (name, sentences) of the candidates: what their report is about, before the encoders beside them."""
-    return [
-        (entry["method"], f"{verdict_of_pairs(entry)} {entry['sentence']}") for entry in report.get("newcomers") or ()
-    ]
+def candidates_of(report: Json) -> tuple[Candidate, ...]:
+    """Return the sections on the candidates of a report."""
+    together = report.get("together")
+    return tuple(candidate_of(entry, together["family"]["size"] if together else None) for entry in report["newcomers"])
+
+
+def headline(report: Json) -> Headline | None:
+    """Return what a report on candidates is about; None where there is none."""
+    entries, together = report.get("newcomers") or (), report.get("together")
+    if together:
+        lines = tuple((entry["method"], f"{_counts(_comparisons(entry))}; {_level(entry)}") for entry in entries)
+        return Headline(f"{len(entries)} candidates", together["family"]["sentence"], lines)
+    if not entries:
+        return None
+    return Headline(entries[0]["method"], f"{verdict_of_pairs(entries[0])} {entries[0]['sentence']}")
+
+
+def _level(entry: Json) -> str:
+    """Say in a few words what the sentence on levels says."""
+    strength = entry["better_at"]
+    if strength is None:
+        return "objects or parts: cannot be told"
+    return f"better with {strength}s than with {'part' if strength == 'object' else 'object'}s"
 
 
 def scope(report: Json) -> str:
     """Say whose cells the verdict is about, where candidates have none that are held against anything; else empty."""
     methods = {entry["method"] for entry in report.get("newcomers") or ()}
     judged = {cell["method"] for cell in report["cells"] if cell["expected"] is not None}
-    return "The encoders beside it: " if methods and not methods & judged else ""
+    others = "them" if len(methods) > 1 else "it"
+    return f"The encoders beside {others}: " if methods and not methods & judged else ""
 
 
 def probes(candidate: Json) -> str:
@@ -134,12 +177,17 @@ def probes(candidate: Json) -> str:
     return "; ".join(texts)
 
 
-def conformance_of(entry: Json | None) -> Conformance | None:
-    """Return the conformance checks of a report; None where no encoder was checked."""
-    if not entry:
-        return None
-    checks = (Check(c["name"], c["question"], STATUSES[c["status"]], c["detail"]) for c in entry["rungs"])
-    return Conformance(entry["encoder"], tuple(checks), facts(entry))
+def conformances_of(report: Json) -> tuple[Conformance, ...]:
+    """Return the conformance checks of a report, of each encoder that was checked; older reports have one at most."""
+    entries = report.get("conformances") or filter(None, [report["conformance"]])
+    return tuple(
+        Conformance(
+            entry["encoder"],
+            tuple(Check(c["name"], c["question"], STATUSES[c["status"]], c["detail"]) for c in entry["rungs"]),
+            facts(entry),
+        )
+        for entry in entries
+    )
 
 
 def table(candidate: Json) -> list[CandidateRow]:
@@ -155,25 +203,50 @@ def marks(candidate: Json) -> list[tuple[str, str]]:
 
 
 def pairs(candidate: Json) -> list[Pair]:
-    """List every paired comparison, by column, then in the paper's order of methods."""
-    return [_pair(pair) for pair in candidate["pairs"]]
+    """List every paired comparison, by column, then in the paper's order of methods; then the other candidates."""
+    return [_pair(pair) for pair in _comparisons(candidate)]
 
 
-def verdict_of_pairs(candidate: Json) -> str:
-    """Count in a sentence the comparisons that are certain."""
-    comparisons = candidate["pairs"]
+def verdict_of_pairs(candidate: Json, family: int | None = None) -> str:
+    """Count in a sentence the comparisons that are certain.
+
+    Args:
+        candidate: its entry in a report.
+        family: how many comparisons Holm's procedure is over, where the report is on several candidates.
+    """
+    comparisons = _comparisons(candidate)
     if not comparisons:
         return (
             "No paired comparison: scores of single items exist only for encoders that this run measured on the same "
             "items; measure them beside it with BESIDE=dino,mae."
         )
+    better_count, worse_count, open_count = _tally(comparisons)
+    kinds, scope = "", ""
+    if family:
+        kinds = f" ({len(candidate['pairs'])} with the seven, {len(candidate['rival_pairs'])} with other candidates)"
+        scope = f" over all {family:,} of this report"
+    return (
+        f"Of {len(comparisons)} paired comparisons{kinds} Holm's procedure at 5 %{scope} confirms that it is better in "
+        f"{better_count} and worse in {worse_count}; {open_count} are open."
+    )
+
+
+def _comparisons(candidate: Json) -> list[Json]:
+    """List those that Holm's procedure is over; older reports have none between candidates."""
+    return [*candidate["pairs"], *candidate.get("rival_pairs", ())]
+
+
+def _tally(comparisons: Sequence[Json]) -> tuple[int, int, int]:
     better_count = sum(pair["confirmed"] and pair["value"] > 0 for pair in comparisons)
     worse_count = sum(pair["confirmed"] and pair["value"] < 0 for pair in comparisons)
-    return (
-        f"Of {len(comparisons)} paired comparisons Holm's procedure at 5 % confirms that it is better in "
-        f"{better_count} and worse "
-        f"in {worse_count}; {len(comparisons) - better_count - worse_count} are open."
-    )
+    return better_count, worse_count, len(comparisons) - better_count - worse_count
+
+
+def _counts(comparisons: Sequence[Json]) -> str:
+    if not comparisons:
+        return "no paired comparison"
+    better_count, worse_count, open_count = _tally(comparisons)
+    return f"better in {better_count}, worse in {worse_count}, open in {open_count} of {len(comparisons)} comparisons"
 
 
 def title(column: Mapping[str, Any]) -> str:

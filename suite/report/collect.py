@@ -16,9 +16,10 @@ from suite.errors import RequestError
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
-from suite.judge.no_worse import no_worse_than
+from suite.judge.no_worse import no_worse_than, sentence_of
 from suite.judge.standing import standings
 from suite.judge.testable import untestable_reasons
+from suite.judge.together import together
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
 from suite.protocol.profiles import Profile, load_profile
@@ -149,6 +150,9 @@ def assemble(
         limit=request["limit"],
         references=expected,
     )
+    names = method_names(request["encoders"])
+    word = "recorded" if profile.name == "mini" else "published"
+    candidates = _held(standings(store, results, expected, word, [*names.values()]), run, tell)
     facts = RunFacts(
         gate=gate.record([entry["digest"] for entry in environments]) if gate else None,
         gate_verdicts=gate.cells if gate else {},
@@ -164,10 +168,9 @@ def assemble(
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, inputs_of(results)["data"], tell)},
-        candidates=_candidates(
-            standings(store, results, expected, "recorded" if profile.name == "mini" else "published"), run, tell
-        ),
-        conformance=inputs.conformance(run, request["encoders"], tell),
+        candidates=candidates,
+        together=together(candidates, {method: spec for spec, method in names.items()}),
+        conformances=inputs.conformances(run, request["encoders"], tell),
         attempts=history(run, tell),
         shards=shards,
         digest=run_digest(digests) if digests else None,
@@ -271,18 +274,25 @@ def _through(judgement: Judgement, gate: Gate | None) -> Judgement:
     return replace(judgement, exit_code=gate.exit_code, sentence=sentence)
 
 
-def _candidates(entries: list[dict[str, Any]], run: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Hold the candidates against the reference that `check` was told, if it was."""
+def _held(entries: list[dict[str, Any]], run: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Hold the candidates against the reference that `check` was told, if it was; it may be one of them."""
     bound = inputs.bound(run, tell)
-    return [entry | ({"no_worse_than": no_worse_than(entry, **bound)} if bound else {}) for entry in entries]
+    return [
+        entry | {"no_worse_than": no_worse_than(entry, **bound)}
+        if bound and entry["method"] != bound["reference"]
+        else entry
+        for entry in entries
+    ]
 
 
 def _floored(judgement: Judgement, candidates: Sequence[Mapping[str, Any]]) -> Judgement:
     """Put the one-sided gate beside the verdict, which stays its own: it is another reason for exit code 1, then 2."""
-    gates = [entry["no_worse_than"] for entry in candidates if "no_worse_than" in entry]
-    codes = {judgement.exit_code, *(gate["exit_code"] for gate in gates)}
+    gates = {entry["method"]: entry["no_worse_than"] for entry in candidates if "no_worse_than" in entry}
+    if not gates:
+        return judgement
+    codes = {judgement.exit_code, *(gate["exit_code"] for gate in gates.values())}
     code = next((code for code in (1, 2) if code in codes), judgement.exit_code)
-    sentence = " ".join([judgement.sentence, *(f"One-sided gate: {gate['sentence']}" for gate in gates)])
+    sentence = f"{judgement.sentence} One-sided gate: {sentence_of(gates)}"
     return replace(judgement, exit_code=code, sentence=sentence)
 
 

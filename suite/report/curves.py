@@ -111,7 +111,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
         axes.plot(*lines[method], color=colour, linestyle=dashes, linewidth=1.5, marker="." if logarithmic else None)
     if logarithmic:
         axes.set_xscale("log")
-    _style(axes, axis_labels)
+    style_axes(axes, axis_labels)
     axes.legend(
         [title_of(method) for method in line_styles(list(lines))], fontsize=7, ncols=2, frameon=False, labelcolor=INK
     )
@@ -120,7 +120,7 @@ def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, log
     return inline(sink.getvalue(), f"curve-{key}")
 
 
-def _style(axes: Axes, axis_labels: tuple[str, str]) -> None:
+def style_axes(axes: Axes, axis_labels: tuple[str, str]) -> None:
     """Draw in ink that follows the page, with no frame that says nothing."""
     axes.set_xlabel(axis_labels[0], color=INK)
     axes.set_ylabel(axis_labels[1], color=INK)

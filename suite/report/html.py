@@ -11,7 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from suite.core.files import Json
-from suite.report import curves, plot, ranks
+from suite.report import curves, plot, ranks, trends
+from suite.report.curves import Curves
 from suite.report.labels import VERDICTS
 from suite.report.view.page import page
 
@@ -28,12 +29,14 @@ class Drawings:
         legend: (family, colour, marker) of the encoders in the plots.
         curves: of segmentation heads, and learning rates.
         ranks: one per candidate; None where a level has no column of all seven.
+        trends: of a sweep, by level and by experiment.
     """
 
     plots: list[plot.Plot]
     legend: list[tuple[str, str, str]]
-    curves: list[curves.Curves]
+    curves: list[Curves]
     ranks: list[plot.Plot | None]
+    trends: list[Curves]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def drawings(report: Json) -> Drawings:
     families = plots[0].families if plots else ()
     legend = [(family, plot.STYLES[family][0], plot.STYLES[family][2]) for family in families]
     lines = curves.curves(report["trainings"], report["cells"], report.get("rates", []))
-    return Drawings(plots, legend, lines, [ranks.ranks(entry, k) for k, entry in enumerate(report["newcomers"])])
+    ranks_of_candidates = [ranks.ranks(entry, k) for k, entry in enumerate(report["newcomers"])]
+    return Drawings(plots, legend, lines, ranks_of_candidates, trends.trends(report))
 
 
 def picture(run_dir: Path, path: str) -> Picture | None:

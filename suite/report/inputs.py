@@ -43,6 +43,8 @@ CONFORMANCE_FORM: Form = {
     "facts": "a table",
     "fingerprint": "a table",
 }
+SEVERAL = "candidates"
+"""Where the answers of several candidates stand, each in the form of one."""
 FACTS_FORM: Form = {
     "weights": "a text",
     **dict.fromkeys(("patch_size", "image_size", "embed_dim", "depth"), "a whole number >= 0"),
@@ -72,26 +74,30 @@ def home(run: Path) -> Path:
     return next((folder for folder in folders if os.path.lexists(folder / ENVIRONMENT)), run)
 
 
-def conformance(run: Path, encoders: Collection[str], tell: Tell) -> dict[str, Any] | None:
-    """Return a candidate's answers to the conformance checks; None where none of these encoders was asked in this run.
+def conformances(run: Path, encoders: Collection[str], tell: Tell) -> list[dict[str, Any]]:
+    """Return the candidates' answers to the conformance checks, of those of these encoders that were asked in this run.
 
     Args:
         run: its folder.
         encoders: specs that this run was asked for.
         tell: receives what is wrong with the file.
     """
-    answers: dict[str, Any] | None = read_if_whole(
-        run / CONFORMANCE, CONFORMANCE_FORM, "answers to the conformance checks", tell, place=CONFORMANCE
-    )
-    if answers is None or answers["encoder"] not in encoders:
-        return None
+    content = read_if_whole(run / CONFORMANCE, "a table", "answers to the conformance checks", tell, place=CONFORMANCE)
+    if content is None:
+        return []
     try:
-        for name, form in (("facts", FACTS_FORM), ("fingerprint", FINGERPRINT_FORM)):
-            if answers[name]:  # a check that was not reached has none
-                check_form(answers[name], form, f"{CONFORMANCE}: {name}")
+        if SEVERAL in content:
+            check_form(content, {SEVERAL: Each(CONFORMANCE_FORM)}, CONFORMANCE)
+        else:
+            check_form(content, CONFORMANCE_FORM, CONFORMANCE)
+        answers = [entry for entry in content.get(SEVERAL, [content]) if entry["encoder"] in encoders]
+        for entry in answers:
+            for name, form in (("facts", FACTS_FORM), ("fingerprint", FINGERPRINT_FORM)):
+                if entry[name]:  # a check that was not reached has none
+                    check_form(entry[name], form, f"{CONFORMANCE}: {name}")
     except FormError as error:
         tell(str(error))
-        return None
+        return []
     return answers
 
 

@@ -17,7 +17,10 @@ from xml.etree import ElementTree as ET
 
 from suite.core.files import Json
 from suite.judge.entries import Outcome, cell_properties, claim_outcome
+from suite.judge.no_worse import FAILS, OPEN, PASSES, allowance
+from suite.judge.pairings import WORDS
 from suite.judge.verdict import NOT_ASKED
+from suite.report import candidates
 from suite.run.processes import DIED
 
 CRASH_PREFIXES = ("stopped by ", DIED)
@@ -34,8 +37,13 @@ def render(report: Json) -> str:
     suite = ET.Element("testsuite", name="reproduce", timestamp=report["started"])
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     total = 0.0
+    headline = candidates.headline(report)
+    if headline and headline.lines:
+        properties = ET.SubElement(suite, "properties")
+        for name, sentence in ((headline.name, headline.sentence), *headline.lines):
+            ET.SubElement(properties, "property", name=_text(name), value=_text(sentence))
     shards = _shards(report)
-    for page, name, seconds, cells, (outcome, reason) in (*_trials(report), *_claims(report)):
+    for page, name, seconds, cells, (outcome, reason) in (*_trials(report), *_bounds(report), *_claims(report)):
         attributes = {"classname": f"suite.experiments.test_{page}", "name": f"test_{page}[{name}]"}
         case = ET.SubElement(suite, "testcase", {**attributes, "time": f"{seconds:.3f}"})
         texts = [*([("shard", shards[name])] if name in shards else []), *cell_properties(cells)]
@@ -142,6 +150,23 @@ def _not_run(reason: str) -> Outcome:
 def _claims(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
     for claim in report["claims"]:
         yield "claims", claim["id"], 0.0, [], claim_outcome(claim, gate=report["claims_gate"])
+
+
+def _bounds(report: Json) -> Iterator[tuple[str, str, float, list[Json], Outcome]]:
+    """List what the one-sided gate says: a test per candidate and column."""
+    outcomes = {PASSES: "passed", FAILS: "failure", OPEN: "skipped"}
+    for entry in report["newcomers"]:
+        gate = entry.get("no_worse_than", {"columns": ()})
+        for column in gate["columns"]:
+            place = "/".join(column[word] for word in WORDS)
+            interval = (
+                "not compared on the same items"
+                if column["low"] is None
+                else f"{column['value']:+.2f} points, 95 % interval {column['low']:+.2f} to {column['high']:+.2f}"
+            )
+            reason = f"{column['verdict']}: {interval}; {allowance(gate['margin'])}"
+            name = f"{entry['method']}/{gate['reference']}/{place}"
+            yield "no_worse_than", name, 0.0, [], (outcomes[column["verdict"]], reason)
 
 
 def _text(text: str) -> str:

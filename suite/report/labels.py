@@ -55,6 +55,12 @@ _RARE = ("known deviation", "unexpected")
 """Verdicts shown only where a cell has one."""
 EVIDENCE_TONES = {"provided": "good", "partial": "warn", "missing": "bad"}
 """Tone of the status of a reproducibility variable."""
+BOUND_LABELS = {
+    "no worse": Label("passes", "✓", "✅", "ok", "good"),
+    "worse": Label("fails", "✗", "❌", "FAIL", "bad"),
+    "cannot tell": Label("cannot be told", "≈", "🟡", "?", "warn"),
+}
+"""Labels of the one-sided gate, by `suite.judge.no_worse`."""
 GATE_LABELS = {
     "unchanged": Label("unchanged", "=", "✅", "=", "good"),
     "changed": Label("changed", "Δ", "❌", "CHG", "bad"),

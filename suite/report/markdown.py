@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 
 from suite.core.files import Json
-from suite.report.candidates import Candidate, Conformance
+from suite.report.candidates import Candidate, Conformance, Headline
 from suite.report.labels import VERDICTS
 from suite.report.markup import badge, code, details, escape, grid
+from suite.report.several import Bound, Several, Standing, Trend
 from suite.report.view.cells import Attention, CellLine, GateLine, SecondGate
 from suite.report.view.claims import Claims
 from suite.report.view.costs import Costs
@@ -38,7 +39,9 @@ def _sections(view: Page) -> Iterator[str]:
     yield _summary(view.summary)
     yield _attention(view.attention, view.expected)
     yield _second_gate(view.second_gate)
-    yield _conformance(view.conformance)
+    yield from _conformances(view.conformances)
+    yield _several(view.several)
+    yield _bound(view.bound)
     for candidate in view.candidates:
         yield _candidate(candidate)
         yield _pairs(candidate)
@@ -81,7 +84,7 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
 def _head(head: Head) -> str:
     blocks = [
         "# Reproducibility report: part-aware representation learning",
-        *(f"## {escape(name)}: {escape(sentence)}" for name, sentence in head.candidates),
+        *_headline(head.candidates),
         f"## {badge(head.verdict)}: {escape(head.sentence)}",
         f"Profile **{head.profile}**, run **{escape(head.run)}**, finished {escape(head.finished)}, "
         f"took {head.duration}, exit code {head.exit_code}.",
@@ -94,6 +97,14 @@ def _head(head: Head) -> str:
     if head.notes:
         blocks.append("\n".join(f"- {escape(note)}" for note in head.notes))
     return "\n\n".join(blocks)
+
+
+def _headline(headline: Headline | None) -> Iterator[str]:
+    if headline is None:
+        return
+    yield f"## {escape(headline.name)}: {escape(headline.sentence)}"
+    if headline.lines:
+        yield "\n".join(f"- **{escape(name)}**: {escape(sentence)}" for name, sentence in headline.lines)
 
 
 def _summary(summary: Summary) -> str:
@@ -141,12 +152,53 @@ def _second_gate(gate: SecondGate | None) -> str:
     return f"{_heading('accepted')}\n\n{files}\n\n" + (grid(rows, heads, "llrrrl") if rows else "No cell has changed.")
 
 
-def _conformance(conformance: Conformance | None) -> str:
-    if conformance is None:
+def _conformances(conformances: Sequence[Conformance]) -> Iterator[str]:
+    if conformances:
+        yield _heading("beside")
+    for conformance in conformances:
+        text = f"Conformance of {code(conformance.encoder)}: {escape(conformance.facts)}."
+        rows = [[escape(check.name), badge(check.label), escape(check.detail)] for check in conformance.checks]
+        table = grid(rows, ("check", "answer", "detail"))
+        yield f"{text}\n\n{details(conformance.counts, table) if len(conformances) > 1 else table}"
+
+
+def _several(several: Several | None) -> str:
+    if several is None:
         return ""
-    text = f"Conformance of {code(conformance.encoder)}: {escape(conformance.facts)}."
-    rows = [[escape(check.name), badge(check.label), escape(check.detail)] for check in conformance.checks]
-    return f"{_heading('beside')}\n\n{text}\n\n" + grid(rows, ("check", "answer", "detail"))
+    rows = [[row.level, row.column, *map(_standing, (*row.candidates, *row.others))] for row in several.rows]
+    heads = ["level", "column", *map(escape, several.heads), *several.others]
+    marks = "".join(f" ({mark}): {source}, not measured here." for mark, source in several.marks)
+    text = (
+        f"### All candidates beside the seven\n\n{several.sentence}\n\nPer cent, and in brackets the rank among the "
+        f"candidates and the seven.{marks}\n\n{grid(rows, heads, 'll'.ljust(len(heads), 'r'))}"
+    )
+    return f"{text}\n\n{_trend(several.trend)}" if several.trend else text
+
+
+def _standing(standing: Standing) -> str:
+    value = f"**{standing.value}**" if standing.is_best else standing.value
+    rank = f" ({standing.rank})" if standing.rank else ""
+    return f"{value}{rank} ({standing.mark})" if standing.mark else f"{value}{rank}"
+
+
+def _trend(trend: Trend) -> str:
+    rows = [[line.level, line.name, *line.points] for line in trend.lines]
+    heads = ["level", "column", *map(escape, trend.heads)]
+    text = f"Over {escape(trend.axis)}; per cent, in brackets the 95 % interval over images; {trend.note}."
+    return f"### Trend of the sweep\n\n{text}\n\n{grid(rows, heads, 'll'.ljust(len(heads), 'r'))}"
+
+
+def _bound(bound: Bound | None) -> str:
+    if bound is None:
+        return ""
+    verdicts = "\n".join(f"- {badge(label)}: {escape(sentence)}" for label, sentence in bound.verdicts)
+    rows = [
+        (escape(r.candidate), r.reference, r.column, r.difference, r.interval, r.margin, badge(r.label))
+        for r in bound.rows
+    ]
+    heads = ("candidate", "reference", "column", "difference", "95 % interval", "margin", "gate")
+    table = grid([tuple(map(str, row)) for row in rows], heads, "lllrrrl")
+    return f"### One-sided gate\n\n{escape(bound.question)}.\n\n{verdicts}\n\n{table}"
 
 
 def _candidate(candidate: Candidate) -> str:
@@ -158,8 +210,10 @@ def _candidate(candidate: Candidate) -> str:
         for row in candidate.rows
     ]
     heads = ["level", "column", name, "rank", *candidate.methods]
-    table = grid(rows, heads, "ll".ljust(len(heads), "r"))
     probes = f" Put on it: {escape(candidate.probes)}." if candidate.probes else ""
+    if candidate.has_rivals:  # its values stand in the table of all
+        return f"### {name} beside the seven\n\n{escape(candidate.sentence)}{probes}"
+    table = grid(rows, heads, "ll".ljust(len(heads), "r"))
     return f"### {name} beside the seven\n\n{escape(candidate.sentence)}{marks}{probes}\n\n{table}"
 
 
@@ -167,7 +221,7 @@ def _pairs(candidate: Candidate) -> str:
     text, pairs = escape(candidate.conclusion), candidate.pairs
     if not pairs:
         return text
-    rows = [(p.column, p.reference, p.difference, p.interval, p.p_value, p.word) for p in pairs]
+    rows = [(p.column, escape(p.reference), p.difference, p.interval, p.p_value, p.word) for p in pairs]
     table = grid(rows, ("column", "against", "difference", "95 % interval", "p", "after Holm"), "llrrrl")
     return f"{text}\n\n{details(f'{len(pairs)} paired comparisons', table)}"
 

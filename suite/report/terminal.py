@@ -17,6 +17,7 @@ from suite.judge.verdict import NOT_ASKED
 from suite.registry import title_of
 from suite.report import candidates, summary
 from suite.report.labels import GATE_LABELS, UNCONFIRMED, VERDICTS, verdicts_of
+from suite.report.several import Standing, bound_of, several_of
 from suite.report.view.tables import Row, Table, paper_tables
 
 COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "mute": "2"}
@@ -69,13 +70,40 @@ def verdict_line(report: Json, *, colour: bool = False) -> str:
     """Write the verdict's word and sentence; where a run of this device was accepted, also the second gate's line."""
     label = VERDICTS[report["verdict"]]
     word = _paint(label.word.upper(), label.tone, colour)
-    lines = [f"{_printable(name)}: {_printable(sentence)}" for name, sentence in candidates.headlines(report)]
+    headline = candidates.headline(report)
+    heads = [(headline.name, headline.sentence), *headline.lines] if headline else []
+    lines = [f"{_printable(name)}: {_printable(sentence)}" for name, sentence in heads]
     line = "\n".join([*lines, f"{word}: {candidates.scope(report)}{_printable(report['sentence'])}"])
     gate = report.get("accepted")
     if not gate:
         return line
     gate_label = GATE_LABELS[gate["verdict"]]
     return f"{line}\n{_paint(gate_label.word.upper(), gate_label.tone, colour)}: {_printable(gate['sentence'])}"
+
+
+def candidate_blocks(report: Json) -> Iterator[str]:
+    """Write where candidates stand: value and rank in every column, the sentences on each, the one-sided gate."""
+    several = several_of(report)
+    if several:
+        rows = [[row.column, *(_standing(standing) for standing in row.candidates)] for row in several.rows]
+        yield tabulate(rows, ("value (rank)", *map(_printable, several.heads)), disable_numparse=True)
+        yield several.sentence
+    for candidate in candidates.candidates_of(report):
+        sentences = f"{candidate.sentence}\n{candidate.conclusion}"
+        values = [(row.column, row.value, row.rank) for row in candidate.rows]
+        table = tabulate(values, (_printable(candidate.method), "value", "rank"), disable_numparse=True)
+        yield f"{_printable(candidate.method)}: {sentences}" if several else f"{table}\n{sentences}"
+    bound = bound_of(report)
+    if bound:
+        lines = [
+            (_printable(row.candidate), row.column, row.difference, row.interval, row.label.word) for row in bound.rows
+        ]
+        heads = ("candidate", "column", "difference", "95 % interval", "gate")
+        yield f"{bound.question}\n{tabulate(lines, heads, disable_numparse=True)}"
+
+
+def _standing(standing: Standing) -> str:
+    return f"{standing.value} ({standing.rank})" if standing.rank else standing.value
 
 
 def _requested_table(table: Table) -> Table | None:

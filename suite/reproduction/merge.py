@@ -13,7 +13,7 @@ from suite.errors import RequestError, StorageError
 from suite.report.digests import is_own
 from suite.results.store import Key, Result, Store
 from suite.run.folder import differing
-from suite.run.networks import has_own_network
+from suite.run.networks import is_candidate, network_of
 from suite.run.run_file import FILE, read_run
 from suite.run.shards import FOLDER, Shard, shards_of
 
@@ -107,10 +107,12 @@ def _results(parts: Sequence[Path]) -> dict[Key, Path]:
 
 
 def _check_network(result: Result, part: Path, networks: dict[str, tuple[Any, Path]]) -> None:
-    """Refuse a second network under a candidate's name; `networks` maps its spec to weights and where they were met."""
+    """Refuse a second network under a candidate's name; `networks` maps each to its weights and where they were met."""
     spec, weights = str(result.facts.get("encoder", "")), result.inputs.get("weights")
-    other, first = networks.setdefault(spec, (weights, part))
-    if has_own_network(spec) and weights != other:
+    if not is_candidate(spec):
+        return
+    other, first = networks.setdefault(network_of(spec, result.protocol.get("variants", {})), (weights, part))
+    if weights != other:
         raise RequestError(
             f"{part}: merge: {result.key}: of other weights ({str(weights)[:12]}) than {spec!r} has in {first} "
             f"({str(other)[:12]}): measure both parts with the same"

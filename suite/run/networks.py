@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from suite.cells import release_of
 from suite.core.digests import digest_of
 from suite.core.files import write_atomically
 from suite.errors import RequestError
+from suite.protocol.variants import deviations, load_variants
 from suite.specs import parse
 
 NETWORKS = ".networks"
@@ -32,19 +34,22 @@ def forget_networks(run: Path) -> None:
     shutil.rmtree(run / NETWORKS, ignore_errors=True)
 
 
-def agree(run: Path, spec: str, network: Mapping[str, str], *, place: str) -> None:
+def agree(
+    run: Path, spec: str, network: Mapping[str, str], *, place: str, variants: Mapping[str, str] | None = None
+) -> None:
     """Note a candidate's network, or hold it against the one that was noted first in this run.
 
     Args:
         run: the folder.
-        spec: of the candidate; anything else that decides which network it is, such as a variant, counts to it.
+        spec: of the candidate.
         network: digests that identify it: `weights`, and of a user's encoder `code` and `tokens`.
         place: who has loaded it, for the message: a trial, or the conformance checks.
+        variants: choices that it was loaded with; of a file in a method's layout they say which network of it is meant.
 
     Raises:
         RequestError: it is another one: a report would be about two networks under one name.
     """
-    path = run / NETWORKS / f"{digest_of(spec)[:20]}.json"
+    path = run / NETWORKS / f"{network_of(spec, variants or {})}.json"
     note = {"network": dict(network), "place": place}
     first = _noted(path, note)
     other = first["network"]
@@ -59,16 +64,23 @@ def agree(run: Path, spec: str, network: Mapping[str, str], *, place: str) -> No
     )
 
 
-def note_passed(run: Path, spec: str, facts: Mapping[str, object]) -> None:
+def note_passed(run: Path, spec: str, facts: Mapping[str, object], variants: Mapping[str, str]) -> None:
     """Note the network that passed the conformance checks, by the facts on record: only this one is measured."""
-    if has_own_network(spec):
-        network = {name: str(facts[name]) for name in _CAUSES if facts.get(name)}
-        agree(run, spec, network, place="the conformance checks")
+    network = {name: str(facts[name]) for name in _CAUSES if facts.get(name)}
+    agree(run, spec, network, place="the conformance checks", variants=variants)
 
 
-def has_own_network(spec: str) -> bool:
-    """Tell whether a spec always means one network; of a method, variants may choose among a file's."""
-    return ":" in parse(spec).name
+def is_candidate(spec: str) -> bool:
+    """Tell whether a spec is none of the profile's own, whose files are known by their digests."""
+    words = parse(spec)
+    return ":" in words.name or bool(words.file)
+
+
+def network_of(spec: str, variants: Mapping[str, str]) -> str:
+    """Return a key of what means one network: a spec, and such choices as may pick another one of its file."""
+    release, definitions = release_of(spec), load_variants()
+    picks = {name: choice for name, choice in deviations(variants).items() if release in definitions[name].methods}
+    return digest_of([spec, picks] if picks else spec)[:20]
 
 
 def _noted(path: Path, note: Mapping[str, object]) -> dict[str, dict[str, str]]:

@@ -237,6 +237,47 @@ EXECUTION = (
     ("`--shard K/N`", "`SHARD=K/N`", "measure the K-th of N parts only; `report RUN` or `merge` judges the whole"),
 )
 """Options of `suite.run.execution`, as the page lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument that only `check` has, or that means another thing there.
+
+    Attributes:
+        written: as typed.
+        variable: make's.
+        help: one line.
+    """
+
+    written: str
+    variable: str
+    help: str
+
+
+CHECK = {
+    "ENCODER": Argument(
+        "SPEC[,SPEC...]",
+        "ENCODER=",
+        "timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory; several with commas between them, or in a "
+        "list, @FILE or FILE.txt, one a line",
+    ),
+    "--encoder": Argument(
+        "--encoder SPEC[,SPEC...]",
+        "BESIDE=",
+        "the encoders that are measured beside (default: all in the mini profile, none in the paper's)",
+    ),
+    "--alone": Argument("--alone", "ALONE=1", "measure no other encoder: recorded or published values stand beside it"),
+    "--conformance-only": Argument(
+        "--conformance-only", "CONFORMANCE=1", "only the conformance checks: nothing is measured or written"
+    ),
+    "--no-worse-than": Argument(
+        "--no-worse-than METHOD",
+        "NO_WORSE_THAN=",
+        "fail where it is surely worse than this one, measured beside it; it may be one of several",
+    ),
+    "--by": Argument("--by POINTS", "BY=", "that it may be worse, per cent (default: 0)"),
+    "--at-least": Argument("--at-least METHOD", "AT_LEAST=", "--no-worse-than METHOD --by 0"),
+}
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
 """Options by which a verdict becomes an exit code."""
 
@@ -289,6 +330,7 @@ def page() -> str:
         (f"`{o.flag}{_placeholder(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
         for o in OPTIONS
     ]
+    check = [(f"`{a.written}`", f"`{a.variable}`", a.help) for a in CHECK.values()]
     table = tabulate(rows, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)
     return f"""# Options of a run
 
@@ -302,6 +344,10 @@ something else, and so is what it tells pytest, pip (but for where packages come
 `PYTHONPATH`). A switch is on at `1` (`yes`, `true`, `on`), off at `0` (`no`, `false`, `off`); another word is an error.
 
 {table}
+
+What only `check` takes, or takes as another thing ([a new encoder](../how-to/new_encoder.md)):
+
+{tabulate(check, ("argument", "make", "what it does"), tablefmt="github", disable_numparse=True)}
 
 How a run is carried out, which changes no value; `reproduce` takes all four, the other verbs the first two:
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from suite.candidate.check import adopt, companions
+from suite.candidate.check import adopt
+from suite.candidate.listed import companions
 from suite.cells import METHODS
 from suite.cli.main import main
 from suite.errors import RequestError

@@ -271,8 +271,8 @@ def test_the_verb_hands_over_its_request_and_its_folders(
     (tmp_path / "e.pth").touch()
     parser.add_argument("spec")
     namespace = parser.parse_args(["dino@e.pth", "--profile", "paper", "--run", "/r/x"])
-    assert runtime.elsewhere(namespace, "check", positional=["spec"]) == 1
-    assert seen["arguments"][:3] == ["check", "dino@e.pth", "--profile=paper"]
+    assert runtime.elsewhere(namespace, "check", positional={"spec": ["dino@e.pth", "mine:build"]}) == 1
+    assert seen["arguments"][:3] == ["check", "dino@e.pth,mine:build", "--profile=paper"]
     assert not any("spec" in argument for argument in seen["arguments"])
     read_only = {"/suite/data": False, "/suite/weights": False, "/suite/e.pth": False}
     assert seen["mounts"] == {"/r/x": True, "/suite/cache": True} | read_only

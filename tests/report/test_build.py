@@ -13,7 +13,7 @@ from suite.core.paths import DOCS
 from suite.judge.verdict import CellVerdict, ClaimVerdict, Family, Judgement
 from suite.report.build import RunFacts, build
 from suite.report.variables import variables
-from tests.support import report_sample
+from tests.support import report_forms, report_sample
 
 CELL = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")
 SCHEMA_PAGE = DOCS / "reference" / "report_schema.md"
@@ -55,6 +55,12 @@ def test_a_report_has_exactly_the_documented_fields() -> None:
     assert set(report) == documented("# report.json, schema 1") == set(report_sample.report())
     assert set(report["cells"][0]) == documented("## A cell") == set(report_sample.cells()[0])
     assert set(report["claims"][0]) == set(report_sample.claims()[0])
+
+
+def test_candidates_have_exactly_the_documented_fields(tmp_path: Path) -> None:
+    report = report_forms.several(tmp_path)
+    assert set(report["newcomers"][0]) == documented("## A candidate")
+    assert set(report["together"]) == documented("## Several candidates")
 
 
 def test_a_cell_keeps_its_verdict_and_its_place() -> None:

@@ -36,6 +36,12 @@ FACTS = {"weights": "a" * 64, "code": "b" * 64, "tokens": "c" * 64}
             "its source files were edited meanwhile: start the run again",
         ),
         (
+            "dino@x.pth",
+            {"weights": "d" * 64},
+            "(weights aaaaaaaaaaaa), got another (weights dddddddddddd)",
+            "its file was replaced meanwhile: start the run again",
+        ),
+        (
             "timm:vit@x.pth",
             {"weights": "d" * 64},
             "(weights aaaaaaaaaaaa), got another (weights dddddddddddd)",
@@ -46,7 +52,7 @@ FACTS = {"weights": "a" * 64, "code": "b" * 64, "tokens": "c" * 64}
 def test_another_network_than_the_checked_one_is_refused(
     tmp_path: Path, spec: str, change: dict, difference: str, cause: str
 ) -> None:
-    note_passed(tmp_path, spec, FACTS | {"patch_size": 8})
+    note_passed(tmp_path, spec, FACTS | {"patch_size": 8}, {})
     agree(tmp_path, spec, FACTS, place="part_retrieval/cub200/my-build")
     agree(tmp_path, "other:build", FACTS | change, place="part_retrieval/cub200/other-build")
     with pytest.raises(RequestError) as caught:
@@ -65,3 +71,16 @@ def test_the_first_trial_of_a_run_decides_and_the_next_run_decides_anew(tmp_path
         agree(tmp_path, "my:build", FACTS | {"weights": "d" * 64}, place="two/data/my-build")
     forget_networks(tmp_path)
     agree(tmp_path, "my:build", FACTS | {"weights": "d" * 64}, place="two/data/my-build")
+
+
+def test_a_choice_of_the_network_in_a_file_is_another_network(tmp_path: Path) -> None:
+    other = FACTS | {"weights": "d" * 64}
+    teacher, student = ({"dino-weights": choice, "keypoint-box": "full"} for choice in ("teacher", "student"))
+    note_passed(tmp_path, "dino@x.pth", FACTS, teacher)
+    agree(tmp_path, "dino@x.pth", other, place="one/data/dino@x.pth", variants=student)
+    with pytest.raises(RequestError, match="two/data/dino@x.pth: expected the network of one/data/dino@x.pth "):
+        agree(tmp_path, "dino@x.pth", FACTS, place="two/data/dino@x.pth", variants=student)
+    with pytest.raises(RequestError, match="three/data/dino@x.pth: expected the network of the conformance checks "):
+        agree(tmp_path, "dino@x.pth", other, place="three/data/dino@x.pth", variants=teacher)
+    agree(tmp_path, "my:build", FACTS, place="one/data/my-build", variants=teacher)
+    agree(tmp_path, "my:build", FACTS, place="two/data/my-build", variants=student)

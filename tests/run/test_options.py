@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from suite.cli.encoder import add_check
 from suite.cli.options import add_request, to_request
+from suite.cli.runtime import add_runtime
 from suite.core.paths import ROOT
 from suite.errors import RequestError
-from suite.run.options import MAKE, OPTIONS, PAGE, make_variables, page, request_arguments
+from suite.run.options import CHECK, MAKE, OPTIONS, PAGE, make_variables, page, request_arguments
 from suite.run.request import Request, make_request
 
 VALUES = {
@@ -51,9 +53,9 @@ def test_a_request_comes_back_from_its_own_arguments() -> None:
     assert parse(plain.arguments()) == plain
 
 
-def make(*variables: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make -n reproduce` ends in; tests/conftest.py has taken away what another make says."""
-    command = ["make", "--no-print-directory", "-n", "reproduce", *variables]
+def make(*variables: str, target: str = "reproduce", **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make -n` ends in; tests/conftest.py has taken away what another make says."""
+    command = ["make", "--no-print-directory", "-n", target, *variables]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ | environment)
 
 
@@ -68,6 +70,26 @@ def test_make_passes_every_option_on() -> None:
     words = made("WORKERS=3", *(f"{o.variable}={'1' if o.kind is bool else VALUES[o.name]}" for o in OPTIONS))
     assert words[:4] == [".venv/bin/python", "-m", "suite", "reproduce"]
     assert parse(words[4:]) == parse([*everything(), "--workers=3"])
+
+
+def test_check_takes_the_arguments_that_its_page_and_make_say() -> None:
+    parser = argparse.ArgumentParser()
+    add_check(parser)
+    shared = argparse.ArgumentParser()
+    add_request(shared)
+    add_runtime(shared)
+    flags = {flag for action in parser._actions for flag in action.option_strings or ["ENCODER"]}
+    shared_flags = {flag for action in shared._actions for flag in action.option_strings}
+    assert flags - shared_flags == {*CHECK} - {"--encoder"}
+    values = {"ENCODER": "a:b,@sweep.txt", "BESIDE": "dino", "NO_WORSE_THAN": "dino", "BY": "0.5", "AT_LEAST": "mae"}
+    done = make(*(f"{name}={value}" for name, value in values.items()), "ALONE=1", "CONFORMANCE=1", target="check")
+    words = shlex.split(done.stdout.replace("\\\n", " ").splitlines()[-1])
+    assert words[3:] == [
+        *("check", "a:b,@sweep.txt", "--encoder", "dino", "--alone", "--conformance-only"),
+        *("--no-worse-than", "dino", "--by", "0.5", "--at-least", "mae"),
+    ]
+    variables = {argument.variable.partition("=")[0] for argument in CHECK.values()}
+    assert variables == {*values, "ALONE", "CONFORMANCE"}
 
 
 PLAIN = [".venv/bin/python", "-m", "suite", "reproduce"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ PLACES = {
     "part_retrieval/cub200": ("encoded/ap", []),
     "part_classification/cub200": ("linear/accuracy", [0]),
 }
+SWEEP = {f"timm:vit@runs/a/epoch{n}/checkpoint.pth": f"timm-vit-epoch{n}-checkpoint.pth" for n in (100, 200, 300)}
+"""Three checkpoints of one training: spec -> name in cells."""
 LEVELS = dict(zip(METHODS, (80.0, 70.0, 60.0, 50.0, 40.0, 30.0, 20.0), strict=True))
 FLOORS = dict(zip(BASELINES, (5.0, 3.0), strict=True))
 ITEMS = 120
@@ -47,6 +50,16 @@ def store_result(run: Path, place: str, method: str, value: float, **changes: ob
     return Store(run).load(result.key)
 
 
+def write_sweep(folder: Path, sweep: Mapping[str, str] = SWEEP) -> None:
+    """A finished check of several candidates beside the seven: the later the better, most so with parts."""
+    for place in PLACES:
+        for method, value in (LEVELS | FLOORS).items():
+            store_result(folder, place, method, value)
+        for number, method in enumerate(sweep.values()):
+            store_result(folder, place, method, 41 + 8 * number if place.startswith("part") else 52 + 2 * number)
+    write_record(folder, [*sweep])
+
+
 def of_older_version(run: Path, result: Result) -> None:
     """Its file as it was before results carried evidence."""
     path = Store(run).path(result.key)
@@ -54,8 +67,8 @@ def of_older_version(run: Path, result: Result) -> None:
     path.write_text(json.dumps({k: v for k, v in record.items() if k not in ("digest", "items")} | {"schema": 1}))
 
 
-def write_record(folder: Path, **changes: object) -> None:
-    specs = ["mine:build", *METHODS, *BASELINES]
+def write_record(folder: Path, candidates: Sequence[str] = ("mine:build",), **changes: object) -> None:
+    specs = [*candidates, *METHODS, *BASELINES]
     cells = [f"{place}/{method_name(spec)}/{PLACES[place][0]}" for place in PLACES for spec in specs]
     request = {
         "profile": "mini",

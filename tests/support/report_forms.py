@@ -1,4 +1,4 @@
-"""Reports in every form that a person may meet, of made-up runs: whole, partial, empty, failing, with a candidate."""
+"""Reports in every form that a person may meet, of made-up runs: whole, partial, empty, failing, with candidates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from suite.report.collect import assemble
 from suite.report.labels import CELL_VERDICTS, GATE_LABELS, STATUSES
 from suite.results.store import Key, Store
 from tests.support import report_sample
-from tests.support.candidate_run import LEVELS, MINE, PLACES, store_result, write_record
+from tests.support.candidate_run import LEVELS, MINE, PLACES, SWEEP, store_result, write_record, write_sweep
 from tests.support.fabricated import Values, write_run
 
-SHOWN = ("deit", "dino", "random_init", "<b>mine</b>", MINE)
+SHOWN = ("deit", "dino", "random_init", "<b>mine</b>", MINE, *SWEEP.values())
 """Encoders whose cells are kept: the rows of more show nothing else, and cost a browser's reader minutes."""
 LONG_PATH = "/srv/datasets/shared/imagenet/ILSVRC2012/with_a_folder_name_that_nobody_would_type/annotations.json"
 
@@ -95,18 +95,29 @@ def candidate(run: Path) -> Json:
             store_result(run, place, method, value)
         store_result(run, place, MINE, 75.0 if place.startswith(("object", "image")) else 10.0)
     write_record(run)
-    rungs = [{"name": "loads", "question": "can it be loaded?", "status": "passed", "detail": "0.5 M parameters"}]
-    facts = {"weights": "a" * 64, "patch_size": 16, "image_size": 64, "embed_dim": 48, "depth": 2}
-    prints = {"hash": "f00d", "probe": [0.5, 0.25]}
-    write_json(
-        run / "conformance.json", {"encoder": "mine:build", "rungs": rungs, "facts": facts, "fingerprint": prints}
-    )
+    write_json(run / "conformance.json", answers("mine:build"))
+    return assemble(run)
+
+
+def several(run: Path) -> Json:
+    """Checkpoints of a sweep beside the seven: a table of all, a trend, pairs among them, the one-sided gate."""
+    write_sweep(run)
+    write_json(run / "conformance.json", {"candidates": [answers(spec) for spec in SWEEP]})
+    write_json(run / "bound.json", {"reference": "beit", "margin": 1.0})
     return assemble(run)
 
 
 FORMS: Mapping[str, Callable[[Path], Json]] = {
-    form.__name__: form for form in (whole, partial, empty, failing, candidate)
+    form.__name__: form for form in (whole, partial, empty, failing, candidate, several)
 }
+
+
+def answers(spec: str) -> Json:
+    """What an encoder answered to the conformance checks."""
+    rungs = [{"name": "loads", "question": "can it be loaded?", "status": "passed", "detail": "0.5 M parameters"}]
+    facts = {"weights": "a" * 64, "patch_size": 16, "image_size": 64, "embed_dim": 48, "depth": 2}
+    prints = {"hash": "f00d", "probe": [0.5, 0.25]}
+    return {"encoder": spec, "rungs": rungs, "facts": facts, "fingerprint": prints}
 
 
 def segmentation_figures(folder: Path) -> list[dict[str, Any]]:

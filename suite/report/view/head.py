@@ -29,7 +29,7 @@ class Head:
         notice: what the profile's numbers are worth.
         references: what its reference values are, where they are not the paper's.
         notes: sentences a reader should see beside the verdict.
-        candidates: name and sentences of each: what the report is about, where there is one.
+        candidates: what the report is about, where it is on candidates.
     """
 
     verdict: Label
@@ -44,7 +44,7 @@ class Head:
     notice: str | None
     references: str | None
     notes: tuple[str, ...]
-    candidates: tuple[tuple[str, str], ...]
+    candidates: candidates.Headline | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def head(report: Json) -> Head:
         notice=summary.notice(report),
         references=MINI_REFERENCES if report["profile"] == "mini" else None,
         notes=(*report["notes"], *filter(None, [summary.attempts_line(report)])),
-        candidates=tuple(candidates.headlines(report)),
+        candidates=candidates.headline(report),
     )
 
 

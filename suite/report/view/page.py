@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suite.core.files import Json
-from suite.report.candidates import Candidate, Conformance, candidate_of, conformance_of
+from suite.report.candidates import Candidate, Conformance, candidates_of, conformances_of
+from suite.report.several import Bound, Several, bound_of, several_of
 from suite.report.view.cells import Attention, CellLine, SecondGate, attention, cell_line, second_gate
 from suite.report.view.claims import Claims, claims
 from suite.report.view.costs import Costs, costs
@@ -76,7 +77,9 @@ class Page:
     summary: Summary
     attention: Attention
     second_gate: SecondGate | None
-    conformance: Conformance | None
+    conformances: tuple[Conformance, ...]
+    several: Several | None
+    bound: Bound | None
     candidates: tuple[Candidate, ...]
     tables: Tables
     claims: Claims
@@ -96,7 +99,7 @@ class Page:
         """The sections that this report has, in their order."""
         absences = {
             "accepted": self.second_gate is None,
-            "beside": not self.candidates and self.conformance is None,
+            "beside": not self.candidates and not self.conformances,
             "shards": self.shards is None,
             "attempts": self.attempts is None,
         }
@@ -117,8 +120,10 @@ def page(report: Json) -> Page:
         summary=summary_of(report),
         attention=attention(report),
         second_gate=second_gate(report),
-        conformance=conformance_of(report["conformance"]),
-        candidates=tuple(map(candidate_of, report["newcomers"])),
+        conformances=conformances_of(report),
+        several=several_of(report),
+        bound=bound_of(report),
+        candidates=candidates_of(report),
         tables=table_section,
         claims=claims(report),
         samples=samples(report["figures"]),

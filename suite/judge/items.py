@@ -1,0 +1,49 @@
+"""Scores of single items of a run: what its encoders are compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.results.store import Key, PerItemScores, Result, Store
+
+
+@dataclass(frozen=True)
+class SharedItems:
+    """Encoders that were measured on the same items of a column.
+
+    Attributes:
+        groups: (N,) image of each item.
+        scores: method -> (R, N) fractions, a row per seed.
+    """
+
+    groups: NDArray[np.int32]
+    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Items:
+    """Scores of single items of a run, read once."""
+
+    def __init__(self, store: Store, results: Sequence[Result]) -> None:
+        self._store, self._results = store, {result.key: result for result in results}
+        self._items: dict[Key, PerItemScores | None] = {}
+
+    def shared(self, column: Mapping[str, Any], methods: Sequence[str]) -> list[SharedItems]:
+        """Group the methods that have scores in a column by the items that these are of."""
+        name = f"{column['setting']}/{column['metric']}"
+        groups: dict[str, SharedItems] = {}
+        for method in methods:
+            items = self._of(Key(column["experiment"], column["dataset"], method))
+            if items is not None and name in items.scores:
+                groups.setdefault(items.identity, SharedItems(items.groups)).scores[method] = items.scores[name]
+        return list(groups.values())
+
+    def _of(self, key: Key) -> PerItemScores | None:
+        if key not in self._items:
+            result = self._results.get(key)
+            self._items[key] = None if result is None else self._store.items(result)
+        return self._items[key]
