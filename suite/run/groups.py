@@ -47,8 +47,9 @@ COSTS = {
     ("part_retrieval", "cub200"): 1.1,
     ("object_retrieval", "cifar10"): 0.4,
 }
-"""PFLOP of the encoder for a trial's group in the paper profile (`python -m suite plan --profile paper`), fixed so that
-all machines order groups alike, whatever each has of data and rates."""
+"""PFLOP of the encoder for a trial's group in the paper profile (`python -m suite plan --profile paper` with 20 GB of
+memory free: with less, tokens are computed anew in each epoch), fixed so that all machines order groups alike, whatever
+each has of data, memory and rates."""
 
 
 def ordered_groups(request: Request) -> list[list[str]]:

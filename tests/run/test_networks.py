@@ -78,9 +78,9 @@ def test_a_choice_of_the_network_in_a_file_is_another_network(tmp_path: Path) ->
     teacher, student = ({"dino-weights": choice, "keypoint-box": "full"} for choice in ("teacher", "student"))
     note_passed(tmp_path, "dino@x.pth", FACTS, teacher)
     agree(tmp_path, "dino@x.pth", other, place="one/data/dino@x.pth", variants=student)
-    with pytest.raises(RequestError, match="two/data/dino@x.pth: expected the network of one/data/dino@x.pth "):
+    with pytest.raises(RequestError, match=r": expected the network of one/data/dino@x\.pth "):
         agree(tmp_path, "dino@x.pth", FACTS, place="two/data/dino@x.pth", variants=student)
-    with pytest.raises(RequestError, match="three/data/dino@x.pth: expected the network of the conformance checks "):
+    with pytest.raises(RequestError, match=": expected the network of the conformance checks "):
         agree(tmp_path, "dino@x.pth", other, place="three/data/dino@x.pth", variants=teacher)
     agree(tmp_path, "my:build", FACTS, place="one/data/my-build", variants=teacher)
     agree(tmp_path, "my:build", FACTS, place="two/data/my-build", variants=student)
