@@ -56,7 +56,10 @@ def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:
-    """Describe how it was done, as the report says: hyper-parameters, constants, variants, splits, digests."""
+    """Describe how it was done, as the report says: hyper-parameters, constants, variants, splits, digests.
+
+    `loaded` has, of encoders that are not read as they stand in a file, what was left out or put elsewhere.
+    """
     splits: dict[str, list[str]] = {}
     for result in results:
         split = result.summaries.get("split")
@@ -75,7 +78,15 @@ def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str,
         "splits": {dataset: "; ".join(splits[dataset]) for dataset in splits},
         "digests": inputs_of(results),
         "encoders": _encoders(results),
+        "loaded": {r.key.method: list(r.facts["encoder_notes"]) for r in results if r.facts.get("encoder_notes")},
+        "segmentation_loss": _losses(results),
     }
+
+
+def _losses(results: Sequence[Result]) -> list[str]:
+    """Return the ways in which losses of segmentation heads were computed, each once."""
+    computed = (r.facts.get("loss_computed") or {} for r in results)
+    return sorted({way for ways in computed for by_seed in ways.values() for way in by_seed})
 
 
 def _encoders(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
