@@ -51,15 +51,15 @@ def test_a_request_comes_back_from_its_own_arguments() -> None:
     assert parse(plain.arguments()) == plain
 
 
-def make(*variables: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make -n reproduce` ends in; tests/conftest.py has taken away what another make says."""
-    command = ["make", "--no-print-directory", "-n", "reproduce", *variables]
+def make(*variables: str, goal: str = "reproduce", **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make -n` of a goal ends in; tests/conftest.py has taken away what another make says."""
+    command = ["make", "--no-print-directory", "-n", goal, *variables]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ | environment)
 
 
-def made(*variables: str, **environment: str) -> list[str]:
-    """The words of the command that `make reproduce` would run."""
-    done = make(*variables, **environment)
+def made(*variables: str, goal: str = "reproduce", **environment: str) -> list[str]:
+    """The words of the command that a goal of make would run."""
+    done = make(*variables, goal=goal, **environment)
     assert done.returncode == 0, done.stderr
     return shlex.split(done.stdout.splitlines()[-1])
 
@@ -94,6 +94,14 @@ def test_a_switch_of_make_is_nothing_else(name: str, word: str) -> None:
     assert where.startswith("Makefile:")
     expected = f"{name}={word}: expected 1 or 0 (yes, true, on, no, false and off are understood).  Stop.\n"
     assert message == expected
+
+
+def test_the_demo_is_reproduce_with_options_that_can_be_said_otherwise() -> None:
+    options = ["--encoder", "dino", "--experiment", "part_retrieval,part_classification", "--run", "runs/demo"]
+    assert made(goal="demo") == [*PLAIN, *options]
+    assert made("ENCODER=mae", goal="demo") == [*PLAIN, "--encoder", "mae", *options[2:]]
+    assert made(goal="demo", ENCODER="mae") == [*PLAIN, *options], "of the environment"
+    assert parse(options).profile.name == "mini"
 
 
 def test_make_passes_on_how_several_share_a_run() -> None:
