@@ -11,12 +11,7 @@ import pytest
 from suite.cli import doctor
 from suite.cli.doctor import Line
 from suite.core.paths import ROOT
-from tests.support.nvidia_machine import Machine, nvidia_machine
-
-
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return nvidia_machine(tmp_path, monkeypatch)
+from tests.support.nvidia_machine import nvidia_machine
 
 
 def stands_in(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
@@ -161,19 +156,22 @@ def test_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.docker() == Line("warning", expected)
 
 
-def test_no_gpu(machine: Machine) -> None:
+def test_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_machine(tmp_path, monkeypatch)
     needed = "needed for PROFILE=paper, not for the mini study"
     assert doctor.gpu() == Line("missing", f"no NVIDIA GPU on this machine; {needed}")
     assert doctor.driver() == Line("missing", "no NVIDIA driver; 580 or newer is needed for a GPU")
 
 
-def test_a_gpu(machine: Machine) -> None:
+def test_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = nvidia_machine(tmp_path, monkeypatch)
     machine.has({}, {"index": "1"})
     assert doctor.gpu() == Line("ok", "NVIDIA H200, 143771 MiB; NVIDIA H200, 143771 MiB")
     assert doctor.driver() == Line("ok", "580.95.05")
 
 
-def test_an_old_driver(machine: Machine) -> None:
+def test_an_old_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = nvidia_machine(tmp_path, monkeypatch)
     machine.has({"driver": "535.1.2"}, version="535.1.2")
     assert doctor.driver() == Line("warning", "535.1.2: install NVIDIA's driver 580 or newer; needed for CUDA 13")
     assert doctor.gpu().text.startswith("the NVIDIA driver is too old: expected 580 or newer, for CUDA 13, got 535.1.2")
