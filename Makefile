@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup anew reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,6 +60,14 @@ help: ## this list
 	@echo "  RUNTIME=auto|container|apptainer|venv IMAGE=name READ_ONLY=0"
 	@echo "  they count on make's command line, not in the environment; =1 switches on, =0 off"
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
+
+# a recipe's first line: nothing of the suite runs on another Python
+IS_PYTHON = $(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
+  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
+
+doctor: ## what is there of Python, disk, make, package index, Docker, GPU and driver, and what needs it; before setup, too
+	@$(IS_PYTHON)
+	@env -u PYTHONPATH $(PYTHON) -s -m suite.cli.doctor
 
 setup: $(VENV)/.installed ## virtual environment from the hash-locked requirements
 
@@ -75,8 +83,7 @@ $(VENV)/.installed: $(SETUP_NEEDS)
 	$(MAKE) --no-print-directory SETUP_LOCKED=1 $@
 else
 $(VENV)/.installed: $(SETUP_NEEDS)
-	$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
-	  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
+	$(IS_PYTHON)
 	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
 	$(PYTHON) -I -m venv $(VENV)
 	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
@@ -88,6 +95,11 @@ $(VENV)/.installed: $(SETUP_NEEDS)
 endif
 
 anew:
+
+demo: ENCODER := dino
+demo: EXPERIMENT := part_retrieval,part_classification
+demo: RUN := runs/demo
+demo: reproduce ## reproduce ENCODER=dino EXPERIMENT=part_retrieval,part_classification RUN=runs/demo: under a minute on two cores
 
 reproduce: setup ## run the experiments and write the report (the embedded mini study by default)
 	@$(SUITE) reproduce $(OPTIONS) $(WORKER_ARGS) $(SHARE_ARGS) $(RUNTIME_ARGS)

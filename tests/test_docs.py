@@ -12,9 +12,8 @@ from suite.judge.verdict import EXIT_CODES, VERDICTS
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import Variant, load_variants
 
-README = ROOT / "README.md"
 INDEX = DOCS / "index.md"
-PAGES = (README, *sorted(DOCS.rglob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")))
 MAKEFILE = (ROOT / "Makefile").read_text()
 TOP = r"suite|tests|checks|expected|benchmarks|docs|\.ci|\.github"
 MADE_LATER = ("benchmarks/results/host_feed_", "benchmarks/results/gpu_", "expected/accepted/", "expected/encoders/")

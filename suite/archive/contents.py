@@ -12,6 +12,7 @@ from suite.report.files import NAME
 
 RESULTS = ("cells", "items")
 SOURCE = (
+    "LICENSE",
     "requirements.lock",
     "pyproject.toml",
     "suite/protocol/*.toml",
@@ -29,9 +30,10 @@ DESCRIPTIONS = {
     "attempts.jsonl": "Every attempt: when, with which code and environment, what was measured, how it ended",
     "plan.json": "How long every experiment was expected to take",
     "environment.json": "Code, packages, machine and container of the run",
-    "sbom.json": "Every package of the lock with its SHA-256, CycloneDX 1.6",
+    "sbom.json": "Every package of the lock with its SHA-256 and licence, CycloneDX 1.6",
     "verification.json": "What was found when the datasets were verified",
     "checks.json": "What the checks before the experiments found",
+    "source/LICENSE": "Licence of the files below source/, not of the run",
     "source/requirements.lock": "Hash-locked packages",
 }
 

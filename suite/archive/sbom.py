@@ -1,16 +1,20 @@
 """The lock as a software bill of materials, CycloneDX 1.6: `make lock` writes sbom.json, a run takes a copy along.
 
-It lists every package of requirements.lock with the SHA-256 of all its files, what asked for it, and the marker under
-which it is installed. It holds no time and no serial number, so that the same lock gives the same bytes.
+It lists every package of requirements.lock with the SHA-256 of all its files, its licence, what asked for it, and the
+marker under which it is installed. It holds no serial number, and no time but that of `SOURCE_DATE_EPOCH`, so that the
+same lock gives the same bytes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from suite.archive.licences import READ, licence
 from suite.core.environment import LOCK, suite_version
 from suite.core.files import write_atomically
 from suite.core.paths import ROOT
@@ -21,6 +25,10 @@ SBOM = ROOT / "sbom.json"
 US = "part-aware-repro"
 LOCK_DIGEST = f"{US}:lock:sha256"
 """Property of the list that says of which lock it is."""
+OURS = "Apache-2.0"
+"""Licence of this project."""
+EPOCH = "SOURCE_DATE_EPOCH"
+"""Variable with the seconds since 1970 that stand for now in what is built (reproducible-builds.org)."""
 
 
 def sbom(lock: bytes, version: str) -> bytes:
@@ -31,25 +39,32 @@ def sbom(lock: bytes, version: str) -> bytes:
         version: of this project.
 
     Raises:
-        RequestError: `cyclonedx-python-lib` is not installed, or the lock holds an entry without hash.
+        RequestError: `cyclonedx-python-lib` is not installed, the lock holds an entry without hash, or
+            SOURCE_DATE_EPOCH is no number of seconds.
     """
     try:
+        from cyclonedx.contrib.license.factories import LicenseFactory
         from cyclonedx.model import HashAlgorithm, HashType, Property
         from cyclonedx.model.bom import Bom
         from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.model.license import LicenseAcknowledgement as Acknowledgement
         from cyclonedx.output.json import JsonV1Dot6
         from packageurl import PackageURL
     except ImportError as error:
         raise RequestError(f"sbom: expected the packages of the extra `provenance`: {error}; run make setup") from error
 
+    make_licence = LicenseFactory().make_from_string
     bom = Bom(version=1, properties=[Property(name=LOCK_DIGEST, value=sha256(lock).hexdigest())])
-    bom.metadata.component = Component(type=ComponentType.APPLICATION, name=US, version=version, bom_ref=US)
+    bom.metadata.component = Component(
+        type=ComponentType.APPLICATION, name=US, version=version, bom_ref=US, licenses=[make_licence(OURS)]
+    )
     # one package may have several entries, a version for each Python
     packages: list[tuple[str, Component, set[str]]] = []
     for name, number, marker, body in _entries(lock.decode()):
         files = sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", body))
         if not files:
             raise RequestError(f"requirements.lock: {name}: expected the SHA-256 of its files, got none; run make lock")
+        acknowledgement = Acknowledgement.CONCLUDED if name in READ else Acknowledgement.DECLARED
         component = Component(
             type=ComponentType.LIBRARY,
             name=name,
@@ -57,6 +72,7 @@ def sbom(lock: bytes, version: str) -> bytes:
             bom_ref=f"{name}=={number}",
             purl=PackageURL("pypi", None, name, number),
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file) for file in files],
+            licenses=[make_licence(licence(name), license_acknowledgement=acknowledgement)],
             properties=[Property(name=f"{US}:marker", value=marker)] if marker else [],
         )
         packages.append((name, component, set(re.findall(r"^ +#(?: via)? +([\w.-]+)", body, re.MULTILINE))))
@@ -72,10 +88,23 @@ def _entries(lock: str) -> list[tuple[str, str, str, str]]:
     return [match.groups("") for match in re.finditer(pattern, lock, re.MULTILINE | re.DOTALL)]  # type: ignore[misc]
 
 
+def _epoch() -> str | None:
+    """Return the time that SOURCE_DATE_EPOCH names; None where it names none."""
+    seconds = os.environ.get(EPOCH)
+    if not seconds:
+        return None
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+    except (ValueError, OverflowError, OSError) as error:
+        raise RequestError(f"{EPOCH}: expected seconds since 1970, e.g. 1700000000, got {seconds!r}") from error
+
+
 def _without_occasion(text: str) -> bytes:
     """Drop the time and the random serial number, and sort what the library leaves unsorted."""
     content = json.loads(text)
     del content["serialNumber"], content["metadata"]["timestamp"]
+    if epoch := _epoch():
+        content["metadata"]["timestamp"] = epoch
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 IMAGE = "part-aware-repro:latest"
 LABEL = "part-aware-repro"
-CONTEXT = ("requirements.lock", "pyproject.toml", "suite", "expected", "checks", "sbom.json")
+CONTEXT = ("LICENSE", "requirements.lock", "pyproject.toml", "suite", "expected", "checks", "sbom.json")
 """Paths that .dockerignore lets into the image."""
 
 

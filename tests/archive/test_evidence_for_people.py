@@ -146,9 +146,8 @@ def test_a_report_made_with_an_option_verifies(option: str, run: Path) -> None:
 @pytest.fixture
 def other_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """This checkout, as it would be with other code."""
-    monkeypatch.setattr(
-        "suite.report.collect.maker", lambda: {"code": "f" * 64, "expected": "e" * 64, "packages": {"python": "2.7"}}
-    )
+    made_by = {"code": "f" * 64, "expected": "e" * 64, "packages": {"python": "2.7"}}
+    monkeypatch.setattr("suite.report.collect.maker", lambda _accepted: made_by)
 
 
 @pytest.mark.usefixtures("other_code")

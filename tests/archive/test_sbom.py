@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from suite.archive import sbom
+from suite.archive.licences import ABSENT, NVIDIA, READ
 from suite.core.environment import LOCK, suite_version
 from suite.errors import RequestError
 
@@ -26,6 +27,11 @@ typing-extensions==4.0 \\
 """ % {b"a": b"a" * 64, b"b": b"b" * 64, b"c": b"c" * 64}
 
 
+@pytest.fixture(autouse=True)
+def no_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(sbom.EPOCH, raising=False)
+
+
 def test_the_shipped_list_is_that_of_the_lock() -> None:
     content = sbom.sbom(LOCK.read_bytes(), suite_version() or "")
     assert sbom.SBOM.read_bytes() == content, "run make lock"
@@ -41,6 +47,31 @@ def test_it_has_every_package_and_every_hash_of_the_lock() -> None:
     }
     hashes = {entry["content"] for component in content["components"] for entry in component["hashes"]}
     assert hashes == set(re.findall(r"sha256:([0-9a-f]{64})", LOCK.read_text()))
+
+
+def test_it_names_the_licence_of_every_package() -> None:
+    content = json.loads(sbom.SBOM.read_text())
+    named = {c["name"]: (c["licenses"][0], c["licenses"][0].get("license", {})) for c in content["components"]}
+    assert not [name for name, (_, one) in named.items() if one.get("name") == ABSENT], "add it to licences.READ"
+    proprietary = [name for name, (_, one) in named.items() if one.get("name") == NVIDIA]
+    assert len(proprietary) == 14
+    assert all(name.startswith("nvidia-") for name in proprietary)
+    assert named["pytest"][1] == {"acknowledgement": "declared", "id": "MIT"}
+    assert named["nvidia-nvtx"][0] == {"acknowledgement": "concluded", "expression": READ["nvidia-nvtx"]}
+    assert content["metadata"]["component"]["licenses"] == [{"license": {"id": "Apache-2.0"}}]
+
+
+def test_its_time_is_that_of_the_source_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(sbom.EPOCH, "1700000000")
+    assert json.loads(sbom.sbom(SMALL, "9"))["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
+
+
+@pytest.mark.parametrize("seconds", ["yesterday", "9" * 30])
+def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    monkeypatch.setenv(sbom.EPOCH, seconds)
+    with pytest.raises(RequestError) as refused:
+        sbom.sbom(SMALL, "9")
+    assert str(refused.value) == f"SOURCE_DATE_EPOCH: expected seconds since 1970, e.g. 1700000000, got '{seconds}'"
 
 
 def test_a_small_lock_worked_by_hand() -> None:

@@ -59,9 +59,9 @@ def make(*variables: str, target: str = "reproduce", **environment: str) -> subp
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ | environment)
 
 
-def made(*variables: str, **environment: str) -> list[str]:
-    """The words of the command that `make reproduce` would run."""
-    done = make(*variables, **environment)
+def made(*variables: str, target: str = "reproduce", **environment: str) -> list[str]:
+    """The words of the command that make would run."""
+    done = make(*variables, target=target, **environment)
     assert done.returncode == 0, done.stderr
     return shlex.split(done.stdout.splitlines()[-1])
 
@@ -116,6 +116,14 @@ def test_a_switch_of_make_is_nothing_else(name: str, word: str) -> None:
     assert where.startswith("Makefile:")
     expected = f"{name}={word}: expected 1 or 0 (yes, true, on, no, false and off are understood).  Stop.\n"
     assert message == expected
+
+
+def test_the_demo_is_reproduce_with_options_that_can_be_said_otherwise() -> None:
+    options = ["--encoder", "dino", "--experiment", "part_retrieval,part_classification", "--run", "runs/demo"]
+    assert made(target="demo") == [*PLAIN, *options]
+    assert made("ENCODER=mae", target="demo") == [*PLAIN, "--encoder", "mae", *options[2:]]
+    assert made(target="demo", ENCODER="mae") == [*PLAIN, *options], "of the environment"
+    assert parse(options).profile.name == "mini"
 
 
 def test_make_passes_on_how_several_share_a_run() -> None:
