@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from suite.cells import BASELINES, METHODS
 from suite.core.files import Json
 from suite.core.text import number, signed
 from suite.registry import title_of
-from suite.report.labels import STATUSES, Label
+from suite.report.labels import BOUND_LABELS, STATUSES, Label
 
 MARKS = {"measured": "", "recorded": "r", "published": "p"}
 """Mark beside a value of the seven that this run did not measure."""
@@ -143,19 +143,24 @@ def headline(report: Json) -> Headline | None:
     """Return what a report on candidates is about; None where there is none."""
     entries, together = report.get("newcomers") or (), report.get("together")
     if together:
-        lines = tuple((entry["method"], f"{_counts(_comparisons(entry))}; {_level(entry)}") for entry in entries)
+        lines = tuple((entry["method"], "; ".join(_findings(entry))) for entry in entries)
         return Headline(f"{len(entries)} candidates", together["family"]["sentence"], lines)
     if not entries:
         return None
     return Headline(entries[0]["method"], f"{verdict_of_pairs(entries[0])} {entries[0]['sentence']}")
 
 
-def _level(entry: Json) -> str:
-    """Say in a few words what the sentence on levels says."""
+def _findings(entry: Json) -> Iterator[str]:
+    """Say in a few words each what its comparisons, the sentence on levels and the one-sided gate say."""
+    yield _counts(_comparisons(entry))
     strength = entry["better_at"]
     if strength is None:
-        return "objects or parts: cannot be told"
-    return f"better with {strength}s than with {'part' if strength == 'object' else 'object'}s"
+        yield "objects or parts: cannot be told"
+    else:
+        yield f"better with {strength}s than with {'part' if strength == 'object' else 'object'}s"
+    if "no_worse_than" in entry:
+        gate = entry["no_worse_than"]
+        yield f"no worse than {title_of(gate['reference'])}: {BOUND_LABELS[gate['verdict']].word}"
 
 
 def scope(report: Json) -> str:

@@ -44,8 +44,8 @@ def test_the_headline_is_about_all_candidates_in_every_output(several: dict[str,
     found = headline(several)
     assert found is not None
     assert (found.name, found.sentence, [name for name, _ in found.lines]) == ("3 candidates", sentence, NAMES)
-    assert found.lines[0][1] == f"{line} than with parts"
-    assert found.lines[2][1].endswith("; objects or parts: cannot be told")
+    assert found.lines[0][1] == f"{line} than with parts; no worse than BEiT: fails"
+    assert found.lines[2][1].endswith("; objects or parts: cannot be told; no worse than BEiT: passes")
     text, page = markdown.render(several), html.render(several, folder)
     assert text.index(f"## 3 candidates: {sentence}") < text.index(f"- **{NAMES[0]}**: {line}")
     assert text.index(f"- **{NAMES[2]}**: better") < text.index("The encoders beside them: ")
@@ -54,7 +54,7 @@ def test_the_headline_is_about_all_candidates_in_every_output(several: dict[str,
     assert "<title>3 candidates, " in page
     lines = terminal.verdict_line(several).splitlines()
     assert lines[0] == f"3 candidates: {sentence}"
-    assert lines[1] == f"{NAMES[0]}: {line} than with parts"
+    assert lines[1] == f"{NAMES[0]}: {line} than with parts; no worse than BEiT: fails"
     suite = ET.fromstring(junit.render(several)).find("testsuite")
     assert suite is not None
     properties = {p.get("name"): p.get("value") for p in suite.findall("properties/property")}
