@@ -65,8 +65,8 @@ def find_folder(spec: Spec) -> Path:
         return Path(snapshot_download(place, local_files_only=True))
     except (OSError, ValueError) as error:
         raise RequestError(
-            f"encoder {spec.text!r}: no such folder, and not in the local cache of the hub: a run downloads nothing, so "
-            f"run hf download {place} beforehand, or name a folder"
+            f"encoder {spec.text!r}: no such folder, and not in the local cache of the hub: a run downloads nothing, "
+            f"so run hf download {place} beforehand, or name a folder"
         ) from error
 
 
