@@ -39,7 +39,7 @@ def parse(text: str) -> Spec:
         RequestError: an option without a value or a name, or one that stands twice.
     """
     address, mark, tail = text.partition("?")
-    name, _, file = address.partition("@")
+    name, _, file = (address, "", "") if address.startswith(HF) else address.partition("@")  # a folder may have an @
     options: dict[str, str] = {}
     for word in tail.split("&") if mark else ():
         option, equals, value = word.partition("=")

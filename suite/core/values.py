@@ -120,8 +120,9 @@ def spec(name: str, text: str) -> str:
     if not text.strip():
         raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory")
     parse(text)
-    if text.startswith(f"{HF}~"):
-        return f"{HF}{path(name, text.removeprefix(HF))}"
+    if text.startswith(HF):
+        place = text.removeprefix(HF)
+        return f"{HF}{path(name, place)}" if place.startswith("~") else text
     method, _, file = text.partition("@")
     return f"{method}@{path(name, file)}" if file.startswith("~") else text
 
