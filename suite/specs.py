@@ -51,7 +51,8 @@ def parse(text: str) -> Spec:
             before `:` or behind it is no name of Python's. It says what may have been meant.
     """
     address, mark, tail = text.partition("?")
-    name, at, file = address.partition("@")
+    is_folder = address.startswith(HF)  # which may have an @ in its name
+    name, at, file = (address, "", "") if is_folder else address.partition("@")
     options: dict[str, str] = {}
     for word in tail.split("&") if mark else ():
         option, equals, value = word.partition("=")

@@ -121,8 +121,9 @@ def spec(name: str, text: str) -> str:
         raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory")
     text = text.strip()
     parse(text)
-    if text.startswith(f"{HF}~"):
-        return f"{HF}{path(name, text.removeprefix(HF))}"
+    if text.startswith(HF):
+        place = text.removeprefix(HF)
+        return f"{HF}{path(name, place)}" if place.startswith("~") else text
     method, _, file = text.partition("@")
     return f"{method}@{path(name, file)}" if file.startswith("~") else text
 

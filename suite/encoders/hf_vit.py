@@ -40,8 +40,6 @@ def hf_encoder(spec: Spec) -> Encoder:
         RequestError: no such folder, an architecture that is not read, an option that is none, or no transformers.
         CheckpointError: a file of the folder is missing, damaged, unsafe or of another architecture.
     """
-    if spec.file:
-        raise RequestError(f"encoder {spec.text!r}: expected hf:NAME_OR_FOLDER without @FILE")
     check_options(spec, ("img_size", "mean", "std"))
     transformers = _transformers(spec)
     folder = find_folder(spec)
@@ -57,9 +55,10 @@ def hf_encoder(spec: Spec) -> Encoder:
     images = read_images(folder)
     size = whole_number(spec, "img_size") if "img_size" in spec.options else images.size or _own_size(config, patch)
     if size is None or size % patch:
+        near = max(1, round((size or 224) / patch)) * patch
         raise RequestError(
             f"encoder {spec.text!r}: image size: expected a multiple of its patches' {patch} pixels, "
-            f"got {size or 'none stated'}: add it as an option, e.g. ?img_size={round((size or 224) / patch) * patch}"
+            f"got {size or 'none stated'}: add it as an option, e.g. ?img_size={near}"
         )
     mean, std = normalisation(spec, images.mean, images.std)
     try:

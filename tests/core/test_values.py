@@ -34,6 +34,7 @@ from tests.support.values import COUNT, DURATION, EMPTY, IMAGE, LICENCE, PATH, S
         (values.spec, "mae@~/x.pth", "mae@/home/of/x.pth"),
         (values.spec, "timm:vit@x  y.pth", None),
         (values.spec, "hf:~/vit?mean=0.5", "hf:/home/of/vit?mean=0.5"),
+        (values.spec, "hf:a@~/vit", None),
         (values.line, " a\n b ", "a b"),
         (values.digest, "sha256:" + "aB" * 6, "sha256:" + "aB" * 6),
         (values.licence, "mit", "https://spdx.org/licenses/MIT"),

@@ -17,6 +17,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
+from suite.cells import method_name
 from suite.encoders import load_encoder
 from suite.encoders.hf_folder import Images, read_images
 from suite.errors import CheckpointError, RequestError, SuiteError
@@ -310,10 +311,11 @@ def test_what_is_no_folder_is_one_line(hub: Path, folder: Path, place: str, foun
     )
 
 
-def test_a_file_behind_it_is_none_of_its_words(folder: Path) -> None:
-    assert message(RequestError, f"hf:{folder}@x.pth") == (
-        f"encoder 'hf:{folder}@x.pth': expected hf:NAME_OR_FOLDER without @FILE"
-    )
+def test_a_folder_s_name_may_have_an_at_sign(folder: Path) -> None:
+    folder.rename(folder.with_name("a@b"))
+    spec = f"hf:{folder.with_name('a@b')}?img_size=40"
+    assert load_encoder(spec).image_size == 40
+    assert method_name(spec) == "hf-a-b-img_size-40"
 
 
 def test_without_transformers_one_line_says_how_to_have_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
