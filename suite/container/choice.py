@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from suite.container import apptainer
-from suite.container.engine import connect, explained, has_cdi, has_runtime, no_toolkit
+from suite.container.engine import connect, explained, has_cdi, has_runtime, is_podman, no_toolkit
 from suite.container.image import IMAGE, find
 from suite.container.mounts import Mount, caller, make_writable
 from suite.container.run import Setup, run_in_container
@@ -86,9 +86,13 @@ def _container_setup(device: str, image: str) -> Setup:
     if device == "auto" and has_gpu() and (problem := no_toolkit(info)):
         raise ContainerError(f"this machine has a GPU, but {problem}; or pass DEVICE=cpu")
     gpu = device == "cuda" or (device == "auto" and has_gpu())
+    with explained("docker version"):
+        podman = is_podman(client.version())
     rootless = any("name=rootless" in option for option in info.get("SecurityOptions") or [])
     user = ROOTLESS if rootless else caller()
-    return Setup(client, find(client, image), (), user, gpu=gpu, cdi=has_cdi(info) and not has_runtime(info))
+    return Setup(
+        client, find(client, image), (), user, gpu=gpu, cdi=has_cdi(info) and not has_runtime(info), podman=podman
+    )
 
 
 def _if_complete(device: str, image: str) -> Setup:

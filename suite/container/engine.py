@@ -118,6 +118,15 @@ def _line(message: object) -> str:
     return " ".join(str(message).split())
 
 
+def is_podman(version: Mapping[str, Any]) -> bool:
+    """Return whether the daemon is Podman's service.
+
+    Args:
+        version: what `docker version` says.
+    """
+    return any(component.get("Name") == "Podman Engine" for component in version.get("Components") or [])
+
+
 def can_give_gpu(info: Mapping[str, Any]) -> bool:
     """Return whether the daemon can hand a GPU to a container.
 

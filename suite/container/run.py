@@ -41,6 +41,7 @@ class Setup:
         gpu: hand it every GPU.
         cdi: the daemon knows them by the container device interface alone, which is asked for by another name.
         read_only: its root cannot be written to; an NVIDIA hook may need that off.
+        podman: the daemon is Podman's, which takes no owner of a place in memory.
     """
 
     client: DockerClient
@@ -50,6 +51,7 @@ class Setup:
     gpu: bool = False
     cdi: bool = False
     read_only: bool = True
+    podman: bool = False
 
 
 def run_in_container(setup: Setup, arguments: Sequence[str]) -> int:
@@ -97,7 +99,7 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
         "user": ":".join(map(str, setup.user)),
         "environment": environment(setup.image) | faults(setup.mounts) | python_path(setup.mounts),
         "mounts": [Bind(str(m.target), str(m.source), type="bind", read_only=not m.writable) for m in setup.mounts],
-        "tmpfs": tmpfs(setup.user),
+        "tmpfs": tmpfs(setup.user, owned=not setup.podman),
         "read_only": setup.read_only,
         "network_mode": "none",
         "cap_drop": ["ALL"],
@@ -113,12 +115,18 @@ def options(setup: Setup, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def tmpfs(user: tuple[int, int]) -> dict[str, str]:
-    """Return the places in memory: from /tmp nothing can be executed, and into the other nobody else can write."""
+def tmpfs(user: tuple[int, int], *, owned: bool = True) -> dict[str, str]:
+    """Return the places in memory: from /tmp nothing can be executed, and into the other nobody else can write.
+
+    Args:
+        user: uid and gid of the container's processes.
+        owned: the other belongs to them; else it is everybody's, of whom there is nobody else in the container.
+    """
     uid, gid = user
+    owner = f"mode=0700,uid={uid},gid={gid}" if owned else "mode=1777"
     return {
         "/tmp": "rw,noexec,nosuid,nodev,size=1g,mode=1777",
-        KERNELS: f"rw,exec,nosuid,nodev,size=256m,mode=0700,uid={uid},gid={gid}",
+        KERNELS: f"rw,exec,nosuid,nodev,size=256m,{owner}",
     }
 
 

@@ -42,8 +42,10 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
         inside: bool = False,
         version: str = "580.95.05",
         visible: str | None = None,
+        podman: bool = False,
     ) -> None:
         stand_in = nvidia_machine(tmp_path, monkeypatch)
+        daemon = {"Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]} if podman else {"Version": "28.0"}
         if gpu:
             stand_in.has({}, version=version)
         if visible is not None:
@@ -54,7 +56,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
         monkeypatch.setattr("suite.container.image.digests", lambda: CHECKOUT)
         monkeypatch.setattr(choice, "CONTAINER_MARKS", (tmp_path / "mark",))
         monkeypatch.delenv("container", raising=False)
-        monkeypatch.setattr(choice, "connect", lambda: SimpleNamespace(info=lambda: info))
+        monkeypatch.setattr(choice, "connect", lambda: SimpleNamespace(info=lambda: info, version=lambda: daemon))
         monkeypatch.setattr(choice, "find", lambda _client, _name: found or image())
 
     return make
@@ -65,6 +67,12 @@ def said(runtime: str = "auto", **options: object) -> tuple[object, str]:
     setup = choose(runtime, say=lines.append, **{"folders": list} | options)
     assert len(lines) <= 1
     return setup, "".join(lines)
+
+
+@pytest.mark.parametrize("podman", [True, False])
+def test_podman_s_service_is_known_by_its_version(machine: Callable[..., None], podman: bool) -> None:
+    machine(podman=podman)
+    assert said()[0].podman is podman
 
 
 def test_auto_takes_the_container_where_everything_is_there(machine: Callable[..., None]) -> None:

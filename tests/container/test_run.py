@@ -204,6 +204,12 @@ def test_the_callers_folders_of_modules_are_searched_behind_the_source() -> None
     assert "PYTHONPATH" not in options(replace(setup, mounts=[]), [])["environment"], "the image's own holds"
 
 
+def test_podman_takes_no_owner_of_a_place_in_memory() -> None:
+    """Podman 4.3: "unknown mount option "uid=12": invalid mount option", and no container."""
+    asked = options(Setup(Client(Container()), IMAGE, [], (12, 34), podman=True), [])
+    assert asked["tmpfs"]["/var/cache/triton"] == "rw,exec,nosuid,nodev,size=256m,mode=1777"
+
+
 def test_docker_takes_these_options(asked: dict) -> None:
     """The SDK refuses names it does not know; no daemon is needed for that."""
     from docker.models.containers import _create_container_args
