@@ -91,7 +91,12 @@ def cub_parts(root: Path, split: str) -> list[Patch]:
     return patches
 
 
-class _Arrays(pickle.Unpickler):
+def unpickled(content: bytes) -> Any:
+    """What a pickle of Python 2 or 3 holds; Python's reader in C asks for as much memory as a damaged number says."""
+    return pickle._loads(content, encoding="latin1")
+
+
+class _Arrays(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):
             return lambda text, _: text.encode("latin1")
