@@ -9,7 +9,7 @@ from pathlib import Path
 
 from suite.cells import method_name
 from suite.core.digests import digest_of
-from suite.core.values import path, refusal, spec
+from suite.core.values import AN_ENCODER, path, refusal, spec
 from suite.errors import RequestError
 from suite.protocol.profiles import load_profile
 from suite.specs import parse
@@ -43,7 +43,7 @@ def candidates(name: str, text: str) -> Candidates:
     """
     words = [word.strip() for word in text.split(",")]
     if not any(words):
-        raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory")
+        raise refusal(name, text, AN_ENCODER)
     if not all(words):
         raise refusal(name, text, "encoders separated by single commas, got an empty one")
     places: dict[str, str] = {}
@@ -122,9 +122,7 @@ def _entry(place: str, file: Path, entry: str) -> str:
     except RequestError as error:
         raise RequestError(str(error) if str(error).startswith(place) else f"{place}: {error}") from error
     if not re.search(r"[@:]", text):
-        raise RequestError(
-            f"{place}: {entry!r}: expected timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory"
-        )
+        raise RequestError(f"{place}: {entry!r}: expected {AN_ENCODER}")
     if not words.file or words.file == _RANDOM or Path(words.file).exists():
         return text
     beside = file.parent / words.file

@@ -17,6 +17,7 @@ from suite.errors import RequestError
 from suite.specs import HF, parse
 
 T = TypeVar("T")
+AN_ENCODER = "an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory"
 LARGEST_COUNT = 10**9
 LARGEST_SEED = 2**32 - 1
 """NumPy's largest; torch would take more."""
@@ -118,7 +119,7 @@ def path(name: str, text: str) -> Path:
 def spec(name: str, text: str) -> str:
     """Read an encoder's spec; the file of `METHOD@FILE` and the folder of `hf:FOLDER` are paths."""
     if not text.strip():
-        raise refusal(name, text, "an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory")
+        raise refusal(name, text, AN_ENCODER)
     text = text.strip()
     parse(text)
     if text.startswith(HF):

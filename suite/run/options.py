@@ -258,8 +258,8 @@ CHECK = {
     "ENCODER": Argument(
         "SPEC[,SPEC...]",
         "ENCODER=",
-        "timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory; several with commas between them, or in a "
-        "list, @FILE or FILE.txt, one a line",
+        "timm:NAME, timm:NAME@FILE, METHOD@FILE, hf:FOLDER or package.module:factory; several with commas between "
+        "them, or in a list, @FILE or FILE.txt, one a line",
     ),
     "--encoder": Argument(
         "--encoder SPEC[,SPEC...]",

@@ -68,7 +68,7 @@ def test_the_folder_of_several_is_stable_and_no_single_one_s() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "ENCODER '': expected an encoder, e.g. timm:NAME, METHOD@FILE or package.module:factory"),
+        ("", "ENCODER '': expected an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or package.module:factory"),
         ("a:b,,c:d", "ENCODER 'a:b,,c:d': expected encoders separated by single commas, got an empty one"),
         ("a:b,c:d,a:b", "ENCODER: encoder 'a:b': expected each once, got it twice"),
         (
@@ -96,7 +96,8 @@ def test_words_that_are_no_encoders_are_one_line(here: Path, text: str, message:
         ("a:b\n@other.txt\n", "sweep.txt:2: '@other.txt': expected an encoder, got a list: lists hold no lists"),
         (
             "a:b\nvit_base\n",
-            "sweep.txt:2: 'vit_base': expected timm:NAME, timm:NAME@FILE, METHOD@FILE or package.module:factory",
+            "sweep.txt:2: 'vit_base': expected an encoder, e.g. timm:NAME, METHOD@FILE, hf:FOLDER or "
+            "package.module:factory",
         ),
         ("a:b?x\n", "sweep.txt:1: encoder 'a:b?x': expected options as ?name=value&name=value, got 'x'"),
         ("a:b\nc:d\na:b\n", "sweep.txt:3: encoder 'a:b': expected each once, got it twice (also sweep.txt:1)"),

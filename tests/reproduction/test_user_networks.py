@@ -78,8 +78,8 @@ def test_a_factory_that_leaves_is_a_wrong_request_in_one_line(suite: Run) -> Non
     code, text, _ = suite("check", "def build():\n    sys.exit(1)\n")
     assert code == 3
     assert text.splitlines()[-1] == (
-        "error: encoder 'theirs:build': loads: encoder 'theirs:build': the factory raised SystemExit: 1 "
-        "(theirs.py, line 4); nothing was measured"
+        "error: encoder 'theirs:build': loads: the factory raised SystemExit: 1 (theirs.py, line 4); nothing was "
+        "measured"
     )
 
 
