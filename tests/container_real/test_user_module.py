@@ -8,7 +8,7 @@ from suite.core.paths import DOCS
 from tests.support.commands import last_lines, suite
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folders(work: Path) -> tuple[Path, Path]:
     """Return a folder with an encoder, and one with what it is built of."""
     mine, theirs = work / "mine", work / "theirs"
