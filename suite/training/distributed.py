@@ -129,7 +129,7 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
     try:
         for process in processes:
             process.start()
-        with _group(store, 0, size, device) as world:
+        with group(store, 0, size, device) as world:
             answer = work(*arguments, world)
     except (dist.DistError, RuntimeError) as error:
         if is_out_of_memory(error):
@@ -161,7 +161,7 @@ def _follow(
         torch.cuda.set_device(gpu)
     else:
         torch.set_num_threads(max(1, usable_processors() // size))
-    with contextlib.suppress(KeyboardInterrupt), _group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
+    with contextlib.suppress(KeyboardInterrupt), group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
         try:
             with backoffs() as told:
                 work(*arguments, world)
@@ -173,7 +173,8 @@ def _follow(
 
 
 @contextmanager
-def _group(store: TCPStore, rank: int, size: int, device: str) -> Iterator[World]:
+def group(store: TCPStore, rank: int, size: int, device: str) -> Iterator[World]:
+    """Be one of the processes that share a store: by NCCL on GPUs, the current one is this process's, else by gloo."""
     dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield World(rank, size)
