@@ -2,7 +2,7 @@
 # docs/how-to/container.md explains every choice. Plain BuildKit of Docker 20.10 is enough: no frontend to download.
 
 # nvidia/cuda:13.0.3-base-ubuntu24.04, multi-platform index. CUDA itself comes with the locked packages; the base adds
-# what the NVIDIA container toolkit looks for. Any Debian or Ubuntu with Python 3.11 or 3.12 can stand in for it.
+# what the NVIDIA container toolkit looks for. Any Debian or Ubuntu with Python 3.11 to 3.13 can stand in for it.
 ARG BASE_IMAGE=docker.io/nvidia/cuda@sha256:7c7413a56200486f71f181cad9310f6fd31b6bb21816ade15fc9c1e1e927a5c1
 
 FROM ${BASE_IMAGE} AS python

@@ -1,4 +1,4 @@
-# Plain `make` explains. Every target works on a fresh machine that has Python 3.11 or 3.12 and make.
+# Plain `make` explains. Every target works on a fresh machine that has Python 3.11 to 3.13 and make.
 
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
@@ -62,8 +62,8 @@ help: ## this list
 	@echo "  exit codes of python -m suite: 0 reproduced, 1 deviates, 2 did not run or cannot be told, 3 wrong request, 4 fault of the suite"
 
 # a recipe's first line: nothing of the suite runs on another Python
-IS_PYTHON = $(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' || \
-  { echo "$(PYTHON) is not Python 3.11 or 3.12; pass PYTHON=python3.11"; exit 3; }
+IS_PYTHON = $(PYTHON) -I -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})' || \
+  { echo "$(PYTHON) is not Python 3.11 to 3.13; pass PYTHON=python3.11"; exit 3; }
 
 doctor: ## what is there of Python, disk, make, package index, Docker, GPU and driver, and what needs it; before setup, too
 	@$(IS_PYTHON)
@@ -188,7 +188,7 @@ lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock a
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
-lock-check: $(VENV)/uv/bin/uv ## does the lock install on Python 3.11 and 3.12? asks the package index, installs nothing
+lock-check: $(VENV)/uv/bin/uv ## does the lock install on Python 3.11 to 3.13? asks the package index, installs nothing
 	@.ci/lock-check $<
 
 $(VENV)/uv/bin/uv:

@@ -10,7 +10,7 @@ from suite.core.nvidia import DRIVER, ask_smi, driver_version, hidden_cards, is_
 from suite.verification.outcome import Check, Findings
 
 SUBJECT = "environment"
-PYTHONS = ((3, 11), (3, 12))
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 MEMORY_MIB = 3000
 """Memory that the mini study's processes take together on two cores, measured, and some for the system."""
 

@@ -36,7 +36,7 @@ def test_make_calls_it_on_the_python_that_setup_would_take() -> None:
     assert done.stdout.splitlines()[-1] == "env -u PYTHONPATH some-python -s -m suite.cli.doctor"
     command = [*command[:2], "doctor", "PYTHON=false"]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.stdout == "false is not Python 3.11 or 3.12; pass PYTHON=python3.11\n"
+    assert done.stdout == "false is not Python 3.11 to 3.13; pass PYTHON=python3.11\n"
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("missing", 2)])

@@ -105,8 +105,8 @@ def test_a_lock_that_does_not_fit_the_project_is_red(tmp_path: Path, lock: Path)
 
 
 def test_a_python_the_lock_is_not_for_is_red() -> None:
-    assert machine.python((3, 12)).status == "passed"
-    assert machine.python((3, 13)).status == "failed"
+    assert machine.python((3, 13)).status == "passed"
+    assert machine.python((3, 14)).status == "failed"
 
 
 CLOSED = "Uid:\t10001\t10001\nCapEff:\t0\nCapPrm:\t0\nCapBnd:\t0\nNoNewPrivs:\t1\n"
