@@ -17,6 +17,7 @@ SOURCE = (
     "pyproject.toml",
     "suite/protocol/*.toml",
     "expected/**/*.toml",
+    "expected/encoders/*.items.xz",
     "expected/*/SHA256SUMS",
     "suite/experiments/*.py",
 )

@@ -6,6 +6,7 @@ import platform
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from suite.core.text import now
 from suite.errors import ExpectedError, RequestError
 from suite.protocol.constants import constants_of
 from suite.protocol.profiles import load_profile
+from suite.reference.accepted_items import items_path, pack
 from suite.reference.candidates import FOLDER, load_accepted
 from suite.reference.frozen import commit_of, deviation, table
 from suite.reference.recording import MIN_SEEDS, cap_of, tolerance, toml_section
@@ -39,11 +41,17 @@ class Candidate:
     profile: str
     results: tuple[Result, ...]
     seven_measurements: tuple[Measurement, ...]
+    store: Store
 
     @property
     def measurements(self) -> Iterator[tuple[Result, Measurement]]:
         """Every value, with the result it comes from."""
         return ((result, m) for result in self.results for m in result.measurements())
+
+    def packed_items(self) -> bytes:
+        """Return the scores of the single items behind its values, as they are kept beside accepted ones."""
+        all_items = ((result.key, self.store.items(result)) for result in self.results)
+        return pack((f"{key.experiment}/{key.dataset}", items) for key, items in all_items if items is not None)
 
 
 def accept(
@@ -61,7 +69,8 @@ def accept(
         run: a finished run folder.
         reason: why these values are to be held against; kept with them.
         name: of the file, where there is one candidate; default: the encoder's name in cells.
-        at_least: later runs may be better without a limit, and are held to being no worse.
+        at_least: later runs may be better without a limit, and are held to being no worse; the scores of single items
+            are kept for that, beside the file.
         diff: only say what would change.
         folder: where accepted values are kept; default: `expected/encoders`.
 
@@ -79,7 +88,8 @@ def accept(
     if name is not None and len(candidates) > 1:
         several = ", ".join(candidate.method for candidate in candidates)
         raise RequestError(f"--name {name}: expected one candidate, got {several}: each is named after its encoder")
-    frozen = [_frozen(candidate, reason, name or candidate.method, folder, at_least) for candidate in candidates]
+    items = {candidate.method: candidate.packed_items() if at_least else None for candidate in candidates}
+    frozen = [_frozen(c, reason, name or c.method, folder, items[c.method]) for c in candidates]
     has_changed = False
     for candidate, path, sections in frozen:
         section = sections[candidate.profile]
@@ -88,20 +98,31 @@ def accept(
         has_changed |= bool(changes)
         print(changes or f"{path}: nothing would change" if diff else changes or f"{path}: nothing changed")
         if not diff:
-            write_atomically(path, _text(sections).encode())
+            _write(path, sections, candidate.profile, items[candidate.method])
             held = "may be better, not worse" if at_least else "are held against them"
             print(f"accepted {len(section['cells'])} cells of {candidate.method} in {path}: later runs {held}")
     return int(diff and has_changed)
 
 
 def _frozen(
-    candidate: Candidate, reason: str, name: str, folder: Path, at_least: bool
+    candidate: Candidate, reason: str, name: str, folder: Path, items: bytes | None
 ) -> tuple[Candidate, Path, dict[str, Any]]:
     """Return a candidate's file, and the sections that it is to have, by profile."""
     path = folder / f"{_checked_name(name)}.toml"
     _check_other_files(candidate, path, folder)
     sections = tomllib.loads(path.read_text()) if path.exists() else {}
-    return candidate, path, sections | {candidate.profile: _section(candidate, reason, at_least=at_least)}
+    return candidate, path, sections | {candidate.profile: _section(candidate, reason, items)}
+
+
+def _write(path: Path, sections: Mapping[str, Any], profile: str, items: bytes | None) -> None:
+    """Write the scores before the values, which name them; without scores remove those that were accepted before."""
+    beside = items_path(path, profile)
+    if items is not None:
+        write_atomically(beside, items)
+        print(f"kept the scores of single items in {beside}: {len(items):,} bytes")
+    write_atomically(path, _text(sections).encode())
+    if items is None:
+        beside.unlink(missing_ok=True)
 
 
 def read_candidates(run: Path) -> list[Candidate]:
@@ -134,7 +155,7 @@ def _read_candidate(run: Path, request: Mapping[str, Any], spec: str, method: st
     if len({r.inputs["weights"] for r in results}) != 1:
         raise RequestError(f"{run}: {method}: its results are of different weights: run it again")
     seven_measurements = tuple(m for r in store.results() if r.key.method in METHODS for m in r.measurements())
-    return Candidate(method, spec, request["profile"], results, seven_measurements)
+    return Candidate(method, spec, request["profile"], results, seven_measurements, store)
 
 
 def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> str:
@@ -143,7 +164,7 @@ def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> 
         return f"new: {len(new_section['cells'])} cells\n" + table({}, new_section["cells"])
     lines = [
         f"{key}: {old_section.get(key)} -> {new_section.get(key)}"
-        for key in ("method", "spec", "weights", "at_least")
+        for key in ("method", "spec", "weights", "at_least", "items")
         if old_section.get(key) != new_section.get(key)
     ]
     protocols = old_section.get("protocols", {})
@@ -156,7 +177,7 @@ def describe(old_section: Mapping[str, Any], new_section: Mapping[str, Any]) -> 
     return "\n".join([*lines, cell_changes] if cell_changes else lines)
 
 
-def _section(candidate: Candidate, reason: str, *, at_least: bool) -> dict[str, Any]:
+def _section(candidate: Candidate, reason: str, items: bytes | None) -> dict[str, Any]:
     profile = load_profile(candidate.profile)
     names = sorted({result.key.experiment for result in candidate.results})
     protocols = {
@@ -173,7 +194,7 @@ def _section(candidate: Candidate, reason: str, *, at_least: bool) -> dict[str, 
         "date": now()[:10],
         "machine": f"{platform.machine()}, {usable_processors()} cores, {candidate.results[0].facts['device']}",
         "reason": reason,
-        **({"at_least": True} if at_least else {}),
+        **({} if items is None else {"at_least": True, "items": sha256(items).hexdigest()}),
         "protocols": {name: digest_of(protocols[name]) for name in names},
         "cells": dict(_cells(candidate)),
     }

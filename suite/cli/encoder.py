@@ -116,7 +116,8 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-least",
         action="store_true",
-        help="of a candidate: later runs may be better without a limit, and are held to being no worse",
+        help="of a candidate: later runs may be better without a limit, and are held to being no worse, item by item: "
+        "the scores of single items are kept beside the values",
     )
     parser.add_argument(
         "--accepted",

@@ -21,6 +21,7 @@ from suite.core.usage import Usage
 from suite.encoders.forward import smaller_passes
 from suite.errors import ChangedError, SuiteError
 from suite.experiments.context import Context, Outcome
+from suite.judge.at_least import against_accepted
 from suite.judge.cell_verdict import CellVerdict
 from suite.judge.entries import cell_entry, cell_properties
 from suite.judge.family import ALPHA
@@ -87,6 +88,7 @@ class Trial(Context[Any]):
             expected,
             {},
             [],
+            paired=against_accepted(self.store, [result], expected),
             known_deviations=deviations,
             finish_date=datetime.now(UTC).date(),
         ).cells

@@ -5,6 +5,9 @@ draws the same numbers, so what is left is the machine's arithmetic, and anythin
 were not recorded, and the paper's single runs, are judged by an interval (`suite.judge.intervals`): outside it a cell
 deviates; inside it is reproduced, unless the interval is wider than the cap fixed beforehand, which is no evidence.
 
+What was accepted with `--at-least` is held by the paired interval over images, as the one-sided gate holds two encoders
+(`suite.judge.no_worse`), with the tolerance for its margin; and by the tolerance alone where nothing can be paired.
+
 Without any seed noise there is no interval. Then only what no such noise explains is called a deviation: a difference
 beyond the reference's gross bound, which was fixed before any run. It holds where the noise is known, too.
 """
@@ -17,6 +20,8 @@ from statistics import fmean
 
 from suite.cells import CellId, Measurement
 from suite.judge.intervals import Interval, seeds_needed
+from suite.judge.no_worse import FAILS, OPEN, PASSES, allowance, held
+from suite.judge.paired import Difference
 from suite.reference.expected import Expected
 from suite.results.noise import NOISE, Spread
 
@@ -24,6 +29,8 @@ HALF_DIGIT = 5e-7
 """Half the last digit that a recorded value is kept with."""
 UNKNOWN_SEEDS = "unknown: two at least"
 NO_SEEDS = "no number of seeds would decide: the reference's own noise alone is wider"
+MORE_IMAGES = "more images would decide, and maybe more seeds"
+_OF_PAIRS = {PASSES: "reproduced", FAILS: "deviates", OPEN: "inconclusive"}
 _SEVERITY = ("reproduced", "inconclusive", "deviates")
 
 
@@ -79,13 +86,16 @@ class _Part:
     to_decide: str | None = None
 
 
-def judge_cell(measurement: Measurement, reference: Expected | None, noise: Spread | None) -> CellVerdict:
+def judge_cell(
+    measurement: Measurement, reference: Expected | None, noise: Spread | None, paired: Difference | str | None = None
+) -> CellVerdict:
     """Hold a measured cell against its reference.
 
     Args:
         measurement: finite values.
         reference: None where there is none.
         noise: the run's own seed noise; a recorded one comes before it.
+        paired: measured less accepted, item by item; or why there is no such thing; None where it is not asked for.
     """
     verdict = CellVerdict(
         measurement.id,
@@ -106,7 +116,26 @@ def judge_cell(measurement: Measurement, reference: Expected | None, noise: Spre
     parts = [_same_seeds(repeats, reference)] if repeats else []
     if new_values:
         parts.append(_by_interval(new_values, reference, reference.value, noise))
-    return _united(verdict, measurement.mean, parts)
+    if isinstance(paired, Difference):
+        parts = [_by_pairs(part, paired, reference.cap) for part in parts]
+    united = _united(verdict, measurement.mean, parts)
+    return replace(united, reason=f"{united.reason}; {paired}") if isinstance(paired, str) else united
+
+
+def _by_pairs(part: _Part, paired: Difference, cap: float) -> _Part:
+    """Judge the items of this run against the accepted ones; the tolerance, at most the cap, is the margin.
+
+    It is the one-sided gate's rule, which corrects for no family: a cell that is worse fails by itself (p = 0).
+    """
+    margin = cap if part.tolerance is None else min(cap, part.tolerance)
+    answer = held(paired.low, paired.high, margin)
+    reason = (
+        f"differs by {paired.value:+.2f} from its lower bound, {paired.items:,} items of {paired.images:,} images "
+        f"paired: 95 % interval {paired.low:+.2f} to {paired.high:+.2f}, {allowance(round(margin, 2))}: {answer}"
+    )
+    verdict = _OF_PAIRS[answer]
+    to_decide = MORE_IMAGES if answer == OPEN else None
+    return _Part(part.seeds, part.expected, verdict, reason, margin, float(answer != FAILS), to_decide=to_decide)
 
 
 def _united(verdict: CellVerdict, mean: float, parts: Sequence[_Part]) -> CellVerdict:

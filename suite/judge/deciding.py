@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import count, islice
 from typing import Any
 
-from suite.judge.cell_verdict import CellVerdict
+from suite.judge.cell_verdict import MORE_IMAGES, CellVerdict
 
 AT_LEAST = 2
 """Seeds that tell something about seed noise."""
@@ -76,7 +76,7 @@ def deciding(
     """
     groups: dict[tuple[str, str], list[CellVerdict]] = {}
     for cell in cells:
-        if cell.verdict == "inconclusive":
+        if cell.verdict == "inconclusive" and cell.to_decide != MORE_IMAGES:
             groups.setdefault((cell.id.experiment, cell.id.dataset), []).append(cell)
     seconds_by_trial = {(c["experiment"], c["dataset"], c["method"]): c["seconds"] for c in costs}
     entries = []

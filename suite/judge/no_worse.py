@@ -42,7 +42,7 @@ def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -
     for column in candidate["columns"]:
         pair = pair_of.get(tuple(column[word] for word in _PLACE))
         numbers = {word: pair[word] if pair else None for word in ("value", "low", "high")}
-        verdict = _verdict(pair, margin) if pair else OPEN
+        verdict = held(pair["low"], pair["high"], margin) if pair else OPEN
         columns.append({word: column[word] for word in _PLACE} | numbers | {"verdict": verdict})
     verdicts = [column["verdict"] for column in columns]
     verdict = FAILS if FAILS in verdicts else PASSES if columns and set(verdicts) == {PASSES} else OPEN
@@ -54,6 +54,11 @@ def no_worse_than(candidate: Mapping[str, Any], reference: str, margin: float) -
         "sentence": _sentence(candidate["method"], reference, margin, verdicts, is_compared=bool(pairs)),
         "columns": columns,
     }
+
+
+def held(low: float, high: float, margin: float) -> str:
+    """Hold the 95 % interval of a paired difference, in points, against a margin."""
+    return PASSES if low >= -margin else FAILS if high < -margin else OPEN
 
 
 def allowance(margin: float) -> str:
@@ -69,10 +74,6 @@ def sentence_of(gates: Mapping[str, Mapping[str, Any]]) -> str:
     methods = {word: [method for method, gate in gates.items() if gate["verdict"] == word] for word in EXIT_CODES}
     words = "; ".join(f"{word}: {', '.join(names)}" for word, names in methods.items() if names)
     return f"{len(gates)} candidates against {first['reference']}, {allowance(first['margin'])}: {words}."
-
-
-def _verdict(pair: Mapping[str, Any], margin: float) -> str:
-    return PASSES if pair["low"] >= -margin else FAILS if pair["high"] < -margin else OPEN
 
 
 def _sentence(method: str, reference: str, margin: float, verdicts: Sequence[str], *, is_compared: bool) -> str:

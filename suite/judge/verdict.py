@@ -27,6 +27,7 @@ from suite.judge.cell_verdict import CellVerdict, judge_cell
 from suite.judge.claims import Claim, ClaimVerdict, judge_claims
 from suite.judge.family import ALPHA, Family, family_of
 from suite.judge.known import excuse
+from suite.judge.paired import Difference
 from suite.reference.expected import Expected
 from suite.reference.known import KnownDeviation
 from suite.results.noise import pool_of, pooled_sd
@@ -89,6 +90,7 @@ def judge(
     *,
     profile_cells: Sequence[CellId] = (),
     places: Mapping[CellId, str] = MappingProxyType({}),
+    paired: Mapping[CellId, Difference | str] = MappingProxyType({}),
     known_deviations: Mapping[CellId, KnownDeviation] = MappingProxyType({}),
     finish_date: date = date.min,
     strict: bool = False,
@@ -107,6 +109,7 @@ def judge(
         profile_cells: the profile's other cells, shown but not asked for: a method that was not chosen, an experiment
             that is not available yet.
         places: where the paper prints a cell, for references that do not say.
+        paired: of cells that were accepted with `--at-least`, see `suite.judge.at_least`.
         known_deviations: deviations that are excused, see `suite.reference.known`.
         finish_date: the day on which the run finished, which decides whether an excuse has expired.
         strict: fail on any deviation, confirmed or not.
@@ -127,7 +130,7 @@ def judge(
         reference = expected.get(cell)
         if cell in measurements:
             verdict = excuse(
-                judge_cell(measurements[cell], reference, noise.get(pool_of(cell))),
+                judge_cell(measurements[cell], reference, noise.get(pool_of(cell)), paired.get(cell)),
                 known_deviations.get(cell),
                 finish_date,
             )

@@ -8,6 +8,7 @@ One table per profile; `[mini]` says whose values, and how they were made, `[min
     weights = "..."                             # SHA-256 of its tensors
     command, commit, date, machine, reason
     at_least = true                             # optional: later runs may be better without a limit
+    items = "..."                               # with at_least: SHA-256 of the file of items' scores beside this one
     [mini.protocols]                            # SHA-256 of every experiment's hyper-parameters
     part_retrieval = "..."
     [mini.cells."part_retrieval/cub200/my_encoder-build/encoded/ap"]
@@ -28,6 +29,7 @@ from suite.cells import CellId
 from suite.core.schema import Node, read_toml
 from suite.errors import ExpectedError
 from suite.protocol.tables import PROFILES
+from suite.reference.accepted_items import AcceptedItems, items_path
 from suite.reference.expected import Expected
 
 FOLDER = "encoders"
@@ -61,14 +63,16 @@ def _read(path: Path, profile: str) -> Iterator[Expected]:
     facts = {key: section.take(key, "a text") for key in FACTS}
     section.take("reason", "a text", None)  # older files have none
     side = "lower" if section.take("at_least", "true or false", False) else None
+    digest = section.take("items", "a text", None)
+    items = AcceptedItems(items_path(path, profile), digest) if digest else None
     section.child("protocols")
     for text, node in section.child("cells").children():
         source = f"accepted: {facts['command']}, commit {facts['commit']}"
-        yield _expected(CellId.parse(text), node, source, side)
+        yield _expected(CellId.parse(text), node, source, side, items)
     section.end()
 
 
-def _expected(cell: CellId, node: Node, source: str, side: str | None) -> Expected:
+def _expected(cell: CellId, node: Node, source: str, side: str | None, items: AcceptedItems | None) -> Expected:
     values, seeds = node.take("values", "a list of numbers >= 0"), node.take("seeds", "a list of numbers >= 0")
     if len(values) != max(1, len(seeds)) or max(values) > 100:
         raise node.error("values", f"expected {max(1, len(seeds))} values in per cent, got {values}")
@@ -91,6 +95,7 @@ def _expected(cell: CellId, node: Node, source: str, side: str | None) -> Expect
         cap=node.take("cap", "a number >= 0"),
         reason=node.take("reason", "a text"),
         side=side,
+        items=items,
         **noise,
     )
     node.end()

@@ -32,6 +32,7 @@ from suite.core.paths import NO_CHECKOUT
 from suite.core.schema import Node, read_toml
 from suite.errors import ExpectedError, unknown
 from suite.protocol.tables import PROFILES
+from suite.reference.accepted_items import AcceptedItems
 from suite.reference.seal import check_seal
 from suite.results.noise import Spread, pool_of, pooled_sd
 
@@ -62,6 +63,7 @@ class Expected:
         gross: difference (points) that no seed noise of such probes explains, fixed before any run; None for no bound.
         gross_reason: why this bound, with the source of the noise that it is held against.
         side: `lower` or `upper` where `value` bounds the cell from one side only; None where it is its value.
+        items: the file with the scores of single items that were accepted with the value; None where none were.
     """
 
     cell: CellId
@@ -82,6 +84,7 @@ class Expected:
     gross: float | None = None
     gross_reason: str | None = None
     side: str | None = None
+    items: AcceptedItems | None = None
 
     @property
     def spread(self) -> Spread | None:

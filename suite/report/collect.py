@@ -13,6 +13,7 @@ from suite.core.forms import warn
 from suite.core.paths import EXPECTED
 from suite.core.text import day_of
 from suite.errors import RequestError
+from suite.judge.at_least import against_accepted
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
@@ -217,6 +218,7 @@ def _judge(
         reasons(store, cells, lost),
         claims,
         profile_cells=profile.cells(),
+        paired=against_accepted(store, results, expected),
         places=places(EXPECTED),
         known_deviations=known_deviations(profile.name, request["variants"]),
         finish_date=finish_date,

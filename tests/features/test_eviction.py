@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,21 @@ def test_an_entry_that_is_evicted_while_it_is_read_is_read_to_its_end(
     monkeypatch.setattr(entry.Reader, "copy", evict)
     assert recalled(tmp_path, 1, 2) == ([1, 2], [True, True], [])
     assert not path.exists()
+
+
+def test_two_writers_with_one_process_id_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_written, replace = threading.Barrier(2, timeout=20), Path.replace
+
+    def wait_and_replace(self: Path, target: Path) -> Path:
+        both_written.wait()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", wait_and_replace)
+    caches = [Cache(tmp_path, 1) for _ in range(2)]  # as those of two containers that share a folder
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda writer: writer.keep(GROUP, keys(1), rows(1)), caches))
+    assert [cache.tally.warnings for cache in caches] == [[], []]
+    assert recalled(tmp_path, 1) == ([1], [True], [])
 
 
 OPERATIONS = 400
