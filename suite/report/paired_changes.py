@@ -32,13 +32,14 @@ def _p(value: float, *, is_confirmed: bool) -> str:
     return f"{'<0.0001' if value < 1e-4 else f'{value:.4f}'}{' *' if is_confirmed else ''}"
 
 
-def sentences(changes: Changes, a: Json, b: Json) -> Iterator[str]:
+def sentences(changes: Changes, a: Json, b: Json, names: tuple[object, object] = ("A", "B")) -> Iterator[str]:
     """Say what is confirmed, what could have been seen, and what the intervals do not hold; nothing of no pairs.
 
     Args:
         changes: of the cells of two reports.
         a: the first report.
         b: the second.
+        names: of both, in words on their seeds.
     """
     of_cells = changes.of_cells
     if of_cells:
@@ -50,7 +51,8 @@ def sentences(changes: Changes, a: Json, b: Json) -> Iterator[str]:
             f"or fewer, in {signs} (exact sign test; where an image holds one item, McNemar's)."
         )
         yield _power(changes)
-        yield f"Intervals say what other images would give; they do not hold the noise of a probe's seed{_seeds(a, b)}."
+        noise = f"they do not hold the noise of a probe's seed{_seeds(a, b, names)}"
+        yield f"Intervals say what other images would give; {noise}."
     for reason, count in Counter(changes.unpaired.values()).items():
         yield f"Compared by value only: {_cells(count)}, {reason}."
 
@@ -73,13 +75,13 @@ def _power(changes: Changes) -> str:
     )
 
 
-def _seeds(a: Json, b: Json) -> str:
+def _seeds(a: Json, b: Json, names: tuple[object, object]) -> str:
     """Name the seeds, where probes were trained with others."""
     seeds = [_seeds_of(report["cells"]) for report in (a, b)]
     if seeds[0] == seeds[1]:
         return ""
     first, second = (", ".join(map(str, numbers)) or "none" for numbers in seeds)
-    return f", which differences of trained probes hold: seeds {first} in A, {second} in B"
+    return f", which differences of trained probes hold: seeds {first} in {names[0]}, {second} in {names[1]}"
 
 
 def _seeds_of(cells: Collection[Json]) -> list[int]:

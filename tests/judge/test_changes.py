@@ -75,6 +75,12 @@ def test_items_of_one_image_are_one_vote_and_are_drawn_together(tmp_path: Path) 
     assert not found.is_confirmed
 
 
+def test_a_few_images_that_differ_in_one_direction_are_no_proof(tmp_path: Path) -> None:
+    found = change(tmp_path, flags(100), flags(104))
+    assert found.p_value == 2 / 2**4
+    assert change(tmp_path, flags(100), flags(101)).p_value == 1.0
+
+
 def test_seeds_are_averaged_item_by_item(tmp_path: Path) -> None:
     a, b = np.stack([flags(100), flags(120)]), np.stack([flags(120), flags(120)])
     found = change(tmp_path, a, b)
