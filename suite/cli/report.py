@@ -8,7 +8,7 @@ from pathlib import Path
 
 from suite.cli.options import add_verdict, verdict
 from suite.cli.verb import Verb
-from suite.core.forms import escaped
+from suite.core.forms import escaped, warn
 from suite.core.values import count, digest, licence, line, names, path, reader, seed
 from suite.errors import RequestError, StorageError
 from suite.protocol.profiles import load_profile
@@ -70,18 +70,53 @@ def run_status(options: argparse.Namespace) -> int:
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Add the two runs as arguments."""
+    """Add the runs as arguments, and a page."""
     parser.add_argument("a", type=reader(path, "A"), help="a run folder")
     parser.add_argument("b", type=reader(path, "B"), help="another run folder")
+    parser.add_argument("others", type=reader(path, "RUN"), nargs="*", metavar="RUN", help="more, each against A")
+    parser.add_argument(
+        "--page", type=reader(path, "--page"), help="also draw every cell over these runs, as history does"
+    )
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Print what changed between two runs."""
-    from suite.report.compare import compare_runs
+    """Print what changed between two runs, or of several against the first.
 
-    text, code = compare_runs(options.a, options.b)
+    Where runs have scores of the same items, cells are compared image by image: the difference with its interval, two
+    tests with Holm's procedure over all cells, and how large a change had to be to be seen.
+    """
+    from suite.report.compare import compare_runs
+    from suite.report.compare_several import compare_several
+    from suite.report.files import load
+    from suite.report.history_page import write_page
+
+    folders = [options.a, options.b, *options.others]
+    text, code = compare_several(folders) if options.others else compare_runs(*folders)
     _print(text)
+    if options.page:
+        write_page(options.page, [(folder, load(folder)) for folder in folders])
+        print(f"page: {options.page}")
     return code
+
+
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of runs, and the page."""
+    parser.add_argument("folder", type=reader(path, "FOLDER"), nargs="?", default=Path("runs"), help="default: runs")
+    parser.add_argument("--out", type=reader(path, "--out"), help="the page (default: FOLDER/history.html)")
+
+
+def run_history(options: argparse.Namespace) -> int:
+    """Draw every cell over all runs of a folder, by date, with commit, environment and gates, into one page.
+
+    Nothing is judged or measured: values, references and accepted values are those of each run's report.
+    """
+    from suite.report.history_page import write_history
+
+    page, count, problems = write_history(options.folder, options.out)
+    for problem in problems:
+        warn(f"left out: {problem}")
+    print(f"{page}: {count} runs")
+    return 0
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
@@ -204,6 +239,7 @@ VERBS = (
     Verb("merge", add_merge, run_merge),
     Verb("status", add_status, run_status),
     Verb("compare", add_compare, run_compare),
+    Verb("history", add_history, run_history),
     Verb("verify", add_verify, run_verify),
     Verb("archive", add_archive, run_archive),
 )

@@ -37,12 +37,13 @@ class Items:
         name = f"{column['setting']}/{column['metric']}"
         groups: dict[str, SharedItems] = {}
         for method in methods:
-            items = self._of(Key(column["experiment"], column["dataset"], method))
+            items = self.of(Key(column["experiment"], column["dataset"], method))
             if items is not None and name in items.scores:
                 groups.setdefault(items.identity, SharedItems(items.groups)).scores[method] = items.scores[name]
         return list(groups.values())
 
-    def _of(self, key: Key) -> PerItemScores | None:
+    def of(self, key: Key) -> PerItemScores | None:
+        """Return the scores behind a result; None where there are none, or they are damaged."""
         if key not in self._items:
             result = self._results.get(key)
             self._items[key] = None if result is None else self._store.items(result)

@@ -19,10 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 9_999
-SEED = 2301
-_AT_ONCE = 200_000
-"""Drawn images held at a time, in numbers."""
+from suite.judge.bootstrap import DRAWS, times_drawn
 
 
 @dataclass(frozen=True)
@@ -125,11 +122,4 @@ def _sums(items: NDArray[np.float64], groups: NDArray[np.int32]) -> NDArray[np.f
 
 def _resample(sums: NDArray[np.float64], draws: int) -> Iterator[NDArray[np.float64]]:
     """Yield totals, (draws, K) in pieces, of as many images, drawn with replacement, as there are."""
-    count = len(sums)
-    generator = np.random.default_rng(SEED)
-    step = max(1, _AT_ONCE // count)
-    for start in range(0, draws, step):
-        size = min(step, draws - start)
-        image_indices = generator.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
-        times = np.bincount(image_indices.ravel(), minlength=size * count).reshape(size, count)
-        yield times.astype(np.float64) @ sums
+    yield from (times @ sums for times in times_drawn(len(sums), draws))

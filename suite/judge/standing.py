@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
+from suite.judge.bootstrap import interval
 from suite.judge.items import Items
 from suite.judge.levels import LEVELS, MeanDraws, gap_of_levels, mean_ranks, verdict_of_levels
 from suite.judge.paired import mean_draws
@@ -143,7 +144,7 @@ def _with_intervals(
     for column in columns:
         measurement = measurements[CellId(method=method, **{word: column[word] for word in WORDS})]
         draws = _draws_of(method, drawn[place_of(column)])
-        low, high = (None, None) if draws is None else _interval(column["value"], draws[method])
+        low, high = (None, None) if draws is None else interval(column["value"], draws[method])
         seed_sd = stdev(measurement.values) if len(measurement.values) > 1 else None
         yield column | {"low": low, "high": high, "seed_sd": seed_sd}
 
@@ -160,15 +161,9 @@ def _level_means(
             draws = [_draws_of(method, drawn[place_of(column)]) for column in entries]
             own_draws = [entry[method] for entry in draws if entry is not None]
             is_known = len(own_draws) == len(entries)
-            low, high = _interval(value, np.mean(own_draws, axis=0)) if is_known else (None, None)
+            low, high = interval(value, np.mean(own_draws, axis=0)) if is_known else (None, None)
             means[level] = {"value": value, "low": low, "high": high, "columns": len(entries)}
     return means
-
-
-def _interval(value: float, draws: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval around a value: it is the items' mean, or as with mIoU a value that lies elsewhere."""
-    low, high = np.quantile(draws, [0.025, 0.975]) - draws.mean()
-    return value + float(low), value + float(high)
 
 
 def probes(method: str, results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from suite.report.variables import variables
 
 if TYPE_CHECKING:
     from suite.judge.gate import GateVerdict
+    from suite.judge.uncertainty import Uncertainty
     from suite.judge.verdict import CellVerdict, Judgement
 
 SCHEMA = 1
@@ -53,6 +54,7 @@ class RunFacts:
         shards: that made the run, see `suite.report.shards`; None where none did.
         gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         gate_verdicts: cells against the accepted run.
+        uncertainties: of cells, over images and over seeds; no verdict is made of it.
     """
 
     profile: str
@@ -83,6 +85,7 @@ class RunFacts:
     shards: Mapping[str, Any] | None = None
     gate: Mapping[str, Any] | None = None
     gate_verdicts: Mapping[CellId, GateVerdict] = field(default_factory=dict)
+    uncertainties: Mapping[CellId, Uncertainty] = field(default_factory=dict)
 
 
 def build(judgement: Judgement, facts: RunFacts) -> Json:
@@ -101,6 +104,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
         | {
             "environment": environment_numbers.get(_result_of(cell)),
             "accepted": _gate_answer(facts.gate_verdicts.get(cell.id)),
+            "uncertainty": facts.uncertainties.get(cell.id),
         }
         for cell in judgement.cells
     ]

@@ -17,10 +17,12 @@ from suite.judge.at_least import against_accepted
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
+from suite.judge.items import Items
 from suite.judge.no_worse import no_worse_than, sentence_of
 from suite.judge.standing import standings
 from suite.judge.testable import untestable_reasons
 from suite.judge.together import together
+from suite.judge.uncertainty import uncertainties
 from suite.judge.verdict import ALLOWANCE, EXIT_CODES, Judgement, judge
 from suite.plan.record import against_actual
 from suite.protocol.profiles import Profile, load_profile
@@ -157,6 +159,7 @@ def assemble(
     facts = RunFacts(
         gate=gate.record([entry["digest"] for entry in environments]) if gate else None,
         gate_verdicts=gate.cells if gate else {},
+        uncertainties=uncertainties(results, Items(store, results), expected),
         profile=profile.name,
         run=name or run.name,
         request=request,

@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from suite.cells import CellId
 from suite.core.files import Json
 from suite.core.forms import warn
 from suite.core.text import duration, number, signed
+from suite.judge.changes import Changes, changes
+from suite.judge.items import Items
 from suite.report import summary
 from suite.report.facts import flatten, request
 from suite.report.files import load
+from suite.report.paired_changes import HEADS, row, sentences
 from suite.results.store import Result, Store
 
 Cells = Mapping[str, Json]
 NAMES_OF_A_RUN = ("run", "command", "started")
 
 
-def compare_runs(a: Path, b: Path) -> tuple[str, int]:
-    """Compare two run folders, as they are reported; see `compare` and `exit_code`.
+@dataclass(frozen=True)
+class ReportedRun:
+    """A run as it is reported, and the scores of its single items."""
 
-    A report that is not of the results beside it is told of with a warning.
+    report: Json
+    items: Items
+
+
+def reported_run(folder: Path) -> ReportedRun:
+    """Read a run folder; a report that is not of the results beside it is told of with a warning.
 
     Raises:
-        EvidenceError: a folder's results were altered since they were stored.
+        EvidenceError: its results were altered since they were stored.
         RequestError: a folder without a report, or a file that is not one.
     """
-    results = [list(Store(folder).results()) for folder in (a, b)]
-    first_report, second_report = load(a), load(b)
-    for folder, run_results, report in ((a, results[0], first_report), (b, results[1], second_report)):
-        if names := _other_cells(run_results, report):
-            warn(
-                f"{folder}: {len(names)} cells of its report are not what its results are, {names[0]} first: run "
-                f"python -m suite verify {folder}"
-            )
-    return compare(first_report, second_report), exit_code(first_report, second_report)
+    store = Store(folder)
+    results = list(store.results())
+    report = load(folder)
+    if names := _other_cells(results, report):
+        warn(
+            f"{folder}: {len(names)} cells of its report are not what its results are, {names[0]} first: run "
+            f"python -m suite verify {folder}"
+        )
+    return ReportedRun(report, Items(store, results))
+
+
+def compare_runs(a: Path, b: Path) -> tuple[str, int]:
+    """Compare two run folders, as they are reported; see `reported_run`, `compare` and `exit_code`."""
+    first, second = reported_run(a), reported_run(b)
+    text = compare(first.report, second.report, changes_between(first, second))
+    return text, exit_code(first.report, second.report)
+
+
+def changes_between(a: ReportedRun, b: ReportedRun) -> Changes:
+    """Compare image by image what both runs have measured."""
+    names = [[c["id"] for c in run.report["cells"] if c["measured"] is not None] for run in (a, b)]
+    return changes(a.items, b.items, [CellId.parse(name) for name in names[0] if name in {*names[1]}])
 
 
 def _other_cells(results: Iterable[Result], report: Json) -> list[str]:
@@ -64,19 +88,20 @@ def _value_count(report: Json) -> int:
     return sum(cell["measured"] is not None for cell in report["cells"])
 
 
-def compare(a: Json, b: Json) -> str:
+def compare(a: Json, b: Json, changes: Changes | None = None) -> str:
     """Say in plain text what changed from `a` to `b`: cells, claims, environment, protocol, cost.
 
     Args:
         a: the report to compare with.
         b: the newer report.
+        changes: the same cells image by image; None where nobody looked.
 
     Returns:
         Sections of what changed; for runs that agree in everything but time, one line.
     """
     sections = [
         ("Verdict", _verdict(a, b)),
-        ("Cells", _cells(a, b)),
+        ("Cells", _cells(a, b, changes)),
         ("Claims", _claims(a, b)),
         ("Asked for", _facts(_request(a), _request(b))),
         ("Environment", _facts(a["environment"], b["environment"])),
@@ -103,20 +128,24 @@ def _verdict(a: Json, b: Json) -> str:
     return "" if a["verdict"] == b["verdict"] else f"  {a['verdict']} -> {b['verdict']}: {b['sentence']}"
 
 
-def _cells(a: Json, b: Json) -> str:
+def _cells(a: Json, b: Json, changes: Changes | None) -> str:
     old_cells, new_cells = ({cell["id"]: cell for cell in report["cells"]} for report in (a, b))
-    rows = [
-        _row(key, old_cells[key], new_cells[key])
-        for key in old_cells
-        if key in new_cells and _differ(old_cells[key], new_cells[key])
-    ]
-    lines = [tabulate(rows, ("cell", "A", "B", "B - A", "verdict"), disable_numparse=True)] if rows else []
+    of_cells = {str(cell): change for cell, change in changes.of_cells.items()} if changes else {}
+    differing = [key for key in old_cells if key in new_cells and _differ(old_cells[key], new_cells[key])]
+    heads = ("cell", "A", "B", "B - A", *(HEADS if of_cells else ()), "verdict")
+    rows = []
+    for key in differing:
+        *values, verdict = _row(key, old_cells[key], new_cells[key])
+        rows.append((*values, *(row(of_cells.get(key)) if of_cells else ()), verdict))
+    lines = [tabulate(rows, heads, disable_numparse=True)] if rows else []
     differences = [abs(n["measured"] - o["measured"]) for o, n in _measured_pairs(old_cells, new_cells)]
     if rows and any(differences):
         lines.append(
             f"  {sum(map(bool, differences))} of {len(differences)} values moved, by {max(differences):.4f} points "
             "at most"
         )
+    if rows and changes:
+        lines += [f"  {sentence}" for sentence in sentences(changes, a, b)]
     lines += [f"  only in A: {key}" for key in old_cells if key not in new_cells]
     lines += [f"  only in B: {key}" for key in new_cells if key not in old_cells]
     return "\n".join(lines)

@@ -55,6 +55,14 @@ def render(report: Json, run_dir: Path) -> str:
         report: see `suite.report.build.build`.
         run_dir: where the paths of `report["figures"]` start; a picture that is missing is said to be.
     """
+    environment = templates(run_dir)
+    environment.globals["not_run"] = VERDICTS["not run"]
+    template = environment.get_template("report.html.j2")
+    return template.render(page=page(report), drawings=drawings(report)) + "\n"
+
+
+def templates(folder: Path) -> Environment:
+    """Return the templates of pages, which escape what they are given; paths of pictures start at a folder."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -62,10 +70,8 @@ def render(report: Json, run_dir: Path) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["picture"] = partial(picture, run_dir)
-    environment.globals["not_run"] = VERDICTS["not run"]
-    template = environment.get_template("report.html.j2")
-    return template.render(page=page(report), drawings=drawings(report)) + "\n"
+    environment.filters["picture"] = partial(picture, folder)
+    return environment
 
 
 def drawings(report: Json) -> Drawings:

@@ -349,8 +349,10 @@ def _rerun(rerun: Rerun) -> str:
 
 
 def _cells(view: Page) -> str:
-    rows, heads = [_cell(line) for line in view.cells], _cell_heads(view.expected)
+    rows = [[*_cell(line), line.other_images, line.other_seeds] for line in view.cells]
+    heads = [*_cell_heads(view.expected), "other images (95 %)", "other seeds (sd)"]
     if view.second_gate:
         rows = [[*row, *_gate_words(line.gate)] for row, line in zip(rows, view.cells, strict=True)]
         heads += ["second gate", "accepted", "moved"]
-    return details(f"All {len(rows)} cells", grid(rows, heads, "llrrrrllrr"[: len(heads)]))
+    table = grid(rows, heads, "llrrrrlrrlrr"[: len(heads)])
+    return details(f"All {len(rows)} cells", f"{view.uncertainty}\n\n{table}")

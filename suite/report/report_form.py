@@ -10,6 +10,14 @@ from suite.report.inputs import ENVIRONMENT_FORM
 from suite.results.records import GPU_FORM
 
 _GATE_ANSWER: Form = {"verdict": "a text", "value": "a number or null"}
+_UNCERTAINTY: Form = {
+    "low": "a number or null",
+    "high": "a number or null",
+    "images": "a whole number >= 0 or null",
+    "seed_sd": "a number or null",
+    "seed_df": "a whole number >= 0 or null",
+    "seeds": "a whole number >= 0",
+}
 _CELL: Form = {
     "id": "a text",
     "verdict": "a text",
@@ -19,6 +27,7 @@ _CELL: Form = {
     "values": "a list of numbers or null",
     "seeds": "a list of integers or null",
     "accepted?": OrNull(_GATE_ANSWER),
+    "uncertainty?": OrNull(_UNCERTAINTY),
 }
 _CLAIM: Form = {"id": "a text", "verdict": "a text", "statement": "any text", "holds_here": "true or false or null"}
 _ATTEMPT: Form = {

@@ -12,6 +12,14 @@ from suite.core.text import number, signed
 from suite.registry import title_of
 from suite.report.labels import GATE_LABELS, VERDICTS, Label, label, reason_of
 
+UNCERTAINTY = (
+    "Two uncertainties of a measured value, kept apart. Other images: the 95 % interval of the value over images like "
+    "these (and how many there are), with the same fitted probe. Other seeds: the standard deviation of the value of "
+    "one seed of the probe, on the same images; none where nothing is trained. Neither holds the other. No verdict "
+    "looks at the interval over images: a run repeats its reference on the same images."
+)
+"""What is to be known of the two columns before they are read."""
+
 
 @dataclass(frozen=True)
 class GateLine:
@@ -32,6 +40,8 @@ class CellLine:
     Attributes:
         table: of the paper, or an en dash.
         values: each followed by its seed in brackets, where it has one.
+        other_images: the 95 % interval over images, and how many there are.
+        other_seeds: the standard deviation of one seed's value.
         gate: by the second gate; None where it says nothing of this cell.
     """
 
@@ -43,6 +53,8 @@ class CellLine:
     difference: str
     tolerance: str
     values: str
+    other_images: str
+    other_seeds: str
     reason: str
     gate: GateLine | None
 
@@ -105,9 +117,25 @@ def cell_line(cell: Json) -> CellLine:
         difference=signed(cell["difference"]),
         tolerance=number(cell["tolerance"], 2),
         values=", ".join(values),
+        other_images=_other_images(cell.get("uncertainty") or {}),
+        other_seeds=_other_seeds(cell),
         reason=reason_of(cell),
         gate=_gate_line(cell) if cell.get("accepted") else None,
     )
+
+
+def _other_images(uncertainty: Json) -> str:
+    if uncertainty.get("low") is None:
+        return "–"
+    return f"{number(uncertainty['low'], 2)} to {number(uncertainty['high'], 2)} ({uncertainty['images']})"
+
+
+def _other_seeds(cell: Json) -> str:
+    """Write how far one seed's value lies from another's; where nothing is trained, that there is no such noise."""
+    uncertainty = cell.get("uncertainty")
+    if uncertainty and not uncertainty["seeds"]:
+        return "none"
+    return number((uncertainty or {}).get("seed_sd"), 2)
 
 
 def _gate_line(cell: Json) -> GateLine:

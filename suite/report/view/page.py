@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance, candidates_of, conformances_of
 from suite.report.several import Bound, Several, bound_of, several_of
-from suite.report.view.cells import Attention, CellLine, SecondGate, attention, cell_line, second_gate
+from suite.report.view.cells import UNCERTAINTY, Attention, CellLine, SecondGate, attention, cell_line, second_gate
 from suite.report.view.claims import Claims, claims
 from suite.report.view.costs import Costs, costs
 from suite.report.view.head import Head, Summary, head, summary_of
@@ -93,6 +93,11 @@ class Page:
     protocol: Protocol
     rerun: Rerun
     cells: tuple[CellLine, ...]
+
+    @property
+    def uncertainty(self) -> str:
+        """What the two uncertainties of a cell are."""
+        return UNCERTAINTY
 
     @property
     def sections(self) -> Iterator[Section]:
