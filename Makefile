@@ -213,7 +213,7 @@ image-test: setup ## the container for real, on a stand-in base, against the vir
 slurm-test: setup ## a real Slurm on loopback: same bits, requeues, kills, cancellations; root on Debian
 	@.ci/slurm-test $(BIN)/python
 
-report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen; root on Debian, or Chromium and npm
+report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen, used; root on Debian, or Chromium and npm
 	@.ci/browser
 	@$(PYTEST) -q tests/report_in_browser
 

@@ -23,11 +23,12 @@ Line = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True)
 class Curves:
-    """One small plot: its caption, inline SVG and a sentence for those who do not see it."""
+    """One small plot: caption, inline SVG, a sentence for those who do not see it, and its dataset, if it has one."""
 
     caption: str
     svg: str
     alt: str
+    dataset: str = ""
 
 
 def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Json] = ()) -> list[Curves]:
@@ -36,17 +37,21 @@ def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Jso
     for dataset in dict.fromkeys(t["dataset"] for t in trainings):
         set_trainings = [t for t in trainings if t["dataset"] == dataset]
         losses = {t["method"]: (t["steps"], t["losses"]) for t in set_trainings}
-        plots.append(_curves(f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, "iteration", "loss"))
+        plots.append(
+            _curves(dataset, f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, ("iteration", "loss"))
+        )
         auxiliary_losses = {
             t["method"]: (t["steps"], t["auxiliary_losses"]) for t in set_trainings if "auxiliary_losses" in t
         }
         if auxiliary_losses:
             caption = f"{title_of(dataset)}: training loss of the auxiliary head"
-            plots.append(_curves(caption, f"{dataset}-auxiliary", auxiliary_losses, "iteration", "loss x 0.4"))
+            plots.append(
+                _curves(dataset, caption, f"{dataset}-auxiliary", auxiliary_losses, ("iteration", "loss x 0.4"))
+            )
         scores = {t["method"]: _line(t["evaluations"]) for t in set_trainings if len(t["evaluations"]) > 1}
         if scores:
             caption = f"{title_of(dataset)}: mIoU while training"
-            plots.append(_curves(caption, f"{dataset}-miou", scores, "iteration", "mIoU (%)"))
+            plots.append(_curves(dataset, caption, f"{dataset}-miou", scores, ("iteration", "mIoU (%)")))
     return plots + sweep(cells) + probe_rates(rates)
 
 
@@ -61,7 +66,7 @@ def sweep(cells: Sequence[Json]) -> list[Curves]:
     if not lines:
         return []
     caption = f"{title_of('lip')}: learning rates"
-    return [_curves(caption, "sweep", lines, "learning rate", "mIoU (%)", logarithmic=True)]
+    return [_curves("lip", caption, "sweep", lines, ("learning rate", "mIoU (%)"), logarithmic=True)]
 
 
 def probe_rates(rates: Sequence[Json]) -> list[Curves]:
@@ -72,11 +77,11 @@ def probe_rates(rates: Sequence[Json]) -> list[Curves]:
         lines_by_place.setdefault(place, {})[head["method"]] = _line(head["points"])
     return [
         _curves(
+            dataset,
             f"{title_of(experiment)}, {title_of(dataset)}: {setting} probe by learning rate",
             f"{experiment}-{dataset}-{setting}-rates",
             lines,
-            "learning rate",
-            "accuracy (%)",
+            ("learning rate", "accuracy (%)"),
             logarithmic=True,
         )
         for (experiment, dataset, setting), lines in lines_by_place.items()
@@ -95,11 +100,18 @@ def _line(points: Sequence[tuple[float, float]]) -> Line:
 
 
 def _curves(
-    caption: str, key: str, lines: dict[str, Line], x_label: str, y_label: str, *, logarithmic: bool = False
+    dataset: str,
+    caption: str,
+    key: str,
+    lines: dict[str, Line],
+    axis_labels: tuple[str, str],
+    *,
+    logarithmic: bool = False,
 ) -> Curves:
     last_values = "; ".join(f"{title_of(m)} {lines[m][1][-1]:.3g}" for m in sorted(lines, key=method_order))
+    x_label, y_label = axis_labels
     alt = f"Line plot, {caption}, {y_label} over {x_label}; last values: {last_values}."
-    return Curves(caption, _draw(key, lines, (x_label, y_label), logarithmic=logarithmic), alt)
+    return Curves(caption, _draw(key, lines, axis_labels, logarithmic=logarithmic), alt, dataset)
 
 
 @plain_style()

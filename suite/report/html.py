@@ -1,4 +1,4 @@
-"""report.html: one file that asks nothing of the network and runs no script."""
+"""report.html: one file that asks nothing of the network and runs no script but its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import base64
 import struct
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from suite.core.files import Json
-from suite.report import curves, plot, ranks, trends
+from suite.report import chart, curves, plot, ranks, trends
+from suite.report.chart import Chart
 from suite.report.curves import Curves
 from suite.report.labels import VERDICTS
-from suite.report.view.page import page
+from suite.report.view.page import Page, page
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -30,6 +33,7 @@ class Drawings:
         curves: of segmentation heads, and learning rates.
         ranks: one per candidate; None where a level has no column of all seven.
         trends: of a sweep, by level and by experiment.
+        charts: measured against expected, by title of the table.
     """
 
     plots: list[plot.Plot]
@@ -37,6 +41,15 @@ class Drawings:
     curves: list[Curves]
     ranks: list[plot.Plot | None]
     trends: list[Curves]
+    charts: dict[str, list[Chart]]
+
+
+@dataclass(frozen=True)
+class Script:
+    """The page's script, and its SHA-256 in Base64, by which the page's policy allows it and no other."""
+
+    text: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -56,9 +69,9 @@ def render(report: Json, run_dir: Path) -> str:
         run_dir: where the paths of `report["figures"]` start; a picture that is missing is said to be.
     """
     environment = templates(run_dir)
-    environment.globals["not_run"] = VERDICTS["not run"]
-    template = environment.get_template("report.html.j2")
-    return template.render(page=page(report), drawings=drawings(report)) + "\n"
+    environment.globals |= {"not_run": VERDICTS["not run"], "script": script(), "edges": chart}
+    view = page(report)
+    return environment.get_template("report.html.j2").render(page=view, drawings=drawings(report, view)) + "\n"
 
 
 def templates(folder: Path) -> Environment:
@@ -70,18 +83,32 @@ def templates(folder: Path) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.filters["anchor"] = anchor
     environment.filters["picture"] = partial(picture, folder)
     return environment
 
 
-def drawings(report: Json) -> Drawings:
-    """Draw every plot of a report."""
+def script() -> Script:
+    """Read the page's script."""
+    text = (TEMPLATES / "report.js").read_text()
+    return Script(text, base64.b64encode(sha256(text.encode()).digest()).decode())
+
+
+def anchor(name: str) -> str:
+    """Write a name of any characters as an id, and as the part of a link behind `#`: the same for both."""
+    return quote(name, errors="surrogatepass")
+
+
+def drawings(report: Json, view: Page) -> Drawings:
+    """Draw every plot of a report and its view."""
     plots = plot.plots(report["cells"])
     families = plots[0].families if plots else ()
     legend = [(family, plot.STYLES[family][0], plot.STYLES[family][2]) for family in families]
     lines = curves.curves(report["trainings"], report["cells"], report.get("rates", []))
     ranks_of_candidates = [ranks.ranks(entry, k) for k, entry in enumerate(report["newcomers"])]
-    return Drawings(plots, legend, lines, ranks_of_candidates, trends.trends(report))
+    tables = (*view.tables.paper, *view.tables.other_tables)
+    charts = {table.title: chart.charts(table, report["cells"], view.expected) for table in tables}
+    return Drawings(plots, legend, lines, ranks_of_candidates, trends.trends(report), charts)
 
 
 def picture(run_dir: Path, path: str) -> Picture | None:

@@ -88,8 +88,29 @@ def test_claims_are_counted_by_agreement(view: Page) -> None:
         ("not run", 2),
         ("not testable here", 0),
     ]
-    assert [claim.id for claim in view.claims.ran] == ["C01", "C07", "C22"]
-    assert [claim.id for claim in view.claims.not_run] == ["C43", "C50"]
+
+
+def test_claims_that_were_tested_stand_first_by_outcome(view: Page, report: dict[str, Any]) -> None:
+    outcomes = [(o.word, o.was_tested, [claim.id for claim in o.claims]) for o in view.claims.outcomes]
+    assert outcomes == [
+        ("as in the paper", True, ["C01"]),
+        ("differs from the paper", True, ["C07", "C22"]),
+        ("not run", False, ["C43", "C50"]),
+    ]
+    assert view.claims.tested_count == 3
+    untestable = [report["claims"][0] | {"untestable": "chance says the same"}, *report["claims"][1:]]
+    outcome = page(report | {"claims": untestable}).claims.outcomes[-1]
+    assert (outcome.word, outcome.was_tested) == ("not testable here", False)
+    assert outcome.claims[0].tally.startswith("not testable here: chance says the same; ")
+
+
+def test_many_counterexamples_are_folded_away(report: dict[str, Any], tmp_path: Path) -> None:
+    claim = report["claims"][0] | {"detail": "2 of 6 comparisons true; a 1; b 2; c 3; d 4"}
+    few = claim | {"detail": "2 of 4 comparisons true; e 5; f 6"}
+    text = html.render(report | {"claims": [claim, few]}, tmp_path).split('id="claims"')[1]
+    assert "<details><summary>4 counterexamples</summary>" in text
+    assert "<ul><li>a 1</li><li>b 2</li><li>c 3</li><li>d 4</li></ul>" in text
+    assert "2 of 4 comparisons true; e 5; f 6" in text
 
 
 def test_costs_are_summed_by_experiment(view: Page) -> None:
@@ -119,7 +140,7 @@ def test_results_of_a_gpu_have_a_table_of_their_own(view: Page, report: dict[str
 def test_every_section_has_a_template_and_every_template_a_use() -> None:
     text = "\n".join((TEMPLATES / name).read_text() for name in FILES)
     template_names = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text)) | {"report.html.j2"}
-    assert template_names | {f"sections/{section.id}.html.j2" for section in SECTIONS} == {*FILES}
+    assert template_names | {f"sections/{section.id}.html.j2" for section in SECTIONS} | {"report.js"} == {*FILES}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".j2")])

@@ -1,4 +1,5 @@
-"""The report in a browser: every form of it, and a page with planted faults, seen by html-validate and axe-core.
+"""The report in a browser: every form of it, and a page with planted faults, seen by html-validate and axe-core,
+and one of them used as a person does.
 
     .ci/browser && pytest tests/report_in_browser [--pictures FOLDER]
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,19 +33,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def faults(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Faults:
-    """Page -> view -> faults, of every form and of the page with planted faults."""
-    folder, pictures = tmp_path_factory.mktemp("pages"), request.config.getoption("--pictures")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None or not (HERE / "node_modules").is_dir():
+def browser() -> str:
+    """Where Chromium is."""
+    place = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if place is None or not (HERE / "node_modules").is_dir():
         pytest.fail(f"no {BROWSERS[0]}, or no packages in {HERE / 'node_modules'}; run .ci/browser")
-    pages = [*write_pages(folder).values(), plant(folder / f"{PLANTED}.html")]
+    return place
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Form -> its page."""
+    return write_pages(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="session")
+def faults(request: pytest.FixtureRequest, browser: str, pages: dict[str, Path], tmp_path_factory: Any) -> Faults:
+    """Page -> view -> faults, of every form and of the page with planted faults."""
+    pictures = request.config.getoption("--pictures")
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
-    done = run(["node", HERE / "look.mjs", browser, str(pictures.resolve()) if pictures else "", *pages])
-    assert done.returncode == 0, done.stderr
-    observations: Faults = json.loads(done.stdout)
+    planted = plant(tmp_path_factory.mktemp("planted") / f"{PLANTED}.html")
+    observations: Faults = told(
+        "look.mjs", browser, str(pictures.resolve()) if pictures else "", *pages.values(), planted
+    )
     return observations
+
+
+@pytest.fixture(scope="session")
+def use(browser: str, pages: dict[str, Path]) -> dict[str, Any]:
+    """Situation -> what the page of a failing run did in it."""
+    observations: dict[str, Any] = told("use.mjs", browser, pages["failing"])
+    return observations
+
+
+def told(script: str, *arguments: str | Path) -> Any:
+    """Run one of the scripts here; what it prints is JSON."""
+    done = run(["node", HERE / script, *arguments])
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def plant(page: Path) -> Path:

@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import axe from "axe-core";
 import { HtmlValidate } from "html-validate";
-import puppeteer from "puppeteer-core";
+import { chromium } from "playwright-core";
 
 const VIEWS = {
   light: { scheme: "light", width: 1280 },
@@ -26,6 +26,7 @@ const RULES = {
     "require-sri": "off", // nothing is loaded
     "no-trailing-whitespace": "off", // of the templates
     "long-title": "off", // the title names the verdict and the run
+    "valid-id": ["error", { relaxed: true }], // an id is the name of a cell, with its slashes
   },
 };
 
@@ -54,12 +55,14 @@ function overflow() {
   return faults;
 }
 
-// leaves one of the rows and names of a table or list that are alike but for their words: axe takes seconds for more
+// leaves one of the rows and names of a table or list that are alike but for their words, and one chart of a table:
+// axe takes seconds for more
 function dropRepeated() {
+  document.querySelectorAll(".chart + .chart").forEach((chart) => chart.remove());
   for (const parent of new Set([...document.querySelectorAll("tr, code")].map((element) => element.parentElement))) {
     const seen = new Set();
     for (const child of parent.querySelectorAll(":scope > tr, :scope > code")) {
-      const markup = child.outerHTML.replace(/>[^<]*/g, ">").replace(/<wbr>| (title|alt|src)="[^"]*"/g, "");
+      const markup = child.outerHTML.replace(/>[^<]*/g, ">").replace(/<wbr>| (title|alt|src|id|href|data-\w+)="[^"]*"/g, "");
       if (seen.has(markup)) child.remove();
       seen.add(markup);
     }
@@ -67,10 +70,8 @@ function dropRepeated() {
 }
 
 async function look(browser, page, view, picture) {
-  const tab = await browser.newPage();
-  await tab.setBypassCSP(true); // for axe; the page itself has no script
-  await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: view.scheme }]);
-  await tab.setViewport({ width: view.width, height: HEIGHT });
+  const viewport = { width: view.width, height: HEIGHT };
+  const tab = await browser.newPage({ bypassCSP: true, colorScheme: view.scheme, viewport }); // no policy: for axe
   await tab.goto(pathToFileURL(page).href);
   await tab.evaluate(() => document.querySelectorAll("details").forEach((fold) => { fold.open = true; }));
   const faults = await tab.evaluate(overflow);
@@ -84,11 +85,11 @@ async function look(browser, page, view, picture) {
 
 async function photograph(tab, view, path) {
   const height = Math.min(HIGHEST_PICTURE, await tab.evaluate(() => document.documentElement.scrollHeight));
-  await tab.screenshot({ path, captureBeyondViewport: true, clip: { x: 0, y: 0, width: view.width, height } });
+  await tab.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: view.width, height } });
 }
 
 const [executablePath, pictures, ...pages] = process.argv.slice(2);
-const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 const faults = {};
 try {
   for (const page of pages) {

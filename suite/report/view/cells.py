@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
 from suite.cells import BASELINES
 from suite.core.files import Json
 from suite.core.text import number, signed
-from suite.registry import title_of
+from suite.registry import method_order, title_of
 from suite.report.labels import GATE_LABELS, VERDICTS, Label, label, reason_of
+from suite.report.view.evidence import Link
 
 UNCERTAINTY = (
     "Two uncertainties of a measured value, kept apart. Other images: the 95 % interval of the value over images like "
@@ -43,9 +44,13 @@ class CellLine:
         other_images: the 95 % interval over images, and how many there are.
         other_seeds: the standard deviation of one seed's value.
         gate: by the second gate; None where it says nothing of this cell.
+        links: to what it rests on.
     """
 
     id: str
+    experiment: str
+    dataset: str
+    method: str
     table: str
     label: Label
     measured: str
@@ -57,6 +62,15 @@ class CellLine:
     other_seeds: str
     reason: str
     gate: GateLine | None
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the list of cells can be narrowed to: (value, title) of each choice, in the order of the page."""
+
+    name: str
+    options: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -104,12 +118,15 @@ class SecondGate:
     changes: tuple[tuple[str, GateLine], ...]
 
 
-def cell_line(cell: Json) -> CellLine:
-    """Turn a cell of a report into a line."""
+def cell_line(cell: Json, links: Iterable[Link] = ()) -> CellLine:
+    """Turn a cell of a report, and links to what it rests on, into a line."""
     seeds = chain((f" ({seed})" for seed in cell["seeds"] or ()), repeat(""))
     values = [number(value, 2) + seed for value, seed in zip(cell["values"] or (), seeds, strict=False)]
     return CellLine(
         id=cell["id"],
+        experiment=cell["experiment"],
+        dataset=cell["dataset"],
+        method=cell["method"],
         table=cell["table"] or "–",
         label=label(cell),
         measured=number(cell["measured"], 2),
@@ -121,6 +138,7 @@ def cell_line(cell: Json) -> CellLine:
         other_seeds=_other_seeds(cell),
         reason=reason_of(cell),
         gate=_gate_line(cell) if cell.get("accepted") else None,
+        links=tuple(links),
     )
 
 
@@ -136,6 +154,17 @@ def _other_seeds(cell: Json) -> str:
     if uncertainty and not uncertainty["seeds"]:
         return "none"
     return number((uncertainty or {}).get("seed_sd"), 2)
+
+
+def choices(cells: Sequence[Json]) -> tuple[Choice, ...]:
+    """List what a list of cells can be narrowed to."""
+    words = {
+        "verdict": sorted({label(cell).word for cell in cells}),
+        "experiment": dict.fromkeys(cell["experiment"] for cell in cells),
+        "dataset": dict.fromkeys(cell["dataset"] for cell in cells),
+        "encoder": sorted({cell["method"] for cell in cells}, key=method_order),
+    }
+    return tuple(Choice(name, tuple((word, title_of(word)) for word in found)) for name, found in words.items())
 
 
 def _gate_line(cell: Json) -> GateLine:

@@ -16,6 +16,9 @@ AGREEMENT = (
 )
 
 
+NOT_TESTED = ("not run", "not testable here")
+
+
 @dataclass(frozen=True)
 class Claim:
     """An ordering or a gap that the text argues.
@@ -24,6 +27,8 @@ class Claim:
         holds_in_paper: whether it holds in the paper's own tables; None where they are not available.
         holds_here: whether it holds on the cells of this run; None where it was not measured.
         detail: its numbers; before them, why they say nothing here, where that is so.
+        tally: the detail but for its counterexamples.
+        counterexamples: comparisons that are false here, with their numbers.
     """
 
     id: str
@@ -33,6 +38,18 @@ class Claim:
     holds_in_paper: bool | None
     holds_here: bool | None
     detail: str
+    tally: str
+    counterexamples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Claims of one outcome: their agreement with the paper, what that means, and whether they were tested here."""
+
+    word: str
+    meaning: str
+    was_tested: bool
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
@@ -43,38 +60,43 @@ class Claims:
         role: what claims decide in this run.
         caveat: what a claim that fails is worth, where that is not obvious; empty elsewhere.
         counts: (agreement with the paper, what that means, number of claims).
+        outcomes: claims by agreement, first those that were tested here; an agreement that none has is left out.
     """
 
     role: str
     caveat: str
     counts: tuple[tuple[str, str, int], ...]
     claims: tuple[Claim, ...]
+    outcomes: tuple[Outcome, ...]
 
     @property
-    def ran(self) -> list[Claim]:
-        """Claims on cells that were measured."""
-        return [claim for claim in self.claims if claim.holds_here is not None]
-
-    @property
-    def not_run(self) -> list[Claim]:
-        """Claims on cells that were not."""
-        return [claim for claim in self.claims if claim.holds_here is None]
+    def tested_count(self) -> int:
+        """Number of claims that were tested here."""
+        return sum(len(outcome.claims) for outcome in self.outcomes if outcome.was_tested)
 
 
 def claims(report: Json) -> Claims:
     """Return the claims of a report, in their order."""
     words = [agreement(claim) for claim in report["claims"]]
+    listed = tuple(map(_claim, report["claims"]))
+    by_word = {word: tuple(c for c, own in zip(listed, words, strict=True) if own == word) for word, _ in AGREEMENT}
     mini = report["profile"] == "mini"
     return Claims(
         role="Claims are a gate in this run" if report["claims_gate"] else "Claims do not decide the verdict above",
         caveat="on synthetic data a claim that fails says nothing against the paper" if mini else "",
         counts=tuple((word, meaning, words.count(word)) for word, meaning in AGREEMENT),
-        claims=tuple(map(_claim, report["claims"])),
+        claims=listed,
+        outcomes=tuple(
+            Outcome(word, meaning, word not in NOT_TESTED, by_word[word])
+            for word, meaning in AGREEMENT
+            if by_word[word]
+        ),
     )
 
 
 def _claim(claim: Json) -> Claim:
     reason = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
+    tally, *counterexamples = claim["detail"].split("; ")
     return Claim(
         id=claim["id"],
         section=claim["section"],
@@ -83,4 +105,6 @@ def _claim(claim: Json) -> Claim:
         holds_in_paper=claim["holds_in_paper"],
         holds_here=claim["holds_here"],
         detail="; ".join(text for text in (reason, claim["detail"]) if text),
+        tally="; ".join(text for text in (reason, tally) if text),
+        counterexamples=tuple(counterexamples),
     )

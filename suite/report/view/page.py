@@ -8,9 +8,20 @@ from dataclasses import dataclass
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance, candidates_of, conformances_of
 from suite.report.several import Bound, Several, bound_of, several_of
-from suite.report.view.cells import UNCERTAINTY, Attention, CellLine, SecondGate, attention, cell_line, second_gate
+from suite.report.view.cells import (
+    UNCERTAINTY,
+    Attention,
+    CellLine,
+    Choice,
+    SecondGate,
+    attention,
+    cell_line,
+    choices,
+    second_gate,
+)
 from suite.report.view.claims import Claims, claims
 from suite.report.view.costs import Costs, costs
+from suite.report.view.evidence import Evidence, ResultFiles, result_files
 from suite.report.view.head import Head, Summary, head, summary_of
 from suite.report.view.pictures import Gallery, Search, samples, search
 from suite.report.view.record import (
@@ -45,6 +56,7 @@ SECTIONS = tuple(
         ("accepted", "Against our accepted run", ""),
         ("beside", "Beside the seven", ""),
         ("tables", "Tables", "The paper's tables"),
+        ("cells", "All cells", ""),
         ("claims", "Claims", "The paper's claims"),
         ("plot", "Object against part", "Object level against part level"),
         ("segmentation", "Segmentation", "Segmentation: training and samples"),
@@ -56,7 +68,6 @@ SECTIONS = tuple(
         ("environment", "Environment", ""),
         ("protocol", "Protocol", ""),
         ("again", "Run it again", ""),
-        ("cells", "All cells", ""),
     )
 )
 HEADINGS = {section.id: section.heading for section in SECTIONS}
@@ -93,6 +104,8 @@ class Page:
     protocol: Protocol
     rerun: Rerun
     cells: tuple[CellLine, ...]
+    choices: tuple[Choice, ...]
+    results: tuple[ResultFiles, ...]
 
     @property
     def uncertainty(self) -> str:
@@ -117,7 +130,7 @@ def page(report: Json) -> Page:
     Args:
         report: see `suite.report.build.build`.
     """
-    table_section = tables(report)
+    table_section, evidence = tables(report), Evidence(report)
     return Page(
         schema=report["schema"],
         expected=table_section.expected,
@@ -140,5 +153,7 @@ def page(report: Json) -> Page:
         environment=environment(report),
         protocol=protocol(report),
         rerun=rerun(report),
-        cells=tuple(map(cell_line, report["cells"])),
+        cells=tuple(cell_line(cell, evidence.links(cell)) for cell in report["cells"]),
+        choices=choices(report["cells"]),
+        results=result_files(report["results"], report.get("environments") or ()),
     )

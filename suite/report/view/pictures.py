@@ -37,8 +37,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Sample predictions on one dataset: (row title, path in the run's folder), image and truth first."""
+    """Sample predictions on one dataset, `name`: (row title, path in the run's folder), image and truth first."""
 
+    name: str
     dataset: str
     rows: tuple[tuple[str, str], ...]
 
@@ -76,4 +77,4 @@ def _gallery(dataset: str, strips: Sequence[Json]) -> Gallery:
     predictions = {strip["method"]: strip["path"] for strip in strips if strip["role"] == "prediction"}
     rows = [(role, shared_paths[role]) for role in ("image", "truth") if role in shared_paths]
     rows += [(title_of(method), predictions[method]) for method in sorted(predictions, key=method_order)]
-    return Gallery(title_of(dataset), tuple(rows))
+    return Gallery(dataset, title_of(dataset), tuple(rows))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suite.core.files import Json
+from suite.registry import title_of
 from suite.report import facts
 from suite.report.facts import flatten
 from suite.report.labels import EVIDENCE_TONES
@@ -72,10 +74,14 @@ class Environment:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Request, every hyper-parameter with its source, and both in one list."""
+    """Request, every hyper-parameter with its source by what it is for, and both in one list.
+
+    Attributes:
+        groups: (experiment or None, title, facts).
+    """
 
     request: Facts
-    parameters: Facts
+    groups: tuple[tuple[str | None, str, Facts], ...]
     facts: Facts
 
 
@@ -148,9 +154,19 @@ def protocol(report: Json) -> Protocol:
     request, parameters = facts.request(report), report["protocol"]
     return Protocol(
         request=tuple(flatten(request)),
-        parameters=tuple(flatten(parameters)),
+        groups=tuple(_groups(parameters)),
         facts=tuple(flatten({"asked": request, "protocol": parameters})),
     )
+
+
+def _groups(parameters: Json) -> Iterator[tuple[str | None, str, Facts]]:
+    """Yield the parts of a protocol, each experiment's by itself."""
+    for name, content in parameters.items():
+        if name == "experiments":
+            for experiment, values in content.items():
+                yield experiment, title_of(experiment), tuple(flatten(values, f"{name}.{experiment}"))
+        else:
+            yield None, name.replace("_", " "), tuple(flatten(content, name))
 
 
 def rerun(report: Json) -> Rerun:
