@@ -85,8 +85,9 @@ else
 $(VENV)/.installed: $(SETUP_NEEDS)
 	$(IS_PYTHON)
 	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
-	$(PYTHON) -I -m venv $(VENV)
-	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+	@echo "set-up, once: $$(grep -c '==' $<) packages of requirements.lock into $(VENV), 6 GB: minutes, most of them download"
+	@$(PYTHON) -I -m venv $(VENV)
+	@PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -I suite/verification/installed.py requirements.lock
 	@# compiled now, once: where PYTHONDONTWRITEBYTECODE is set, every process would do it anew, seconds each
