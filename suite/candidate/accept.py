@@ -12,7 +12,7 @@ from typing import Any
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement, method_name, method_names
 from suite.core.digests import digest_of
-from suite.core.files import write_atomically
+from suite.core.files import remove, write_atomically
 from suite.core.paths import EXPECTED
 from suite.core.processors import usable_processors
 from suite.core.text import now
@@ -122,7 +122,7 @@ def _write(path: Path, sections: Mapping[str, Any], profile: str, items: bytes |
         print(f"kept the scores of single items in {beside}: {len(items):,} bytes")
     write_atomically(path, _text(sections).encode())
     if items is None:
-        beside.unlink(missing_ok=True)
+        remove(beside)
 
 
 def read_candidates(run: Path) -> list[Candidate]:

@@ -42,6 +42,18 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
         raise StorageError(f"{path}: cannot be written: {cause}; free space or choose another folder") from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be removed: {error.strerror or error}; remove it") from error
+
+
 def write_json(path: Path, value: object) -> None:
     """Write JSON by `write_atomically`; NaN is refused, since JSON has none."""
     write_atomically(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())

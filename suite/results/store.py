@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from suite.core.files import write_atomically, write_json
+from suite.core.files import remove, write_atomically, write_json
 from suite.core.forms import Form, FormError, read_form, shown
 from suite.errors import EvidenceError, RequestError, StorageError
 from suite.results.evidence import check_values
@@ -240,11 +240,7 @@ class Store:
         Raises:
             StorageError: it cannot be removed.
         """
-        note = self.reason_path(key)
-        try:
-            note.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"{note}: cannot be removed: {error.strerror or error}; remove it") from error
+        remove(self.reason_path(key))
 
     def reason_path(self, key: Key) -> Path:
         """Return the path of the note that `key` did not run."""

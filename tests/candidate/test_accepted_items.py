@@ -85,6 +85,16 @@ def test_what_is_accepted_from_both_sides_keeps_no_items_and_removes_older_ones(
     assert "items" not in (folder / f"{MINE}.toml").read_text()
 
 
+def test_what_cannot_be_removed_or_read_is_one_line(run: Path, accepted: Path, capsys) -> None:
+    accepted.unlink()
+    accepted.mkdir()
+    capsys.readouterr()
+    assert main(["report", str(run)]) == 3
+    assert capsys.readouterr().err == f"error: {accepted}: cannot be read: Is a directory\n"
+    assert main(["accept", str(run), "--reason", "both sides", "--accepted", str(accepted.parents[1])]) == 3
+    assert capsys.readouterr().err == f"error: {accepted}: cannot be removed: Is a directory; remove it\n"
+
+
 def test_a_difference_says_what_would_change_and_keeps_nothing(run: Path, folder: Path) -> None:
     assert accept(run, reason="", at_least=True, diff=True, folder=folder) == 1
     assert not folder.exists()
