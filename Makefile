@@ -3,7 +3,7 @@
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
 
-SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
+SWITCHES  := $(OPTION_SWITCHES) ANNOTATIONS JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
              LICENSE NO_WORSE_THAN BY AT_LEAST A B PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
@@ -133,8 +133,8 @@ archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini 
 record: setup ## measure the mini study over five seeds and rewrite expected/mini: REASON='why'
 	@$(SUITE) record $(OPTIONS) $(WORKER_ARGS) --reason '$(REASON)'
 
-report: setup ## judge a run again and rewrite its report: RUN=runs/mini
-	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(VERDICT_OPTIONS)
+report: setup ## judge a run again and rewrite its report: RUN=runs/mini ANNOTATIONS=1 for GitHub's workflow commands
+	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(call switch,ANNOTATIONS,--annotations) $(VERDICT_OPTIONS)
 
 merge: setup ## join run folders of shards (SHARD=K/N) that have no common disk, and judge them: OUT=runs/x PARTS="a b"
 	@$(SUITE) merge '$(OUT)' $(PARTS) $(VERDICT_OPTIONS)
