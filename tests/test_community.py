@@ -68,7 +68,7 @@ def test_the_hook_before_a_commit_is_make_lint() -> None:
 
 def test_what_is_pinned_is_kept_up_to_date() -> None:
     updates = load(".github/dependabot.yml")["updates"]
-    assert [update["package-ecosystem"] for update in updates] == ["github-actions", "pip", "docker"]
+    assert [update["package-ecosystem"] for update in updates] == ["github-actions", "pip", "docker", "npm"]
     workflows = [path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml")]
     pinned = [line for text in workflows for line in re.findall(r"uses: .*", text)]
     assert pinned

@@ -26,6 +26,8 @@ SOURCE = (
 DESCRIPTIONS = {
     "report.html": "The report, for people",
     "report.md": "The report, in Markdown",
+    "summary.md": "The report in thirty lines, in Markdown",
+    "badge.json": "The verdict, for a badge of shields.io",
     "report.json": "The report, for programs: every cell with its reference and verdict, and the digest of all results",
     "run.json": "What was asked for, and when",
     "attempts.jsonl": "Every attempt: when, with which code and environment, what was measured, how it ended",

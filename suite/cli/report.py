@@ -20,14 +20,25 @@ LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add the run as argument."""
     parser.add_argument("run", type=reader(path, "RUN"), help="a run folder, e.g. runs/mini")
+    parser.add_argument(
+        "--annotations", action="store_true", help="print deviating cells as GitHub's workflow commands, too"
+    )
     add_verdict(parser)
 
 
 def run_report(options: argparse.Namespace) -> int:
-    """Judge a run folder again and write its report anew."""
-    from suite.report.collect import report
+    """Judge a run folder again and write its report anew.
 
-    return report(options.run, **verdict(options))
+    With `--annotations`, in a job of GitHub Actions, each deviating cell is shown beside its expected value.
+    """
+    from suite.report.collect import report
+    from suite.report.files import load
+    from suite.report.workflow_commands import commands
+
+    code = report(options.run, **verdict(options))
+    if options.annotations:
+        _print("\n".join(commands(load(options.run))))
+    return code
 
 
 def add_merge(parser: argparse.ArgumentParser) -> None:

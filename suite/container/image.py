@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.container.engine import explained
-from suite.core.environment import LOCK
 from suite.core.paths import ROOT
 from suite.errors import ContainerError
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 IMAGE = "part-aware-repro:latest"
+LOCK = ROOT / "requirements.lock"
 LABEL = "part-aware-repro"
 CONTEXT = ("LICENSE", "requirements.lock", "pyproject.toml", "suite", "expected", "checks", "sbom.json")
 """Paths that .dockerignore lets into the image."""

@@ -24,7 +24,7 @@ FOLDERS = ("figures", "not_run")
 SHARD_RECORDS = ("environment.json", "checks.json", "plan.json", "junit.xml", ATTEMPTS, EXIT_CODE)
 """What a shard noted of itself, in a folder of its own."""
 JUNIT = "junit.xml"
-PAGES = ("report.html", "report.md", JUNIT)
+PAGES = ("report.html", "report.md", "summary.md", "badge.json", JUNIT)
 """What is written beside report.json, of the same content."""
 AGAIN = "run make report"
 Digests = Mapping[str, Mapping[str, Any]]

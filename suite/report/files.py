@@ -8,7 +8,7 @@ from pathlib import Path
 from suite.core.files import Json, write_atomically
 from suite.core.forms import FormError, check_form, read_form, shown
 from suite.errors import RequestError
-from suite.report import html, junit, markdown
+from suite.report import badge, brief, html, junit, markdown
 from suite.report.build import SCHEMA
 from suite.report.digests import digest, digests
 from suite.report.report_form import REPORT_FORM
@@ -27,6 +27,8 @@ def contents(run_dir: Path, report: Json) -> dict[str, bytes]:
     texts = {
         "report.html": html.render(report, run_dir),
         "report.md": markdown.render(report),
+        "summary.md": brief.render(report),
+        "badge.json": badge.render(report),
         "junit.xml": junit.render(report),
     }
     # names from a file system may hold lone surrogates, which UTF-8 cannot
@@ -36,7 +38,7 @@ def contents(run_dir: Path, report: Json) -> dict[str, bytes]:
 
 
 def write(run_dir: Path, report: Json) -> None:
-    """Write report.json, report.md, report.html and junit.xml, each whole or not at all.
+    """Write report.json and the pages beside it, each whole or not at all.
 
     All are made before the first is written, so that a fault in one leaves the older ones together.
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,6 +16,7 @@ from suite.report import chart, curves, plot, ranks, trends
 from suite.report.chart import Chart
 from suite.report.curves import Curves
 from suite.report.labels import VERDICTS
+from suite.report.view.evidence import anchor
 from suite.report.view.page import Page, page
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -92,11 +92,6 @@ def script() -> Script:
     """Read the page's script."""
     text = (TEMPLATES / "report.js").read_text()
     return Script(text, base64.b64encode(sha256(text.encode()).digest()).decode())
-
-
-def anchor(name: str) -> str:
-    """Write a name of any characters as an id, and as the part of a link behind `#`: the same for both."""
-    return quote(name, errors="surrogatepass")
 
 
 def drawings(report: Json, view: Page) -> Drawings:

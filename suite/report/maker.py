@@ -13,7 +13,7 @@ from suite.core.paths import EXPECTED, ROOT, SUITE
 
 PARTS = ("core", "protocol", "results", "reference", "judge", "run", "verification", "plan", "report")
 """Parts of the suite that judge and report a run."""
-KINDS = {".py", ".toml", ".j2", ".css"}
+KINDS = {".py", ".toml", ".j2", ".css", ".js"}
 PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy", "scipy", "tabulate")
 """Packages that compute, draw or write something in it."""
 

@@ -36,7 +36,7 @@ def render(report: Json) -> str:
 
 def _sections(view: Page) -> Iterator[str]:
     yield _head(view.head)
-    yield _summary(view.summary)
+    yield counts(view.summary)
     yield _attention(view.attention, view.expected)
     yield _second_gate(view.second_gate)
     yield from _conformances(view.conformances)
@@ -107,7 +107,8 @@ def _headline(headline: Headline | None) -> Iterator[str]:
         yield "\n".join(f"- **{escape(name)}**: {escape(sentence)}" for name, sentence in headline.lines)
 
 
-def _summary(summary: Summary) -> str:
+def counts(summary: Summary) -> str:
+    """Write cells by experiment and verdict as a table."""
     rows = [[e.title, *(count for _, count in e.counts), e.time] for e in summary.experiments]
     rows.append(["**all**", *(count for _, count in summary.counts), summary.time])
     heads = ["experiment", *map(badge, summary.verdicts), "time"]

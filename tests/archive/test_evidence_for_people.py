@@ -19,6 +19,8 @@ NOTE = "not_run/object_retrieval__cifar10__dino.json"
 ALTERED = {
     "report.html": (b"12.25", b"99.25"),
     "report.md": (b"12.25", b"99.25"),
+    "summary.md": (b"deviates", b"reproduced"),
+    "badge.json": (b"red", b"brightgreen"),
     "junit.xml": (b"12.25", b"99.25"),
     "environment.json": (b'"implementation": "CPython"', b'"implementation": "PyPy"'),
     "run.json": (b"--profile=mini", b"--profile=paper"),
@@ -30,7 +32,7 @@ ALTERED = {
     FIGURE: (b"IEND", b"iEND"),
     NOTE: (b"weights", b"images"),
 }
-PAGES = ("report.html", "report.md", "junit.xml")
+PAGES = ("report.html", "report.md", "summary.md", "badge.json", "junit.xml")
 
 
 @pytest.fixture(scope="module")

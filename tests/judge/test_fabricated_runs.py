@@ -199,7 +199,7 @@ def test_a_shifted_golden_turns_the_run_red(tmp_path: Path, monkeypatch: pytest.
 
 def test_judging_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     run = table_1(tmp_path, 0.3)
-    names = ("report.json", "report.html", "report.md", "junit.xml")
+    names = ("report.json", "report.html", "report.md", "summary.md", "badge.json", "junit.xml")
     main(["report", str(run)])
     contents = [(run / name).read_bytes() for name in names]
     main(["report", str(run)])

@@ -25,13 +25,15 @@ def small(report: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_written_can_be_read(small: dict[str, Any], tmp_path: Path) -> None:
     files.write(tmp_path / "run", small)
     assert sorted(os.listdir(tmp_path / "run")) == [  # noqa: PTH208
+        "badge.json",
         "junit.xml",
         "report.html",
         "report.json",
         "report.md",
+        "summary.md",
     ]
     stored_report = files.load(tmp_path / "run")
-    assert stored_report.pop("files").keys() == {"junit.xml", "report.html", "report.md"}
+    assert stored_report.pop("files").keys() == {"badge.json", "junit.xml", "report.html", "report.md", "summary.md"}
     assert stored_report == {name: value for name, value in small.items() if name != "files"}
 
 

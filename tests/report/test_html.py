@@ -12,6 +12,7 @@ import pytest
 from suite.judge.verdict import EXIT_CODES
 from suite.report import html, plot
 from suite.report.labels import label
+from suite.report.view.evidence import anchor
 from suite.report.view.pictures import search
 from tests.support import report_sample
 
@@ -142,7 +143,7 @@ def test_each_value_of_a_table_leads_to_its_cell_and_the_cell_to_its_evidence(te
 
 
 def test_any_name_makes_an_id_and_a_link_to_it() -> None:
-    assert html.anchor("cell-a/b c/<b>\udcff") == "cell-a/b%20c/%3Cb%3E%ED%B3%BF"
+    assert anchor("cell-a/b c/<b>\udcff") == "cell-a/b%20c/%3Cb%3E%ED%B3%BF"
 
 
 def test_a_list_of_cells_can_be_narrowed_where_scripts_run(text: str) -> None:

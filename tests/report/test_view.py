@@ -10,6 +10,7 @@ import pytest
 from suite.core.paths import ROOT, SUITE
 from suite.report import html, markdown
 from suite.report.html import TEMPLATES
+from suite.report.maker import KINDS
 from suite.report.view.cells import GateLine, Reason, cell_line
 from suite.report.view.page import SECTIONS, Page, page
 from tests.support import report_sample
@@ -148,6 +149,10 @@ def test_a_person_can_read_a_template(name: str) -> None:
     lines = (TEMPLATES / name).read_text().splitlines()
     assert max(map(len, lines)) <= 120
     assert len(lines) <= 100
+
+
+def test_a_template_of_any_kind_counts_as_code_that_made_the_report() -> None:
+    assert {Path(name).suffix for name in FILES} <= KINDS
 
 
 def test_every_template_is_installed_with_the_package() -> None:

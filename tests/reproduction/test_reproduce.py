@@ -50,7 +50,16 @@ def test_untouched_it_reproduces_and_writes_every_file(run: Path, data: Path, ca
     assert ask(run, data) == 0
     assert cells(run)[CELL]["verdict"] == "reproduced"
     assert "REPRODUCED" in capsys.readouterr().out
-    for name in ("report.html", "report.md", "report.json", "junit.xml", "run.json", "pytest.log"):
+    for name in (
+        "report.html",
+        "report.md",
+        "summary.md",
+        "badge.json",
+        "report.json",
+        "junit.xml",
+        "run.json",
+        "pytest.log",
+    ):
         assert (run / name).stat().st_size > 0, name
     assert f'name="{CELL}"' in (run / "junit.xml").read_text(), "test cases carry the cells as properties"
 

@@ -26,7 +26,8 @@ NOT_RUN = Key("object_retrieval", "cifar10", "dino")
 STRIPS = Key("patch_search", "imagenet1k", "deit")
 FILES = (
     *("run.json", "environment.json", "checks.json", "verification.json", "conformance.json", "plan.json"),
-    *("attempts.jsonl", "sbom.json", SETTLED, "report.json", "report.html", "report.md", "junit.xml"),
+    *("attempts.jsonl", "sbom.json", SETTLED, "report.json", "report.html", "report.md"),
+    *("summary.md", "badge.json", "junit.xml"),
     *(f"cells/{KEY}.json", f"items/{KEY}.safetensors", "not_run/object_retrieval__cifar10__dino.json"),
     str(strip_path(STRIPS, "3:24", "encoded")),
 )

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from suite.core.files import Json
 
 Place = tuple[str, str]
 """Experiment and dataset."""
+
+
+def anchor(name: str) -> str:
+    """Write a name of any characters as an id, and as the part of a link behind `#`: the same for both."""
+    return quote(name, errors="surrogatepass")
 
 
 @dataclass(frozen=True)
