@@ -52,7 +52,7 @@ def archive(run: Path, target: Path, *, licence: str, author: str | None = None)
     refuse_other_source(run, report)
     entries = contents(run)
     entries = {METADATA: metadata(entries, report, licence=licence, author=author), **entries}
-    write_atomically(target, _zip(entries))
+    write_atomically(target, zipped(entries))
     return len(entries)
 
 
@@ -72,8 +72,8 @@ def refuse_other_source(run: Path, report: Mapping[str, Any]) -> None:
             raise RequestError(f"{run}: {result.key} was made by other code than is here now: {advice}")
 
 
-def _zip(entries: dict[str, bytes]) -> bytes:
-    """Zip all in memory: a run is some megabytes, and a zip half written is none."""
+def zipped(entries: Mapping[str, bytes]) -> bytes:
+    """Zip files, path -> content, in memory: a run is some megabytes, and a zip half written is none."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as zip_file:
         for name, content in entries.items():

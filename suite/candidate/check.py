@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suite.candidate.apart import conformances_of, require_all
+from suite.candidate.beside import put_beside
 from suite.core.files import write_atomically, write_json
 from suite.errors import EvidenceError, RequestError
 from suite.experiments.forked import PRELOADED
@@ -25,7 +26,12 @@ from suite.run.run_file import read_run
 
 
 def check(
-    specs: Sequence[str], request: Request, execution: Execution = BY_DEFAULT, *, bound: tuple[str, float] | None = None
+    specs: Sequence[str],
+    request: Request,
+    execution: Execution = BY_DEFAULT,
+    *,
+    bound: tuple[str, float] | None = None,
+    archive: Path | None = None,
 ) -> int:
     """Run the conformance checks, measure, report.
 
@@ -34,18 +40,19 @@ def check(
         request: what to run them on, and beside whom.
         execution: how it is carried out.
         bound: the reference that none may be worse than, and by how many points it may; None for no such gate.
+        archive: an earlier run whose scores stand beside the candidates'; None for none.
 
     Returns:
         The exit code of the verdict, 130 if interrupted.
 
     Raises:
         RequestError: a spec is one of the paper's own, the folder holds a run of other candidates, or an encoder fails
-            a conformance check; nothing is measured.
+            a conformance check, or the archive is of other data or another protocol; nothing is measured.
         BusyError: another command is at work in the run folder.
     """
     _check_own(specs, request)
     with at_work(request.run):
-        return _check(specs, request, execution, bound)
+        return _check(specs, request, execution, bound, archive)
 
 
 def _check_own(specs: Sequence[str], request: Request) -> None:
@@ -56,7 +63,13 @@ def _check_own(specs: Sequence[str], request: Request) -> None:
             )
 
 
-def _check(specs: Sequence[str], request: Request, execution: Execution, bound: tuple[str, float] | None) -> int:
+def _check(
+    specs: Sequence[str],
+    request: Request,
+    execution: Execution,
+    bound: tuple[str, float] | None,
+    archive: Path | None,
+) -> int:
     check_encoders(request)
     check_candidates(request, specs)
     check_writable(request.run)
@@ -71,6 +84,7 @@ def _check(specs: Sequence[str], request: Request, execution: Execution, bound: 
     forget_networks(request.run)
     for conformance in conformances:
         note_passed(request.run, conformance.encoder, conformance.facts, request.variants)
+    put_beside(archive, request, specs[0])
     adopt(Path("runs") / request.profile.name, request)
     if bound is None:
         (request.run / BOUND).unlink(missing_ok=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 
+from suite.candidate.beside import SHIPPED, archive_among
 from suite.candidate.listed import Candidates, candidates, companions
 from suite.cells import BASELINES, METHODS, method_name
 from suite.cli.options import add_reason, add_request, execution, require_reason, to_request
@@ -36,27 +38,36 @@ def run_check(options: argparse.Namespace) -> int:
     Then the experiments run, and the report says where each stands among the seven, and beside the others.
     """
     asked: Candidates = options.spec
-    _check_runtime(options, asked.specs)
+    words, archive = archive_among(specs("--encoder", options.encoder))
+    _check_runtime(options, asked.specs, archive)
     if len(asked.specs) > 1 and options.run is None:
         options.run = asked.run  # the container does not see the list that it is named after
     code = elsewhere(options, "check", positional={"spec": asked.specs})
     if code is not None:
         return code
-    methods = companions(specs("--encoder", options.encoder), profile=options.profile, alone=options.alone)
+    is_alone = options.alone or (archive is not None and not words)
+    methods = companions(words, profile=options.profile, alone=is_alone)
+    if options.alone and archive is None and options.profile == "mini":
+        archive = SHIPPED
     options.encoder = [*asked.specs, *methods]
     request = to_request(options, run=asked.run)
-    bound = _bound(options, request.names)
+    bound = _bound(options, request.names, is_beside=archive is not None)
     if options.conformance_only:
         from suite.candidate.apart import check_conformance
 
         return check_conformance(asked.specs, request)
     from suite.candidate.check import check
 
-    return check(asked.specs, request, execution(options), bound=bound)
+    return check(asked.specs, request, execution(options), bound=bound, archive=archive)
 
 
-def _bound(options: argparse.Namespace, names: Mapping[str, str]) -> tuple[str, float] | None:
+def _bound(options: argparse.Namespace, names: Mapping[str, str], *, is_beside: bool) -> tuple[str, float] | None:
     """Return the reference of the one-sided gate, by its name in cells, and its margin.
+
+    Args:
+        options: as `add_check` defines them.
+        names: of the encoders that are measured.
+        is_beside: scores of the seven and the floors come from an earlier run.
 
     Raises:
         RequestError: a margin without a reference, two references, or one that is not measured beside a candidate.
@@ -76,7 +87,7 @@ def _bound(options: argparse.Namespace, names: Mapping[str, str]) -> tuple[str, 
     candidate_specs = options.spec.specs
     rivals = [name for spec, name in names.items() if len(candidate_specs) > 1 or spec not in candidate_specs]
     name = names.get(reference, reference)
-    if name not in rivals:
+    if name not in rivals and not (is_beside and name in {*METHODS, *BASELINES}):
         others = "them" if len(candidate_specs) > 1 else "it"
         raise RequestError(
             f"{option} {reference}: expected one that is measured beside {others} "
@@ -85,12 +96,18 @@ def _bound(options: argparse.Namespace, names: Mapping[str, str]) -> tuple[str, 
     return name, options.by or 0.0
 
 
-def _check_runtime(options: argparse.Namespace, encoders: Sequence[str]) -> None:
+def _check_runtime(options: argparse.Namespace, encoders: Sequence[str], archive: Path | None) -> None:
     """Refuse an encoder that is still to be downloaded: the container has no network, so it runs outside.
+
+    So does a check beside an archive, which the container does not see.
 
     Raises:
         RequestError: it was to run in the container.
     """
+    if archive is not None:
+        if options.runtime == "container":
+            raise RequestError(f"--encoder {archive}: the container does not see an archive: pass RUNTIME=venv")
+        options.runtime = "venv"
     for spec in encoders:
         if not spec.startswith("timm:") or parse(spec).file:
             continue

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.judge.beside import Beside
 from suite.results.store import Key, PerItemScores, Result, Store
 
 
@@ -26,10 +27,11 @@ class SharedItems:
 
 
 class Items:
-    """Scores of single items of a run, read once."""
+    """Scores of single items of a run, read once; of encoders that it did not measure, those of an earlier run."""
 
-    def __init__(self, store: Store, results: Sequence[Result]) -> None:
-        self._store, self._results = store, {result.key: result for result in results}
+    def __init__(self, store: Store, results: Sequence[Result], beside: Beside | None = None) -> None:
+        earlier = {result.key: (beside.store, result) for result in beside.results} if beside else {}
+        self._places = earlier | {result.key: (store, result) for result in results}
         self._items: dict[Key, PerItemScores | None] = {}
 
     def shared(self, column: Mapping[str, Any], methods: Sequence[str]) -> list[SharedItems]:
@@ -45,6 +47,6 @@ class Items:
     def of(self, key: Key) -> PerItemScores | None:
         """Return the scores behind a result; None where there are none, or they are damaged."""
         if key not in self._items:
-            result = self._results.get(key)
-            self._items[key] = None if result is None else self._store.items(result)
+            place = self._places.get(key)
+            self._items[key] = None if place is None else place[0].items(place[1])
         return self._items[key]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
+from suite.judge.beside import Beside
 from suite.judge.bootstrap import interval
 from suite.judge.items import Items
 from suite.judge.levels import LEVELS, MeanDraws, gap_of_levels, mean_ranks, verdict_of_levels
@@ -33,6 +34,8 @@ def standings(
     expected: Mapping[CellId, Expected],
     word: str,
     order: Sequence[str] = (),
+    *,
+    beside: Beside | None = None,
 ) -> list[dict[str, Any]]:
     """Return one entry per candidate in a run (schema: docs/reference/report_schema.md).
 
@@ -42,13 +45,16 @@ def standings(
         expected: reference values, which stand in for methods that were not measured.
         word: what those are: `recorded` or `published`.
         order: methods as the user named them.
+        beside: results of an earlier run, of encoders that this one did not measure.
     """
+    earlier = {m.id: m for r in beside.results for m in r.measurements()} if beside else {}
     measurements = {m.id: m for r in results for m in r.measurements()}
     measured = dict.fromkeys(r.key.method for r in results if r.key.method not in (*METHODS, *BASELINES))
     candidates = [*(m for m in order if m in measured), *(m for m in measured if m not in order)]
-    columns = {m: list(_columns(m, measurements, expected, word, is_alone=len(candidates) == 1)) for m in candidates}
+    values = Values(measurements, earlier, expected, word)
+    columns = {m: list(_columns(m, values, is_alone=len(candidates) == 1)) for m in candidates}
     columns = {method: entries for method, entries in columns.items() if entries}
-    items = Items(store, results)
+    items = Items(store, results, beside)
     drawn = {place: _drawn(column, [*columns], items) for place, column in _places(columns).items()}
     pairs = pairings(columns, items)
     shared_places = [p for p in drawn if all(p in map(place_of, entries) for entries in columns.values())]
@@ -77,31 +83,43 @@ def _entry(
     }
 
 
-def _columns(
-    method: str,
-    measurements: Mapping[CellId, Measurement],
-    expected: Mapping[CellId, Expected],
-    word: str,
-    *,
-    is_alone: bool,
-) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Values:
+    """Values of encoders, the best known first.
+
+    Attributes:
+        measured: by this run.
+        earlier: by the run beside it.
+        expected: recorded or published.
+        word: which of the two.
+    """
+
+    measured: Mapping[CellId, Measurement]
+    earlier: Mapping[CellId, Measurement]
+    expected: Mapping[CellId, Expected]
+    word: str
+
+    def of(self, cell: CellId) -> dict[str, Any] | None:
+        """Return `value` and `source`; None where there is none."""
+        for source, table in (("measured", self.measured), ("earlier run", self.earlier)):
+            if cell in table:
+                return {"value": table[cell].mean, "source": source}
+        reference = self.expected.get(cell)
+        return None if reference is None or reference.value is None else {"value": reference.value, "source": self.word}
+
+
+def _columns(method: str, values: Values, *, is_alone: bool) -> Iterator[dict[str, Any]]:
     """Yield the candidate's cells of the paper's tables, each with the seven's values and its rank among them.
 
     A column without a value of the seven is of use only where there is another candidate.
     """
-    for cell, measurement in measurements.items():
+    for cell, measurement in values.measured.items():
         level = "object" if cell.experiment in OBJECTS else "part" if cell.experiment in PARTS else None
         if cell.method != method or level is None or cell.setting not in SETTINGS or cell.metric not in METRICS:
             continue
         value = measurement.mean
-        beside: dict[str, dict[str, Any]] = {}
-        for rival in (*METHODS, *BASELINES):
-            place = replace(cell, method=rival)
-            reference = expected.get(place)
-            if place in measurements:
-                beside[rival] = {"value": measurements[place].mean, "source": "measured"}
-            elif reference is not None and reference.value is not None:
-                beside[rival] = {"value": reference.value, "source": word}
+        known = {rival: values.of(replace(cell, method=rival)) for rival in (*METHODS, *BASELINES)}
+        beside = {rival: entry for rival, entry in known.items() if entry is not None}
         references = {rival: beside[rival] for rival in METHODS if rival in beside}
         if references or not is_alone:
             floors = {rival: beside[rival] for rival in BASELINES if rival in beside}

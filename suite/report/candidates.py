@@ -12,7 +12,7 @@ from suite.core.text import number, signed
 from suite.registry import title_of
 from suite.report.labels import BOUND_LABELS, STATUSES, Label
 
-MARKS = {"measured": "", "recorded": "r", "published": "p"}
+MARKS = {"measured": "", "earlier run": "e", "recorded": "r", "published": "p"}
 """Mark beside a value of the seven that this run did not measure."""
 LEVELS = {"object": "object level", "part": "part level"}
 ITEMS = {"ap": "queries", "miou": "images"}

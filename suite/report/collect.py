@@ -30,6 +30,7 @@ from suite.reference.accepted import FOLDER
 from suite.reference.expected import Expected, places
 from suite.reference.select import accepted_folder, known_deviations, references
 from suite.report import files, inputs, terminal
+from suite.report.beside import beside_of
 from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
 from suite.report.digests import changes
@@ -155,7 +156,8 @@ def assemble(
     )
     names = method_names(request["encoders"])
     word = "recorded" if profile.name == "mini" else "published"
-    candidates = _held(standings(store, results, expected, word, [*names.values()]), run, tell)
+    beside, beside_notes = beside_of(run, results)
+    candidates = _held(standings(store, results, expected, word, [*names.values()], beside=beside), run, tell)
     facts = RunFacts(
         gate=gate.record([entry["digest"] for entry in environments]) if gate else None,
         gate_verdicts=gate.cells if gate else {},
@@ -184,6 +186,7 @@ def assemble(
             *judgement.warnings,
             *(shards["warnings"] if shards else ()),
             *_notes(results),
+            *beside_notes,
             *notes(environments, keeps_others=_keeps(request)),
             *(f"{sentence}; left out here: {ADVICE}." for sentence in damaged),
         ],

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from suite.report.beside import FOLDER as BESIDE
 from suite.results.store import ALTERED
 from suite.run.attempts.lines import FILE as ATTEMPTS
 from suite.run.shards import EXIT_CODE, shards_of
@@ -20,7 +21,7 @@ RECORDS = (
     *("bound.json", ATTEMPTS, "sbom.json"),
 )
 """What a run noted of itself, beside its results."""
-FOLDERS = ("figures", "not_run")
+FOLDERS = ("figures", "not_run", BESIDE)
 SHARD_RECORDS = ("environment.json", "checks.json", "plan.json", "junit.xml", ATTEMPTS, EXIT_CODE)
 """What a shard noted of itself, in a folder of its own."""
 JUNIT = "junit.xml"

@@ -264,9 +264,14 @@ CHECK = {
     "--encoder": Argument(
         "--encoder SPEC[,SPEC...]",
         "BESIDE=",
-        "the encoders that are measured beside (default: all in the mini profile, none in the paper's)",
+        "the encoders that are measured beside (default: all in the mini profile, none in the paper's); ARCHIVE.zip of "
+        "an earlier run: its scores stand beside, of what is not measured",
     ),
-    "--alone": Argument("--alone", "ALONE=1", "measure no other encoder: recorded or published values stand beside it"),
+    "--alone": Argument(
+        "--alone",
+        "ALONE=1",
+        "measure no other encoder: what is shipped of the mini study, else recorded or published values, stand beside",
+    ),
     "--conformance-only": Argument(
         "--conformance-only", "CONFORMANCE=1", "only the conformance checks: nothing is measured or written"
     ),

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from suite.candidate.beside import SHIPPED
 from suite.cli.main import main
 from suite.core.files import write_json
 from suite.report import files, html, junit, markdown, terminal
@@ -67,7 +68,7 @@ def test_the_reference_may_be_a_candidate_by_its_spec_or_name(
     option: str, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds = []
-    monkeypatch.setattr("suite.candidate.check.check", lambda *_args, bound: bounds.append(bound) or 0)
+    monkeypatch.setattr("suite.candidate.check.check", lambda *_args, bound, archive: bounds.append(bound) or 0)
     specs = "my:build?seed=1,my:build?seed=2"
     assert main(["check", specs, option, reference, "--runtime", "venv", "--run", str(tmp_path)]) == 0
     assert bounds == [("dino" if reference == "dino" else "my-build-seed-1", 0.0)]
@@ -137,3 +138,16 @@ def test_every_output_shows_every_column_of_the_gate(sweep: Path) -> None:
     assert sum(case.find("skipped") is not None for case in cases.values()) == 2
     files.write(sweep, report)
     assert files.load(sweep)["newcomers"] == report["newcomers"]
+
+
+@pytest.mark.parametrize("beside", ["--alone", "--encoder={archive}", "--encoder=mae,{archive}"])
+def test_a_reference_of_an_earlier_run_need_not_be_measured(
+    beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("suite.candidate.check.check", lambda *_args, **options: asked.append(options) or 0)
+    archive = tmp_path / "run.crate.zip"
+    archive.touch()
+    options = ["--no-worse-than", "dino", "--by", "1", "--runtime", "venv", "--run", str(tmp_path / "run")]
+    assert main(["check", "my:build", beside.format(archive=archive), *options]) == 0
+    assert asked == [{"bound": ("dino", 1.0), "archive": SHIPPED if beside == "--alone" else archive}]

@@ -86,6 +86,7 @@ def test_a_cell_keeps_its_verdict_and_its_place() -> None:
         "seeds_needed": None,
         "to_decide": None,
         "accepted": None,
+        "uncertainty": None,
         "environment": None,
     }
 

@@ -65,6 +65,7 @@ def cell(place: tuple[str, str, str, str, str], **changes: Any) -> dict[str, Any
         "to_decide": None,
         "environment": None,
         "accepted": None,
+        "uncertainty": None,
         **changes,
     }
 
