@@ -39,8 +39,9 @@ function sortable(table) {
 function filters(bar) {
   const rows = [...bar.parentElement.querySelector("tbody").rows];
   const texts = new Map(rows.map((row) => {
-    const parts = [...row.querySelectorAll("code, td")].map((part) => part.textContent);
-    return [row, parts.join(" ").toLowerCase()];
+    const own = row.cloneNode(true);
+    own.querySelector(".evidence")?.remove(); // the same words in every row
+    return [row, own.textContent.toLowerCase()];
   }));
   const [search] = bar.getElementsByTagName("input");
   const choices = [...bar.getElementsByTagName("select")];
