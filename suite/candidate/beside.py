@@ -27,7 +27,7 @@ from suite.run.request import Request
 SHIPPED = EXPECTED / "mini_items.zip"
 """Results of the mini study's own encoders, as far as a candidate is compared with them; `suite.candidate.shipped`."""
 ARCHIVE = ".zip"
-_MEMBER = re.compile(r"(?:cells/(.+)\.json|items/(.+)\.safetensors)")
+_MEMBER = re.compile(r"cells/(.+)\.json|items/(.+)\.safetensors|items/([^/]+/[^/]+)/names-[0-9a-f]+\.csv")
 _LARGEST = 1 << 28
 """Bytes of a file in an archive; a million scores of every setting are smaller."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
@@ -107,7 +107,7 @@ def take(archive: Path, request: Request) -> list[Result]:
         for method in (*METHODS, *BASELINES)
         if method not in request.names.values()
     }
-    for name, content in _members(archive, wanted):
+    for name, content in _members(archive, wanted | {name.rpartition("/")[0] for name in wanted}):
         write_atomically(request.run / FOLDER / name, content)
     try:
         results = list(Store(request.run / FOLDER).results())
@@ -117,12 +117,12 @@ def take(archive: Path, request: Request) -> list[Result]:
 
 
 def _members(archive: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of every file of the results that are wanted; names of others are never looked at."""
+    """Yield name and content of every file of results that are wanted, and of the names of items of wanted places."""
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
                 words = _MEMBER.fullmatch(info.filename)
-                if words is None or (words[1] or words[2]) not in wanted:
+                if words is None or (words[1] or words[2] or words[3]) not in wanted:
                     continue
                 if info.file_size > _LARGEST:
                     raise RequestError(f"{archive}: {info.filename}: expected scores, got {info.file_size:,} bytes")

@@ -130,7 +130,11 @@ def adopt(run: Path, request: Request) -> None:
         key = request.key(*task)
         if source.path(key).exists() and not target.path(key).exists() and _is_intact(source, key):
             pictures = sorted((run / "figures" / key.experiment / key.dataset / key.method).glob("*.png"))
-            for path in (*pictures, source.items_path(key), source.path(key)):  # the cell last: it vouches for the rest
+            for path in (
+                *pictures,
+                *source.item_files(key),
+                source.path(key),
+            ):  # the cell last: it vouches for the rest
                 if is_own(path):
                     write_atomically(request.run / path.relative_to(run), path.read_bytes())
 

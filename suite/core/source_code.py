@@ -20,7 +20,7 @@ from suite.errors import ChangedError
 
 CARRIERS = (
     *("suite.errors", "suite.cells", "suite.registry", "suite.run"),
-    *(f"suite.results.{name}" for name in ("digests", "evidence", "noise", "records", "store")),
+    *(f"suite.results.{name}" for name in ("digests", "evidence", "item_names", "noise", "records", "store")),
     *(f"suite.core.{name}" for name in ("digests", "environment", "files", "locks", "memory")),
     *(f"suite.core.{name}" for name in ("numerics", "nvml", "paths", "processors", "signals", "source_code", "text")),
     "suite.core.usage",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
@@ -12,6 +14,7 @@ from suite.experiments.context import Outcome
 from suite.experiments.head_history import Percent, best_of
 from suite.experiments.head_training import Fitted, fit
 from suite.experiments.heads import HeadsTrial, label_set, layers
+from suite.experiments.items import image_name
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.store import PerItemScores, sample_path
@@ -50,7 +53,7 @@ def segment(trial: HeadsTrial) -> Outcome:
         if seed == trial.seeds[0] and "linear_head" in fitted:
             outcome.summaries["training"] = training(fitted["linear_head"])
             outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
-    outcome.items = _items(counts, val.digest)
+    outcome.items = _items(counts, val.digest, [image_name(image) for image, _ in val.records])
     outcome.facts["loss_computed"] = ways
     outcome.facts["blocks"] = [block + 1 for block in layers(trial)]
     return outcome
@@ -92,7 +95,7 @@ def draw(trial: HeadsTrial, head: Fitted) -> list[str]:
     return list(rows)
 
 
-def _items(counts: dict[str, list[ImageCounts]], identity: str) -> PerItemScores:
+def _items(counts: dict[str, list[ImageCounts]], identity: str, images: Sequence[str]) -> PerItemScores:
     """Score mean IoU of each image with any label, which does not depend on the encoder; and count pixels of all."""
     scores = {f"{setting}/miou": np.stack([run.image_iou for run in runs]) for setting, runs in counts.items()}
     is_labelled = ~np.isnan(next(iter(scores.values()))[0])
@@ -101,6 +104,7 @@ def _items(counts: dict[str, list[ImageCounts]], identity: str) -> PerItemScores
         identity,
         np.arange(is_labelled.sum(), dtype=np.int32),
         {f"{setting}.{part}": array for setting, runs in counts.items() for part, array in pack(runs).items()},
+        {"image": [name for name, is_kept in zip(images, is_labelled, strict=True) if is_kept]},
     )
 
 

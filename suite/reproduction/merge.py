@@ -139,8 +139,9 @@ def _files(parts: Sequence[Path], results: Mapping[Key, Path]) -> Iterator[tuple
     copied: set[Path] = set()
     for key, part in results.items():
         store = Store(part)
-        for source in (store.items_path(key), store.path(key)):
-            if is_own(source):
+        for source in (*store.item_files(key), store.path(key)):
+            if is_own(source) and source.relative_to(part) not in copied:
+                copied.add(source.relative_to(part))  # encoders share the names of their items
                 yield source, source.relative_to(part)
         pictures = part / "figures" / key.experiment / key.dataset / key.method
         yield from ((source, source.relative_to(part)) for source in sorted(pictures.rglob("*")) if is_own(source))

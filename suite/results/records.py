@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from suite.cells import CellId, Measurement
 from suite.core.forms import Each, Entries, Form, FormError, OrNull, check_form, escaped, read_form, shown
 from suite.errors import EvidenceError
+from suite.results.item_names import Names
 
 SCHEMA = 2
 WITHOUT_EVIDENCE = 1
@@ -73,7 +74,7 @@ FORM: Form = {
     "finished?": "a text or null",
     "packages?": Entries("a text"),
     "device?": "a text or null",
-    "items?": {"sha256": "a text", "identity": "a text", "count": "a whole number >= 0"},
+    "items?": {"sha256": "a text", "identity": "a text", "count": "a whole number >= 0", "names?": "a text"},
 }
 """Form of a file, as far as anything reads it."""
 
@@ -130,12 +131,14 @@ class PerItemScores:
         groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
         evidence: what else the values follow from: `labels`, (N,) class of each query, for mean AP over classes;
             `SETTING.sizes`, `.classes`, `.pixels` of segmentation (`suite.results.image_counts.pack`).
+        names: of the items (`suite.results.item_names`); empty for results from before they were kept.
     """
 
     scores: Mapping[str, NDArray[Any]]
     identity: str
     groups: NDArray[np.int32]
     evidence: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    names: Names = field(default_factory=dict)
 
     def check_shapes(self) -> None:
         """Refuse what cannot be scores of N items.
@@ -148,6 +151,9 @@ class PerItemScores:
         for name, array in self.scores.items():
             if array.ndim != 2 or array.shape[1] != len(self.groups) or array.dtype.kind not in "biuf":
                 raise ValueError(f"{name}: expected (R, {len(self.groups)}) numbers, got {array.shape} {array.dtype}")
+        for name, column in self.names.items():
+            if len(column) != len(self.groups):
+                raise ValueError(f"names: {name}: expected {len(self.groups)}, got {len(column)}")
 
 
 def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -155,7 +161,7 @@ def record_of(result: Result, items: Mapping[str, Any] | None) -> dict[str, Any]
 
     Args:
         result: to be stored.
-        items: SHA-256, identity and count of its items; None where it has none.
+        items: SHA-256, identity and count of its items, and the SHA-256 of their names; None where it has none.
     """
     words = {word: getattr(result.key, word) for word in _WORDS}
     parts = {part: getattr(result, part) for part in _PARTS}

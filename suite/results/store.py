@@ -17,6 +17,7 @@ from suite.core.files import remove, write_atomically, write_json
 from suite.core.forms import Form, FormError, read_form, shown
 from suite.errors import EvidenceError, RequestError, StorageError
 from suite.results.evidence import check_values
+from suite.results.item_names import Names, from_csv, to_csv
 from suite.results.records import WITHOUT_EVIDENCE, Key, PerItemScores, Result, read_record, record_of
 
 __all__ = ["Key", "PerItemScores", "Result", "Store"]
@@ -42,9 +43,10 @@ def sample_path(key: Key, role: str) -> Path:
 class Store:
     """The cell files of one run, `cells/<experiment>/<dataset>/<method>.json`, and their items' scores beside them.
 
-    The scores, `items/<experiment>/<dataset>/<method>.safetensors`, are written first and named in the cell file by
-    their SHA-256, so that a cell file never stands beside the scores of another. The cell file holds a digest of
-    itself, and every value in it follows from the scores: what was edited by hand is never taken for a result.
+    The scores, `items/<experiment>/<dataset>/<method>.safetensors`, and the names of their items in a table are written
+    first and named in the cell file by their SHA-256, so that a cell file never stands beside the scores of another.
+    The cell file holds a digest of itself, and every value in it follows from the scores: what was edited by hand is
+    never taken for a result.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,9 +60,19 @@ class Store:
         """Return the path of the scores of single items of `key`."""
         return self.folder / "items" / key.experiment / key.dataset / f"{key.method}.safetensors"
 
+    def names_path(self, key: Key, digest: str) -> Path:
+        """Return the path of the names of the items of `key`, which are known by their SHA-256."""
+        return self.items_path(key).with_name(f"names-{digest[:12]}.csv")
+
+    def item_files(self, key: Key) -> list[Path]:
+        """Return the files behind the result of `key`: the names of its items, if they are kept, and their scores."""
+        result = self.load(key)
+        digest = result.facts.get("items", {}).get("names") if result else None
+        return [*([self.names_path(key, digest)] if digest else []), self.items_path(key)]
+
     def save(self, result: Result, items: PerItemScores | None = None) -> None:
         """Store a finished result; it replaces an older one and any note that it did not run."""
-        items_entry = None
+        items_entry: dict[str, Any] | None = None
         if items is not None:
             evidence = {"seeds": np.array(result.facts["seeds"], np.int64), **items.evidence}
             arrays = {**items.scores, _GROUPS: items.groups}
@@ -73,6 +85,10 @@ class Store:
                 "identity": items.identity,
                 "count": len(items.groups),
             }
+            if items.names:
+                table = to_csv(items.names)
+                items_entry["names"] = sha256(table).hexdigest()
+                write_atomically(self.names_path(result.key, items_entry["names"]), table)
         write_json(self.path(result.key), record_of(result, items_entry))
         self.forget_reason(result.key)
 
@@ -130,12 +146,28 @@ class Store:
                 scores=arrays,
                 identity=items_entry["identity"],
                 evidence={name.removeprefix(_EVIDENCE): array for name, array in evidence.items()},
+                names=self._load_names(result.key, items_entry["names"]) if "names" in items_entry else {},
             )
             items.check_shapes()
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             cause = getattr(error, "strerror", None) or error
             raise EvidenceError(f"{path}: expected the scores of {self.path(result.key)}, got none: {cause}") from error
         return items
+
+    def _load_names(self, key: Key, digest: str) -> Names:
+        """Load the names of the items of a result, which names them by their digest."""
+        path = self.names_path(key, digest)
+        try:
+            content = path.read_bytes()
+            actual_digest = sha256(content).hexdigest()
+            if actual_digest == digest:
+                return from_csv(content)
+        except (OSError, ValueError) as error:
+            cause = getattr(error, "strerror", None) or error
+            raise EvidenceError(f"{path}: expected the names of the items of {self.path(key)}: {cause}") from error
+        raise EvidenceError(
+            f"{path}: altered: expected SHA-256 {digest[:12]}, as {self.path(key)} names it, got {actual_digest[:12]}"
+        )
 
     def keys(self) -> Iterator[Key]:
         """List the key of every cell file, in order of name.

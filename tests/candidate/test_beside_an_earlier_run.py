@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from suite.archive.contents import contents
+from suite.archive.verify import verify
 from suite.archive.write import zipped
 from suite.candidate import beside
 from suite.candidate.beside import SHIPPED, archive_among, forget, put_beside, take
@@ -23,7 +25,7 @@ from suite.judge.standing import METRICS, OBJECTS, PARTS, SETTINGS
 from suite.protocol.profiles import load_profile
 from suite.reference.select import references
 from suite.report.beside import FOLDER
-from suite.report.collect import assemble
+from suite.report.collect import assemble, report
 from suite.results.store import Key, Result, Store
 from suite.run.request import Request, make_request
 from tests.support.archived_run import alter
@@ -83,6 +85,28 @@ def test_the_same_pairs_and_levels_as_with_the_seven_measured(tmp_path: Path, ar
     }
 
 
+def test_what_stands_beside_is_packed_and_verified_with_the_run(
+    tmp_path: Path, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "alone"
+    measure(run, {MINE: 45.0})
+    write_record(run)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(run / FOLDER)
+    report(run)
+    capsys.readouterr()
+    names = {f"{FOLDER}/{name}" for name in zipfile.ZipFile(archive).namelist()}
+    assert names <= contents(run).keys()
+    assert not verify(run).problems
+    lost = run / FOLDER / f"cells/{next(iter(PLACES))}/dino.json"
+    lost.unlink()
+    name = lost.relative_to(run).as_posix()
+    assert (
+        f"{name}: the report was made with it, and it is missing; restore it, or run make report if it is meant so"
+        in (verify(run).problems)
+    )
+
+
 def test_what_does_not_fit_is_left_out_and_the_report_says_why(tmp_path: Path, archive: Path) -> None:
     run = tmp_path / "alone"
     measure(run, {MINE: 45.0})
@@ -95,12 +119,12 @@ def test_what_does_not_fit_is_left_out_and_the_report_says_why(tmp_path: Path, a
         items = Store(run).items(own)
         facts = {name: value for name, value in own.facts.items() if name != "items"}
         Store(run).save(replace(own, inputs=dict(own.inputs) | {"data": "e" * 64}, facts=facts), items)
-    report = assemble(run)
-    assert not report["newcomers"][0]["pairs"]
+    judged = assemble(run)
+    assert not judged["newcomers"][0]["pairs"]
     assert (
         "36 results of the earlier run beside this one, image_classification/imagenet1k/beit first, are not compared: "
         "other data (eeeeeeeeeeee here, d there)."
-    ) in report["notes"]
+    ) in judged["notes"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from suite.errors import StorageError
 from suite.experiments import head_history, head_training
 from suite.experiments.head_history import History
+from suite.experiments.heads import label_set
 from suite.experiments.judge import Trial
 from suite.experiments.segmenting import segment
 from suite.metrics import SegmentationCounts
@@ -147,3 +148,5 @@ def test_values_follow_from_their_own_evaluation_and_do_so_again_after_a_stop(
     for name, array in again.items.evidence.items():
         np.testing.assert_array_equal(array, items.evidence[name])
     np.testing.assert_array_equal(again.items.scores["linear_head/miou"], items.scores["linear_head/miou"])
+    val = label_set(first_trial, "val")
+    assert items.names == {"image": [f"{image.parent.name}/{image.name}" for image, _ in val.records]}

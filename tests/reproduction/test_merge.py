@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.archive.verify import verify
@@ -13,7 +14,7 @@ from suite.errors import RequestError, StorageError
 from suite.report.collect import report
 from suite.reproduction import merge as merging
 from suite.reproduction.merge import merge
-from suite.results.store import Key, Store
+from suite.results.store import Key, PerItemScores, Store
 from tests.support.shard_runs import TRIALS, VALUES, write_shard
 
 KEYS = [Key(*trial.split("/")) for trial in TRIALS]
@@ -190,3 +191,16 @@ def test_two_networks_under_a_candidate_s_name_are_refused(tmp_path: Path, parts
         f"{parts[1]}: merge: {key}: of other weights (bbbbbbbbbbbb) than 'my:build' has in {parts[0]} (aaaaaaaaaaaa): "
         "measure both parts with the same"
     )
+
+
+def test_names_of_items_that_encoders_share_are_merged_once(tmp_path: Path, parts: list[Path]) -> None:
+    names = {"image": ["a/1.png", "a/2.png"]}
+    for key, part in zip(KEYS, parts, strict=True):
+        store = Store(part)
+        result = store.load(key)
+        items = PerItemScores({"encoded/ap": np.array([[0.5, 0.5]])}, "i", np.arange(2, dtype=np.int32), names=names)
+        facts = {name: value for name, value in result.facts.items() if name != "items"}
+        store.save(replace(result, values={"encoded/ap": [50.0]}, facts=facts), items)
+    merge(tmp_path / "out", parts)
+    merged = Store(tmp_path / "out")
+    assert [merged.items(merged.checked(key)).names for key in KEYS] == [names] * 3
