@@ -53,7 +53,11 @@ WORDS = {
     "no gap": "no gap to explain",
 }
 """Outcome -> how it is said."""
-_HEAD = ("cell", "gap", "outcome", "gap left", "moved by [95 % over images]")
+HEADS = ("Cell", "gap", "outcome", "gap left", "moved by")
+ROLE = (
+    "Named variants and usual mistakes, tried one at a time (make triage): what closes a gap, and how far it moves the "
+    "cell, with the 95 % interval over images. Verdicts stay what they are."
+)
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,14 @@ class Triage:
     Attributes:
         lines: its cells.
         summary: sentences: what explains how many, what was not tried.
+        role: what it is and is not.
+        heads: of the columns.
     """
 
     lines: tuple[Line, ...]
     summary: tuple[str, ...]
+    role: str = ROLE
+    heads: tuple[str, ...] = HEADS
 
 
 def read(run: Path, tell: Tell) -> dict[str, Any] | None:
@@ -117,7 +125,7 @@ def render(triage: Mapping[str, Any]) -> str:
     """Write a triage for a terminal."""
     shown = view(triage)
     rows = [(line.cell, line.gap, line.outcome, line.left, line.moved) for line in shown.lines]
-    table = [tabulate(rows, _HEAD, tablefmt="simple", disable_numparse=True), ""] if rows else []
+    table = [tabulate(rows, HEADS, tablefmt="simple", disable_numparse=True), ""] if rows else []
     return "\n".join([*table, *shown.summary])
 
 
@@ -142,6 +150,8 @@ def _moved(row: Mapping[str, Any]) -> str:
 
 
 def _summary(triage: Mapping[str, Any]) -> Iterator[str]:
+    if triage["against"] is not None:
+        yield f"Held against the run {triage['against']}, not against references"
     open_cells = [entry for entry in triage["cells"] if entry["outcome"] != "no gap"]
     counts = {entry["factor"]: entry["explains"] for entry in triage["factors"] if entry["explains"]}
     for label in sorted(counts, key=lambda label: -counts[label]):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from suite.core.precision import exact_convolutions
 from suite.core.processors import usable_processors
+from suite.experiments.context import Context, load
 from suite.plan.forecast import forecast
 from suite.reproduction.trials import Trials
-from suite.results.store import Key
+from suite.results.store import Key, Store
 from suite.run.calls import call
 from suite.run.execution import Execution
 from suite.run.groups import groups_of, ordered_groups, processes_for
@@ -38,14 +40,13 @@ class Clock:
 
 
 class _Timed(Trials):
-    """Trials that stop beginning when time is up; what is stored is looked at all the same."""
+    """Trials that stop beginning when time is up."""
 
     clock = Clock()
 
     def wanted(self, job: Any) -> bool:
         """Tell whether a job is still to begin; one that is not leaves no note, as the same command goes on with it."""
-        looks_only = "--stored-only" in self.attempted[job].options
-        return looks_only or (not self.clock.is_up and super().wanted(job))
+        return not self.clock.is_up and super().wanted(job)
 
 
 def cheapest_first(tries: Sequence[Try], request: Request) -> list[Try]:
@@ -73,21 +74,37 @@ def planned_seconds(request: Request) -> dict[Key, float]:
     }
 
 
+def stored(tries: Sequence[Try], request: Request) -> set[tuple[str, Key]]:
+    """Tell which trials need not be measured: label and trial; loads encoders, so in a process of its own."""
+    exact_convolutions()
+    held = set()
+    for one in tries:
+        own, wanted = one.request(request), {*one.trials(request).values()}
+        tasks = [task for task in own.tasks() if own.key(*task) in wanted]
+        has_file = [task for task in tasks if Store(own.run).path(own.key(*task)).exists()]
+        contexts: list[Context[Any]] = [Context(own, *task) for task in has_file]
+        held |= {(one.label, context.key) for context in contexts if context.stored() is not None}
+        load.cache_clear()  # encoders with factors in them are each another one
+    return held - {(one.label, key) for one in tries for key in Store(one.request(request).run).reasons()}
+
+
 def measure(
     one: Try,
     request: Request,
     environment: Mapping[str, Any],
     *,
+    held: Collection[tuple[str, Key]],
     execution: Execution,
     clock: Clock,
     say: Callable[[str], None],
 ) -> None:
-    """Measure the trials of a try, or take them as they are stored; what time does not allow is not begun.
+    """Measure the trials of a try that are not stored yet; what time does not allow is not begun.
 
     Args:
         one: what is tried.
         request: of the run.
         environment: that results depend on.
+        held: what is stored, see `stored`.
         execution: how it is carried out.
         clock: when no trial may begin any more.
         say: told of what is about to be done.
@@ -97,7 +114,9 @@ def measure(
         StorageError: the folder cannot be written.
     """
     own = one.request(request)
-    wanted = {str(key) for key in one.trials(request).values()}
+    wanted = {str(key) for key in one.trials(request).values() if (one.label, key) not in held}
+    if not wanted or clock.is_up:
+        return
     groups = [[trial for trial in group if trial in wanted] for group in ordered_groups(own)]
     groups = [group for group in groups if group]
     keys = [key for key in (own.key(*task) for task in own.tasks()) if str(key) in wanted]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from suite.run.processes import start_server
 from suite.run.request import Request, with_writable_cache
 from suite.triage.asked import check_outdated, look, request_of
 from suite.triage.gaps import chosen, gaps_of
-from suite.triage.measuring import Clock, cheapest_first, measure
+from suite.triage.measuring import Clock, cheapest_first, measure, stored
 from suite.triage.moved import moved, scores_of
 from suite.triage.outcome import Answer, Gap, best_pair, outcome
 from suite.triage.tries import Try, pair, tries_of
@@ -90,9 +90,10 @@ def _triage(request: Request, question: Question, execution: Execution) -> int:
     environment = numerics(request)
     part = Execution(execution.workers, execution.max_crashes, join=execution.joins)
 
-    def measure_all(some: Iterable[Try]) -> None:
+    def measure_all(some: Sequence[Try]) -> None:
+        held = call(stored, some, request) if some else set()
         for one in some:
-            measure(one, request, environment, execution=part, clock=clock, say=_say)
+            measure(one, request, environment, held=held, execution=part, clock=clock, say=_say)
 
     ordered = cheapest_first(tries, request)
     if execution.shard is not None:
