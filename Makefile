@@ -5,7 +5,7 @@ include suite/run/options.mk
 
 SWITCHES  := $(OPTION_SWITCHES) ANNOTATIONS JOIN READ_ONLY ALONE CONFORMANCE DIFF CALIBRATE FULL LIST KEEP_ARCHIVES UPGRADE
 VARIABLES := $(OPTION_VARIABLES) $(SWITCHES) PYTHON VENV WORKERS MAX_CRASHES SHARD RUNTIME IMAGE BESIDE NAME REASON BUDGET RATES DIGEST OUT AUTHOR \
-             LICENSE NO_WORSE_THAN BY AT_LEAST A B RUNS PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
+             LICENSE NO_WORSE_THAN BY AT_LEAST A B RUNS CELL AGAINST CHECKPOINT PARTS METHODS WHAT NAMES BASE_IMAGE CA_BUNDLE PIP_CONF BUILD_NETWORK
 
 # A variable counts where it is said on make's command line: NAME, DATA or SEED of the environment mean something else.
 $(foreach name,$(VARIABLES),$(if $(filter environment%,$(origin $(name))),$(eval override undefine $(name))))
@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare history render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -148,6 +148,11 @@ compare: setup ## what changed between two runs, cell by cell, image by image: A
 
 history: setup ## every cell over all runs of a folder, in one page: RUNS=runs OUT=
 	@$(SUITE) history $(if $(RUNS),'$(RUNS)') $(if $(OUT),--out '$(OUT)')
+
+triage: setup ## why do cells differ? tries variants and usual mistakes, the cheapest first: RUN=runs/mini CELL= AGAINST=runs/y CHECKPOINT= BUDGET=2h SHARD=K/N
+	@$(SUITE) triage $(if $(RUN),'$(RUN)',runs/mini) $(if $(CELL),--cell '$(CELL)') $(if $(AGAINST),--against '$(AGAINST)') \
+	  $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(BUDGET),--budget '$(BUDGET)') \
+	  $(if $(SHARD),--shard '$(SHARD)') $(if $(WORKERS),--workers '$(WORKERS)')
 
 render: setup ## draw the mini study's datasets
 	@$(SUITE) render $(if $(DATA),--data '$(DATA)')

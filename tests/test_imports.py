@@ -16,7 +16,7 @@ ORDER = (
     *("training", "imagenet_pipeline", "probes", "segmentation"),
     *("reference", "judge", "run", "experiments"),
     *("fetch", "mini", "verification", "preparation", "conformance", "container", "plan"),
-    *("report", "archive", "reproduction", "launch", "candidate", "acceptance", "cli", "__main__"),
+    *("report", "archive", "reproduction", "triage", "launch", "candidate", "acceptance", "cli", "__main__"),
 )
 """The parts, each before those that may import it."""
 LIGHT = (

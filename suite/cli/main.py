@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from suite.cli import data, encoder, gpu, image, launch, mini, plan, report
+from suite.cli import data, encoder, gpu, image, launch, mini, plan, report, triage
 from suite.cli import run as running
 from suite.core.faults import description, report_error
 from suite.core.signals import graceful_termination
 from suite.errors import RequestError
 
 VERBS = (
-    *(*running.VERBS, *launch.VERBS, *encoder.VERBS, *report.VERBS, *plan.VERBS),
+    *(*running.VERBS, *launch.VERBS, *encoder.VERBS, *report.VERBS, *triage.VERBS, *plan.VERBS),
     *(*data.VERBS, *image.VERBS, *gpu.VERBS, *mini.VERBS),
 )
 """Verbs in the order of `--help`."""

@@ -29,7 +29,10 @@ CARRIERS = (
     # what a trial costs is counted by the experiment's own functions, and no value follows from it
     "suite.experiments.costs",
     # the values that they read are digested as values (`Context.protocol`, `suite.protocol.constants.digest`)
-    *(f"suite.protocol.{name}" for name in ("constants", "profiles", "settings", "tables", "typed", "variants")),
+    *(
+        f"suite.protocol.{name}"
+        for name in ("constants", "factors", "profiles", "settings", "tables", "typed", "variants")
+    ),
 )
 """Modules and packages whose text is no part of a number; nothing is looked for behind them either."""
 

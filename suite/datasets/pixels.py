@@ -5,7 +5,8 @@ Sizes follow the encoder's input size S: 224 in the paper, 48 in the mini profil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ RESIZED_PX: int = constant("centre_crop", "resized_px")
 KEPT_PX: int = constant("centre_crop", "kept_px")
 
 Transform = Callable[[Image.Image, int], Image.Image]
+Resize = Callable[[Image.Image, tuple[int, int]], Image.Image]
+"""Way to an image of (width, height)."""
 
 
 def read_rgb(path: Path) -> Image.Image:
@@ -52,14 +55,19 @@ def crop(image: Image.Image, box: Box) -> Image.Image:
     return image.crop(box)
 
 
-def to_square(image: Image.Image, size: int) -> Image.Image:
+def bicubic(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize to (width, height) as all official evaluation code does."""
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def to_square(image: Image.Image, size: int, resize: Resize = bicubic) -> Image.Image:
     """Resize bicubically to `size` x `size` pixels, the aspect ratio not kept."""
-    return image.resize((size, size), Image.Resampling.BICUBIC)
+    return resize(image, (size, size))
 
 
-def square_train(image: Image.Image, size: int) -> Image.Image:
+def square_train(image: Image.Image, size: int, resize: Resize = bicubic) -> Image.Image:
     """Resize to 8/7 of the input size, keep the centre: part classification, training (patch_lincls.py)."""
-    return _centre(to_square(image, enlarged(size)), size)
+    return _centre(to_square(image, enlarged(size), resize), size)
 
 
 def imagenet_eval(image: Image.Image, size: int) -> Image.Image:
@@ -84,15 +92,43 @@ TRANSFORMS: dict[str, Transform] = {
 }
 
 
+def _sparse(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Resize bicubically by the four nearest pixels a side alone, however much smaller the result is."""
+    return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), Image.Resampling.BICUBIC)
+
+
+_FACTORS = ("resize-filter", "antialias", "crop-ratio", "training-crop")
+"""Diagnostic factors that act on pixels (`suite/protocol/factors.toml`)."""
+_RESIZES: dict[str, Resize] = {
+    "antialias=off": _sparse,
+    "resize-filter=bilinear": lambda image, size: image.resize(size, Image.Resampling.BILINEAR),
+    "resize-filter=lanczos": lambda image, size: image.resize(size, Image.Resampling.LANCZOS),
+    "resize-filter=box": lambda image, size: image.resize(size, Image.Resampling.BOX),
+    "resize-filter=nearest": lambda image, size: image.resize(size, Image.Resampling.NEAREST),
+}
+_OTHERS = {"crop-ratio=0.875": ("square", square_train), "training-crop=whole": ("square_train", to_square)}
+"""Factor -> the transform that it concerns, and what stands in its place."""
+
+
+def changed(transform: str, factors: Mapping[str, str]) -> str:
+    """Return the name of a transform with diagnostic factors in it, e.g. `square, antialias=off`; else as it is."""
+    return ", ".join([transform, *(f"{name}={factors[name]}" for name in _FACTORS if name in factors)])
+
+
 def transform_named(name: str) -> Transform:
-    """Return the transform called `name`.
+    """Return the transform called `name`, as in `TRANSFORMS` or as `changed` names it.
 
     Raises:
         RequestError: there is none.
     """
-    if name not in TRANSFORMS:
+    base, *factors = name.split(", ")
+    if base not in TRANSFORMS:
         raise unknown("transform", name, list(TRANSFORMS))
-    return TRANSFORMS[name]
+    transform: Callable[..., Image.Image] = TRANSFORMS[base]
+    for concerned, other in (_OTHERS[factor] for factor in factors if factor in _OTHERS):
+        transform = other if concerned == base else transform
+    resizes = [_RESIZES[factor] for factor in factors if factor in _RESIZES]
+    return partial(transform, resize=resizes[-1]) if resizes else transform
 
 
 def _centre(image: Image.Image, size: int) -> Image.Image:

@@ -35,12 +35,14 @@ class SegmentationSet:
         records: (image file, mask file), sorted by the image's path.
         classes: C names, by label after the reduction.
         reduce_zero_label: True for all of the paper's sets.
+        label_shift: added to each label, the last class following the first; 0 but for a diagnostic factor.
     """
 
     name: str
     records: tuple[tuple[Path, Path], ...]
     classes: tuple[str, ...]
     reduce_zero_label: bool = REDUCE_ZERO_LABEL
+    label_shift: int = 0
 
     @property
     def num_classes(self) -> int:
@@ -57,7 +59,8 @@ class SegmentationSet:
 
     def mask(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the mask of a record; see `read_mask`."""
-        return read_mask(self.records[index][1], self.num_classes, reduce_zero_label=self.reduce_zero_label)
+        labels = read_mask(self.records[index][1], self.num_classes, reduce_zero_label=self.reduce_zero_label)
+        return shifted(labels, self.label_shift, self.num_classes) if self.label_shift else labels
 
 
 def segmentation(name: str, root: Path, split: str) -> SegmentationSet:
@@ -118,6 +121,12 @@ def read_mask(path: Path, num_classes: int, *, reduce_zero_label: bool = REDUCE_
     if illegal.size:
         raise damaged(path, f"expected labels 0 to {labels[-1]} and {IGNORE}, got {illegal[0]}")
     return table[raw]
+
+
+def shifted(labels: npt.NDArray[np.uint8], shift: int, classes: int) -> npt.NDArray[np.uint8]:
+    """Return labels moved by `shift`, the last class following the first; what is ignored stays so."""
+    moved = ((labels.astype(np.int64) + shift) % classes).astype(np.uint8)
+    return np.where(labels == IGNORE, labels, moved)
 
 
 def mask_of(image: Path, images: Path, masks: Path) -> Path:

@@ -53,11 +53,13 @@ class Encoder(nn.Module):
         digest: SHA-256 of names, shapes and float32 values of its tensors, whatever file they came in.
         code: SHA-256 of a user's source files behind it; empty where all its code is this suite's or installed.
         tokens: SHA-256 of what a user's encoder makes of fixed pictures (`suite.encoders.identity`); else empty.
+        altered: diagnostic factors in it, as `channels=bgr` (`suite.encoders.altered`).
         notes: how its weights were found in a file, where that is not plain: sentences for the record.
     """
 
     code = ""
     tokens = ""
+    altered: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __init__(

@@ -27,6 +27,7 @@ def identity(encoder: Encoder) -> dict[str, object]:
         "norm_eps": encoder.norm_eps,
         "code": encoder.code,
         **({"tokens": encoder.tokens} if encoder.tokens else {}),
+        **({"altered": list(encoder.altered)} if encoder.altered else {}),
     }
 
 

@@ -10,7 +10,7 @@ from timm.data import constants
 from suite.errors import RequestError
 from suite.specs import Spec
 
-_NORMALISATIONS = {
+NORMALISATIONS = {
     "imagenet": (constants.IMAGENET_DEFAULT_MEAN, constants.IMAGENET_DEFAULT_STD),
     "inception": (constants.IMAGENET_INCEPTION_MEAN, constants.IMAGENET_INCEPTION_STD),
     "clip": (constants.OPENAI_CLIP_MEAN, constants.OPENAI_CLIP_STD),
@@ -33,8 +33,8 @@ def normalisation(spec: Spec, mean: Any, std: Any) -> tuple[tuple[float, ...], t
         RequestError: it is none of these, or nothing tells.
     """
     words = spec.options
-    if words.get("mean") in _NORMALISATIONS:
-        std = _NORMALISATIONS[words["mean"]][1]
+    if words.get("mean") in NORMALISATIONS:
+        std = NORMALISATIONS[words["mean"]][1]
     values = {"mean": mean, "std": std}
     for place, option in enumerate(("mean", "std")):
         if option in words:
@@ -48,15 +48,15 @@ def normalisation(spec: Spec, mean: Any, std: Any) -> tuple[tuple[float, ...], t
 
 
 def _three(spec: Spec, option: str, text: str, place: int) -> tuple[float, ...]:
-    if text in _NORMALISATIONS:
-        return _NORMALISATIONS[text][place]
+    if text in NORMALISATIONS:
+        return NORMALISATIONS[text][place]
     try:
         numbers = tuple(float(word) for word in re.split("[:,/]", text))
     except ValueError:
         numbers = ()
     if len(numbers) not in {1, 3}:
         raise RequestError(
-            f"encoder {spec.text!r}: option {option}: expected {', '.join(_NORMALISATIONS)}, or one or three numbers "
+            f"encoder {spec.text!r}: option {option}: expected {', '.join(NORMALISATIONS)}, or one or three numbers "
             f"as 0.5:0.5:0.5, got {text!r}"
         )
     return numbers * (3 // len(numbers))

@@ -49,6 +49,19 @@ def shifted_bicubic(table: Tensor, grid: Grid) -> Tensor:
     )
 
 
+def bilinear(table: Tensor, grid: Grid) -> Tensor:
+    """Resize as `bicubic`, but linearly; no method does, so it is a diagnostic factor only."""
+    return _resized(table, grid, lambda patches: F.interpolate(patches, size=grid, mode="bilinear"))
+
+
+def antialiased(table: Tensor, grid: Grid) -> Tensor:
+    """Resize as `bicubic`, antialiased; a diagnostic factor only.
+
+    Source: timm `layers/pos_embed.py` `resample_abs_pos_embed`.
+    """
+    return _resized(table, grid, lambda patches: F.interpolate(patches, size=grid, mode="bicubic", antialias=True))
+
+
 def geometric_spline(table: Tensor, grid: Grid) -> Tensor:
     """Resample a table of relative biases by a cubic spline whose knots spread geometrically.
 
@@ -78,8 +91,10 @@ def geometric_spline(table: Tensor, grid: Grid) -> Tensor:
 ABSOLUTE: dict[str, Callable[[Tensor, Grid], Tensor]] = {
     "bicubic": bicubic,
     "shifted_bicubic": shifted_bicubic,
+    "bilinear": bilinear,
+    "antialiased": antialiased,
 }
-"""The ways of resizing absolute positions, by the name the catalogue uses."""
+"""The ways of resizing absolute positions, by the name that the catalogue, or a diagnostic factor, uses."""
 
 
 def _resized(table: Tensor, grid: Grid, resize: Callable[[Tensor], Tensor]) -> Tensor:

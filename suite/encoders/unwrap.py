@@ -81,7 +81,7 @@ def unwrap(
     Raises:
         CheckpointError: no such group or prefix, or several networks fit: the message names them.
     """
-    groups = dict(_groups(content))
+    groups = dict(dictionaries(content))
     if group is not None and group not in groups:
         raise CheckpointError(
             f"{location}: group {group!r}: no such dictionary of tensors: expected one of "
@@ -105,14 +105,16 @@ def unwrap(
     return _final_norm(tensors if tensors.keys() == expected.keys() else convert(tensors), expected), []
 
 
-def _groups(content: Mapping[str, object], path: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def dictionaries(
+    content: Mapping[str, object], path: str = "", depth: int = 0
+) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yield the dictionaries in a file that hold tensors: path, and its tensors less classifiers."""
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if tensors:
         yield path, tensors
     for name, value in content.items():
         if isinstance(value, Mapping) and depth < _DEEPEST:
-            yield from _groups(value, f"{path}.{name}".lstrip("."), depth + 1)
+            yield from dictionaries(value, f"{path}.{name}".lstrip("."), depth + 1)
 
 
 def _fittings(

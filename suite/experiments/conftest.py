@@ -26,6 +26,7 @@ from suite.experiments.direct import Direct
 from suite.experiments.forked import Messenger, trial_name
 from suite.experiments.judge import NotStoredError, Trial, code_state_at_start
 from suite.judge.claims import load_claims
+from suite.protocol.factors import choose_factors
 from suite.run.folder import at_work
 from suite.run.groups import GroupScheduling, groups_of
 from suite.run.leases import LEASES, lease
@@ -47,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         if not option.same_as_pytest:
             group.addoption(option.flag, dest=f"asked_{option.attribute}", **option.settings())
     group.addoption("--unjudged", action="store_true", help="hold nothing against references")
+    group.addoption("--factor", action="append", default=[], metavar="NAME=CHOICE", help="diagnostic (triage)")
     group.addoption("--threads", help="of each process (default: one per core)")
     group.addoption("--trial", action="append", default=[], metavar="EXPERIMENT/DATASET/METHOD", help="these alone")
     group.addoption("--stored-only", action="store_true", help="measure nothing: only look whether results hold")
@@ -61,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
             request,
             judged=not config.getoption("unjudged"),
             stored_only=config.getoption("stored_only"),
+            factors=choose_factors(config.getoption("factor")),
         )
         text = config.getoption("threads")
         threads = usable_processors() if text is None else values.count("--threads", text)

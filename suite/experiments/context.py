@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -12,12 +12,15 @@ from suite import datasets
 from suite.core.digests import digest_of
 from suite.core.numerics import environment_of
 from suite.core.source_code import trial_code
+from suite.datasets.pixels import changed
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
+from suite.encoders.altered import alter
 from suite.encoders.choices import Chosen, chosen
 from suite.features import Cache, Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
 from suite.protocol.constants import constants_of
+from suite.protocol.factors import load_factors
 from suite.protocol.profiles import Experiment
 from suite.protocol.settings import Settings
 from suite.protocol.tables import sourced
@@ -70,7 +73,8 @@ class Context(Generic[S_co]):
             RequestError: a candidate that is another network than in the rest of the run.
         """
         choices = {name: self.choice(name) for name in load_variants()}
-        encoder = load(chosen(self.spec, choices), self.request.weights, self.request.device)
+        of = chosen(self.spec, choices)
+        encoder = load(of, self.request.weights, self.request.device, tuple(self.factors.items()))
         if is_candidate(self.spec):
             network = {"weights": encoder.digest, "code": encoder.code, "tokens": encoder.tokens}
             agree(self.request.run, self.spec, network, place=str(self.key), variants=choices)
@@ -115,6 +119,23 @@ class Context(Generic[S_co]):
         applies = definition.applies(self.experiment.name, self.dataset, self.spec)
         return self.request.variants[variant] if applies else definition.default
 
+    @functools.cached_property
+    def factors(self) -> dict[str, str]:
+        """Diagnostic factors of this trial, name -> choice; none where anything is judged."""
+        factors = load_factors()
+        chosen_factors = self.request.factors.items()
+        return {name: choice for name, choice in chosen_factors if self.experiment.name in factors[name].experiments}
+
+    def splits(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Return the dataset's names of `train` and `val`, where a factor says so the other way round."""
+        roles = {"train": "val", "val": "train"} if "splits" in self.factors else {}
+        return {role: names[roles.get(role, role)] for role in names}
+
+    @property
+    def label_shift(self) -> int:
+        """What is added to the evaluation labels, the last class following the first: 0 but for a factor."""
+        return {"minus-one": -1, "plus-one": 1}.get(self.factors.get("label-map", ""), 0)
+
     @property
     def forward_batch_size(self) -> int:
         """Views that the encoder sees at once; passes are filled up, which a smoke run need not pay for."""
@@ -128,7 +149,7 @@ class Context(Generic[S_co]):
 
     def passes(self, views: ViewSet, transform: str) -> Passes:
         """Return the passes that turn views into tokens."""
-        return Passes(self.encoder, views, transform, self.permuted, self.forward_batch_size)
+        return Passes(self.encoder, views, changed(transform, self.factors), self.permuted, self.forward_batch_size)
 
     def extract(self, views: ViewSet, transform: str, keep: Collection[str], *, cached: bool = True) -> Features:
         """Encode views once, for what is to be kept; reused from the cache where nothing changed."""
@@ -153,6 +174,7 @@ class Context(Generic[S_co]):
                 if variant.applies(self.experiment.name, self.dataset, self.spec)
             },
             "limit": self.request.limit,
+            **({"factors": self.factors} if self.factors else {}),
         }
 
     def inputs(self) -> dict[str, Any]:
@@ -183,6 +205,16 @@ class Context(Generic[S_co]):
 
 
 @functools.lru_cache(maxsize=16)
-def load(encoder: Chosen, weights: Path, device: str) -> Encoder:
-    """Load an encoder, once a process; `weights` is the folder of the checkpoints."""
-    return load_encoder(encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps)
+def load(encoder: Chosen, weights: Path, device: str, factors: tuple[tuple[str, str], ...] = ()) -> Encoder:
+    """Load an encoder, once a process.
+
+    Args:
+        encoder: which.
+        weights: folder of the checkpoints.
+        device: where it is to run.
+        factors: diagnostic ones in it, name and choice.
+    """
+    loaded = load_encoder(
+        encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps
+    )
+    return alter(loaded, dict(factors))

@@ -37,8 +37,9 @@ def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
 
 def label_set(trial: HeadsTrial, split: str) -> SegmentationSet:
     """Return images and masks of a split, at most `limit` of them."""
-    images = masks(trial, split)
-    return replace(images, records=images.records[: trial.request.limit])
+    images = masks(trial, trial.splits(SPLITS[trial.dataset])[split])
+    shift = trial.label_shift if split == "val" else 0
+    return replace(images, records=images.records[: trial.request.limit], label_shift=shift)
 
 
 class Heads:
@@ -109,7 +110,8 @@ def training_identity(trial: HeadsTrial, seed: int) -> object:
     iterations = iterations_of(settings, trial.request.limit)
     recipe = [asdict(crop_recipe(trial, settings.batch_size)), layers(trial), settings.autocast, iterations]
     facts = [recipe, settings.warmup_iterations, settings.evaluations, seed]
-    return [identity(trial.encoder), variants, *facts, "evaluations keep their counts"]
+    factors = [trial.factors] if trial.factors else []
+    return [identity(trial.encoder), variants, *facts, "evaluations keep their counts", *factors]
 
 
 def rate_of(setting: str, primary: float) -> float:

@@ -123,7 +123,9 @@ def train_probes(
             train.tokens,
             torch.from_numpy(train.views.labels),
             seed=seed,
-            judge=_judge(test, world, evaluation_batches(len(test.views), *_evaluation(first))),
+            judge=_judge(
+                test, world, evaluation_batches(len(test.views), *_evaluation(first)), label_shift=first.label_shift
+            ),
             device=first.request.device,
             world=world,
             identity={trial.spec: digest_of(_identity(trial, train, test, token_inputs)) for trial in trials},
@@ -210,7 +212,8 @@ def _cae(settings: StreamSettings, items: int) -> Mapping[str, dict[str, Any]]:
 def _identity(trial: ProbingTrial, train: Split, test: Split, token_inputs: object) -> object:
     """Return what a trial's weights and evaluations depend on, besides the probes' own description."""
     encoder = [identity(trial.encoder), trial.choice("mae-order")]
-    return [encoder, train.views.digest, test.views.digest, _evaluation(trial), token_inputs]
+    factors = [trial.factors] if trial.factors else []
+    return [encoder, train.views.digest, test.views.digest, _evaluation(trial), token_inputs, *factors]
 
 
 def _evaluation(trial: ProbingTrial) -> tuple[int, int]:
@@ -219,11 +222,13 @@ def _evaluation(trial: ProbingTrial) -> tuple[int, int]:
 
 
 def _judge(
-    test: Split, world: World, batches: Sequence[Tensor]
+    test: Split, world: World, batches: Sequence[Tensor], *, label_shift: int
 ) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
     """Return the judge to call after each epoch."""
     chunks = torch.arange(len(test.views)).split(EVALUATED_AT_ONCE)
     labels = torch.from_numpy(test.views.labels)
+    if label_shift:
+        labels = (labels + label_shift) % len(test.views.class_names)
 
     def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Tensor]:
         tokens = test.tokens.tokens(0, [world.share(chunk) for chunk in chunks])

@@ -29,7 +29,7 @@ def images(trial: StreamTrial, split: str) -> ViewSet:
 
 def image_classification(trial: StreamTrial) -> Outcome:
     """Train on the training split, report top-1 on the validation split."""
-    train, val = (images(trial, split) for split in SPLITS[trial.dataset].values())
+    train, val = (images(trial, split) for split in trial.splits(SPLITS[trial.dataset]).values())
     return probe_stream(trial, train, val)
 
 

@@ -25,7 +25,9 @@ SPLITS = {"cub200": {"train": "train", "val": "test"}, "coco": {"train": "train2
 
 def part_classification(trial: ProbingTrial) -> Outcome:
     """Train on one split's patches, report top-1 on the other's."""
-    train, test = (part_patches(trial, split).take(trial.request.limit) for split in SPLITS[trial.dataset].values())
+    train, test = (
+        part_patches(trial, split).take(trial.request.limit) for split in trial.splits(SPLITS[trial.dataset]).values()
+    )
     train_tokens, test_tokens = (
         part_tokens(trial, *arguments) for arguments in ((train, "square_train"), (test, "square"))
     )

@@ -39,6 +39,7 @@ class RunFacts:
         finished: ISO 8601.
         candidates: one per candidate, see `suite.judge.standing`.
         together: several candidates side by side, see `suite.judge.together`; None for one.
+        triage: what explains gaps, see `suite.report.triaged`; None where nobody asked, or of other values.
         conformances: how each candidate answered the conformance checks, see `suite.conformance`.
         digest: of all results, see `suite.results.digests`.
         results: `experiment/dataset/method` -> digest of that result.
@@ -70,6 +71,7 @@ class RunFacts:
     finished: str
     candidates: Sequence[Mapping[str, Any]] = ()
     together: Mapping[str, Any] | None = None
+    triage: Mapping[str, Any] | None = None
     conformances: Sequence[Mapping[str, Any]] = ()
     digest: str | None = None
     results: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +132,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             "accepted": facts.gate,
             "newcomers": facts.candidates,
             "together": facts.together,
+            "triage": facts.triage,
             "conformance": facts.conformances[0] if len(facts.conformances) == 1 else None,
             "conformances": facts.conformances,
             "cells": cells,

@@ -29,7 +29,7 @@ from suite.protocol.profiles import Profile, load_profile
 from suite.reference.accepted import FOLDER
 from suite.reference.expected import Expected, places
 from suite.reference.select import accepted_folder, known_deviations, references
-from suite.report import files, inputs, terminal
+from suite.report import files, inputs, terminal, triaged
 from suite.report.beside import beside_of
 from suite.report.build import RunFacts, build
 from suite.report.contributions import contributions, notes
@@ -175,6 +175,7 @@ def assemble(
         protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, inputs_of(results)["data"], tell)},
         candidates=candidates,
+        triage=triaged.still_true(triaged.read(run, tell), {str(c.id): c.measured for c in judgement.cells}),
         together=together(candidates, {method: spec for spec, method in names.items()}),
         conformances=inputs.conformances(run, request["encoders"], tell),
         attempts=history(run, tell),

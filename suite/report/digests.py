@@ -18,7 +18,7 @@ from suite.run.shards import EXIT_CODE, shards_of
 
 RECORDS = (
     *("run.json", "environment.json", "checks.json", "verification.json", "conformance.json", "plan.json"),
-    *("bound.json", ATTEMPTS, "sbom.json"),
+    *("bound.json", "triage.json", ATTEMPTS, "sbom.json"),
 )
 """What a run noted of itself, beside its results."""
 FOLDERS = ("figures", "not_run", BESIDE)

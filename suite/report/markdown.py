@@ -11,6 +11,7 @@ from suite.report.candidates import Candidate, Conformance, Headline
 from suite.report.labels import VERDICTS
 from suite.report.markup import badge, code, details, escape, grid
 from suite.report.several import Bound, Several, Standing, Trend
+from suite.report.triaged import HEADS, ROLE, Triage
 from suite.report.view.cells import Attention, CellLine, GateLine, SecondGate
 from suite.report.view.claims import Claims
 from suite.report.view.costs import Costs
@@ -46,6 +47,7 @@ def _sections(view: Page) -> Iterator[str]:
         yield _candidate(candidate)
         yield _pairs(candidate)
     yield from _tables(view.tables)
+    yield _triage(view.triage)
     yield _claims(view.claims)
     yield _costs(view.costs)
     yield _variables(view.variables)
@@ -274,6 +276,14 @@ def _claims(claims: Claims) -> str:
     counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts)
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
     return f"{_heading('claims')}\n\n{counts}. {claims.role}.\n\n{details('Claim by claim', table)}"
+
+
+def _triage(triage: Triage | None) -> str:
+    if triage is None:
+        return ""
+    rows = [tuple(map(escape, astuple(line))) for line in triage.lines]
+    table = grid(rows, tuple(head.lower() for head in HEADS), "lllrl")
+    return f"{_heading('triage')}\n\n{escape(ROLE)}\n\n{table}\n\n" + "\n\n".join(map(escape, triage.summary))
 
 
 def _costs(costs: Costs) -> str:

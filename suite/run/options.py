@@ -241,7 +241,7 @@ EXECUTION = (
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument that only `check` has, or that means another thing there.
+    """An argument that only one verb has, or that means another thing there.
 
     Attributes:
         written: as typed.
@@ -282,6 +282,21 @@ CHECK = {
     ),
     "--by": Argument("--by POINTS", "BY=", "that it may be worse, per cent (default: 0)"),
     "--at-least": Argument("--at-least METHOD", "AT_LEAST=", "--no-worse-than METHOD --by 0"),
+}
+TRIAGE = {
+    "--cell": Argument(
+        "--cell ID[,ID...]",
+        "CELL=",
+        "these cells, each by its name or the beginning of it (default: all that deviate or are inconclusive)",
+    ),
+    "--against": Argument("--against RUN", "AGAINST=", "hold it against this run, not the references"),
+    "--checkpoint": Argument(
+        "--checkpoint SPEC[,SPEC...]",
+        "CHECKPOINT=",
+        "try these networks too: another epoch's, or another of the file, e.g. dino@FILE",
+    ),
+    "--budget": Argument("--budget DURATION", "BUDGET=", "begin no trial after so long, e.g. 2h (default: no end)"),
+    "--shard": Argument("--shard K/N", "SHARD=K/N", "measure the K-th of N parts of what is tried, and tell of none"),
 }
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
 """Options by which a verdict becomes an exit code."""
@@ -335,7 +350,15 @@ def page() -> str:
         (f"`{o.flag}{_placeholder(o)}`", f"`{o.variable}={'1' if o.kind is bool else ''}`", o.help.replace("|", "\\|"))
         for o in OPTIONS
     ]
-    check = [(f"`{a.written}`", f"`{a.variable}`", a.help) for a in CHECK.values()]
+    check, triage = (
+        tabulate(
+            [(f"`{a.written}`", f"`{a.variable}`", a.help) for a in arguments.values()],
+            ("argument", "make", "what it does"),
+            tablefmt="github",
+            disable_numparse=True,
+        )
+        for arguments in (CHECK, TRIAGE)
+    )
     table = tabulate(rows, ("option", "make", "what it does"), tablefmt="github", disable_numparse=True)
     return f"""# Options of a run
 
@@ -352,7 +375,11 @@ something else, and so is what it tells pytest, pip (but for where packages come
 
 What only `check` takes, or takes as another thing ([a new encoder](../how-to/new_encoder.md)):
 
-{tabulate(check, ("argument", "make", "what it does"), tablefmt="github", disable_numparse=True)}
+{check}
+
+What `triage` takes, besides the run ([triage](../how-to/triage.md)):
+
+{triage}
 
 How a run is carried out, which changes no value; `reproduce` takes all four, the other verbs the first two:
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Request:
         encoders: specs as the user wrote them, e.g. `dino` or `timm:vit_tiny_patch16_224`.
         variants: the choice of every variant.
         accepted: folder of the values that were accepted; None for the checkout's `expected`.
+        factors: diagnostic ones (`suite.protocol.factors`), only `triage` asks for any, and judges nothing.
         forward_batch_size: images that an encoder sees at once, at most; None for the profile's.
         limit: use at most this many views of each split, for a smoke run; nothing is judged then.
         allow_inconclusive: end in 0 although something cannot be told.
@@ -73,6 +74,7 @@ class Request:
     cache_gb: float = CACHE_GB
     forward_batch_size: int | None = None
     accepted: Path | None = None
+    factors: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -98,7 +100,8 @@ class Request:
 
     def record(self) -> dict[str, Any]:
         """Return the request as JSON, for the run folder and the report."""
-        names = [field.name for field in fields(self) if field.name not in _OF_ONE_PROCESS]
+        unsaid = _OF_ONE_PROCESS if self.factors else (*_OF_ONE_PROCESS, "factors")
+        names = [field.name for field in fields(self) if field.name not in unsaid]
         record = {name: getattr(self, name) for name in names} | {
             "profile": self.profile.name,
             "variants": deviations(self.variants),
@@ -110,6 +113,7 @@ class Request:
     def arguments(self) -> list[str]:
         """Write the request as options, of `python -m suite reproduce` and of `pytest suite/experiments`."""
         options = [text for option in OPTIONS for text in option.arguments(self)]
+        options += [f"--factor={name}={choice}" for name, choice in self.factors.items()]
         return options if self.judged else [*options, "--unjudged"]
 
 

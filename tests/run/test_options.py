@@ -40,7 +40,7 @@ def everything() -> list[str]:
 
 
 def test_every_field_of_a_request_has_an_option() -> None:
-    of_one_process = {"judged", "stored_only"}
+    of_one_process = {"judged", "stored_only", "factors"}
     assert {field.name for field in fields(Request)} - of_one_process == {option.field for option in OPTIONS}
 
 

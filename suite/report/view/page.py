@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance, candidates_of, conformances_of
 from suite.report.several import Bound, Several, bound_of, several_of
+from suite.report.triaged import Triage
+from suite.report.triaged import view as triage_of
 from suite.report.view.cells import (
     UNCERTAINTY,
     Attention,
@@ -57,6 +59,7 @@ SECTIONS = tuple(
         ("beside", "Beside the seven", ""),
         ("tables", "Tables", "The paper's tables"),
         ("cells", "All cells", ""),
+        ("triage", "Triage", "What explains the gaps"),
         ("claims", "Claims", "The paper's claims"),
         ("plot", "Object against part", "Object level against part level"),
         ("segmentation", "Segmentation", "Segmentation: training and samples"),
@@ -93,6 +96,7 @@ class Page:
     bound: Bound | None
     candidates: tuple[Candidate, ...]
     tables: Tables
+    triage: Triage | None
     claims: Claims
     samples: tuple[Gallery, ...]
     search: Search
@@ -117,6 +121,7 @@ class Page:
         """The sections that this report has, in their order."""
         absences = {
             "accepted": self.second_gate is None,
+            "triage": self.triage is None,
             "beside": not self.candidates and not self.conformances,
             "shards": self.shards is None,
             "attempts": self.attempts is None,
@@ -143,6 +148,7 @@ def page(report: Json) -> Page:
         bound=bound_of(report),
         candidates=candidates_of(report),
         tables=table_section,
+        triage=triage_of(report["triage"]) if report.get("triage") else None,
         claims=claims(report),
         samples=samples(report["figures"]),
         search=search(report["figures"]),

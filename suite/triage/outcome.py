@@ -1,0 +1,148 @@
+"""Outcome of a cell: which tries close its gap, and whether that is more than noise. No verdict changes by it.
+
+A try *closes* a gap where the value that it gives is within what the cell is allowed: its tolerance, at most the cap.
+It *moves* the cell where the paired interval over images keeps off 0 for all that were tried on it (Holm), by more than
+seeds do. It is named with confidence where it does both and puts no other cell of its trial out that agreed before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from suite.cells import CellId
+from suite.judge.intervals import holm
+from suite.judge.paired import Difference
+
+ALPHA = 0.05
+PARTLY = 0.25
+"""Share of a gap that must be closed for a try to explain it partly."""
+OUTCOMES = ("explained", "perhaps explained", "partly explained", "unexplained", "no gap")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A cell of the run and what it is held against, per cent.
+
+    Attributes:
+        verdict: of the run's report, or `beside RUN` where it is held against another run.
+        expected: the reference.
+        allowed: points of difference that are no gap.
+        seed_noise: points that other seeds may move a difference of two runs, 95 %; 0 where nothing is trained, None
+            where it is unknown, so that nothing can be told from it.
+    """
+
+    cell: CellId
+    verdict: str
+    measured: float
+    expected: float
+    allowed: float
+    seed_noise: float | None = 0.0
+
+    @property
+    def before(self) -> float:
+        """Measured less expected."""
+        return self.measured - self.expected
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to explain."""
+        return abs(self.before) > self.allowed
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one try gave for a cell.
+
+    Attributes:
+        label: of the try.
+        value: per cent.
+        moved: by the try, with the interval over images; None where no items tell.
+        broken: cells of the same trial that agreed before and do not any more.
+    """
+
+    label: str
+    value: float
+    moved: Difference | None
+    broken: int = 0
+
+
+def outcome(gap: Gap, answers: Sequence[Answer]) -> dict[str, Any]:
+    """Tell what closes the gap of a cell.
+
+    Returns:
+        `outcome`, one of `OUTCOMES`; `by`, the labels that explain it, the nearest first; the gap and every try.
+    """
+    moving = moves(gap, answers)
+    rows = [_row(gap, answer, moves=answer.label in moving) for answer in answers]
+    rows.sort(key=lambda row: abs(row["after"]))
+    words, by = _named(gap, rows)
+    return {
+        "cell": str(gap.cell),
+        "verdict": gap.verdict,
+        **{name: getattr(gap, name) for name in ("measured", "expected", "before", "allowed", "seed_noise")},
+        "outcome": words,
+        "by": [row["factor"] for row in by],
+        "tried": rows,
+    }
+
+
+def moves(gap: Gap, answers: Sequence[Answer]) -> set[str]:
+    """Return the tries that move the cell by more than images and seeds do, Holm over all that were tried on it."""
+    told = {answer.label: answer.moved for answer in answers if answer.moved is not None}
+    rejected = holm({label: difference.p_value for label, difference in told.items()}, ALPHA)
+    noise = math.inf if gap.seed_noise is None else gap.seed_noise
+    return {label for label in rejected if abs(told[label].value) > noise}
+
+
+def _row(gap: Gap, answer: Answer, *, moves: bool) -> dict[str, Any]:
+    after = answer.value - gap.expected
+    closes = gap.is_open and abs(after) <= gap.allowed
+    moved = asdict(answer.moved) if answer.moved is not None else {}
+    return {
+        "factor": answer.label,
+        "value": answer.value,
+        "after": after,
+        "closed": 1 - abs(after) / abs(gap.before) if gap.before else 0.0,
+        "moved": moved.get("value"),
+        "low": moved.get("low"),
+        "high": moved.get("high"),
+        "p_value": moved.get("p_value"),
+        "moves": moves,
+        "closes": closes,
+        "broken": answer.broken,
+        "confident": closes and moves and not answer.broken,
+    }
+
+
+def _named(gap: Gap, rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mapping[str, Any]]]:
+    if not gap.is_open:
+        return "no gap", []
+    confident = [row for row in rows if row["confident"]]
+    if confident:
+        return "explained", confident
+    closing = [row for row in rows if row["closes"]]
+    if closing:
+        return "perhaps explained", closing
+    nearer = [row for row in rows if row["moves"] and row["closed"] >= PARTLY]
+    return ("partly explained", nearer[:1]) if nearer else ("unexplained", [])
+
+
+def best_pair(cells: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Name the two tries that, each by itself, close most of the gaps of a trial; None where no two do.
+
+    Args:
+        cells: outcomes of a trial's cells that nothing explains with confidence.
+    """
+    shares: dict[str, float] = {}
+    for row in (row for cell in cells for row in cell["tried"] if row["moves"] and row["closed"] > 0):
+        shares[row["factor"]] = shares.get(row["factor"], 0.0) + row["closed"]
+    ranked = sorted(shares, key=lambda label: -shares[label])
+    second = next((label for label in ranked[1:] if _name(label) != _name(ranked[0])), None)
+    return None if second is None else (ranked[0], second)
+
+
+def _name(label: str) -> str:
+    return label.partition("=")[0]
