@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.judge.paired import DRAWS, Difference, differences, mean_draws
+from suite.judge.bootstrap import DRAWS
+from suite.judge.paired import Difference, differences, mean_draws
 from suite.results.evidence import PIXELS
 from suite.results.image_counts import PARTS, ImageCounts, ratio, unpack
 from suite.results.store import PerItemScores
