@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -183,6 +183,10 @@ gpu-acceptance: setup ## try this machine's GPU, 20 minutes at most: benchmarks/
 lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock and sbom.json: UPGRADE=1 for newer versions
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
 	  --all-extras $(call switch,UPGRADE,--upgrade) pyproject.toml -o requirements.lock
+	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
+	  $(call switch,UPGRADE,--upgrade) .ci/site/requirements.in -o .ci/site/requirements.lock
+	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
+	  $(call switch,UPGRADE,--upgrade) .ci/lint/requirements.in -o .ci/lint/requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
@@ -204,10 +208,10 @@ audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabil
 	@$(PYTHON) -I .ci/licences.py
 	@$(VENV)/lint/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
-$(VENV)/lint/.installed: .ci/lint/requirements.txt
-	@$(PYTHON) -m venv $(VENV)/lint
-	@$(VENV)/lint/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+$(VENV)/lint/.installed: .ci/lint/requirements.lock
+	@$(IS_PYTHON)
+	@$(PYTHON) -I -m venv $(VENV)/lint && $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r $< && touch $@
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
@@ -218,6 +222,14 @@ slurm-test: setup ## a real Slurm on loopback: same bits, requeues, kills, cance
 report-test: setup ## the report in Chromium: valid, readable in both themes, on a narrow screen, used; root on Debian, or Chromium and npm
 	@.ci/browser
 	@$(PYTEST) -q tests/report_in_browser
+
+docs: $(VENV)/docs/.installed ## docs/ as a site, with the report of runs/mini where there is one: OUT=site; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 env -u PYTHONPATH $(VENV)/docs/bin/mkdocs build --quiet $(if $(OUT),--site-dir '$(abspath $(OUT))')
+
+$(VENV)/docs/.installed: .ci/site/requirements.lock
+	@$(IS_PYTHON)
+	@$(PYTHON) -I -m venv $(VENV)/docs && $(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r $< && touch $@
 
 clean: ## remove caches and rendered data; runs/ stays
 	rm -rf cache data/mini .pytest_cache .mypy_cache .ruff_cache .benchmarks

@@ -36,7 +36,7 @@ from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.imagenet_pipeline import device as on_device
 from suite.imagenet_pipeline.augment import draw_crops, training_region
 from suite.imagenet_pipeline.device import DeviceDecoder
-from suite.plan.samples import _store
+from suite.plan.samples import drawn_store
 from suite.segmentation.ahead import CropsAhead
 from suite.segmentation.batch import Batch
 from suite.segmentation.crops import CropRecipe, Crops
@@ -118,7 +118,7 @@ def test_a_segmentation_step(benchmark, tmp_path):
         for sets in (1, 3):
             folder = tmp_path / str(sets)
             folder.mkdir()
-            store = _store(folder, 400, sets, classes=20, count=BATCH, device="cpu")
+            store = drawn_store(folder, 400, sets, classes=20, count=BATCH, device="cpu")
             crops = Crops(store, CropRecipe(CROP, (32, 16), BATCH), seed=0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
             result[f"{sets} label sets"] = benchmark_step(crops)
     finally:

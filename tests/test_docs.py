@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from suite.core.paths import DOCS, EXPECTED, ROOT
 from suite.judge import gate
@@ -90,6 +91,21 @@ def test_every_page_is_reached_from_the_index() -> None:
             for target, _ in links_of(page):
                 waiting += target.glob("*.md") if target.is_dir() else [target] * (target.suffix == ".md")
     assert {*DOCS.rglob("*.md")} <= seen
+
+
+def test_the_site_has_every_page() -> None:
+    """`make docs` asks the same, in an environment of its own; decisions it lists itself."""
+    (site,) = yaml.safe_load_all((ROOT / "mkdocs.yml").read_text())
+
+    def entries(item: object) -> Iterator[str]:
+        if isinstance(item, str):
+            yield item
+        for below in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+            yield from entries(below)
+
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md") if page.parent.name != "decisions"}
+    added = {page.name for page in ROOT.glob("*.md")} - {"README.md"}
+    assert {*entries(site["nav"])} == pages | added | {"decisions/index.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -10,10 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from suite.acceptance.site import Answer, Site, verdict
+from suite.encoders.encoder import IMAGENET_MEAN, IMAGENET_STD
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.parity import MAX_LEVELS, MEAN_LEVELS, parity
+from suite.plan.samples import drawn_store
+from suite.segmentation.ahead import CropsAhead
+from suite.segmentation.crops import CropRecipe, Crops
 
-COUNT, SIDE = 24, 96
+COUNT, SIDE, STEPS = 24, 96, 8
 COLOURS = {"full colour (4:4:4)": 0, "reduced colour (4:2:0)": 2}
 """Kinds of JPEG, and PIL's word for each; nvJPEG is given those of full colour alone."""
 
@@ -51,6 +55,29 @@ def stream(site: Site) -> Answer:
     wrong = [name for name, equal in same.items() if not equal]
     detail = f"batches {' and '.join(wrong)} ahead are others" if wrong else "batches made ahead have the same bits"
     return verdict(not wrong, detail, same=same)
+
+
+def crops(site: Site) -> Answer:
+    """Make training crops ahead while the device is busy: the same bits as in the order of the steps."""
+    folder = site.folder / "crops"
+    folder.mkdir(exist_ok=True)
+    store = drawn_store(folder, 160 * 160, 2, classes=8, count=6, device=site.device)
+    make = Crops(store, CropRecipe(64, (256, 128), 4), seed=0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    expected = [make(step) for step in range(STEPS)]
+    matrix, batches = torch.ones(512, 512, device=site.device), []
+    with CropsAhead(make, STEPS, site.device, threaded=True) as ahead:
+        for step in range(STEPS):
+            batches.append(ahead(step))
+            for _ in range(20):
+                matrix = (matrix @ matrix).clamp(max=1)
+    others = [
+        step
+        for step, pair in enumerate(zip(batches, expected, strict=True))
+        if not all(torch.equal(a, b) for a, b in zip(*(batch.tensors() for batch in pair), strict=True))
+    ]
+    if others:
+        return Answer("failed", f"crops made ahead are others in steps {', '.join(map(str, others))} of {STEPS}")
+    return Answer("passed", f"crops of {STEPS} steps made ahead have the same bits")
 
 
 def _batches(paths: list[Path], device: str, decoder: str, *, busy: bool) -> Tensor:

@@ -35,6 +35,7 @@ STEPS = (
     Step("determinism", numerics.repeated),
     Step("JPEG decoding", images.decoding),
     Step("stream and prefetch", images.stream),
+    Step("segmentation crops ahead", images.crops),
     Step("leases", cards.leases),
     Step("NCCL", cards.nccl),
     Step("out of memory", cards.out_of_memory),

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from suite.core.digests import digest_of
+from suite.core.memory import note_backoff
 from suite.datasets.views import ViewSet
+from suite.encoders.forward import smaller_passes
 from suite.errors import DatasetError, SuiteError
 from suite.experiments.context import Context, Outcome
 from suite.experiments.probing import Split, measure, train_probes
@@ -62,9 +64,13 @@ def train_stream(
     )
     test_tokens = _stream(trials, test, decoder=decoder, cached_views=_evaluation_views(first, len(test)))
     token_inputs = [first.settings.augmented_views, first.settings.autocast, decoder]
-    return train_probes(
+    probes = train_probes(
         trials, Split(train, train_tokens), Split(test, test_tokens), seed=seed, token_inputs=token_inputs, world=world
     )
+    if world.rank:  # the first process asks its own encoders
+        for text in (text for trial in trials for text in smaller_passes(trial.encoder)):
+            note_backoff(text)
+    return probes
 
 
 def files(views: ViewSet) -> list[Path]:

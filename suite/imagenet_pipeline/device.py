@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode
 
+from suite.core.memory import in_parts, is_out_of_memory
 from suite.datasets.pixels import read_rgb
 from suite.imagenet_pipeline.augment import Region
 from suite.imagenet_pipeline.decode import Pixels, RegionOf, libjpeg, read_bytes
@@ -84,19 +85,25 @@ class DeviceDecoder:
         return self._on_host(path, data, region_of)
 
     def pixels(self, batch: Sequence[Encoded | Decoded]) -> Tensor:
-        """Return pixels (B, 3, S, S), uint8 on the device.
+        """Return pixels (B, 3, S, S), uint8 on the device; in parts where memory has no room for all at once.
 
         Raises:
             DatasetError: what the device refused is damaged.
+            RuntimeError: memory has no room for a single image (see `suite.core.memory.is_out_of_memory`).
         """
+        parts = in_parts(batch, self._pixels, "images decoded and resized")
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def _pixels(self, batch: Sequence[Encoded | Decoded]) -> Tensor:
         decoded = iter(self._on_device([item for item in batch if isinstance(item, Encoded)]))
         images = [next(decoded) if isinstance(item, Encoded) else item for item in batch]
-        self.decoded.update(image.decoder for image in images)
         on_device = [
             image.pixels if image.decoder == "device" else image.pixels.to(self.device, non_blocking=True)
             for image in images
         ]
-        return resample(on_device, [image.region for image in images])
+        pixels = resample(on_device, [image.region for image in images])
+        self.decoded.update(image.decoder for image in images)
+        return pixels
 
     def _on_device(self, batch: Sequence[Encoded]) -> list[Decoded]:
         """Decode by the device, or by the host what the device refuses.
@@ -107,7 +114,9 @@ class DeviceDecoder:
             return []
         try:
             images = decode_jpegs([item.data for item in batch], self.device)
-        except RuntimeError:
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             if len(batch) == 1:
                 return [self._on_host(item.path, item.data, item.region_of) for item in batch]
             return [image for item in batch for image in self._on_device([item])]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from suite.core.memory import is_out_of_memory, release_memory
 from suite.experiments.costs.job import Operation
 from suite.experiments.costs.shape import Shape
 from suite.plan.forecast import Forecast, threads_of
@@ -48,16 +49,29 @@ def calibrate(
     until = time.monotonic() + budget_s
     queue = _in_order(operations, shapes)
     timings: dict[str, tuple[Operation, float]] = {}
+    too_large: list[Operation] = []
     with _threads(threads):
         while queue and time.monotonic() < until:
             operation = queue.pop(0)
             share = (until - time.monotonic()) / (len(queue) + 1)
-            with prepare(operation, shapes, device) as (call, units):
-                seconds = timed(call, share_s=share, device=device) / units
+            try:
+                with prepare(operation, shapes, device) as (call, units):
+                    seconds = timed(call, share_s=share, device=device) / units
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                too_large.append(operation)
+                continue
             timings[str(operation)] = operation, seconds
             rates.seconds[str(operation)] = seconds
             rates.derived.discard(str(operation))
-    for operation in queue:
+    if too_large:
+        release_memory()
+        names = ", ".join(map(str, too_large))
+        print(
+            f"warning: not timed, as memory has no room for it: {names}; estimated from what was timed", file=sys.stderr
+        )
+    for operation in [*queue, *too_large]:
         derived = in_proportion(operation, timings.values(), shapes)
         if derived is not None:
             rates.seconds[str(operation)] = derived

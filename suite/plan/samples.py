@@ -138,7 +138,7 @@ def _predict(operation: Operation, _shapes: Mapping[str, Shape], device: str, _f
 def _crop(operation: Operation, _shapes: Mapping[str, Shape], device: str, folder: Path) -> Sample:
     side, long, short, pixels, sets = operation.sizes
     recipe = CropRecipe(side, (long, short), _STORED)
-    store = _store(folder, pixels, sets, classes=20, count=_STORED, device=device)
+    store = drawn_store(folder, pixels, sets, classes=20, count=_STORED, device=device)
     crops = Crops(store, recipe, seed=0, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return partial(crops, 0), _STORED
 
@@ -161,7 +161,7 @@ def block_labels(count: int, side: int, classes: int) -> Tensor:
 
 def _score(operation: Operation, _shapes: Mapping[str, Shape], device: str, folder: Path) -> Sample:
     channels, grid, classes, side, stride, long, short, pixels = operation.sizes
-    store = _store(folder, pixels, 1, classes=classes, count=1, device=device)
+    store = drawn_store(folder, pixels, 1, classes=classes, count=1, device=device)
     recipe = SlideRecipe(side, stride, (long, short))
     head = SegmentationHead(channels, classes).to(device).eval()
     spec = HeadSpec(_NAME, f"{_NAME}0", classes)
@@ -172,8 +172,17 @@ def _score(operation: Operation, _shapes: Mapping[str, Shape], device: str, fold
     return lambda: evaluate(encode, {_NAME: head}, [spec], store, recipe, mean=IMAGENET_MEAN, std=IMAGENET_STD), 1
 
 
-def _store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, device: str) -> ImageStore:
-    """Store images of as many pixels, with masks of small blocks."""
+def drawn_store(folder: Path, pixels: int, sets: int, *, classes: int, count: int, device: str) -> ImageStore:
+    """Draw images of as many pixels, with masks of small blocks, and store them on a device.
+
+    Args:
+        folder: that the files go to.
+        pixels: of an image.
+        sets: of labels for the same images.
+        classes: of each.
+        count: of images.
+        device: where they are kept.
+    """
     images = [_picture(folder / f"{n}.jpg", pixels) for n in range(count)]
     label_sets = []
     for number in range(sets):

@@ -39,8 +39,10 @@ _PATIENCE_S = 20.0
 """Seconds for a process to be gone after its last message."""
 _OUTPUT_BYTES = 1 << 20
 """Limit on output kept of a process; what is older is dropped."""
-_STARTS = 5
-"""Times that a process is started where the server dies meanwhile."""
+_SERVER_S = 20.0
+"""Seconds in which a process is started again where the server dies meanwhile."""
+_AGAIN_S = 0.02
+"""Seconds between two starts: a killed server refuses before it can be seen to have ended, and be replaced."""
 _GOODBYE = "\0goodbye"
 
 
@@ -194,7 +196,8 @@ class _Pool:
 
     def start(self, job: Job) -> None:
         context = multiprocessing.get_context("forkserver")
-        for remaining in reversed(range(_STARTS)):
+        patience = time.monotonic() + _SERVER_S
+        while True:
             (messages, send), (output, write) = context.Pipe(duplex=False), context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(self.work, send, write, job.arguments), name=job.name)
             try:
@@ -203,8 +206,9 @@ class _Pool:
             except (EOFError, ConnectionError):  # the server was killed while it forked; another takes its place
                 messages.close()  # so that a process which it has forked nevertheless ends at its first word
                 output.close()
-                if not remaining:
+                if time.monotonic() > patience:
                     raise
+                time.sleep(_AGAIN_S)
             finally:
                 send.close()
                 write.close()

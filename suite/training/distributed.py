@@ -8,6 +8,7 @@ statistics are approximated. Only the gradients of what comes before the pooling
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
-from suite.core.memory import is_out_of_memory
+from suite.core.memory import backoffs, is_out_of_memory, note_backoff
 from suite.core.precision import exact_convolutions
 from suite.core.processors import usable_processors
 from suite.errors import RequestError
@@ -27,6 +28,10 @@ from suite.errors import RequestError
 T = TypeVar("T")
 _PATIENCE_S = 10
 """Seconds for the other processes to end after this one has done its part."""
+_SHORT = "out of memory"
+"""Key of what a process says that memory had no room for."""
+_BACKOFFS = "backoffs"
+"""Key of what a process had to do less of at a time, with its rank behind it."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
     Raises:
         RequestError: one of the other processes failed; its own message went to stderr.
         RuntimeError: memory had no room for this one's work (see `is_out_of_memory`).
+        MemoryError: it had none for another one's.
     """
     if size == 1:
         return work(*arguments, ALONE)
@@ -123,11 +129,13 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
     try:
         for process in processes:
             process.start()
-        with _group(store, 0, size, device) as world:
-            return work(*arguments, world)
+        with group(store, 0, size, device) as world:
+            answer = work(*arguments, world)
     except (dist.DistError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
+        if store.check([_SHORT]):
+            raise MemoryError(store.get(_SHORT).decode()) from error
         ended = [p.exitcode for p in processes if not p.is_alive()]
         raise RequestError(
             f"distributed: expected {size} processes to the end, got exit codes {ended} of others: {error}"
@@ -136,6 +144,10 @@ def run_together(size: int, device: str, gpus: Sequence[int], work: Callable[...
         for process in processes:
             process.join(_PATIENCE_S)
             process.kill()
+    for key in (f"{_BACKOFFS} {rank}" for rank in range(1, size)):
+        for text in json.loads(store.get(key)) if store.check([key]) else ():
+            note_backoff(text)
+    return answer
 
 
 def _follow(
@@ -149,12 +161,20 @@ def _follow(
         torch.cuda.set_device(gpu)
     else:
         torch.set_num_threads(max(1, usable_processors() // size))
-    with contextlib.suppress(KeyboardInterrupt), _group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
-        work(*arguments, world)
+    with contextlib.suppress(KeyboardInterrupt), group(store, rank, size, "cpu" if gpu is None else "cuda") as world:
+        try:
+            with backoffs() as told:
+                work(*arguments, world)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):  # said before the group ends, by which the others notice
+                store.set(_SHORT, f"process {rank + 1} of {size}: {error}")
+            raise
+        store.set(f"{_BACKOFFS} {rank}", json.dumps([f"process {rank + 1} of {size}: {text}" for text in told()]))
 
 
 @contextmanager
-def _group(store: TCPStore, rank: int, size: int, device: str) -> Iterator[World]:
+def group(store: TCPStore, rank: int, size: int, device: str) -> Iterator[World]:
+    """Be one of the processes that share a store: by NCCL on GPUs, the current one is this process's, else by gloo."""
     dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield World(rank, size)

@@ -16,6 +16,8 @@ from suite.encoders.encoder import Tokens
 from suite.encoders.forward import Forward
 from suite.imagenet_pipeline.images import ImageStream
 from suite.run.leases import Lease
+from suite.segmentation.ahead import CropsAhead
+from suite.segmentation.batch import Batch
 from suite.segmentation.fused import FastestLoss
 from suite.verification.outcome import Check
 
@@ -151,6 +153,25 @@ def test_a_batch_that_another_overwrites_fails(stand_in: MakeSite, monkeypatch: 
     assert answer.detail == "batches copied ahead are others"
 
 
+def test_crops_made_ahead_have_the_same_bits(stand_in: MakeSite) -> None:
+    answer = images.crops(stand_in())
+    assert (answer.status, answer.detail) == ("passed", "crops of 8 steps made ahead have the same bits")
+
+
+def test_crops_that_another_step_overwrites_fail(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = CropsAhead.__call__
+
+    def overwritten(self: CropsAhead, step: int) -> Batch:
+        batch = made(self, step)
+        if step in {2, 5}:
+            batch.pixels[1] = batch.pixels[0]
+        return batch
+
+    monkeypatch.setattr(CropsAhead, "__call__", overwritten)
+    answer = images.crops(stand_in())
+    assert (answer.status, answer.detail) == ("failed", "crops made ahead are others in steps 2, 5 of 8")
+
+
 def test_every_card_is_leased_once(stand_in: MakeSite) -> None:
     answer = cards.leases(stand_in(cards=3))
     assert (answer.status, answer.detail) == ("passed", "each of 3 cards was leased once")
@@ -172,9 +193,15 @@ def test_two_processes_sum(stand_in: MakeSite) -> None:
     assert (answer.status, answer.detail) == ("passed", "1 + 2 over two processes gave 3")
 
 
-def test_one_card_has_nobody_to_sum_with(stand_in: MakeSite) -> None:
+def test_one_card_sums_alone(stand_in: MakeSite) -> None:
     answer = cards.nccl(stand_in(cards=1))
-    assert (answer.status, answer.detail) == ("not applicable", "it needs two cards, there are 1")
+    assert (answer.status, answer.detail) == ("passed", "one process, for want of a second card: 1 gave 1")
+
+
+def test_a_sum_that_is_wrong_fails(stand_in: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.zero_())
+    answer = cards.nccl(stand_in(cards=1))
+    assert (answer.status, answer.detail) == ("failed", "one process, for want of a second card: 1 gave 0")
 
 
 def test_a_pass_that_is_halved_keeps_its_tokens(stand_in: MakeSite) -> None:

@@ -28,6 +28,8 @@ from tests.support.docker_daemon import Daemon, docker_daemon, stop_on_signals, 
 
 NEEDED_GB = 20
 IMAGE = "part-aware-repro:test"
+SHOWN_BYTES = 5e6
+"""Size from which a layer is listed; docs/how-to/container.md has a table of them."""
 PARENT = os.getppid()
 LOG = pytest.StashKey[Path]()
 
@@ -103,6 +105,11 @@ def image(daemon: Daemon) -> str:
     done = build(IMAGE)
     assert done.returncode == 0, last_lines(done.stderr)
     print(f"the build: {time.monotonic() - start:.0f} s, {daemon.disk.stat().st_blocks * 512 / 1e9:.1f} GB of disk")
+    built = daemon.client.images.get(IMAGE)
+    print(f"the image: {built.attrs['Size'] / 1e9:.2f} GB")
+    for layer in built.history():
+        if layer["Size"] >= SHOWN_BYTES:
+            print(f"{layer['Size'] / 1e9:8.2f} GB  {' '.join(layer['CreatedBy'].split())[:100]}")
     return IMAGE
 
 

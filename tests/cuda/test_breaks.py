@@ -27,7 +27,7 @@ BREAKS = [
     ("tiled_loss", "suite.probes.tiled_loss:_TiledLoss.forward", "dtype=exact, device=places.device", "dtype=exact"),
     ("retrieval", "suite.metrics.ranking:_product", ".cpu().numpy()", ".numpy()"),
     ("pipeline", "suite.imagenet_pipeline.images:ImageStream._begin", ".to(self.device, non_blocking=True)", ""),
-    ("pipeline", "suite.imagenet_pipeline.device:DeviceDecoder.pixels", ".to(self.device, non_blocking=True)", ""),
+    ("pipeline", "suite.imagenet_pipeline.device:DeviceDecoder._pixels", ".to(self.device, non_blocking=True)", ""),
     ("pipeline", "suite.imagenet_pipeline.tokens:TokenStream.tokens", ".to(tokens.device)", ""),
 ]
 """Walk, function, what is broken in it, and how."""

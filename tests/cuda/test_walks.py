@@ -207,7 +207,8 @@ def test_processes_that_share_a_batch_have_a_gpu_each(monkeypatch: pytest.Monkey
     begun, groups, votes = [], [], []
     process = SimpleNamespace(start=lambda: None, join=lambda _s: None, kill=lambda: None, exitcode=0)
     context = SimpleNamespace(Process=lambda **how: begun.append(how["args"][:2]) or process)
-    monkeypatch.setattr(distributed, "TCPStore", lambda *_args, **_how: SimpleNamespace(port=7))
+    store = SimpleNamespace(port=7, set=lambda _key, _text: None, check=lambda _keys: False)
+    monkeypatch.setattr(distributed, "TCPStore", lambda *_args, **_how: store)
     monkeypatch.setattr(distributed.multiprocessing, "get_context", lambda _kind: context)
     monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **_how: groups.append(backend))
     monkeypatch.setattr(distributed.dist, "destroy_process_group", lambda: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite.core.memory import backoffs, is_out_of_memory, note_backoff
 from suite.errors import RequestError
 from suite.training.distributed import ALONE, World, run_together
 from tests.support.probe_bank import Tokens, train, weights
@@ -25,6 +26,19 @@ def fail(world: World) -> None:
     if world.rank:
         raise ValueError("the other one fails")
     world.add([torch.zeros(1)])
+
+
+def runs_short(world: World) -> None:
+    if world.rank:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+    world.add([torch.zeros(1)])
+
+
+def does_less(world: World) -> str:
+    if world.rank:
+        note_backoff("probes in parts of half as many as 4, for which memory had no room")
+    world.wait()
+    return "done"
 
 
 def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
@@ -51,6 +65,19 @@ def test_one_process_is_this_one() -> None:
 def test_the_failure_of_another_process_is_an_error_here() -> None:
     with pytest.raises(RequestError, match="expected 2 processes to the end"):
         run_together(2, "cpu", [], fail)
+
+
+def test_memory_that_another_process_lacks_is_memory_that_the_trial_lacks() -> None:
+    with pytest.raises(MemoryError) as caught:
+        run_together(2, "cpu", [], runs_short)
+    assert str(caught.value) == "process 2 of 2: CUDA out of memory. Tried to allocate 20.00 GiB."
+    assert is_out_of_memory(caught.value)
+
+
+def test_what_another_process_did_less_of_at_a_time_is_told_here() -> None:
+    with backoffs() as told:
+        assert run_together(2, "cpu", [], does_less) == "done"
+    assert told() == ["process 2 of 2: probes in parts of half as many as 4, for which memory had no room"]
 
 
 @pytest.mark.parametrize("total", [0, 1, 5, 8])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from suite.core.memory import backoffs
 from suite.errors import DatasetError
 from suite.imagenet_pipeline import device as module
 from suite.imagenet_pipeline import prefetch
@@ -101,6 +102,43 @@ def test_a_file_that_the_device_refuses_falls_back_alone(images: list[Path], mon
     stream = ImageStream(images, SIZE, augment=True, decoder="device")
     list(stream.batches(0, [np.arange(9)]))
     assert stream.decoded == {"device": 1, "libjpeg": 5, "PIL": 3}
+
+
+@pytest.mark.parametrize("what", ["decode_jpegs", "resample"])
+def test_a_batch_that_memory_has_no_room_for_is_done_in_parts(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The device decodes all that it would have, and the pixels have the same bits."""
+    whole, sizes = getattr(module, what), []
+
+    def short(items, *rest):
+        sizes.append(len(items))
+        if len(items) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(items, *rest)
+
+    expected = pixels_of(images, decoder="device")
+    monkeypatch.setattr(module, what, short)
+    with backoffs() as told:
+        assert torch.equal(pixels_of(images, decoder="device"), expected)
+    text = "images decoded and resized in parts of half as many as {}, for which memory had no room"
+    assert told() == [text.format(count) for count in (3, 2)]  # batches of three
+    assert max(sizes) == {"decode_jpegs": 2, "resample": 3}[what]  # two are decoded by the device
+    stream = ImageStream(images, SIZE, augment=True, decoder="device")
+    list(stream.batches(0, [np.arange(9)]))
+    assert stream.decoded == {"device": 2, "libjpeg": 4, "PIL": 3}
+
+
+def test_a_single_image_that_memory_has_no_room_for_says_so(
+    images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_data, _device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    module.decodes(torch.device("cpu"))
+    monkeypatch.setattr(module, "decode_jpegs", full)
+    with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
+        pixels_of(images, decoder="device")
 
 
 def test_without_a_decoder_on_the_device_threads_decode_all(

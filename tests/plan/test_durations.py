@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from suite.core.files import write_json
 from suite.encoders.architecture import BASE, MINI
@@ -13,7 +14,7 @@ from suite.experiments.costs.job import Job, Operation
 from suite.experiments.costs.shape import Shape
 from suite.experiments.costs.task import Split, Task
 from suite.plan import calibrate as calibration
-from suite.plan import rates
+from suite.plan import rates, samples
 from suite.plan.calibrate import calibrate, calibrate_forecast
 from suite.plan.cards import group_seconds, makespan
 from suite.plan.forecast import Entry, forecast, timed
@@ -144,6 +145,28 @@ def test_every_kind_of_work_can_be_timed(tmp_path: Path) -> None:
     assert rates.seconds.keys() == {str(operation) for operation in operations}
     assert all(0 < seconds < 10 and math.isfinite(seconds) for seconds in rates.seconds.values())
     assert not rates.derived
+
+
+def test_work_that_memory_has_no_room_for_is_estimated_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A run does it in parts; the plan of it must not end."""
+    small, large = (Operation("decode", sizes=(pixels,)) for pixels in (10_000, 40_000))
+    picture = samples._picture
+
+    def short(path: Path, pixels: int) -> Path:
+        if pixels == 40_000:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return picture(path, pixels)
+
+    monkeypatch.setattr(samples, "_picture", short)
+    rates = Rates(tmp_path / "rates.json")
+    calibrate(rates, [large, small], {}, device="cpu", threads=1, budget_s=20)
+    assert rates.seconds[str(large)] == pytest.approx(4 * rates.seconds[str(small)])
+    assert rates.derived == {str(large)}
+    assert capsys.readouterr().err == (
+        f"warning: not timed, as memory has no room for it: {large}; estimated from what was timed\n"
+    )
 
 
 def test_timing_takes_the_quickest_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -22,13 +23,25 @@ from suite.core.paths import ROOT
 KILLS = int(os.environ.get("RANDOM_KILLS", "20"))
 SEED = int(os.environ.get("RANDOM_SEED", "0"))
 PATIENCE_S = 300
+KILLED = {0, 2, -signal.SIGKILL}
+"""Exit codes of a run whose processes were killed."""
+LOG = "output.log"
 
 
 def start(folder: Path, data: Path, *more: str) -> subprocess.Popen[bytes]:
     selection = ["--experiment", "object_retrieval", "--dataset", "cifar10", "--device", "cpu", "--limit", "400"]
     places = ["--run", str(folder / "run"), "--data", str(data), "--cache", str(folder / "cache")]
     command = [sys.executable, "-m", "suite", "reproduce", "--runtime", "venv", *selection, *places, *more]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder.mkdir(exist_ok=True)
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def ended_as(codes: set[int], run: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Wait for a run's end, and show what the runs of its folder said last where its exit code is none of these."""
+    code = run.wait(PATIENCE_S)
+    assert code in codes, f"exit code {code}: {(folder / LOG).read_text(errors='replace')[-3000:]}"
+    return True
 
 
 def cells(folder: Path) -> dict[str, bytes]:
@@ -54,7 +67,7 @@ def victim(run: subprocess.Popen[bytes], chance: random.Random) -> psutil.Proces
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, drawn_cifar10: Path) -> dict[str, dict[str, list[float]]]:
     """Values of a run that nobody disturbs."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert start(folder, drawn_cifar10).wait(PATIENCE_S) == 0
+    assert ended_as({0}, start(folder, drawn_cifar10), folder)
     return values(folder)
 
 
@@ -80,9 +93,9 @@ def test_killing_any_process_at_any_moment_loses_nothing(
             run.wait(PATIENCE_S)
             parts: list[list[str]] = [[], ["--shard", "1/2"], ["--shard", "2/2"]]
             run, runs = start(disturbed, drawn_cifar10, *chance.choice(parts)), runs + 1
-    assert run.wait(PATIENCE_S) in {0, 2, -9}
+    assert ended_as(KILLED, run, disturbed)
     assert finished.items() <= cells(disturbed).items()
-    assert start(disturbed, drawn_cifar10).wait(PATIENCE_S) == 0
+    assert ended_as({0}, start(disturbed, drawn_cifar10), disturbed)
     assert finished.items() <= cells(disturbed).items()
     assert values(disturbed) == undisturbed
     print(f"{KILLS} kills in {runs} runs")
@@ -105,11 +118,11 @@ def test_killing_two_shards_at_work_in_one_folder_loses_nothing_and_the_same_com
         finished = now
         for word, shard in shards.items():
             if shard.poll() is not None or (process is not None and process.pid == shard.pid):
-                assert shard.wait(PATIENCE_S) in {0, 2, -9}
+                assert ended_as(KILLED, shard, tmp_path)
                 shards[word], starts = start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1"), starts + 1
-    assert {shard.wait(PATIENCE_S) for shard in shards.values()} <= {0, 2, -9}
+    assert all(ended_as(KILLED, shard, tmp_path) for shard in shards.values())
     for word in shards:
-        assert start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1").wait(PATIENCE_S) == 0
+        assert ended_as({0}, start(tmp_path, drawn_cifar10, "--shard", word, "--workers", "1"), tmp_path)
     assert finished.items() <= cells(tmp_path).items()
     assert values(tmp_path) == undisturbed
     print(f"{KILLS} kills of two shards in {starts} starts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,6 +142,20 @@ def test_a_server_that_dies_while_it_forks_is_replaced(monkeypatch: pytest.Monke
     notes = outcome(job("one", "nothing"))
     assert notes.ends["one"].finished
     assert notes.messages == [("one", "began"), ("one", "ended")]
+
+
+def test_a_killed_server_is_replaced_although_it_refuses_before_it_has_ended(tmp_path: Path) -> None:
+    """Its socket is closed some time before its process can be waited for: here half a second."""
+    forkserver.ensure_running()
+    server = vars(forkserver)["_forkserver"]
+    with socket.socket(socket.AF_UNIX) as nobody_listens:
+        nobody_listens.bind(str(tmp_path / "socket"))
+        running, server._forkserver_address = server._forkserver_pid, str(tmp_path / "socket")
+        server._forkserver_pid = ending = os.posix_spawnp("sleep", ["sleep", "0.5"], os.environ)
+        notes = outcome(job("one", "nothing"))
+    assert notes.ends["one"].finished
+    assert server._forkserver_pid not in {running, ending}
+    os.waitpid(running, 0)  # it ends since nothing keeps it any more
 
 
 def interrupt(path: Path) -> subprocess.Popen[str]:
