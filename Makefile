@@ -194,6 +194,8 @@ lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock a
 	  --all-extras $(call switch,UPGRADE,--upgrade) pyproject.toml -o requirements.lock
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
 	  $(call switch,UPGRADE,--upgrade) .ci/site/requirements.in -o .ci/site/requirements.lock
+	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
+	  $(call switch,UPGRADE,--upgrade) .ci/lint/requirements.in -o .ci/lint/requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
@@ -215,10 +217,10 @@ audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabil
 	@$(PYTHON) -I .ci/licences.py
 	@$(VENV)/lint/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
 
-$(VENV)/lint/.installed: .ci/lint/requirements.txt
-	@$(PYTHON) -m venv $(VENV)/lint
-	@$(VENV)/lint/bin/pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+$(VENV)/lint/.installed: .ci/lint/requirements.lock
+	@$(IS_PYTHON)
+	@$(PYTHON) -I -m venv $(VENV)/lint && $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r $< && touch $@
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB
 	@$(BIN)/python -m pytest -v -rP tests/container_real
