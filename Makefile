@@ -50,7 +50,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test fuzz test-paper lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -176,6 +176,9 @@ fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verb
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
 	@PAPER_SCALE=1 $(PYTEST) tests/experiments/test_paper_scale.py -n 0
+
+triage-proof: setup ## does triage name the fault that was put in? about half an hour; writes docs/evidence/triage.md
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.support.triage_proof
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -15,7 +15,7 @@ from suite.cells import release_of
 from suite.errors import RequestError, unknown
 from suite.protocol.tables import PROFILES, PROTOCOLS, check_keys
 
-_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file"}
+_VARIANT_KEYS = {"choices", "about", "experiments", "datasets", "methods", "profiles", "picks_file", "beside"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Variant:
     Attributes:
         datasets: of these experiments, that it concerns; empty for all of them.
         methods: that it concerns; empty for every encoder.
+        beside: what it adds stands beside the cells, which stay what they are.
         picks_file: it says which file a method is loaded from, so it is not asked where the user names one.
     """
 
@@ -36,6 +37,7 @@ class Variant:
     methods: tuple[str, ...] = ()
     profiles: tuple[str, ...] = PROFILES
     picks_file: bool = False
+    beside: bool = False
 
     @property
     def default(self) -> str:

@@ -282,7 +282,7 @@ def _triage(triage: Triage | None) -> str:
     if triage is None:
         return ""
     rows = [tuple(map(escape, astuple(line))) for line in triage.lines]
-    table = grid(rows, tuple(head.lower() for head in HEADS), "lllrl")
+    table = grid(rows, tuple(head.lower() for head in HEADS), "lllll")
     return f"{_heading('triage')}\n\n{escape(ROLE)}\n\n{table}\n\n" + "\n\n".join(map(escape, triage.summary))
 
 

@@ -35,6 +35,8 @@ FORM: Form = {
                     "moved": "a number or null",
                     "low": "a number or null",
                     "high": "a number or null",
+                    "left_low": "a number or null",
+                    "left_high": "a number or null",
                     "broken": "a whole number >= 0",
                     "confident": "true or false",
                 }
@@ -56,7 +58,7 @@ WORDS = {
 HEADS = ("Cell", "gap", "outcome", "gap left", "moved by")
 ROLE = (
     "Named variants and usual mistakes, tried one at a time (make triage): what closes a gap, and how far it moves the "
-    "cell, with the 95 % interval over images. Verdicts stay what they are."
+    "cell; in brackets 95 % intervals over images. Verdicts stay what they are."
 )
 
 
@@ -138,9 +140,14 @@ def _line(entry: Mapping[str, Any]) -> Line:
         entry["cell"],
         f"{signed(entry['before'])} (allowed {entry['allowed']:.2g})",
         f"{WORDS[entry['outcome']]} {words}".strip() + nearest,
-        signed(first["after"]) if first else "",
+        _left(first) if first else "",
         _moved(first) if first else "",
     )
+
+
+def _left(row: Mapping[str, Any]) -> str:
+    interval = "" if row["left_low"] is None else f" [{signed(row['left_low'])}, {signed(row['left_high'])}]"
+    return f"{signed(row['after'])}{interval}"
 
 
 def _moved(row: Mapping[str, Any]) -> str:

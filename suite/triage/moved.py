@@ -36,6 +36,10 @@ class Scores:
     groups: NDArray[np.int32]
     identity: str
 
+    def pairs_with(self, other: Scores) -> bool:
+        """Tell whether the scores are of the same items."""
+        return self.identity == other.identity and self.rows.shape[1] == other.rows.shape[1]
+
 
 def scores_of(items: PerItemScores | None, setting: str, metric: str) -> Scores | None:
     """Return scores whose mean is a cell; None where the items do not tell.
@@ -71,7 +75,7 @@ def moved(run: Scores, trial: Scores) -> Difference:
 
     Where both are of the same items these are drawn together; else, as of other splits, each for itself.
     """
-    if run.identity == trial.identity and run.rows.shape[1] == trial.rows.shape[1]:
+    if run.pairs_with(trial):
         rows = {"trial": _single(trial.rows), "run": _single(run.rows)}
         return differences(rows, [("trial", "run")], run.groups)["trial", "run"]
     first = mean_draws({"": _single(trial.rows)}, trial.groups)[""]

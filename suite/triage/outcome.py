@@ -1,8 +1,13 @@
 """Outcome of a cell: which tries close its gap, and whether that is more than noise. No verdict changes by it.
 
-A try *closes* a gap where the value that it gives is within what the cell is allowed: its tolerance, at most the cap.
-It *moves* the cell where the paired interval over images keeps off 0 for all that were tried on it (Holm), by more than
-seeds do. It is named with confidence where it does both and puts no other cell of its trial out that agreed before.
+A try *closes* a gap where the value that it gives is within what the cell is allowed: its tolerance, at most the cap. A
+mean may come out right by chance, so a try is named with confidence only by more than that:
+
+- where the reference is a run of which the items are known, it *meets* them: the paired interval of trial and reference
+  leaves at most a fourth of the gap, and no cell of the trial that agreed before is put out. What is right makes the
+  items the same, which a coincidence of means does not;
+- else it *moves* the cell, the paired interval of trial and run keeping off 0 for all that were tried (Holm), by more
+  than seeds do, and closes every other gap of the trial, too.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from suite.judge.paired import Difference
 
 ALPHA = 0.05
 PARTLY = 0.25
-"""Share of a gap that must be closed for a try to explain it partly."""
+"""Share of a gap that must be closed for a try to explain it partly; the share that may be left where it meets it."""
 OUTCOMES = ("explained", "perhaps explained", "partly explained", "unexplained", "no gap")
 
 
@@ -61,12 +66,16 @@ class Answer:
         value: per cent.
         moved: by the try, with the interval over images; None where no items tell.
         broken: cells of the same trial that agreed before and do not any more.
+        open: cells of the same trial whose gap it does not close.
+        left: of the gap: trial less reference, with the interval; None where the reference's items are not known.
     """
 
     label: str
     value: float
     moved: Difference | None
     broken: int = 0
+    open: int = 0
+    left: Difference | None = None
 
 
 def outcome(gap: Gap, answers: Sequence[Answer]) -> dict[str, Any]:
@@ -100,7 +109,9 @@ def moves(gap: Gap, answers: Sequence[Answer]) -> set[str]:
 def _row(gap: Gap, answer: Answer, *, moves: bool) -> dict[str, Any]:
     after = answer.value - gap.expected
     closes = gap.is_open and abs(after) <= gap.allowed
-    moved = asdict(answer.moved) if answer.moved is not None else {}
+    moved, left = (asdict(d) if d is not None else {} for d in (answer.moved, answer.left))
+    most_left = max(gap.allowed, PARTLY * abs(gap.before))
+    meets = bool(left) and max(abs(left["low"]), abs(left["high"])) <= most_left
     return {
         "factor": answer.label,
         "value": answer.value,
@@ -110,10 +121,14 @@ def _row(gap: Gap, answer: Answer, *, moves: bool) -> dict[str, Any]:
         "low": moved.get("low"),
         "high": moved.get("high"),
         "p_value": moved.get("p_value"),
+        "left_low": left.get("low"),
+        "left_high": left.get("high"),
         "moves": moves,
+        "meets": meets,
         "closes": closes,
         "broken": answer.broken,
-        "confident": closes and moves and not answer.broken,
+        "open": answer.open,
+        "confident": closes and not answer.broken and (meets if left else moves and not answer.open),
     }
 
 

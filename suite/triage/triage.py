@@ -95,18 +95,16 @@ def _triage(request: Request, question: Question, execution: Execution) -> int:
         for one in some:
             measure(one, request, environment, held=held, execution=part, clock=clock, say=_say)
 
-    ordered = cheapest_first(tries, request)
-    if execution.shard is not None:
-        own = execution.shard.part(ordered)
+    if execution.shard is not None:  # of the tries in their own order, which is the same on every machine
+        own = cheapest_first(execution.shard.part(tries), request)
         measure_all(own)
-        print(f"{execution.shard.title}: {len(own)} of {len(ordered)} factors; make triage RUN={run} tells of all")
+        print(f"{execution.shard.title}: {len(own)} of {len(tries)} factors; make triage RUN={run} tells of all")
         return INCOMPLETE if any(_missing(one, request) for one in own) else 0
+    ordered = cheapest_first(tries, request)
     measure_all(ordered)
-    answers = _answers(request, ordered, gaps)
-    pairs = _pairs([outcome(gap, answers.get(gap.cell, [])) for gap in asked], ordered)
+    pairs = _pairs(outcomes(request, ordered, asked, gaps, question.against), ordered)
     measure_all(pairs)
-    answers = _answers(request, [*ordered, *pairs], gaps)
-    cells = [outcome(gap, answers.get(gap.cell, [])) for gap in asked]
+    cells = outcomes(request, [*ordered, *pairs], asked, gaps, question.against)
     not_tried = [entry for one in [*ordered, *pairs] for entry in _reasons(one, request, clock, question)]
     record = {
         "schema": 1,
@@ -131,7 +129,25 @@ def _triage(request: Request, question: Question, execution: Execution) -> int:
     return INCOMPLETE if not_tried else 0
 
 
-def _answers(request: Request, tries: Sequence[Try], gaps: Sequence[Gap]) -> dict[CellId, list[Answer]]:
+def outcomes(
+    request: Request, tries: Sequence[Try], asked: Sequence[Gap], gaps: Sequence[Gap], against: Path | None
+) -> list[Cells]:
+    """Tell what closes the gaps that are asked for, by what is stored of the tries; nothing is measured.
+
+    Args:
+        request: of the run.
+        tries: what was tried.
+        asked: cells to explain.
+        gaps: every cell of the run that has something to be held against: none that agrees may be put out.
+        against: the run that it is held against; None for the references.
+    """
+    answers = _answers(request, tries, gaps, None if against is None else Store(against))
+    return [outcome(gap, answers.get(gap.cell, [])) for gap in asked]
+
+
+def _answers(
+    request: Request, tries: Sequence[Try], gaps: Sequence[Gap], reference: Store | None
+) -> dict[CellId, list[Answer]]:
     """Read what tries gave for the cells of their trials, as far as they are measured."""
     by_trial: dict[Key, list[Gap]] = {}
     for gap in gaps:
@@ -144,14 +160,24 @@ def _answers(request: Request, tries: Sequence[Try], gaps: Sequence[Gap]) -> dic
             result, own = trial_store.load(trial), store.load(key)
             if result is None or own is None or trial in trial_store.reasons():
                 continue
-            items, own_items = trial_store.items(result), store.items(own)
+            other = None if reference is None else reference.load(key)
+            sources = [
+                trial_store.items(result),
+                store.items(own),
+                None if reference is None or other is None else reference.items(other),
+            ]
             values = {(m.id.setting, m.id.metric): m for m in result.measurements()}
             found = [(gap, values[place]) for gap in by_trial.get(key, ()) if (place := _place(gap.cell)) in values]
-            broken = sum(not gap.is_open and abs(m.mean - gap.expected) > gap.allowed for gap, m in found)
+            off = [gap for gap, m in found if abs(m.mean - gap.expected) > gap.allowed]
+            still_open = sum(gap.is_open for gap in off)
+            broken = len(off) - still_open
             for gap, measurement in found:
-                scores, own_scores = (scores_of(some, *_place(gap.cell)) for some in (items, own_items))
+                scores, own_scores, others = (scores_of(items, *_place(gap.cell)) for items in sources)
                 difference = None if scores is None or own_scores is None else moved(own_scores, scores)
-                answers.setdefault(gap.cell, []).append(Answer(one.label, measurement.mean, difference, broken))
+                is_paired = scores is not None and others is not None and scores.pairs_with(others)
+                left = moved(others, scores) if is_paired and others is not None and scores is not None else None
+                answer = Answer(one.label, measurement.mean, difference, broken, still_open, left)
+                answers.setdefault(gap.cell, []).append(answer)
     return answers
 
 

@@ -107,7 +107,8 @@ def pair(first: Try, second: Try) -> Try:
 def _of_trial(request: Request, key: Key, spec: str, networks: Sequence[str]) -> Iterator[Try]:
     for variant in load_variants().values():
         applies = variant.applies(key.experiment, key.dataset, spec) and request.profile.name in variant.profiles
-        choices = [c for c in variant.choices if applies and c != request.variants[variant.name]]
+        moves = applies and not variant.beside
+        choices = [c for c in variant.choices if moves and c != request.variants[variant.name]]
         yield from (Try({variant.name: choice}, "protocol", variant.about) for choice in choices)
     for factor in load_factors().values():
         if key.experiment in factor.experiments:

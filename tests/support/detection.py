@@ -66,7 +66,7 @@ class Injected:
     put_in: Fault
 
 
-def _encoder_changed(change: Callable[[Encoder], None]) -> Fault:
+def encoder_changed(change: Callable[[Encoder], None]) -> Fault:
     def put_in() -> AbstractContextManager[Any]:
         original = context.load_encoder
 
@@ -201,8 +201,8 @@ def _smoothed_labels() -> AbstractContextManager[Any]:
 
 EVERY = tuple(TRIALS)
 FAULTS = (
-    Injected("wrong mean and deviation", EVERY, _encoder_changed(_wrong_mean)),
-    Injected("BGR for RGB", EVERY, _encoder_changed(_bgr)),
+    Injected("wrong mean and deviation", EVERY, encoder_changed(_wrong_mean)),
+    Injected("BGR for RGB", EVERY, encoder_changed(_bgr)),
     Injected("another encoder's weights", EVERY, _other_weights),
     Injected("shuffled labels", RETRIEVAL, _labels(_shuffled, only_evaluation=False)),
     Injected("shuffled labels", PROBES, _labels(_shuffled)),
@@ -230,7 +230,7 @@ def untouched() -> AbstractContextManager[Any]:
 def judged(experiment: str, data: Path, put_in: Fault = untouched) -> Judgement:
     """Measure the trial of an experiment, with a fault in it, and judge it against its references."""
     dataset, spec = TRIALS[experiment]
-    with tempfile.TemporaryDirectory() as folder, _fresh_process(), put_in():
+    with tempfile.TemporaryDirectory() as folder, fresh_process(), put_in():
         request = make_request(
             encoders=[spec],
             datasets=[dataset],
@@ -256,7 +256,7 @@ def _narrowed(experiment: Experiment) -> Experiment:
 
 
 @contextlib.contextmanager
-def _fresh_process() -> Iterator[None]:
+def fresh_process() -> Iterator[None]:
     """With nothing loaded or trained before, and nothing left behind."""
     _forget()
     try:

@@ -38,5 +38,7 @@ def do_jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suite.reproduction.trials.run_jobs", run_jobs_here)
     monkeypatch.setattr("suite.reproduction.measure.call", call_here)
     monkeypatch.setattr("suite.candidate.apart.call", call_here)
-    for place in ("candidate.check", "reproduction.reproduce"):
+    monkeypatch.setattr("suite.triage.triage.call", call_here)
+    monkeypatch.setattr("suite.triage.measuring.call", call_here)
+    for place in ("candidate.check", "reproduction.reproduce", "triage.triage"):
         monkeypatch.setattr(f"suite.{place}.start_server", lambda *_: None)
