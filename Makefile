@@ -236,7 +236,8 @@ report-test: setup ## the report in Chromium: valid, readable in both themes, on
 	@$(PYTEST) -q tests/report_in_browser
 
 docs: $(VENV)/docs/.installed ## docs/ as a site, with the report of runs/mini where there is one: OUT=site; a link that leads nowhere is an error
-	@NO_MKDOCS_2_WARNING=1 env -u PYTHONPATH $(VENV)/docs/bin/mkdocs build --quiet $(if $(OUT),--site-dir '$(abspath $(OUT))')
+	@# not --quiet: no warning would count then
+	@NO_MKDOCS_2_WARNING=1 env -u PYTHONPATH $(VENV)/docs/bin/mkdocs build $(if $(OUT),--site-dir '$(abspath $(OUT))')
 
 $(VENV)/docs/.installed: .ci/site/requirements.lock
 	@$(IS_PYTHON)

@@ -36,18 +36,17 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links lead where files lie on the site."""
-    if page.file.src_uri in PAGES:
-        return re.sub(r"\]\(docs/", "](", markdown)
+    if page.file.src_uri in PAGES:  # the site's first page stands in for README.md
+        markdown = re.sub(r"\]\(README\.md[^)]*\)", "](index.md)", markdown)
+        return re.sub(r"\]\(docs/", "](", markdown).replace("](decisions/)", "](decisions/index.md)")
     up = "../" * page.file.src_uri.count("/")
     moved = "|".join(map(re.escape, (*PAGES, *FILES)))
     markdown = re.sub(rf"\]\({up}\.\./({moved})", rf"]({up}\1", markdown)
     markdown = markdown.replace("](decisions/)", "](decisions/index.md)")
     if page.file.src_uri == "index.md" and REPORT.exists():
-        return markdown.replace(
-            "\n## I want to",
-            "\n[The report of the mini study](report/index.html), made by `make reproduce`.\n\n## I want to",
-            1,
-        )
+        # as HTML: it is copied once the pages are built, and no Markdown link to it would pass
+        link = '<a href="report/index.html">The report of the mini study</a>, made by `make reproduce`.'
+        return markdown.replace("\n## I want to", f"\n{link}\n\n## I want to", 1)
     return markdown
 
 
