@@ -366,4 +366,4 @@ def _cells(view: Page) -> str:
         rows = [[*row, *_gate_words(line.gate)] for row, line in zip(rows, view.cells, strict=True)]
         heads += ["second gate", "accepted", "moved"]
     table = grid(rows, heads, "llrrrrlrrlrr"[: len(heads)])
-    return details(f"All {len(rows)} cells", f"{view.uncertainty}\n\n{table}")
+    return details(f"All {len(rows)} cells", f"{table}\n\n{view.uncertainty}")

@@ -140,8 +140,9 @@ def test_results_of_a_gpu_have_a_table_of_their_own(view: Page, report: dict[str
 
 def test_every_section_has_a_template_and_every_template_a_use() -> None:
     text = "\n".join((TEMPLATES / name).read_text() for name in FILES)
-    template_names = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text)) | {"report.html.j2"}
-    assert template_names | {f"sections/{section.id}.html.j2" for section in SECTIONS} | {"report.js"} == {*FILES}
+    template_names = set(re.findall(r'(?:include|from) "([^"]+)" ?(?:%|import)', text))
+    pages = {"report.html.j2", "history.html.j2", "report.js"}
+    assert template_names | pages | {f"sections/{section.id}.html.j2" for section in SECTIONS} == {*FILES}
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".j2")])
