@@ -354,7 +354,9 @@ def triage() -> dict[str, Any]:
         ],
         "factors": [{"factor": "channels=bgr", "about": "colours in the order of OpenCV", "explains": 1}],
         "not_applicable": [{"factor": "normalisation=imagenet", "encoder": "cae", "reason": "its own"}],
-        "not_tried": [{"factor": "splits=swapped", "reason": "the budget of 2 min was spent; the same command goes on"}],
+        "not_tried": [
+            {"factor": "splits=swapped", "reason": "the budget of 2 min was spent; the same command goes on"},
+        ],
     }  # fmt: skip
 
 
