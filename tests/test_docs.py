@@ -10,6 +10,7 @@ import yaml
 from suite.core.paths import DOCS, EXPECTED, ROOT
 from suite.judge import gate
 from suite.judge.verdict import EXIT_CODES, VERDICTS
+from suite.protocol.factors import Factor, load_factors
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import Variant, load_variants
 
@@ -48,6 +49,16 @@ def first_cells(page: Path) -> set[str]:
 @pytest.mark.parametrize("variant", load_variants().values(), ids=lambda v: v.name)
 def test_every_variant_is_explained_with_its_choices(variant: Variant) -> None:
     assert f"\n## `{variant.name}={'|'.join(variant.choices)}`\n" in (DOCS / "reference" / "variants.md").read_text()
+
+
+@pytest.mark.parametrize("factor", load_factors().values(), ids=lambda f: f.name)
+def test_every_factor_of_triage_is_listed_with_its_choices(factor: Factor) -> None:
+    [row] = [
+        line
+        for line in (DOCS / "how-to" / "triage.md").read_text().splitlines()
+        if line.startswith(f"| `{factor.name}` ")
+    ]
+    assert re.findall(r"`([^`]+)`", row.split("|")[2]) == [*factor.choices]
 
 
 @pytest.mark.parametrize("verdict", [*VERDICTS, *EXIT_CODES])

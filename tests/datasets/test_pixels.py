@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from suite.datasets.files import RESTORE
-from suite.datasets.pixels import crop, imagenet_eval, read_rgb, square_train, to_square, transform_named
+from suite.datasets.pixels import changed, crop, imagenet_eval, read_rgb, square_train, to_square, transform_named
 from suite.errors import DatasetError, RequestError
 from tests.support.lookalikes import noise, save, truncate
 
@@ -91,3 +92,38 @@ def test_an_unknown_transform_lists_the_valid_ones() -> None:
     with pytest.raises(RequestError) as caught:
         transform_named("round")
     assert str(caught.value) == ("unknown transform 'round': expected one of square, square_train, imagenet_eval")
+
+
+def test_a_transform_without_a_factor_keeps_its_name_and_its_function() -> None:
+    assert changed("square", {"channels": "bgr"}) == "square"
+    assert transform_named("square") is to_square
+
+
+@pytest.mark.parametrize(
+    ("factors", "way"),
+    [
+        ({"resize-filter": "nearest"}, lambda image: image.resize((48, 48), Image.Resampling.NEAREST)),
+        ({"crop-ratio": "0.875"}, lambda image: square_train(image, 48)),
+        ({"training-crop": "whole"}, lambda image: to_square(image, 48)),
+        (
+            {"resize-filter": "box", "crop-ratio": "0.875"},
+            lambda image: image.resize((55, 55), Image.Resampling.BOX).crop((4, 4, 52, 52)),
+        ),
+    ],
+)
+def test_a_factor_makes_another_transform_with_another_name(
+    factors: dict[str, str], way: Callable[[Image.Image], Image.Image]
+) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
+    name = changed("square", factors)
+    assert name == ", ".join(["square", *(f"{factor}={choice}" for factor, choice in factors.items())])
+    np.testing.assert_array_equal(transform_named(name)(image, 48), way(image))
+
+
+def test_without_antialias_a_pixel_between_the_four_nearest_is_not_seen() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[1::8] = 255  # far from the centres of eight-pixel cells
+    image = Image.fromarray(pixels)
+    sparse = np.asarray(transform_named("square, antialias=off")(image, 8))
+    assert sparse.max() == 0
+    assert np.asarray(to_square(image, 8)).max() > 0

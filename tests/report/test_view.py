@@ -11,6 +11,7 @@ from suite.core.paths import ROOT, SUITE
 from suite.report import html, markdown
 from suite.report.html import TEMPLATES
 from suite.report.maker import KINDS
+from suite.report.triaged import still_true
 from suite.report.view.cells import GateLine, Reason, cell_line
 from suite.report.view.page import SECTIONS, Page, page
 from tests.support import report_sample
@@ -161,3 +162,24 @@ def test_every_template_is_installed_with_the_package() -> None:
     patterns = settings["tool"]["setuptools"]["package-data"]["suite"]
     packaged = {path for pattern in patterns for path in SUITE.glob(pattern)}
     assert {TEMPLATES / name for name in FILES} <= packaged
+
+
+def test_a_triage_says_what_explains_a_cell_and_what_was_not_tried(view: Page) -> None:
+    assert view.triage is not None
+    [line] = view.triage.lines
+    assert (line.gap, line.outcome) == ("+0.41 (allowed 0.27)", "explained by channels=bgr")
+    assert (line.left, line.moved) == ("+0.01", "−0.40 [−0.60, −0.20]")
+    assert view.triage.summary == (
+        "channels=bgr explains 1 of 1 cells with confidence",
+        "Tried: channels=bgr, precision=float16",
+        "Left out, since nothing can change: normalisation=imagenet for cae (its own)",
+        "Not tried: splits=swapped (the budget of 2 min was spent; the same command goes on)",
+    )
+
+
+def test_a_triage_of_other_values_is_not_shown(report: dict[str, Any]) -> None:
+    [cell] = report["triage"]["cells"]
+    assert still_true(report["triage"], {cell["cell"]: 90.91}) == report["triage"]
+    assert still_true(report["triage"], {cell["cell"]: 90.92}) is None
+    assert still_true(None, {}) is None
+    assert page(report | {"triage": None}).triage is None

@@ -43,7 +43,8 @@ from tests.support.triage_faults import DATASETS, EPOCH, FAULTS, Injected, P, R,
 PAGE = DOCS / "evidence" / "triage.md"
 TEXT = """# Does triage name the fault?
 
-Written by `make triage-proof` on {date}; a small part of it is a test of `make test` (`tests/triage/test_named.py`).
+Written by `tests/support/triage_proof.py` (`make triage-proof`) on {date}; a small part of it is a test of `make
+test` (`tests/triage/test_named.py`).
 
 Each fault is put into a run of the mini study by other means than triage's own (`tests/support/triage_faults.py`): in
 the reading of a file, in PyTorch's resizing in PIL's place, in a checkpoint, in a table of splits. That run takes the
@@ -66,8 +67,9 @@ and on so few images it tells less.
 What it does not show: two faults at once; encoders, data and gaps of the paper's size; references with seed noise of
 their own. Where *largest gap* says none, the fault moves no cell by more than a machine may (0.05 points in
 retrieval), so there is nothing to explain: on the mini study those cannot be told from no fault. A fault that is not
-made of the same arithmetic as its factor (cubics with another constant, a crop cut before it is resized) closes its
-gap in part only.
+made of the same arithmetic as its factor closes its gap in part only: cubics with another constant, a crop cut before
+it is resized, BGR from before the colours are jittered in the training of segmentation, and weights and tokens
+rounded to 16 bits where the factor rounds products alone.
 """
 LIMITS = {R: None, P: 120, S: 24}
 """Views or images of each split: all of retrieval, and of what is trained as many as minutes allow."""
