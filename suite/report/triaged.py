@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,9 @@ def _summary(triage: Mapping[str, Any]) -> Iterator[str]:
         yield f"{label} explains {counts[label]} of {len(open_cells)} cells with confidence"
     if open_cells and not counts:
         yield f"Nothing that was tried explains any of {len(open_cells)} cells with confidence"
+    perhaps = Counter(label for e in open_cells if e["outcome"] == "perhaps explained" for label in e["by"])
+    for label, count in perhaps.most_common():
+        yield f"{label} closes {count} of {len(open_cells)} gaps, which may be chance"
     tried = sorted({row["factor"] for entry in triage["cells"] for row in entry["tried"]})
     if tried:
         yield f"Tried: {', '.join(tried)}"

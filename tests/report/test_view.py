@@ -12,6 +12,7 @@ from suite.report import html, markdown
 from suite.report.html import TEMPLATES
 from suite.report.maker import KINDS
 from suite.report.triaged import still_true
+from suite.report.triaged import view as triage_of
 from suite.report.view.cells import GateLine, Reason, cell_line
 from suite.report.view.page import SECTIONS, Page, page
 from tests.support import report_sample
@@ -183,3 +184,14 @@ def test_a_triage_of_other_values_is_not_shown(report: dict[str, Any]) -> None:
     assert still_true(report["triage"], {cell["cell"]: 90.92}) is None
     assert still_true(None, {}) is None
     assert page(report | {"triage": None}).triage is None
+
+
+def test_what_closes_gaps_within_noise_is_counted(report: dict[str, Any]) -> None:
+    triage = report["triage"]
+    cells = [triage["cells"][0] | {"outcome": "perhaps explained"}]
+    shown = triage_of(triage | {"cells": cells, "factors": []})
+    assert shown.lines[0].outcome == "perhaps, within noise: channels=bgr"
+    assert shown.summary[:2] == (
+        "Nothing that was tried explains any of 1 cells with confidence",
+        "channels=bgr closes 1 of 1 gaps, which may be chance",
+    )
