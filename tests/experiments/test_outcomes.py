@@ -70,7 +70,7 @@ def test_a_signal_and_a_trial_s_own_answer_stay_what_they_are(kind: type[BaseExc
 @pytest.mark.parametrize("text", ["0", "-3", "two", "", "1e3"])
 def test_threads_that_are_no_count_are_refused(text: str) -> None:
     options = {f"asked_{option.attribute}": option.settings().get("default") for option in OPTIONS}
-    options |= {"threads": text, "unjudged": False, "stored_only": False}
+    options |= {"threads": text, "unjudged": False, "stored_only": False, "factor": []}
     config: Any = SimpleNamespace(getoption=options.get, getini=lambda _: False, stash={})
     with pytest.raises(pytest.exit.Exception) as caught:
         pages.pytest_configure(config)
