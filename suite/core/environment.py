@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def suite_version() -> str | None:
     return _installed("part-aware-repro")
 
 
+@cache  # reading a package's metadata takes a millisecond, and a run asks for every package several times
 def _installed(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -3,15 +3,20 @@
 A fault of the suite, 4, and an error of Python, 1 without a verdict, are what this looks for.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from suite.cli.main import main
 from suite.core.paths import MINI_WEIGHTS
+from suite.report import html
+from suite.verification.outcome import Check
+from suite.verification.quick import quick
 from tests.support.fuzzing import LIMIT_S, at_least, watched
 from tests.support.mutations import Mutation, cases, in_bytes, in_head, in_json, in_words
 
@@ -90,7 +95,26 @@ def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
     assert not faults, "\n".join(faults[:10])
 
 
-@pytest.mark.usefixtures("nothing_drawn_or_loaded")
+@pytest.fixture
+def made_once(checks_of_this_environment: list[Check], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What no file of a dataset changes, and takes most of a run of seconds.
+
+    Checks of packages and determinism, compiled templates of the report, a look of the garbage collector at all that
+    is loaded.
+    """
+    monkeypatch.setattr("suite.verification.quick.quick", lambda *_: checks_of_this_environment)
+    monkeypatch.setattr("suite.report.html.templates", cache(html.templates))
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def checks_of_this_environment() -> list[Check]:
+    return quick("paper", "cpu")
+
+
+@pytest.mark.usefixtures("nothing_drawn_or_loaded", "made_once")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, place = name.partition("/")[0], data.parent
