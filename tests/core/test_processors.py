@@ -1,7 +1,9 @@
 """Processors that may be used, counted in one place: affinity and quotas, not what the machine has."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,42 @@ def test_a_run_that_is_bound_to_one_processor_starts_one_process() -> None:
     code = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from suite.run.groups import processes_for
+from suite.run.request import make_request
+print(processes_for(make_request(device="cpu"), 64))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.fixture
+def quota_of_one() -> Iterator[Path]:
+    """A control group of the machine's own, with a quota of one processor; processes join it by its `cgroup.procs`."""
+    first, second = processors.MOUNT / "cpu", processors.MOUNT
+    name = f"part-aware-repro-test-{os.getpid()}"
+    root, files = (
+        (first, {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"})
+        if (first / "cpu.cfs_quota_us").exists()
+        else (second, {"cpu.max": "100000 100000"})
+    )
+    group = root / name
+    try:
+        group.mkdir()
+        for file, value in files.items():
+            (group / file).write_text(value)
+    except OSError as error:
+        if group.is_dir():
+            group.rmdir()
+        pytest.skip(f"no control group with a quota can be made here: {error}")
+    yield group
+    group.rmdir()
+
+
+def test_a_run_under_a_quota_of_one_processor_starts_one_process(quota_of_one: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+Path({str(quota_of_one / "cgroup.procs")!r}).write_text(str(os.getpid()))
 from suite.run.groups import processes_for
 from suite.run.request import make_request
 print(processes_for(make_request(device="cpu"), 64))
