@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from suite.core.files import Json
-from suite.report.labels import VERDICTS
+from suite.report.labels import label_of_run
 
 COLOURS = {"good": "brightgreen", "bad": "red", "warn": "yellow", "mute": "lightgrey"}
 """By tone of the verdict; only what is reproduced is green."""
@@ -17,7 +17,7 @@ def render(report: Json) -> str:
     Args:
         report: see `suite.report.build.build`.
     """
-    verdict, counts = VERDICTS[report["verdict"]], report["summary"]
+    verdict, counts = label_of_run(report), report["summary"]
     count, total = counts.get("reproduced", 0), sum(counts.values())
     fields = {
         "schemaVersion": 1,

@@ -11,7 +11,7 @@ from suite.core.text import number
 from suite.errors import RequestError
 from suite.registry import title_of
 from suite.report import files
-from suite.report.labels import VERDICTS, Label
+from suite.report.labels import Label, label_of_run
 from suite.report.summary import notice
 
 
@@ -176,7 +176,7 @@ def _run_line(k: int, folder: Path, report: Json, environments: dict[str, int]) 
         said="unknown" if most is None else most.get("said", ""),
         seeds=", ".join(map(str, report["asked"].get("seeds") or ())) or "–",
         asked=_asked(report["asked"]),
-        verdict=VERDICTS[report["verdict"]],
+        verdict=label_of_run(report),
         digest=(report.get("digest") or "–")[:8],
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from suite.core.files import Json
 from suite.judge.entries import other_environment
+from suite.judge.verdict import EXIT_CODES
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ GATE_LABELS = {
     "not accepted": Label("not accepted", "◇", "➖", "new", "mute"),
 }
 """Labels of the second gate, against the accepted run of the device."""
+
+
+def label_of_run(report: Mapping[str, Any]) -> Label:
+    """Return the label of a run's verdict; not green where a gate beside it decides the exit code."""
+    own, code = VERDICTS[report["verdict"]], report["exit_code"]
+    if EXIT_CODES[report["verdict"]] or not code:
+        return own
+    other = VERDICTS["deviates" if code == EXIT_CODES["deviates"] else "inconclusive"]
+    said = "a gate fails" if other.tone == "bad" else "a gate cannot be told"
+    return replace(other, word=f"{own.word}, but {said}")
 
 
 def label(cell: Mapping[str, Any]) -> Label:

@@ -16,7 +16,7 @@ from suite.core.text import duration
 from suite.judge.verdict import NOT_ASKED
 from suite.registry import title_of
 from suite.report import candidates, summary
-from suite.report.labels import GATE_LABELS, UNCONFIRMED, VERDICTS, verdicts_of
+from suite.report.labels import GATE_LABELS, UNCONFIRMED, VERDICTS, label_of_run, verdicts_of
 from suite.report.several import Standing, bound_of, several_of
 from suite.report.view.tables import Row, Table, paper_tables
 
@@ -68,7 +68,7 @@ def summary_line(experiment: str, counts: dict[str, int], costs: list[Json]) -> 
 
 def verdict_line(report: Json, *, colour: bool = False) -> str:
     """Write the verdict's word and sentence; where a run of this device was accepted, also the second gate's line."""
-    label = VERDICTS[report["verdict"]]
+    label = label_of_run(report)
     word = _paint(label.word.upper(), label.tone, colour)
     headline = candidates.headline(report)
     heads = [(headline.name, headline.sentence), *headline.lines] if headline else []

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from suite.judge.verdict import EXIT_CODES
-from suite.report import badge, brief
+from suite.report import badge, brief, terminal
+from suite.report.view.page import page
 from tests.support import report_sample
 
 
@@ -78,7 +79,8 @@ def test_a_text_of_any_length_fits_into_a_comment(report: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("verdict", EXIT_CODES)
 def test_a_badge_is_green_for_what_is_reproduced_alone(verdict: str, report: dict[str, Any]) -> None:
-    fields = json.loads(badge.render(report | {"verdict": verdict, "summary": {"reproduced": 3, "not run": 2}}))
+    own = {"verdict": verdict, "exit_code": EXIT_CODES[verdict], "summary": {"reproduced": 3, "not run": 2}}
+    fields = json.loads(badge.render(report | own))
     assert fields.keys() == {"schemaVersion", "label", "message", "color", "isError"}
     assert (fields["schemaVersion"], fields["label"]) == (1, "mini study")
     assert fields["message"] == f"{verdict}, 3 of 5 cells"
@@ -88,3 +90,30 @@ def test_a_badge_is_green_for_what_is_reproduced_alone(verdict: str, report: dic
 
 def test_the_badge_of_the_paper_profile_names_the_paper(report: dict[str, Any]) -> None:
     assert json.loads(badge.render(report | {"profile": "paper"}))["label"] == "paper's numbers"
+
+
+@pytest.mark.parametrize(
+    ("code", "word", "colour", "icon"),
+    [
+        (0, "reproduced", "brightgreen", "✓"),
+        (1, "reproduced, but a gate fails", "red", "✗"),
+        (2, "reproduced, but a gate cannot be told", "yellow", "≈"),
+    ],
+)
+def test_nothing_is_green_where_a_gate_beside_the_verdict_decides_the_exit_code(
+    report: dict[str, Any], code: int, word: str, colour: str, icon: str
+) -> None:
+    """`accept` and `check --no-worse-than` have exit codes of their own, beside a verdict that stays its own."""
+    report = report | {"verdict": "reproduced", "exit_code": code, "summary": {"reproduced": 3}}
+    fields = json.loads(badge.render(report))
+    assert (fields["message"], fields["color"], fields["isError"]) == (f"{word}, 3 of 3 cells", colour, code == 1)
+    assert (page(report).head.verdict.word, page(report).head.verdict.icon) == (word, icon)
+    assert f" {word}: " in brief.render(report).splitlines()[0]
+    assert f"{word.upper()}: " in terminal.verdict_line(report)
+
+
+def test_a_verdict_with_an_exit_code_of_its_own_keeps_its_word(report: dict[str, Any]) -> None:
+    report = report | {"verdict": "inconclusive", "exit_code": 0, "summary": {"inconclusive": 3}}
+    assert page(report).head.verdict.word == "inconclusive"
+    report = report | {"verdict": "deviates", "exit_code": 1}
+    assert page(report).head.verdict.word == "deviates"

@@ -184,7 +184,8 @@ def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict
 
 @pytest.mark.parametrize("verdict", EXIT_CODES)
 def test_the_verdict_is_said_in_words_and_colour(verdict: str, report: dict[str, Any], folder: Path) -> None:
-    page = Page(html.render(report | {"verdict": verdict, "figures": [], "cells": []}, folder))
+    own = {"verdict": verdict, "exit_code": EXIT_CODES[verdict], "figures": [], "cells": []}
+    page = Page(html.render(report | own, folder))
     mild = {"reproduced": "good", "known deviation": "warn", "not judged": "mute"}
     tone = mild.get(verdict) or {1: "bad", 2: "warn"}[EXIT_CODES[verdict]]
     assert page.elements("section")[0]["class"] == f"verdict {tone}"

@@ -9,7 +9,7 @@ from suite.core.files import Json
 from suite.core.text import duration
 from suite.registry import title_of
 from suite.report import candidates, summary
-from suite.report.labels import GATE_LABELS, VERDICTS, Label, tally, verdicts_of
+from suite.report.labels import GATE_LABELS, VERDICTS, Label, label_of_run, tally, verdicts_of
 
 Counts = tuple[tuple[Label, int], ...]
 MINI_REFERENCES = (
@@ -71,7 +71,7 @@ def head(report: Json) -> Head:
     """Return the head of a report."""
     gate, attempts = report.get("accepted"), report.get("attempts")
     return Head(
-        verdict=VERDICTS[report["verdict"]],
+        verdict=label_of_run(report),
         sentence=candidates.scope(report) + report["sentence"],
         profile=report["profile"],
         run=report["run"],
