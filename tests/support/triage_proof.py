@@ -28,6 +28,7 @@ from suite.experiments import context
 from suite.experiments.base import page_of
 from suite.experiments.judge import Trial
 from suite.mini.render import render
+from suite.report.triaged import AGAIN
 from suite.reproduction.reproduce import reproduce
 from suite.results.store import Store
 from suite.run.calls import call
@@ -38,7 +39,7 @@ from suite.triage.gaps import chosen, gaps_of
 from suite.triage.triage import Question, outcomes, triage
 from suite.triage.tries import Try, tries_of
 from tests.support.detection import fresh_process
-from tests.support.triage_faults import DATASETS, EPOCH, FAULTS, Injected, P, R, S
+from tests.support.triage_faults import DATASETS, EPOCH, FAULTS, C, Injected, P, R, S
 
 PAGE = DOCS / "evidence" / "triage.md"
 TEXT = """# Does triage name the fault?
@@ -51,8 +52,10 @@ the reading of a file, in PyTorch's resizing in PIL's place, in a checkpoint, in
 place of the reference (`AGAINST=`), and the run that is triaged is as it should be: most mistakes cannot be undone by
 a second one, and this is how a published number of another's code is met, too. One encoder, DINO: retrieval of
 objects on COCO, all of it; classification of parts on CUB-200, {probe} views of each split; segmentation of parts on
-ADE20K-Part, {heads} images of each. A moving average of weights is in no file of DINO, so it is put into a network of
-timm.
+ADE20K-Part, {heads} images of each; and, for the ways of resizing and cropping alone, whose code is another there,
+classification of {stream} images of each split of ImageNet.
+A moving average of weights is in no file of DINO, so it is put into a network of
+timm. Chance, or a machine that is at fault, is put into the run itself, which the sound one is held against.
 
 **{named} of {kinds} kinds are named with confidence in at least one experiment**; not: {missing}. In {wrong} of
 {rows} rows something else is named with confidence, too, where items are known, and in {wrong_by_values} where values
@@ -71,7 +74,7 @@ made of the same arithmetic as its factor closes its gap in part only: cubics wi
 it is resized, BGR from before the colours are jittered in the training of segmentation, and weights and tokens
 rounded to 16 bits where the factor rounds products alone.
 """
-LIMITS = {R: None, P: 120, S: 24}
+LIMITS = {R: None, P: 120, S: 24, C: 120}
 """Views or images of each split: all of retrieval, and of what is trained as many as minutes allow."""
 
 
@@ -115,7 +118,7 @@ def study(experiment: str, folder: Path, data: Path, *, limit: int | None, datas
     """Measure a run and everything that can be tried on it, another epoch's checkpoint included."""
     request = _request(experiment, dataset or DATASETS[experiment], folder, data, limit=limit)
     reproduce(request)
-    other = next(fault for fault in FAULTS if fault.kind == EPOCH)
+    other = next(fault for fault in FAULTS if fault.kind == EPOCH)  # of all experiments, whether or not it is shown
     faulty = with_fault(other, experiment, request, folder)
     network = label_of(other, folder).removeprefix("network=")
     triage(request.run, Question(against=faulty, networks=[network]))
@@ -240,7 +243,20 @@ def prove(folder: Path, data: Path, tell: Callable[[str], None]) -> list[Row]:
             )
             tell(str(row))
             rows.append(row)
+        if experiment == R:
+            rows.append(by_chance(one))
     return [*rows, moving_average(folder / "average", data)]
+
+
+def by_chance(sound: Study) -> Row:
+    """A run of other values from the same inputs, as a machine at fault gives them; the sound run is the reference."""
+    put_in = next(fault.put_in for fault in FAULTS if fault.kind == "RGB or BGR")
+    fault = Injected("chance or the machine", AGAIN, (R,), put_in)
+    run = with_fault(fault, R, sound.request, sound.folder)
+    triage(run, Question(against=sound.request.run))
+    own = request_of(run)
+    one = Study(own, [Try(dict([AGAIN.split("=")]), "nowhere", "", [own.key(*task) for task in own.tasks()])], run)
+    return Row(fault, R, AGAIN, *(found(one, sound.request.run, items=items) for items in (True, False)))
 
 
 def moving_average(folder: Path, data: Path) -> Row:
@@ -296,6 +312,7 @@ def page(rows: Sequence[Row], folder: Path) -> str:
         table=table,
         probe=LIMITS[P],
         heads=LIMITS[S],
+        stream=LIMITS[C],
     )
 
 
