@@ -89,7 +89,11 @@ def _resized(mode: str, *, antialias: bool) -> Callable[[], AbstractContextManag
     Its filters round otherwise than PIL's, and its cubic without antialias is another (-0.75 for -0.5).
     """
 
-    def image(self: Image.Image, size: Sequence[int], *_args: Any, **_options: Any) -> Image.Image:
+    resize_by_pil = Image.Image.resize
+
+    def image(self: Image.Image, size: Sequence[int], *arguments: Any, **options: Any) -> Image.Image:
+        if self.mode != "RGB":  # the colours of labels, in a picture
+            return resize_by_pil(self, (size[0], size[1]), *arguments, **options)
         values = torch.from_numpy(np.array(self)).permute(2, 0, 1)[None].float()
         return Image.fromarray(_bytes(values, (size[1], size[0]))[0].permute(1, 2, 0).numpy())
 
