@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -239,7 +239,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def prove(folder: Path, data: Path) -> list[Row]:
     """Make every fault in every experiment, each experiment in a process of its own."""
-    jobs = [partial(of_experiment, experiment) for experiment in LIMITS]
+    jobs: list[Callable[[Path, Path], list[Row]]] = [partial(of_experiment, experiment) for experiment in LIMITS]
     with ProcessPoolExecutor(BESIDE, mp_context=get_context("spawn")) as pool:
         made = [pool.submit(job, folder / str(number), data) for number, job in enumerate([*jobs, moving_average])]
         return [row for rows in made for row in rows.result()]
