@@ -15,7 +15,7 @@ from suite.cli.runtime import add_runtime, elsewhere
 from suite.cli.verb import Verb
 from suite.core.values import line, path, points, reader, specs
 from suite.errors import RequestError
-from suite.run.options import CHECK
+from suite.run.arguments import CHECK
 from suite.specs import parse
 
 

@@ -7,8 +7,8 @@ import argparse
 from suite.cli.options import add_workers
 from suite.cli.verb import Verb
 from suite.core.values import names, path, reader, seconds, specs
+from suite.run.arguments import TRIAGE
 from suite.run.execution import Execution
-from suite.run.options import TRIAGE
 from suite.run.shards import shard
 
 

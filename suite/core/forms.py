@@ -89,6 +89,11 @@ def read_form(path: Path, form: Form, what: str, *, place: str | None = None) ->
     return parse_form(content, form, what, place)
 
 
+def in_place_of(folder: Path) -> str:
+    """Say what is there in place of a folder with some file, for an error: nothing, a file, or a folder without it."""
+    return "one without" if folder.is_dir() else "a file" if folder.exists() else "nothing"
+
+
 def parse_form(content: bytes, form: Form, what: str, place: str) -> Any:
     """Parse JSON of a known form; see `read_form`.
 

@@ -92,27 +92,21 @@ TRANSFORMS: dict[str, Transform] = {
 }
 
 
-def _sparse(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize bicubically by the four nearest pixels a side alone, however much smaller the result is."""
-    return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), Image.Resampling.BICUBIC)
-
-
-_FACTORS = ("resize-filter", "antialias", "crop-ratio", "training-crop")
-"""Diagnostic factors that act on pixels (`suite/protocol/factors.toml`)."""
-_RESIZES: dict[str, Resize] = {
-    "antialias=off": _sparse,
-    "resize-filter=bilinear": lambda image, size: image.resize(size, Image.Resampling.BILINEAR),
-    "resize-filter=lanczos": lambda image, size: image.resize(size, Image.Resampling.LANCZOS),
-    "resize-filter=box": lambda image, size: image.resize(size, Image.Resampling.BOX),
-    "resize-filter=nearest": lambda image, size: image.resize(size, Image.Resampling.NEAREST),
-}
-_OTHERS = {"crop-ratio=0.875": ("square", square_train), "training-crop=whole": ("square_train", to_square)}
-"""Factor -> the transform that it concerns, and what stands in its place."""
+_SPARSE = ("nearest", "bilinear", "bicubic")
+"""Filters that PIL has without antialias, too."""
+_RESIZING = ("resize-filter", "antialias")
+_OTHERS = {"square": ("crop-ratio", "0.875", "square_train"), "square_train": ("training-crop", "whole", "square")}
+"""Transform -> the factor and choice by which another one stands in its place."""
 
 
 def changed(transform: str, factors: Mapping[str, str]) -> str:
-    """Return the name of a transform with diagnostic factors in it, e.g. `square, antialias=off`; else as it is."""
-    return ", ".join([transform, *(f"{name}={factors[name]}" for name in _FACTORS if name in factors)])
+    """Return the name of a transform with diagnostic factors in it, e.g. `square, antialias=off`; else as it is.
+
+    One that some other trial has anyway has that one's name, so that features are shared.
+    """
+    name, choice, other = _OTHERS.get(transform, ("", "", ""))
+    base = other if name and factors.get(name) == choice else transform
+    return ", ".join([base, *(f"{name}={factors[name]}" for name in _RESIZING if name in factors)])
 
 
 def transform_named(name: str) -> Transform:
@@ -125,10 +119,28 @@ def transform_named(name: str) -> Transform:
     if base not in TRANSFORMS:
         raise unknown("transform", name, list(TRANSFORMS))
     transform: Callable[..., Image.Image] = TRANSFORMS[base]
-    for concerned, other in (_OTHERS[factor] for factor in factors if factor in _OTHERS):
-        transform = other if concerned == base else transform
-    resizes = [_RESIZES[factor] for factor in factors if factor in _RESIZES]
-    return partial(transform, resize=resizes[-1]) if resizes else transform
+    resize = resizing(dict(factor.split("=") for factor in factors), protocol="bicubic", antialias=True)
+    return transform if resize is None else partial(transform, resize=resize)
+
+
+def resizing(factors: Mapping[str, str], *, protocol: str, antialias: bool) -> Resize | None:
+    """Return the way of resizing that diagnostic factors ask for; None where they ask for none.
+
+    Args:
+        factors: name -> choice; those of other things say nothing here.
+        protocol: the filter where none is asked for.
+        antialias: likewise, whether the result looks at all pixels, or at those nearest alone, however much smaller it
+            is than the image. `box`, which is OpenCV's area, and `lanczos` always look at all.
+    """
+    if not any(name in factors for name in _RESIZING):
+        return None
+    name = factors.get("resize-filter", protocol)
+    is_sparse = factors.get("antialias", "on" if antialias else "off") == "off" and name in _SPARSE
+    return partial(_sparse if is_sparse else Image.Image.resize, resample=Image.Resampling[name.upper()])
+
+
+def _sparse(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    return image.transform(size, Image.Transform.EXTENT, (0, 0, *image.size), resample)
 
 
 def _centre(image: Image.Image, size: int) -> Image.Image:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from suite.datasets.digests import combine, file_keys
 from suite.datasets.files import RESTORE, damaged, home, images_in, images_under
 from suite.datasets.openers import read_png
+from suite.datasets.pixels import KEPT_PX, RESIZED_PX
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import DatasetError, unknown
 from suite.protocol.constants import constant
@@ -36,6 +37,7 @@ class SegmentationSet:
         classes: C names, by label after the reduction.
         reduce_zero_label: True for all of the paper's sets.
         label_shift: added to each label, the last class following the first; 0 but for a diagnostic factor.
+        central: of images and masks only the central 7/8 is seen, for a diagnostic factor.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SegmentationSet:
     classes: tuple[str, ...]
     reduce_zero_label: bool = REDUCE_ZERO_LABEL
     label_shift: int = 0
+    central: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -60,7 +63,14 @@ class SegmentationSet:
     def mask(self, index: int) -> npt.NDArray[np.uint8]:
         """Return the mask of a record; see `read_mask`."""
         labels = read_mask(self.records[index][1], self.num_classes, reduce_zero_label=self.reduce_zero_label)
+        labels = labels[self.seen(*labels.shape)]
         return shifted(labels, self.label_shift, self.num_classes) if self.label_shift else labels
+
+    def seen(self, height: int, width: int) -> tuple[slice, slice]:
+        """Return the rows and columns that are seen of an image and its mask: all, but for a diagnostic factor."""
+        borders = [round(side * (1 - KEPT_PX / RESIZED_PX) / 2) if self.central else 0 for side in (height, width)]
+        rows, columns = (slice(border, side - border) for border, side in zip(borders, (height, width), strict=True))
+        return rows, columns
 
 
 def segmentation(name: str, root: Path, split: str) -> SegmentationSet:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from suite.core.signals import stop_on_signals
+from suite.datasets.pixels import resizing
 from suite.datasets.segmentation import SegmentationSet
 from suite.errors import SuiteError
 from suite.experiments.head_history import History, Percent
@@ -113,8 +114,9 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     specs = list({spec.name: spec for heads in bank for spec in heads.specs_trained}.values())
     digests = {name: digest for heads in bank for name, digest in heads.digests.items()}
     iterations = iterations_of(trial.settings, trial.request.limit)
-    val = ImageStore(_once([heads.val for heads in bank]), device)
-    train = ImageStore(_once([heads.train for heads in bank]), device)
+    resize = resizing(trial.factors, protocol="bilinear", antialias=False)
+    val = ImageStore(_once([heads.val for heads in bank]), device, resize=resize)
+    train = ImageStore(_once([heads.train for heads in bank]), device, resize=resize)
     encode = _encode(trial)
     folder = trial.request.cache / "segmentation"
     histories = {name: History(folder / f"{digest}.json") for name, digest in digests.items()}

@@ -38,8 +38,10 @@ def masks(trial: HeadsTrial, split: str) -> SegmentationSet:
 def label_set(trial: HeadsTrial, split: str) -> SegmentationSet:
     """Return images and masks of a split, at most `limit` of them."""
     images = masks(trial, trial.splits(SPLITS[trial.dataset])[split])
-    shift = trial.label_shift if split == "val" else 0
-    return replace(images, records=images.records[: trial.request.limit], label_shift=shift)
+    images = replace(images, records=images.records[: trial.request.limit])
+    if split == "train":
+        return images
+    return replace(images, label_shift=trial.label_shift, central=trial.factors.get("crop-ratio") == "0.875")
 
 
 class Heads:

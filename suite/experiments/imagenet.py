@@ -9,6 +9,7 @@ import torch
 
 from suite.core.digests import digest_of
 from suite.core.memory import note_backoff
+from suite.datasets.pixels import resizing
 from suite.datasets.views import ViewSet
 from suite.encoders.forward import smaller_passes
 from suite.errors import DatasetError, SuiteError
@@ -125,6 +126,8 @@ def _stream(
         seed=seed or 0,
         decoder=decoder,
         device=trials[0].request.device,
+        resize=resizing(trials[0].factors, protocol="bicubic", antialias=True),
+        whole=trials[0].factors.get("crop-ratio") == "1",
     )
     return TokenStream(
         images, {t.spec: _encode(t) for t in trials}, forward_batch_size=forward_batch_size, views=cached_views

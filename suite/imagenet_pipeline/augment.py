@@ -89,12 +89,13 @@ def training_region(width: int, height: int, size: int, draws: NDArray[np.float3
     return Region(size, _random_box(width, height, draws), (size, size), mirrored=float(draws[-1]) < FLIP)
 
 
-def evaluation_region(width: int, height: int, size: int) -> Region:
+def evaluation_region(width: int, height: int, size: int, *, whole: bool = False) -> Region:
     """Return the region for evaluation: the shorter side to 8/7 of the input size (256 for 224), the centre of that.
 
-    The longer side is truncated to an integer, as torchvision's `Resize` does.
+    The longer side is truncated to an integer, as torchvision's `Resize` does. `whole`: the shorter side to the input
+    size itself, for a diagnostic factor.
     """
-    target_side, short = enlarged(size), min(width, height)
+    target_side, short = size if whole else enlarged(size), min(width, height)
     resized = (int(target_side * width / short), int(target_side * height / short))
     left, top = (round((side - size) / 2) for side in resized)
     return Region(size, (0, 0, width, height), resized, (left, top))

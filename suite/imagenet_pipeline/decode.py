@@ -15,12 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode
 
 from suite.datasets.files import check_regular, damaged
-from suite.datasets.pixels import read_rgb
+from suite.datasets.pixels import Resize, bicubic, read_rgb
 from suite.imagenet_pipeline.augment import Region
 from suite.imagenet_pipeline.jpeg import read_frame
 
@@ -31,12 +30,13 @@ Decoder = Literal["exact", "fast", "device"]
 """`exact` and `fast` are functions here; `device` is `suite.imagenet_pipeline.device`, which takes batches."""
 
 
-def exact(path: Path, region_of: RegionOf) -> Pixels:
+def exact(path: Path, region_of: RegionOf, *, resize: Resize = bicubic) -> Pixels:
     """Decode, crop and bicubically resize by PIL throughout.
 
     Args:
         path: an image that `read_rgb` takes.
         region_of: what to take of an image of a size.
+        resize: another way of resizing, for a diagnostic factor.
 
     Returns:
         (S, S, 3).
@@ -46,7 +46,7 @@ def exact(path: Path, region_of: RegionOf) -> Pixels:
     """
     image = read_rgb(path)
     region = region_of(*image.size)
-    resized = image.crop(region.box).resize(region.resized, Image.Resampling.BICUBIC)
+    resized = resize(image.crop(region.box), region.resized)
     return _finish(np.asarray(resized), region)
 
 

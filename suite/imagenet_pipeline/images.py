@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.core.processors import usable_processors
+from suite.datasets.pixels import Resize
 from suite.errors import RequestError, unknown
 from suite.imagenet_pipeline.augment import draw_crops, evaluation_region, training_region
-from suite.imagenet_pipeline.decode import DECODERS, Decoder, RegionOf
+from suite.imagenet_pipeline.decode import DECODERS, Decoder, RegionOf, exact
 from suite.imagenet_pipeline.device import Decoded, DeviceDecoder, Encoded
 from suite.imagenet_pipeline.prefetch import Prefetcher
 
@@ -50,6 +51,8 @@ class ImageStream:
         decoder: Decoder = "fast",
         workers: int | None = None,
         device: torch.device | str = "cpu",
+        resize: Resize | None = None,
+        whole: bool = False,
     ) -> None:
         """Say what is wanted; nothing is read yet.
 
@@ -61,6 +64,8 @@ class ImageStream:
             decoder: `fast` or `device` only where `suite.imagenet_pipeline.parity` allows it.
             workers: threads; None for one per core that this process may use. The pixels do not depend on it.
             device: where the pixels are wanted.
+            resize: another way of resizing, for a diagnostic factor: by PIL, whatever the decoder.
+            whole: see `evaluation_region`, likewise.
 
         Raises:
             RequestError: no images, no such decoder, or no worker.
@@ -76,7 +81,8 @@ class ImageStream:
         self.device = torch.device(device)
         if self.device == torch.device("cuda"):  # "the current one", which is another in another thread
             self.device = torch.device("cuda", torch.cuda.current_device())
-        self._draw = DECODERS.get(decoder)
+        self._draw = DECODERS.get(decoder) if resize is None else partial(exact, resize=resize)
+        self._whole = whole
         self._decoder = DeviceDecoder(self.device)
         self.decoded: Counter[str] = self._decoder.decoded
 
@@ -143,5 +149,5 @@ class ImageStream:
 
     def _region_of(self, draws: Draws, index: int) -> RegionOf:
         if draws is None:
-            return partial(evaluation_region, size=self.size)
+            return partial(evaluation_region, size=self.size, whole=self._whole)
         return partial(training_region, size=self.size, draws=draws[index])

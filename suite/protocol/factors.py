@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from suite.errors import RequestError, unknown
 from suite.protocol.tables import PROTOCOLS, check_keys
 
-_KEYS = {"choices", "acts", "about", "experiments"}
+_REQUIRED = {"choices", "acts", "about", "experiments"}
+_KEYS = _REQUIRED | {"own"}
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,10 @@ class Factor:
     """A mistake by name.
 
     Attributes:
-        choices: forms of it; none is the protocol's.
+        choices: forms of it.
         acts: where in the pipeline: `pixels`, `encoder`, `labels` or `splits`.
         experiments: whose numbers it can move.
+        own: choice -> experiments of which it is the protocol's own; none where no choice is.
     """
 
     name: str
@@ -33,6 +35,12 @@ class Factor:
     acts: str
     about: str
     experiments: tuple[str, ...]
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def mistakes(self, experiment: str) -> list[str]:
+        """Return the choices that can move an experiment's numbers; those that are its own cannot."""
+        choices = self.choices if experiment in self.experiments else ()
+        return [choice for choice in choices if experiment not in self.own.get(choice, ())]
 
 
 @functools.cache
@@ -41,7 +49,7 @@ def load_factors() -> dict[str, Factor]:
     path = PROTOCOLS / "factors.toml"
     factors = {}
     for name, table in tomllib.loads(path.read_text()).items():
-        check_keys(f"{path.name}: {name}", table, _KEYS, required=_KEYS)
+        check_keys(f"{path.name}: {name}", table, _KEYS, required=_REQUIRED)
         facts: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from suite.core.files import Json, write_atomically
-from suite.core.forms import FormError, check_form, read_form, shown
+from suite.core.forms import FormError, check_form, in_place_of, read_form, shown
 from suite.errors import RequestError
 from suite.report import badge, brief, html, junit, markdown
 from suite.report.build import SCHEMA
@@ -68,7 +68,10 @@ def load(place: Path) -> Json:
         if report.get("schema") == SCHEMA:
             check_form(report, REPORT_FORM, str(path))
     except OSError as error:
-        raise RequestError(f"{path}: no report: {error.strerror}; expected the folder of a finished run") from error
+        raise RequestError(
+            f"{place}: expected the folder of a finished run, with {NAME}, got {in_place_of(place)}; make one with "
+            "make reproduce"
+        ) from error
     except FormError as error:
         raise RequestError(f"{error}; {AGAIN}") from error
     if report.get("schema") != SCHEMA:

@@ -56,6 +56,8 @@ WORDS = {
     "no gap": "no gap to explain",
 }
 """Outcome -> how it is said."""
+AGAIN = "measured=again"
+"""Label of the try that changes nothing."""
 HEADS = ("Cell", "gap", "outcome", "gap left", "moved by")
 ROLE = (
     "Named variants and usual mistakes, tried one at a time (make triage): what closes a gap, and how far it moves the "
@@ -161,6 +163,7 @@ def _summary(triage: Mapping[str, Any]) -> Iterator[str]:
     if triage["against"] is not None:
         yield f"Held against the run {triage['against']}, not against references"
     open_cells = [entry for entry in triage["cells"] if entry["outcome"] != "no gap"]
+    yield from _repeated(open_cells)
     counts = {entry["factor"]: entry["explains"] for entry in triage["factors"] if entry["explains"]}
     for label in sorted(counts, key=lambda label: -counts[label]):
         yield f"{label} explains {counts[label]} of {len(open_cells)} cells with confidence"
@@ -176,6 +179,24 @@ def _summary(triage: Mapping[str, Any]) -> Iterator[str]:
         yield f"Left out, since nothing can change: {idle}"
     if missing := _by_reason(triage["not_tried"]):
         yield f"Not tried: {missing}"
+
+
+def _repeated(open_cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say what a repeated measurement tells of the machine and of chance."""
+    pairs = [(entry, row) for entry in open_cells for row in entry["tried"] if row["factor"] == AGAIN]
+    others = [pair for pair in pairs if not _is_same(*pair)]
+    if pairs:
+        same = f"Measured again as it is, {len(pairs) - len(others)} of {len(pairs)} cells come out with the same bits"
+        entry, row = max(others or pairs, key=lambda pair: abs(pair[1]["value"] - pair[0]["measured"]))
+        change = signed(row["value"] - entry["measured"])
+        yield f"{same}; the others by chance or the machine, {entry['cell']} {change}" if others else same
+    if settled := sum(entry["by"] == [AGAIN] for entry in open_cells):
+        yield f"A repeated measurement closes {settled} of {len(open_cells)} gaps, so nothing else is named for them"
+
+
+def _is_same(entry: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Tell whether a repeated measurement has the same value, and the same scores of items where they are known."""
+    return row["value"] == entry["measured"] and not row["low"] and not row["high"]
 
 
 def _by_reason(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -21,6 +21,7 @@ from suite.core.values import count, gigabytes, names, path, seeds, spec
 from suite.errors import unknown
 from suite.protocol.tables import PROFILES
 from suite.protocol.variants import deviations, load_variants
+from suite.run.arguments import CHECK, TRIAGE
 
 if TYPE_CHECKING:
     from suite.run.request import Request
@@ -239,65 +240,6 @@ EXECUTION = (
 """Options of `suite.run.execution`, as the page lists them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument that only one verb has, or that means another thing there.
-
-    Attributes:
-        written: as typed.
-        variable: make's.
-        help: one line.
-    """
-
-    written: str
-    variable: str
-    help: str
-
-
-CHECK = {
-    "ENCODER": Argument(
-        "SPEC[,SPEC...]",
-        "ENCODER=",
-        "timm:NAME, timm:NAME@FILE, METHOD@FILE, hf:FOLDER or package.module:factory; several with commas between "
-        "them, or in a list, @FILE or FILE.txt, one a line",
-    ),
-    "--encoder": Argument(
-        "--encoder SPEC[,SPEC...]",
-        "BESIDE=",
-        "the encoders that are measured beside (default: all in the mini profile, none in the paper's); ARCHIVE.zip of "
-        "an earlier run: its scores stand beside, of what is not measured",
-    ),
-    "--alone": Argument(
-        "--alone",
-        "ALONE=1",
-        "measure no other encoder: what is shipped of the mini study, else recorded or published values, stand beside",
-    ),
-    "--conformance-only": Argument(
-        "--conformance-only", "CONFORMANCE=1", "only the conformance checks: nothing is measured or written"
-    ),
-    "--no-worse-than": Argument(
-        "--no-worse-than METHOD",
-        "NO_WORSE_THAN=",
-        "fail where it is surely worse than this one, measured beside it; it may be one of several",
-    ),
-    "--by": Argument("--by POINTS", "BY=", "that it may be worse, per cent (default: 0)"),
-    "--at-least": Argument("--at-least METHOD", "AT_LEAST=", "--no-worse-than METHOD --by 0"),
-}
-TRIAGE = {
-    "--cell": Argument(
-        "--cell ID[,ID...]",
-        "CELL=",
-        "these cells, each by its name or the beginning of it (default: all that deviate or are inconclusive)",
-    ),
-    "--against": Argument("--against RUN", "AGAINST=", "hold it against this run, not the references"),
-    "--checkpoint": Argument(
-        "--checkpoint SPEC[,SPEC...]",
-        "CHECKPOINT=",
-        "try these networks too: another epoch's, or another of the file, e.g. dino@FILE",
-    ),
-    "--budget": Argument("--budget DURATION", "BUDGET=", "begin no trial after so long, e.g. 2h (default: no end)"),
-    "--shard": Argument("--shard K/N", "SHARD=K/N", "measure the K-th of N parts of what is tried, and tell of none"),
-}
 VERDICT = tuple(option for option in OPTIONS if option.name in {"strict", "allow-inconclusive", "claims"})
 """Options by which a verdict becomes an exit code."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.cells import CellId
-from suite.core.forms import Each, Entries, Form, FormError, read_form, shown
+from suite.core.forms import Each, Entries, Form, FormError, in_place_of, read_form, shown
 from suite.errors import RequestError
 from suite.protocol.profiles import load_profile
 from suite.protocol.variants import choose_variants
@@ -52,7 +52,7 @@ def read_run(run: Path) -> dict[str, Any]:
         record: dict[str, Any] = read_form(path, FORM, "what was asked of a run")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RequestError(
-            f"{run}: expected a run folder with {FILE}: {error}; make one with make reproduce"
+            f"{run}: expected a run folder with {FILE}, got {in_place_of(run)}; make one with make reproduce"
         ) from error
     except FormError as error:
         raise RequestError(f"{error}; {ADVICE}") from error

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
+from suite.datasets.pixels import Resize
 from suite.datasets.segmentation import IGNORE
 from suite.segmentation.store import Ragged
 
@@ -58,11 +60,13 @@ class Windows:
 
 
 def sample_pixels(images: Ragged, windows: Windows, height: int, width: int) -> Tensor:
-    """Sample windows of the resized images, bilinear.
+    """Sample windows of the resized images, bilinear but where the images say otherwise.
 
     Returns:
         (n, height, width, 3) uint8 on the images' device; beyond an image its last row or column is repeated.
     """
+    if images.resize is not None:
+        return _sampled_by(images.resize, images, windows, height, width)
     tops, bottoms, weights_y = _bilinear(images, windows, 0, height)
     lefts, rights, weights_x = _bilinear(images, windows, 1, width)
     stride = images.sizes[windows.image, 1][:, None]
@@ -78,6 +82,17 @@ def sample_pixels(images: Ragged, windows: Windows, height: int, width: int) -> 
         return ((mixed >> 4) * weight) >> 16  # OpenCV drops these bits, in this order
 
     return ((row(above, y0) + row(below, y1) + 2) >> 2).to(torch.uint8)
+
+
+def _sampled_by(resize: Resize, images: Ragged, windows: Windows, height: int, width: int) -> Tensor:
+    """Cut windows out of images that are resized whole."""
+    rows, columns = _places(windows, 0, height), _places(windows, 1, width)
+    samples = []
+    for number, image in enumerate(windows.image):
+        whole = Image.fromarray(images.image(int(image)).cpu().numpy())
+        resized = np.asarray(resize(whole, (int(windows.size[number, 1]), int(windows.size[number, 0]))))
+        samples.append(resized[rows[number][:, None], columns[number]])
+    return torch.from_numpy(np.stack(samples)).to(images.pixels.device)
 
 
 def sample_labels(images: Ragged, label_set: str, windows: Windows, height: int, width: int) -> Tensor:

@@ -20,7 +20,7 @@ from suite.core.memory import available_bytes, free_device_bytes
 from suite.datasets.digests import file_keys
 from suite.datasets.files import damaged
 from suite.datasets.openers import image_size
-from suite.datasets.pixels import read_rgb
+from suite.datasets.pixels import Resize, read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.errors import RequestError, unknown
 
@@ -40,18 +40,27 @@ class Ragged:
         masks: label set -> (P,) uint8 labels, 255 ignored.
         starts: (n,).
         sizes: (n, 2) height and width.
+        resize: how they are resized, where a diagnostic factor asks for another way than the protocol's.
     """
 
     pixels: Tensor
     masks: Mapping[str, Tensor]
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    resize: Resize | None = None
 
     def mask(self, label_set: str, image: int) -> Tensor:
         """Return (H, W) labels of one image, a view."""
+        return self._of(self.masks[label_set], image)
+
+    def image(self, image: int) -> Tensor:
+        """Return (H, W, 3) pixels of one image, a view."""
+        return self._of(self.pixels, image)
+
+    def _of(self, values: Tensor, image: int) -> Tensor:
         height, width = (int(side) for side in self.sizes[image])
         start = int(self.starts[image])
-        return self.masks[label_set][start : start + height * width].view(height, width)
+        return values[start : start + height * width].view(height, width, *values.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class ImageStore:
         *,
         place: str | None = None,
         budget: int | None = None,
+        resize: Resize | None = None,
     ) -> None:
         """Decode everything if it fits.
 
@@ -108,6 +118,7 @@ class ImageStore:
             device: where `fetch` puts images.
             place: see the class; the first in which the images fit, if not given.
             budget: bytes of host memory for decoded images; half of what is free, if not given.
+            resize: see `Ragged`.
 
         Raises:
             RequestError: the sets are not of the same images, or an unknown place.
@@ -120,7 +131,7 @@ class ImageStore:
             raise unknown("place of an image store", str(place), PLACES)
         self._sets = {labels.name: labels for labels in sets}
         self.num_classes = {name: labels.num_classes for name, labels in self._sets.items()}
-        self.device = torch.device(device)
+        self.device, self._resize = torch.device(device), resize
         self.present = {name: np.full(len(sets[0]), -1, dtype=np.int64) for name in self._sets}
         with ThreadPoolExecutor() as pool:
             self.sizes = np.array(list(pool.map(self._size, range(len(sets[0])))), dtype=np.int64)
@@ -150,12 +161,12 @@ class ImageStore:
             DatasetError: a file is damaged (where images are decoded on demand).
         """
         if self._all is not None and self.place == "device":
-            return Ragged(self._all.pixels, self._all.masks, self._starts[indices], self.sizes[indices])
+            return Ragged(self._all.pixels, self._all.masks, self._starts[indices], self.sizes[indices], self._resize)
         images = self._decode(indices) if self._all is None else [self._slice(self._all, i) for i in indices]
         sizes = self.sizes[indices]
         starts = np.concatenate([[0], np.cumsum(sizes.prod(axis=1))])[:-1]
         masks = {name: self._join([image.masks[name] for image in images]) for name in self._sets}
-        return Ragged(self._join([image.pixels for image in images]), masks, starts, sizes)
+        return Ragged(self._join([image.pixels for image in images]), masks, starts, sizes, self._resize)
 
     def _nearest_place(self) -> str:
         """Return the first place whose budget the images keep."""
@@ -174,7 +185,8 @@ class ImageStore:
         for path, size in sizes.items():
             if size != (width, height):
                 raise damaged(path, f"expected {width} x {height} pixels, as its image has, got {size[0]} x {size[1]}")
-        return height, width
+        rows, columns = self._seen(height, width)
+        return rows.stop - rows.start, columns.stop - columns.start
 
     def _path(self, index: int) -> Path:
         return next(iter(self._sets.values())).records[index][0]
@@ -186,8 +198,11 @@ class ImageStore:
             mask = labels.mask(index).reshape(-1)
             self.present[name][index] = np.count_nonzero(np.bincount(mask, minlength=256)[:IGNORE])
             masks[name] = torch.from_numpy(mask)
-        pixels = np.array(read_rgb(self._path(index))).reshape(-1, 3)
-        return _Image(torch.from_numpy(pixels), masks)
+        pixels = np.array(read_rgb(self._path(index)))
+        return _Image(torch.from_numpy(pixels[self._seen(*pixels.shape[:2])].reshape(-1, 3)), masks)
+
+    def _seen(self, height: int, width: int) -> tuple[slice, slice]:
+        return next(iter(self._sets.values())).seen(height, width)
 
     def _decode_all(self) -> _Image:
         """Decode everything into one tensor each, on the device or page-locked on the host."""

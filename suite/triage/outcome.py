@@ -3,6 +3,7 @@
 A try *closes* a gap where the value that it gives is within what the cell is allowed: its tolerance, at most the cap. A
 mean may come out right by chance, so a try is named with confidence only by more than that:
 
+- a repeated measurement (`AGAIN`) that closes a gap says that chance or the machine made it: it alone is named;
 - where the reference is a run of which the items are known, it *meets* them: the paired interval of trial and reference
   leaves at most a fourth of the gap, and no cell of the trial that agreed before is put out. What is right makes the
   items the same, which a coincidence of means does not;
@@ -20,6 +21,7 @@ from typing import Any
 from suite.cells import CellId
 from suite.judge.intervals import holm
 from suite.judge.paired import Difference
+from suite.report.triaged import AGAIN
 
 ALPHA = 0.05
 PARTLY = 0.25
@@ -128,7 +130,8 @@ def _row(gap: Gap, answer: Answer, *, moves: bool) -> dict[str, Any]:
         "closes": closes,
         "broken": answer.broken,
         "open": answer.open,
-        "confident": closes and not answer.broken and (meets if left else moves and not answer.open),
+        "confident": closes
+        and (answer.label == AGAIN or (not answer.broken and (meets if left else moves and not answer.open))),
     }
 
 
@@ -137,7 +140,7 @@ def _named(gap: Gap, rows: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mappi
         return "no gap", []
     confident = [row for row in rows if row["confident"]]
     if confident:
-        return "explained", confident
+        return "explained", [row for row in confident if row["factor"] == AGAIN] or confident
     closing = [row for row in rows if row["closes"]]
     if closing:
         return "perhaps explained", closing
@@ -152,7 +155,8 @@ def best_pair(cells: Sequence[Mapping[str, Any]]) -> tuple[str, str] | None:
         cells: outcomes of a trial's cells that nothing explains with confidence.
     """
     shares: dict[str, float] = {}
-    for row in (row for cell in cells for row in cell["tried"] if row["moves"] and row["closed"] > 0):
+    rows = (row for cell in cells for row in cell["tried"] if row["factor"] != AGAIN)
+    for row in (row for row in rows if row["moves"] and row["closed"] > 0):
         shares[row["factor"]] = shares.get(row["factor"], 0.0) + row["closed"]
     ranked = sorted(shares, key=lambda label: -shares[label])
     second = next((label for label in ranked[1:] if _name(label) != _name(ranked[0])), None)

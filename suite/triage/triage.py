@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,12 @@ def _triage(request: Request, question: Question, execution: Execution) -> int:
         measure_all(own)
         print(f"{execution.shard.title}: {len(own)} of {len(tries)} factors; make triage RUN={run} tells of all")
         return INCOMPLETE if any(_missing(one, request) for one in own) else 0
-    ordered = cheapest_first(tries, request)
-    measure_all(ordered)
+    again = [one for one in tries if one.label == triaged.AGAIN]
+    measure_all(again)
+    settled = _settled(outcomes(request, again, asked, gaps, question.against))
+    others = [replace(one, keys=[key for key in one.keys if key not in settled]) for one in tries if one not in again]
+    ordered = [*again, *cheapest_first([one for one in others if one.keys], request)]
+    measure_all(ordered[len(again) :])
     pairs = _pairs(outcomes(request, ordered, asked, gaps, question.against), ordered)
     measure_all(pairs)
     cells = outcomes(request, [*ordered, *pairs], asked, gaps, question.against)
@@ -196,6 +200,16 @@ def _pairs(cells: Sequence[Cells], tries: Sequence[Try]) -> list[Try]:
             joined = pair(first, second)
             pairs.setdefault(joined.label, joined).keys.append(key)
     return list(pairs.values())
+
+
+def _settled(cells: Sequence[Cells]) -> set[Key]:
+    """Return the trials of which a repeated measurement closes every gap: nothing else need be tried on them."""
+    keys = {_key(CellId.parse(cell["cell"])) for cell in cells}
+    return keys - {
+        _key(CellId.parse(cell["cell"]))
+        for cell in cells
+        if cell["outcome"] != "no gap" and cell["by"] != [triaged.AGAIN]
+    }
 
 
 def _missing(one: Try, request: Request) -> list[Key]:

@@ -10,13 +10,14 @@ from suite.cells import release_of
 from suite.errors import RequestError
 from suite.protocol.factors import load_factors
 from suite.protocol.variants import load_variants
+from suite.report.triaged import AGAIN
 from suite.results.store import Key
 from suite.run.request import Request
 from suite.triage.asked import Findings
 
 FOLDER = "triage"
 """Folder in the run folder of what is tried."""
-ACTS = ("labels", "splits", "protocol", "encoder", "pixels", "weights")
+ACTS = ("nowhere", "labels", "splits", "protocol", "encoder", "pixels", "weights")
 """Where a try acts, what needs no forward pass of its own first; variants are `protocol`."""
 NETWORK = "network"
 """Name of a try that puts another network in the encoder's place."""
@@ -27,7 +28,8 @@ class Try:
     """One change of the run's request.
 
     Attributes:
-        changes: name of a variant, a factor, or `network` -> choice, or the other network's spec.
+        changes: name of a variant, a factor, or `network` -> choice, or the other network's spec; `measured` -> `again`
+            for none at all.
         acts: one of `ACTS`.
         about: in words.
         keys: trials of the run that it is tried on, in order.
@@ -44,19 +46,26 @@ class Try:
         return " + ".join(f"{name}={choice}" for name, choice in self.changes.items())
 
     def request(self, run: Request) -> Request:
-        """Return the request of its trials: the run's own with the change in it, in a folder of its own."""
+        """Return the request of its trials: the run's own with the change in it, in a folder of its own.
+
+        What is measured again takes nothing from the run's cache, neither features nor trained heads.
+        """
         names = {name: {getattr(key, name) for key in self.keys} for name in ("experiment", "dataset", "method")}
         specs = [spec for spec in run.encoders if run.names[spec] in names["method"]]
         variants, factors = load_variants(), load_factors()
         place = "+".join(re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}-{choice}") for name, choice in self.changes.items())
+        folder = run.run / FOLDER / place
+        is_again = self.label == AGAIN
         return replace(
             run,
-            run=run.run / FOLDER / place,
+            run=folder,
             experiments=tuple(name for name in run.experiments if name in names["experiment"]),
             datasets=tuple(name for name in run.datasets if name in names["dataset"]),
             encoders=(self.changes[NETWORK],) if NETWORK in self.changes else tuple(specs),
             variants=run.variants | {name: choice for name, choice in self.changes.items() if name in variants},
             factors={name: choice for name, choice in self.changes.items() if name in factors},
+            cache=folder / "cache" if is_again else run.cache,
+            cache_gb=0.0 if is_again else run.cache_gb,
             judged=False,
         )
 
@@ -105,14 +114,15 @@ def pair(first: Try, second: Try) -> Try:
 
 
 def _of_trial(request: Request, key: Key, spec: str, networks: Sequence[str]) -> Iterator[Try]:
+    yield Try(dict([AGAIN.split("=")]), "nowhere", "the same, measured once more")
     for variant in load_variants().values():
         applies = variant.applies(key.experiment, key.dataset, spec) and request.profile.name in variant.profiles
         moves = applies and not variant.beside
         choices = [c for c in variant.choices if moves and c != request.variants[variant.name]]
         yield from (Try({variant.name: choice}, "protocol", variant.about) for choice in choices)
     for factor in load_factors().values():
-        if key.experiment in factor.experiments:
-            yield from (Try({factor.name: choice}, factor.acts, factor.about) for choice in factor.choices)
+        choices = factor.mistakes(key.experiment)
+        yield from (Try({factor.name: choice}, factor.acts, factor.about) for choice in choices)
     for network in networks:
         if release_of(network) == release_of(spec):
             yield Try({NETWORK: network}, "weights", "another network in the encoder's place")

@@ -100,24 +100,46 @@ def test_a_transform_without_a_factor_keeps_its_name_and_its_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factors", "way"),
+    ("factors", "name", "way"),
     [
-        ({"resize-filter": "nearest"}, lambda image: image.resize((48, 48), Image.Resampling.NEAREST)),
-        ({"crop-ratio": "0.875"}, lambda image: square_train(image, 48)),
-        ({"training-crop": "whole"}, lambda image: to_square(image, 48)),
+        (
+            {"resize-filter": "nearest"},
+            "square, resize-filter=nearest",
+            lambda image: image.resize((48, 48), Image.Resampling.NEAREST),
+        ),
+        (
+            {"antialias": "off", "resize-filter": "bilinear"},
+            "square, resize-filter=bilinear, antialias=off",
+            lambda image: image.transform((48, 48), Image.Transform.EXTENT, (0, 0, 90, 70), Image.Resampling.BILINEAR),
+        ),
         (
             {"resize-filter": "box", "crop-ratio": "0.875"},
+            "square_train, resize-filter=box",
             lambda image: image.resize((55, 55), Image.Resampling.BOX).crop((4, 4, 52, 52)),
         ),
     ],
 )
 def test_a_factor_makes_another_transform_with_another_name(
-    factors: dict[str, str], way: Callable[[Image.Image], Image.Image]
+    factors: dict[str, str], name: str, way: Callable[[Image.Image], Image.Image]
 ) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
-    name = changed("square", factors)
-    assert name == ", ".join(["square", *(f"{factor}={choice}" for factor, choice in factors.items())])
+    assert changed("square", factors) == name
     np.testing.assert_array_equal(transform_named(name)(image, 48), way(image))
+
+
+@pytest.mark.parametrize(
+    ("transform", "factors", "name"),
+    [
+        ("square", {"crop-ratio": "0.875"}, "square_train"),
+        ("square_train", {"crop-ratio": "0.875"}, "square_train"),
+        ("square_train", {"training-crop": "whole"}, "square"),
+        ("square", {"training-crop": "whole"}, "square"),
+    ],
+)
+def test_a_transform_that_another_trial_has_anyway_has_its_name_so_that_features_are_shared(
+    transform: str, factors: dict[str, str], name: str
+) -> None:
+    assert changed(transform, factors) == name
 
 
 def test_without_antialias_a_pixel_between_the_four_nearest_is_not_seen() -> None:

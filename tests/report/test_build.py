@@ -13,7 +13,7 @@ from suite.core.paths import DOCS
 from suite.judge.verdict import CellVerdict, ClaimVerdict, Family, Judgement
 from suite.report.build import RunFacts, build
 from suite.report.variables import variables
-from tests.support import report_forms, report_sample
+from tests.support import report_circumstances, report_forms, report_sample
 
 CELL = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")
 SCHEMA_PAGE = DOCS / "reference" / "report_schema.md"
@@ -31,7 +31,7 @@ def built(judgement_of_run: Judgement) -> dict[str, Any]:
         profile="mini",
         run="r",
         request={"seeds": (0, 1)},
-        environment=report_sample.environment(),
+        environment=report_circumstances.environment(),
         costs=[],
         figures=[],
         trainings=[],
@@ -126,7 +126,7 @@ def test_plain_reduces_to_json(value: object, expected: object) -> None:
 def status(**changes: Any) -> dict[str, str]:
     arguments = {
         "profile": "mini",
-        "environment": report_sample.environment(),
+        "environment": report_circumstances.environment(),
         "protocol": report_sample.protocol(),
         "request": {"seeds": [0]},
     }
@@ -162,7 +162,7 @@ def test_all_seven_variables_are_provided_when_everything_was_recorded() -> None
 def test_a_variable_is_not_provided_without_its_evidence(
     group: str, facts: dict[str, Any], name: str, expected: str
 ) -> None:
-    assert status(environment=report_sample.environment() | {group: facts})[name] == expected
+    assert status(environment=report_circumstances.environment() | {group: facts})[name] == expected
 
 
 def test_nothing_recorded_provides_nothing() -> None:

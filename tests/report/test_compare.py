@@ -130,7 +130,11 @@ def test_two_runs_without_a_value_are_not_called_identical(report: Report, b: Re
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "{path}: no report: No such file or directory; expected the folder of a finished run"),
+        (
+            None,
+            "{path.parent}: expected the folder of a finished run, with report.json, got one without; make one with "
+            "make reproduce",
+        ),
         ("{", "{path}: expected a report as JSON, got none: {detail}; run that report again"),
         ('{"schema": 7}', "{path}: expected a report of schema 1, got schema 7; run that report again"),
         ("[]", "{path}: expected a table, got []; run that report again"),

@@ -18,7 +18,7 @@ from suite.report import html, markdown
 from suite.report.collect import report
 from suite.results.store import Key, Store
 from suite.run.request import make_request
-from tests.support import report_sample
+from tests.support import report_circumstances, report_sample
 from tests.support.archived_run import CELLS, KEY, alter, items, result, write_run
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
@@ -113,7 +113,7 @@ def mixed_run(tmp_path: Path) -> Path:
     for key, value, origin in ((KEY, 12.25, OLD), (mae, 10.5, NEW)):
         stored_result = result(key, value)
         store.save(replace(stored_result, inputs={**stored_result.inputs, "environment": origin}), items(value))
-    environment = report_sample.environment() | {"numerics": NEW}
+    environment = report_circumstances.environment() | {"numerics": NEW}
     write_json(run / "environment.json", environment)
     report(run)
     return run
@@ -161,7 +161,7 @@ def test_an_old_run_opens_and_says_how_its_environment_is_known(tmp_path: Path, 
         alter(
             path, lambda cell: [cell.update(schema=1, packages={"torch": "2.14.1"}, device="cpu"), cell.pop("digest")]
         )
-    write_json(run / "environment.json", report_sample.environment())
+    write_json(run / "environment.json", report_circumstances.environment())
     report(run)
     content = read(run)
     assert content["notes"][-1:] == [

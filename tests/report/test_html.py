@@ -14,7 +14,7 @@ from suite.report import html, plot
 from suite.report.labels import label
 from suite.report.view.evidence import anchor
 from suite.report.view.pictures import search
-from tests.support import report_sample
+from tests.support import report_circumstances, report_sample
 
 VOID = {"meta", "img", "br", "wbr", "link", "input"}
 
@@ -108,7 +108,7 @@ def test_no_script_runs_but_the_page_s_own(text: str, page: Page) -> None:
 def test_names_and_reasons_are_escaped(text: str, page: Page) -> None:
     assert text.count("<script") == 1, "the page's own"
     assert "<b>mine" not in text
-    assert page.text.count(report_sample.HOSTILE) >= 4
+    assert page.text.count(report_circumstances.HOSTILE) >= 4
     assert "<b>mine</b>" in page.text
 
 

@@ -81,8 +81,3 @@ def test_a_run_of_one_command_has_a_state_too(run: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == (
         f"{run}: 2 groups of trials: 2 done, 0 running, 0 lost, 0 waiting\ntime left: none\n"
     )
-
-
-def test_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", str(tmp_path)]) == 3
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: expected a run folder with run.json: ")

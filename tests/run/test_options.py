@@ -17,7 +17,8 @@ from suite.cli.options import add_request, to_request
 from suite.cli.runtime import add_runtime
 from suite.core.paths import ROOT
 from suite.errors import RequestError
-from suite.run.options import CHECK, MAKE, OPTIONS, PAGE, make_variables, page, request_arguments
+from suite.run.arguments import CHECK
+from suite.run.options import MAKE, OPTIONS, PAGE, make_variables, page, request_arguments
 from suite.run.request import Request, make_request
 
 VALUES = {

@@ -13,7 +13,7 @@ from suite.core.files import write_json
 from suite.core.paths import EXPECTED
 from suite.results.store import Key, PerItemScores, Result, Store
 from suite.run.request import make_request
-from tests.support import report_sample
+from tests.support import report_circumstances
 
 H100 = "NVIDIA H100 80GB HBM3 (9.0)"
 A100 = "NVIDIA A100-SXM4-40GB (8.0)"
@@ -50,7 +50,7 @@ def write_run(
         save(run, Result(Key("image_classification", dataset, method), values, {}, inputs, {}, facts))
     times = {"started": "2026-01-31T00:00:00+00:00", "finished": "2026-01-31T01:00:00+00:00", "reused": []}
     write_json(run / "run.json", {"asked": request.record(), **times, "reused": []})
-    write_json(run / "environment.json", report_sample.environment() | {"numerics": environment(device, torch)})
+    write_json(run / "environment.json", report_circumstances.environment() | {"numerics": environment(device, torch)})
     return run
 
 

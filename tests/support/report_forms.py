@@ -14,7 +14,7 @@ from suite.report import html
 from suite.report.collect import assemble
 from suite.report.labels import CELL_VERDICTS, GATE_LABELS, STATUSES
 from suite.results.store import Key, Store
-from tests.support import report_sample
+from tests.support import report_circumstances, report_sample
 from tests.support.candidate_run import LEVELS, MINE, PLACES, SWEEP, store_result, write_record, write_sweep
 from tests.support.fabricated import Values, write_run
 
@@ -80,7 +80,7 @@ def failing(run: Path) -> Json:
     verdicts = [cell["verdict"] for cell in cells]
     summary = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
     rungs = [{"name": s, "question": "Can it be loaded?", "status": s, "detail": LONG_PATH} for s in STATUSES]
-    conformance = {"encoder": report_sample.HOSTILE, "rungs": rungs, "facts": {}, "fingerprint": {}}
+    conformance = {"encoder": report_circumstances.HOSTILE, "rungs": rungs, "facts": {}, "fingerprint": {}}
     return report | {
         "summary": summary,
         "conformance": conformance,

@@ -7,10 +7,11 @@ table of splits. The run with it takes the place of the reference, and the run t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -22,18 +23,25 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from suite.core.paths import MINI_WEIGHTS
-from suite.datasets import pixels, views
+from suite.datasets import pixels, segmentation, views
 from suite.datasets.pixels import read_rgb
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.encoders import Encoder, positions
 from suite.experiments import probing
 from suite.experiments.base import page_of
+from suite.imagenet_pipeline import decode
+from suite.imagenet_pipeline import images as stream
+from suite.imagenet_pipeline.augment import Region
+from suite.segmentation import crops, evaluate, resize, store
+from suite.segmentation.resize import Windows
+from suite.segmentation.store import Ragged
 from tests.support.detection import encoder_changed
 
-R, P, S = "object_retrieval", "part_classification", "part_segmentation"
-DATASETS = {R: "coco", P: "cub200", S: "ade20k_part"}
+R, P, S, C = "object_retrieval", "part_classification", "part_segmentation", "image_classification"
+DATASETS = {R: "coco", P: "cub200", S: "ade20k_part", C: "imagenet1k"}
 """The trial of each experiment that faults are put into, with DINO."""
 EVERYWHERE = (R, P, S)
+"""Of image classification, whose probes are those of P, only the stream of images is looked at."""
 
 
 @dataclass(frozen=True)
@@ -75,27 +83,42 @@ def _read_as_bgr() -> Iterator[None]:
         yield
 
 
-def _resized(way: Callable[[Image.Image, tuple[int, int]], Image.Image]) -> Callable[[], AbstractContextManager[Any]]:
-    """Resize otherwise in all of PIL."""
-    return lambda: mock.patch.object(
-        Image.Image, "resize", lambda self, size, *_args, **_options: way(self, tuple(size))
-    )
+def _resized(mode: str, *, antialias: bool) -> Callable[[], AbstractContextManager[Any]]:
+    """Resize by PyTorch in place of PIL, of OpenCV's arithmetic, and of what decodes streams.
 
+    Its filters round otherwise than PIL's, and its cubic without antialias is another (-0.75 for -0.5).
+    """
 
-def _bilinear(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """PyTorch's, antialiased, which rounds otherwise than PIL's."""
-    return _by_torch(image, size, mode="bilinear", antialias=True)
+    resize_by_pil = Image.Image.resize
 
+    def image(self: Image.Image, size: Sequence[int], *arguments: Any, **options: Any) -> Image.Image:
+        if self.mode != "RGB":  # the colours of labels, in a picture
+            return resize_by_pil(self, (size[0], size[1]), *arguments, **options)
+        values = torch.from_numpy(np.array(self)).permute(2, 0, 1)[None].float()
+        return Image.fromarray(_bytes(values, (size[1], size[0]))[0].permute(1, 2, 0).numpy())
 
-def _without_antialias(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """PyTorch's, whose cubic is another than PIL's (-0.75 for -0.5)."""
-    return _by_torch(image, size, mode="bicubic", antialias=False)
+    def _bytes(values: Tensor, size: Sequence[int], **_options: Any) -> Tensor:
+        resized = F.interpolate(values.float(), size=tuple(size), align_corners=False, mode=mode, antialias=antialias)
+        return resized.round().clamp(0, 255).byte()
 
+    def windows(images: Ragged, windows: Windows, height: int, width: int) -> Tensor:
+        rows, columns = (resize._places(windows, axis, length) for axis, length in ((0, height), (1, width)))
+        cut = []
+        for number, position in enumerate(windows.image):
+            values = images.image(int(position)).permute(2, 0, 1)[None]
+            whole = _bytes(values, windows.size[number].tolist())[0].permute(1, 2, 0)
+            cut.append(whole[torch.from_numpy(rows[number])][:, torch.from_numpy(columns[number])])
+        return torch.stack(cut)
 
-def _by_torch(image: Image.Image, size: tuple[int, int], **how: Any) -> Image.Image:
-    values = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
-    resized = F.interpolate(values, size=size[::-1], align_corners=False, **how)
-    return Image.fromarray(resized.round().clamp(0, 255).byte()[0].permute(1, 2, 0).numpy())
+    def put_in() -> contextlib.ExitStack:
+        stack = contextlib.ExitStack()
+        stack.enter_context(mock.patch.object(Image.Image, "resize", image))
+        stack.enter_context(mock.patch.object(decode, "F", SimpleNamespace(interpolate=_bytes)))
+        for module in (crops, evaluate):
+            stack.enter_context(mock.patch.object(module, "sample_pixels", windows))
+        return stack
+
+    return put_in
 
 
 def _cropped(image: Image.Image, size: int) -> Image.Image:
@@ -103,6 +126,39 @@ def _cropped(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     cut = image.crop((round(width / 16), round(height / 16), round(width * 15 / 16), round(height * 15 / 16)))
     return cut.resize((size, size), Image.Resampling.BICUBIC)
+
+
+def _cut_files() -> contextlib.ExitStack:
+    """The central 7/8 of every validation image and mask, as if the files held no more."""
+
+    def cut(path: Path, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        left, top = round(width / 16), round(height / 16)
+        return image.crop((left, top, width - left, height - top)) if "val" in path.parts else image
+
+    read, mask, size = store.read_rgb, segmentation.read_png, store.image_size
+
+    def sides(path: Path) -> tuple[int, int]:
+        return cut(path, Image.new("1", size(path))).size
+
+    stack = contextlib.ExitStack()
+    stack.enter_context(mock.patch.object(store, "read_rgb", lambda path: cut(path, read(path))))
+    stack.enter_context(
+        mock.patch.object(segmentation, "read_png", lambda path: np.asarray(cut(path, Image.fromarray(mask(path)))))
+    )
+    stack.enter_context(mock.patch.object(store, "image_size", sides))
+    return stack
+
+
+def _whole_squares() -> AbstractContextManager[Any]:
+    """Evaluation of a stream on the largest square, by its box."""
+
+    def region(width: int, height: int, size: int, **_options: Any) -> Region:
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return Region(size, (left, top, left + side, top + side), (size, size))
+
+    return mock.patch.object(stream, "evaluation_region", region)
 
 
 def _transform(name: str, way: Callable[..., Image.Image]) -> Callable[[], AbstractContextManager[Any]]:
@@ -211,9 +267,13 @@ FAULTS = (
     Injected("named variant", "segmentation-upsampling=x4-first", (S,), variants=("segmentation-upsampling=x4-first",)),
     Injected("mean and deviation", "normalisation=inception", EVERYWHERE, encoder_changed(_half)),
     Injected("RGB or BGR", "channels=bgr", EVERYWHERE, _read_as_bgr),
-    Injected("resize filter", "resize-filter=bilinear", (R, P), _resized(_bilinear)),
-    Injected("antialias", "antialias=off", (R, P), _resized(_without_antialias)),
+    Injected("resize filter", "resize-filter=bilinear", (R, P, C), _resized("bilinear", antialias=True)),
+    Injected("resize filter", "resize-filter=bicubic", (S,), _resized("bicubic", antialias=False)),
+    Injected("antialias", "antialias=off", (R, P, C), _resized("bicubic", antialias=False)),
+    Injected("antialias", "antialias=on", (S,), _resized("bilinear", antialias=True)),
     Injected("crop ratio", "crop-ratio=0.875", (R, P), _transform("square", _cropped)),
+    Injected("crop ratio", "crop-ratio=0.875", (S,), _cut_files),
+    Injected("crop ratio", "crop-ratio=1", (C,), _whole_squares),
     Injected("training crop", "training-crop=whole", (P,), _transform("square_train", pixels.TRANSFORMS["square"])),
     Injected("class token or patch mean", "class-token=patch-mean", (R, P), encoder_changed(_mean_for_class_token)),
     Injected("final norm", "final-norm=left-out", (R, P), encoder_changed(_without_final_norm)),

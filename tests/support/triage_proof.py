@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -28,6 +31,7 @@ from suite.experiments import context
 from suite.experiments.base import page_of
 from suite.experiments.judge import Trial
 from suite.mini.render import render
+from suite.report.triaged import AGAIN
 from suite.reproduction.reproduce import reproduce
 from suite.results.store import Store
 from suite.run.calls import call
@@ -38,7 +42,7 @@ from suite.triage.gaps import chosen, gaps_of
 from suite.triage.triage import Question, outcomes, triage
 from suite.triage.tries import Try, tries_of
 from tests.support.detection import fresh_process
-from tests.support.triage_faults import DATASETS, EPOCH, FAULTS, Injected, P, R, S
+from tests.support.triage_faults import DATASETS, EPOCH, FAULTS, C, Injected, P, R, S
 
 PAGE = DOCS / "evidence" / "triage.md"
 TEXT = """# Does triage name the fault?
@@ -51,8 +55,10 @@ the reading of a file, in PyTorch's resizing in PIL's place, in a checkpoint, in
 place of the reference (`AGAINST=`), and the run that is triaged is as it should be: most mistakes cannot be undone by
 a second one, and this is how a published number of another's code is met, too. One encoder, DINO: retrieval of
 objects on COCO, all of it; classification of parts on CUB-200, {probe} views of each split; segmentation of parts on
-ADE20K-Part, {heads} images of each. A moving average of weights is in no file of DINO, so it is put into a network of
-timm.
+ADE20K-Part, {heads} images of each; and, for the ways of resizing and cropping alone, whose code is another there,
+classification of {stream} images of each split of ImageNet. A moving average of weights is in no file of DINO, so it
+is put into a network of timm. Chance, or a machine that is at fault, is put into the run itself, which the sound one is
+held against.
 
 **{named} of {kinds} kinds are named with confidence in at least one experiment**; not: {missing}. In {wrong} of
 {rows} rows something else is named with confidence, too, where items are known, and in {wrong_by_values} where values
@@ -71,8 +77,10 @@ made of the same arithmetic as its factor closes its gap in part only: cubics wi
 it is resized, BGR from before the colours are jittered in the training of segmentation, and weights and tokens
 rounded to 16 bits where the factor rounds products alone.
 """
-LIMITS = {R: None, P: 120, S: 24}
+LIMITS = {R: None, P: 120, S: 24, C: 120}
 """Views or images of each split: all of retrieval, and of what is trained as many as minutes allow."""
+BESIDE = 4
+"""Processes at work: each is one thread most of the time."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def study(experiment: str, folder: Path, data: Path, *, limit: int | None, datas
     """Measure a run and everything that can be tried on it, another epoch's checkpoint included."""
     request = _request(experiment, dataset or DATASETS[experiment], folder, data, limit=limit)
     reproduce(request)
-    other = next(fault for fault in FAULTS if fault.kind == EPOCH)
+    other = next(fault for fault in FAULTS if fault.kind == EPOCH)  # of all experiments, whether or not it is shown
     faulty = with_fault(other, experiment, request, folder)
     network = label_of(other, folder).removeprefix("network=")
     triage(request.run, Question(against=faulty, networks=[network]))
@@ -189,12 +197,13 @@ class Row:
     """A fault in an experiment, and what triage said.
 
     Attributes:
-        label: that it is to name.
+        kind: of the fault.
+        label: that triage is to name.
         items: where the items of the run with the fault are known.
         values: where its values alone are.
     """
 
-    fault: Injected
+    kind: str
     experiment: str
     label: str
     items: Found
@@ -206,14 +215,14 @@ class Row:
         confident = self.items.confident
         return confident.get(self.label, 0) == max(confident.values(), default=0) > 0
 
-    def texts(self, folder: Path) -> tuple[str, ...]:
+    def texts(self) -> tuple[str, ...]:
         """Cells of the page's table."""
         gap = f"{self.items.gap:+.2f}" if self.items.open_count else "none"
         own, by_values = (f"{answer.confident.get(self.label, 0)}" for answer in (self.items, self.values))
         others, others_by_values = (_listed(a.others(self.label)) for a in (self.items, self.values))
         label = self.label.partition("=")[0] if self.label.startswith("network=") else self.label
         return (
-            f"{self.fault.kind} (`{label}`)",
+            f"{self.kind} (`{label}`)",
             self.experiment,
             gap,
             str(self.items.open_count),
@@ -228,22 +237,38 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"`{label}` {count}" for label, count in counts.items())
 
 
-def prove(folder: Path, data: Path, tell: Callable[[str], None]) -> list[Row]:
-    """Make every fault in every experiment."""
+def prove(folder: Path, data: Path) -> list[Row]:
+    """Make every fault in every experiment, each experiment in a process of its own."""
+    jobs: list[Callable[[Path, Path], list[Row]]] = [partial(of_experiment, experiment) for experiment in LIMITS]
+    with ProcessPoolExecutor(BESIDE, mp_context=get_context("spawn")) as pool:
+        made = [pool.submit(job, folder / str(number), data) for number, job in enumerate([*jobs, moving_average])]
+        return [row for rows in made for row in rows.result()]
+
+
+def of_experiment(experiment: str, folder: Path, data: Path) -> list[Row]:
+    """Make every fault in one experiment."""
+    one = study(experiment, folder, data, limit=LIMITS[experiment])
     rows = []
-    for experiment, limit in LIMITS.items():
-        one = study(experiment, folder / experiment, data, limit=limit)
-        for fault in (fault for fault in FAULTS if experiment in fault.experiments):
-            faulty = with_fault(fault, experiment, one.request, one.folder)
-            row = Row(
-                fault, experiment, label_of(fault, one.folder), found(one, faulty), found(one, faulty, items=False)
-            )
-            tell(str(row))
-            rows.append(row)
-    return [*rows, moving_average(folder / "average", data)]
+    for fault in (fault for fault in FAULTS if experiment in fault.experiments):
+        faulty = with_fault(fault, experiment, one.request, one.folder)
+        answers = (found(one, faulty, items=items) for items in (True, False))
+        rows.append(Row(fault.kind, experiment, label_of(fault, one.folder), *answers))
+        print(rows[-1], flush=True)
+    return [*rows, by_chance(one)] if experiment == R else rows
 
 
-def moving_average(folder: Path, data: Path) -> Row:
+def by_chance(sound: Study) -> Row:
+    """A run of other values from the same inputs, as a machine at fault gives them; the sound run is the reference."""
+    put_in = next(fault.put_in for fault in FAULTS if fault.kind == "RGB or BGR")
+    fault = Injected("chance or the machine", AGAIN, (R,), put_in)
+    run = with_fault(fault, R, sound.request, sound.folder)
+    triage(run, Question(against=sound.request.run))
+    own = request_of(run)
+    one = Study(own, [Try(dict([AGAIN.split("=")]), "nowhere", "", [own.key(*task) for task in own.tasks()])], run)
+    return Row(fault.kind, R, AGAIN, *(found(one, sound.request.run, items=items) for items in (True, False)))
+
+
+def moving_average(folder: Path, data: Path) -> list[Row]:
     """A network of timm whose file holds a moving average of its weights, too, which the run with the fault took."""
     torch.manual_seed(0)
     weights = timm.create_model("test_vit", num_classes=0).state_dict()
@@ -265,13 +290,13 @@ def moving_average(folder: Path, data: Path) -> Row:
     keys = [own.key(*task) for task in own.tasks()]
     tries, _ = tries_of(own, keys, call(look, own, keys), [])
     one = Study(own, tries, folder)
-    return Row(fault, R, fault.label, found(one, faulty), found(one, faulty, items=False))
+    return [Row(fault.kind, R, fault.label, *(found(one, faulty, items=items) for items in (True, False)))]
 
 
-def page(rows: Sequence[Row], folder: Path) -> str:
+def page(rows: Sequence[Row]) -> str:
     """docs/evidence/triage.md: what triage says of each fault."""
-    kinds = list(dict.fromkeys(row.fault.kind for row in rows))
-    named = [kind for kind in kinds if any(row.fault.kind == kind and row.is_named for row in rows)]
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    named = [kind for kind in kinds if any(row.kind == kind and row.is_named for row in rows)]
     wrong = sum(bool(row.items.others(row.label)) for row in rows)
     wrong_by_values = sum(bool(row.values.others(row.label)) for row in rows)
     heads = (
@@ -284,7 +309,7 @@ def page(rows: Sequence[Row], folder: Path) -> str:
         "by values alone",
         "also",
     )
-    table = tabulate([row.texts(folder) for row in rows], heads, tablefmt="github", disable_numparse=True)
+    table = tabulate([row.texts() for row in rows], heads, tablefmt="github", disable_numparse=True)
     return TEXT.format(
         date=now()[:10],
         named=len(named),
@@ -296,14 +321,14 @@ def page(rows: Sequence[Row], folder: Path) -> str:
         table=table,
         probe=LIMITS[P],
         heads=LIMITS[S],
+        stream=LIMITS[C],
     )
 
 
 def main(folder: Path, data: Path) -> None:
     """Make every fault, and write the page."""
     render(data, names=tuple(dict.fromkeys(DATASETS.values())))
-    rows = prove(folder, data, print)
-    write_atomically(PAGE, page(rows, folder).encode())
+    write_atomically(PAGE, page(prove(folder, data)).encode())
 
 
 if __name__ == "__main__":

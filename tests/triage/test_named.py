@@ -126,7 +126,10 @@ NO_REFERENCE = (
         (["--cell=object_retrieval/cifar10/dino/encoded/app"], f"{{run}}: {NO_CELL}"),
         (["--cell=object_retrieval"], f"{{run}}: {NO_REFERENCE}"),
         (["--budget=0"], "--budget '0': expected a duration from a second to ten years, e.g. 8h, 90m or 1h30m"),
-        (["--against=nowhere"], "nowhere: expected a run folder with run.json"),
+        (
+            ["--against=nowhere"],
+            "nowhere: expected a run folder with run.json, got nothing; make one with make reproduce",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_line(
@@ -164,11 +167,6 @@ def test_a_run_of_other_code_is_refused(
         f"error: {run}: object_retrieval/cifar10/dino: expected a result of what is here, got one of other code: a "
         f"trial would differ from it by more than its factor: measure the run again (make reproduce RUN={run})\n"
     )
-
-
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["triage", str(tmp_path)]) == 3
-    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: expected a run folder with run.json: ")
 
 
 def test_a_budget_is_a_duration() -> None:

@@ -14,7 +14,7 @@ from suite.errors import RequestError
 from suite.report.variables import variables
 from suite.verification import determinism, isolation, machine, packages, quick
 from suite.verification.outcome import Check
-from tests.support.report_sample import environment
+from tests.support.report_circumstances import environment
 
 PROJECT = '[project]\ndependencies = ["demo>=1", "absent"]\n[project.optional-dependencies]\ndev = ["tool<2"]\n'
 
