@@ -198,7 +198,7 @@ lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock a
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
 	  $(call switch,UPGRADE,--upgrade) .ci/site/requirements.in -o .ci/site/requirements.lock
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
-	  $(call switch,UPGRADE,--upgrade) .ci/lint/requirements.in -o .ci/lint/requirements.lock
+	  $(call switch,UPGRADE,--upgrade) --overrides .ci/lint/overrides.txt .ci/lint/requirements.in -o .ci/lint/requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
@@ -213,7 +213,7 @@ image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BU
 	  $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') \
 	  $(if $(BUILD_NETWORK),--network $(BUILD_NETWORK))
 
-ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab; Node.js 20 and npm
+ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab, metadata and citation; Node.js 20 and npm
 	@.ci/lint/run $(VENV)/lint
 
 audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabilities (pip-audit, asks the package index)
