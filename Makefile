@@ -74,20 +74,25 @@ setup: $(VENV)/.installed ## virtual environment from the hash-locked requiremen
 # packages that every run imports, as in the Dockerfile
 IMPORTED := jinja2, matplotlib.pyplot, psutil, pycocotools.mask, pytest, scipy.stats, timm, xdist
 
+# of what suite/run/steps.py counts, where a run comes after it
+SETUP_STEP := $(if $(filter reproduce demo,$(MAKECMDGOALS)),[step 1 of 6] )
+
 SETUP_NEEDS := requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 ifndef SETUP_LOCKED
 # two at once would install into each other's folder: the second waits, and then finds it done
 $(VENV)/.installed: $(SETUP_NEEDS)
 	@mkdir -p $(VENV); exec 9>>$(VENV)/.lock; flock -n 9 2>/dev/null; \
 	if test $$? = 1; then echo "$(VENV): another make installs into it; waiting" >&2; flock 9; fi; \
-	$(MAKE) --no-print-directory SETUP_LOCKED=1 $@
+	$(MAKE) --no-print-directory SETUP_LOCKED=1 SETUP_STEP='$(SETUP_STEP)' $@
 else
 $(VENV)/.installed: $(SETUP_NEEDS)
 	$(IS_PYTHON)
 	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
-	@echo "set-up, once: $$(grep -c '==' $<) packages of requirements.lock into $(VENV), 6 GB: minutes, most of them download"
+	@echo "$(SETUP_STEP)set-up, once: $$(grep -c '==' $<) packages of requirements.lock into $(VENV), 6 GB: minutes, most of them download"
 	@$(PYTHON) -I -m venv $(VENV)
-	@PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+	@# pip's own progress where somebody watches
+	@quiet=--quiet; if [ -t 1 ]; then quiet=; fi; \
+	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install $$quiet --disable-pip-version-check --no-compile --no-deps \
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -I suite/verification/installed.py requirements.lock
 	@# compiled now, once: where PYTHONDONTWRITEBYTECODE is set, every process would do it anew, seconds each
