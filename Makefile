@@ -36,6 +36,7 @@ BIN    := $(VENV)/bin
 SUITE  := $(BIN)/python -m suite
 # for what imports nothing of a user's
 PYTEST := env -u PYTHONPATH $(BIN)/python -m pytest
+TESTS  := OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
 
 WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)') $(if $(MAX_CRASHES),--max-crashes '$(MAX_CRASHES)')
 
@@ -50,7 +51,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test test-slow test-all fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -173,10 +174,15 @@ fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST
 prepare: setup ## make the processed segmentation sets from the originals: NAMES="pascal_part lip" (docs/how-to/preparing.md)
 	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
 
-test: setup ## is our code right?
-	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
+test: setup ## is our code right? all but what is marked slow, under five minutes on two cores
+	@$(TESTS) -m 'not slow'
 
-fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: long; `make test` has 60
+test-slow: setup ## the rest: kills, full disks, faults put in, whole runs; with make test, every test once
+	@$(TESTS) -m slow
+
+test-all: test test-slow ## every test
+
+fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: long; `make test-slow` has 60
 	@FUZZ_CASES=2000 OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests/fuzz
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour

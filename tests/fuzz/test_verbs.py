@@ -90,6 +90,7 @@ def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
     assert not faults, "\n".join(faults[:10])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
