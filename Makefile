@@ -36,6 +36,7 @@ BIN    := $(VENV)/bin
 SUITE  := $(BIN)/python -m suite
 # for what imports nothing of a user's
 PYTEST := env -u PYTHONPATH $(BIN)/python -m pytest
+TESTS  := OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
 
 WORKER_ARGS = $(if $(WORKERS),--workers '$(WORKERS)') $(if $(MAX_CRASHES),--max-crashes '$(MAX_CRASHES)')
 
@@ -50,7 +51,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test test-slow test-all fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -74,20 +75,25 @@ setup: $(VENV)/.installed ## virtual environment from the hash-locked requiremen
 # packages that every run imports, as in the Dockerfile
 IMPORTED := jinja2, matplotlib.pyplot, psutil, pycocotools.mask, pytest, scipy.stats, timm, xdist
 
+# of what suite/run/steps.py counts, where a run comes after it
+SETUP_STEP := $(if $(filter reproduce demo,$(MAKECMDGOALS)),[step 1 of 6] )
+
 SETUP_NEEDS := requirements.lock $(if $(filter whole,$(VENV_STATE)),,anew)
 ifndef SETUP_LOCKED
 # two at once would install into each other's folder: the second waits, and then finds it done
 $(VENV)/.installed: $(SETUP_NEEDS)
 	@mkdir -p $(VENV); exec 9>>$(VENV)/.lock; flock -n 9 2>/dev/null; \
 	if test $$? = 1; then echo "$(VENV): another make installs into it; waiting" >&2; flock 9; fi; \
-	$(MAKE) --no-print-directory SETUP_LOCKED=1 $@
+	$(MAKE) --no-print-directory SETUP_LOCKED=1 SETUP_STEP='$(SETUP_STEP)' $@
 else
 $(VENV)/.installed: $(SETUP_NEEDS)
 	$(IS_PYTHON)
 	@rm -f $@ $(if $(VENV_STATE),,$(if $(wildcard $(VENV)/pyvenv.cfg),$(BIN)/python $(BIN)/python3 $(BIN)/python3.*))
-	@echo "set-up, once: $$(grep -c '==' $<) packages of requirements.lock into $(VENV), 6 GB: minutes, most of them download"
+	@echo "$(SETUP_STEP)set-up, once: $$(grep -c '==' $<) packages of requirements.lock into $(VENV), 6 GB: minutes, most of them download"
 	@$(PYTHON) -I -m venv $(VENV)
-	@PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-compile --no-deps \
+	@# pip's own progress where somebody watches
+	@quiet=--quiet; if [ -t 1 ]; then quiet=; fi; \
+	PIP_USER=0 PIP_DRY_RUN=0 $(BIN)/python -I -m pip install $$quiet --disable-pip-version-check --no-compile --no-deps \
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -I suite/verification/installed.py requirements.lock
 	@# compiled now, once: where PYTHONDONTWRITEBYTECODE is set, every process would do it anew, seconds each
@@ -168,10 +174,15 @@ fetch: setup ## official files, checked: WHAT=weights|data NAMES="dino mae" LIST
 prepare: setup ## make the processed segmentation sets from the originals: NAMES="pascal_part lip" (docs/how-to/preparing.md)
 	@$(SUITE) prepare $(NAMES) $(if $(DATA),--data '$(DATA)') $(if $(WORKERS),--workers $(WORKERS))
 
-test: setup ## is our code right?
-	@OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests
+test: setup ## is our code right? all but what is marked slow, under five minutes on two cores
+	@$(TESTS) -m 'not slow'
 
-fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: long; `make test` has 60
+test-slow: setup ## the rest: kills, full disks, faults put in, whole runs; with make test, every test once
+	@$(TESTS) -m slow
+
+test-all: test test-slow ## every test
+
+fuzz: setup ## damaged files of every kind, 2,000 each, through readers and verbs: long; `make test-slow` has 60
 	@FUZZ_CASES=2000 OMP_NUM_THREADS=1 $(PYTEST) -q -n auto --dist worksteal tests/fuzz
 
 test-paper: setup ## seven ViT-B encoders through every experiment on look-alike files: about an hour
@@ -198,7 +209,7 @@ lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock a
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
 	  $(call switch,UPGRADE,--upgrade) .ci/site/requirements.in -o .ci/site/requirements.lock
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
-	  $(call switch,UPGRADE,--upgrade) .ci/lint/requirements.in -o .ci/lint/requirements.lock
+	  $(call switch,UPGRADE,--upgrade) --overrides .ci/lint/overrides.txt .ci/lint/requirements.in -o .ci/lint/requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
@@ -213,7 +224,7 @@ image: setup ## build the container's image: BASE_IMAGE= CA_BUNDLE= PIP_CONF= BU
 	  $(if $(CA_BUNDLE),--ca-bundle '$(CA_BUNDLE)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') \
 	  $(if $(BUILD_NETWORK),--network $(BUILD_NETWORK))
 
-ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab; Node.js 20 and npm
+ci-lint: $(VENV)/lint/.installed ## zizmor, actionlint, shellcheck, hadolint, schemas of GitHub and GitLab, metadata and citation; Node.js 20 and npm
 	@.ci/lint/run $(VENV)/lint
 
 audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabilities (pip-audit, asks the package index)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite.core.signals import hear_signals
+from tests.support import tiers
 from tests.support.here import do_jobs_here
 
 FOREIGN = ("GIT_", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PIP_DRY_RUN", "PIP_PREFIX", "PIP_TARGET", "PIP_USER", "SUITE_")
@@ -16,9 +17,10 @@ OF_PYTEST = ("PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_PLUGINS
 """Variables that this pytest has followed, and that are not meant for those that tests start."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take from this process, and so from those that tests start, what its own parent left behind."""
     hear_signals()
+    config.pluginmanager.register(tiers, tiers.__name__)
     for name in list(os.environ):
         if name.startswith(FOREIGN) or name in OF_PYTEST:
             del os.environ[name]

@@ -1,6 +1,7 @@
 """Two `make` at once set up one environment once."""
 
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -58,3 +59,20 @@ def test_the_second_waits_and_finds_it_installed(tmp_path: Path) -> None:
     assert errors.read_text() == f"{tmp_path}/venv: another make installs into it; waiting\n"
     assert sum("-m venv " in line for line in log.read_text().splitlines()) == 1
     assert sum("-m pip install " in line for line in log.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("watched", "goal"), [(True, "setup"), (False, "setup"), (False, "reproduce")])
+def test_pip_shows_its_progress_where_somebody_watches(tmp_path: Path, watched: bool, goal: str) -> None:
+    (tmp_path / "python").write_text(PYTHON.format(folder=tmp_path))
+    (tmp_path / "python").chmod(0o755)
+    (tmp_path / "go").touch()
+    command = ["make", "--no-print-directory", goal, f"PYTHON={tmp_path}/python", f"VENV={tmp_path}/venv"]
+    far, near = pty.openpty() if watched else os.pipe()
+    subprocess.run(command, cwd=ROOT, stdout=near, stderr=near, check=True)
+    os.close(near)
+    lines = os.read(far, 10_000).decode().splitlines()
+    os.close(far)
+    (line,) = (line for line in (tmp_path / "log").read_text().splitlines() if "-m pip install " in line)
+    assert ("--quiet" in line) is not watched
+    head = "[step 1 of 6] set-up, once: " if goal == "reproduce" else "set-up, once: "
+    assert any(line.startswith(head) for line in lines)

@@ -182,7 +182,8 @@ class _Workers:
 
     def __call__(self, task: Callable[[int], T], count: int) -> list[T]:
         results = self._pool.map(task, range(count), chunksize=max(1, min(16, count // 8)))
-        bar = tqdm(results, self.title, count, unit="image", disable=not self._progress, leave=False)
+        hidden = None if self._progress else True  # None: where stderr is no terminal
+        bar = tqdm(results, self.title, count, unit="image", disable=hidden, leave=False)
         return list(bar)
 
 

@@ -37,7 +37,8 @@ class Workers:
     def __call__(self, task: Callable[[A], T], items: Sequence[A], title: str) -> Iterable[T]:
         """Return results of the task, in the order of its items, as they come."""
         results = self._pool.map(task, items, chunksize=max(1, min(16, len(items) // 16)))
-        return tqdm(results, title, len(items), unit="image", disable=not self._progress, leave=False)
+        hidden = None if self._progress else True  # None: where stderr is no terminal
+        return tqdm(results, title, len(items), unit="image", disable=hidden, leave=False)
 
 
 def _start() -> None:

@@ -16,6 +16,7 @@ from suite.core.precision import exact_convolutions
 from suite.core.processors import usable_processors
 from suite.core.text import now
 from suite.plan.forecast import write_plan
+from suite.plan.record import planned_jobs
 from suite.reproduction.settled import settle, unsettle
 from suite.reproduction.trials import Trials
 from suite.results.store import Store
@@ -27,21 +28,26 @@ from suite.run.leases import free_gpus
 from suite.run.progress import Progress
 from suite.run.request import Request, check_writable, with_writable_cache
 from suite.run.run_file import FILE
+from suite.run.steps import Steps, expected_seconds
 from suite.verification.quick import check_environment
 from suite.verification.record import take_along
 
 
-def measure(request: Request, execution: Execution, *, attempt_log: Attempt | None = None) -> bool:
+def measure(
+    request: Request, execution: Execution, *, attempt_log: Attempt | None = None, steps: Steps | None = None
+) -> bool:
     """Render the mini data if need be, then run every trial, or those of a shard.
 
     Args:
         request: what is asked for.
         execution: how it is carried out.
         attempt_log: the attempt that it belongs to; told what was measured, reused and lost.
+        steps: told of data, plan and measuring as they begin; None where nobody follows them.
 
     Returns:
         True if the user interrupted it.
     """
+    steps = steps or Steps(lambda _line: None)
     check_writable(request.run)
     working = with_writable_cache(request)
     places = _free_places(request)
@@ -56,11 +62,20 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
     )
     own_trials = {trial for trials in own_groups for trial in trials}
     keys = [key for key in (request.key(*task) for task in request.tasks()) if str(key) in own_trials]
+    processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
+    is_mini = request.profile.name == "mini"
+    unknown: dict[str, float | None] = {} if is_mini else {"measuring": None}
+    steps.expect(expected_seconds(len(keys), processes) | unknown)
+    steps.begin("data", "drawn where they are missing or damaged" if is_mini else "taken as they are")
     prepare_data(request, [key.dataset for key in keys], workers=execution.workers)
     take_along(request.data, request.run, request.datasets)
     sbom.take_along(request.run)
+    steps.begin("plan", "what is stored, and what is to be measured")
     environment = call(_look_around, request, folder)
     _plan(working, folder, own_trials, execution.workers)
+    count, seconds = _planned(folder, len(keys), processes)
+    steps.expect(expected_seconds(count, processes) | unknown | seconds)
+    steps.begin("measuring", f"{count} of {len(keys)} trials")
     progress = Progress(keys)
     record: dict[str, Any] = {"asked": request.record(), "started": now(), "finished": None, "reused": []}
     if execution.joins:
@@ -69,7 +84,7 @@ def measure(request: Request, execution: Execution, *, attempt_log: Attempt | No
         write_json(request.run / FILE, record)
     interrupted = False
     try:
-        _run(working, execution, progress, environment, places=places, groups=own_groups)
+        _run(working, execution, progress, environment, places=places, groups=own_groups, processes=processes)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -119,6 +134,16 @@ def _plan(request: Request, folder: Path, trials: Collection[str], workers: int 
         print(f"warning: no plan could be made: {error}", file=sys.stderr)
 
 
+def _planned(folder: Path, trials: int, processes: int) -> tuple[int, dict[str, float]]:
+    """Return the trials that the plan has to measure, and what it knows of the seconds; all of them without a plan."""
+    jobs = planned_jobs(folder)
+    if jobs is None:
+        return trials, {}
+    durations = [job["seconds"] for job in jobs]
+    known = {} if None in durations else {"measuring": sum(durations) / processes}
+    return sum(len(job["trials"]) for job in jobs), known
+
+
 def _free_places(request: Request) -> int | None:
     """Count the processes that free GPUs allow, and say who holds the others; None on the CPU.
 
@@ -141,12 +166,12 @@ def _run(
     *,
     places: int | None,
     groups: Sequence[Sequence[str]],
+    processes: int,
 ) -> None:
     """Run the trials, as many threads each where a run goes on as from the beginning: sums are rounded by them.
 
     Nor do threads follow from `places`, which are fewer where other runs hold GPUs, or from a shard's groups.
     """
-    processes = processes_for(request, len(set(groups_of(request).values())), execution.workers)
     threads = max(1, usable_processors() // processes)
     Trials(
         request,

@@ -25,6 +25,7 @@ from suite.run.folder import at_work, check_encoders, join_request, turn
 from suite.run.networks import forget_networks
 from suite.run.processes import start_server
 from suite.run.request import Request
+from suite.run.steps import Steps, expected_seconds
 from suite.verification.record import take_along
 
 
@@ -49,7 +50,8 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
 
 def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     """Do what `reproduce` does, for a caller that holds the run folder."""
-    start = now()
+    start, steps = now(), Steps()
+    steps.begin("set-up", "the environment, and the values to hold it against")
     check_encoders(request)
     if execution.join:
         join_request(request)
@@ -60,14 +62,16 @@ def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     check_expected(request, environment)
     with attempt(request, environment=environment) as attempt_log:
         interrupted = (
-            _measure(request, execution, attempt_log)
+            _measure(request, execution, attempt_log, steps)
             if settled_environment is None
-            else _reuse(request, attempt_log, start)
+            else _reuse(request, attempt_log, start, steps)
         )
+        steps.begin("judging", "what was measured against what was expected")
         with turn(request.run, join=execution.join):
             report = assemble(request.run)  # how strictly is on record with what was asked for
             outcome, code = interruption() if interrupted or terminated() else ("finished", report["exit_code"])
             attempt_log.end(outcome, exit_code=code, verdict=report["verdict"])
+            steps.begin("report", f"{request.run}/report.html")
             publish(request.run, report | {"attempts": history(request.run)})
     if interrupted:
         print("interrupted: finished results are kept; the same command goes on from here", file=sys.stderr)
@@ -82,14 +86,15 @@ def numerics(request: Request) -> Mapping[str, Any]:
     return environment_of(request.device)
 
 
-def _measure(request: Request, execution: Execution, attempt_log: Attempt) -> bool:
+def _measure(request: Request, execution: Execution, attempt_log: Attempt, steps: Steps) -> bool:
     from suite.reproduction.measure import measure
 
-    return measure(request, execution, attempt_log=attempt_log)
+    return measure(request, execution, attempt_log=attempt_log, steps=steps)
 
 
-def _reuse(request: Request, attempt_log: Attempt, start: str) -> bool:
+def _reuse(request: Request, attempt_log: Attempt, start: str, steps: Steps) -> bool:
     """Take every result as it is stored."""
+    steps.expect(expected_seconds(0, 1))
     take_along(request.data, request.run, request.datasets)
     keys = sorted(str(request.key(*task)) for task in request.tasks())
     record = {"asked": request.record(), "started": start, "finished": now(), "reused": keys}

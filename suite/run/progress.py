@@ -1,4 +1,4 @@
-"""Progress of a run in the terminal: a bar with time left, and a line per experiment as it finishes."""
+"""Progress of a run: a line per experiment as it finishes, and in a terminal a bar with the time left."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ class Progress:
         self.columns: dict[str, _Column] = {}
         for key in keys:
             self.columns.setdefault(f"{key.experiment} on {key.dataset}", _Column()).remaining += 1
-        self.bar = tqdm(total=len(keys), unit="trial", file=sys.stderr, dynamic_ncols=True, smoothing=0.1)
+        self.bar = tqdm(
+            total=len(keys), unit="trial", file=sys.stderr, dynamic_ncols=True, smoothing=0.1,
+            disable=None,  # where stderr is no terminal
+        )  # fmt: skip
         self.tally = Tally({str(key) for key in keys})
         self.warned: set[str] = set()
 

@@ -188,6 +188,7 @@ def test_a_card_that_is_leased_twice_fails(stand_in: MakeSite, monkeypatch: pyte
     assert answer.detail == "leased [0, 0], expected each card once; a card was leased twice"
 
 
+@pytest.mark.slow
 def test_two_processes_sum(stand_in: MakeSite) -> None:
     answer = cards.nccl(stand_in(cards=2))
     assert (answer.status, answer.detail) == ("passed", "1 + 2 over two processes gave 3")

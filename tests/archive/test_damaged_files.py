@@ -79,6 +79,7 @@ def hold(run: Path, name: str, pristine: Path, verb: Verb) -> None:
     shutil.rmtree(run.with_name("other"), ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_something_else_is_named_by_every_verb(name: str, pristine: Path, run: Path, verb: Verb) -> None:
     for damage in WHOLE.values():
@@ -97,6 +98,7 @@ def edits(content: Any, name: str) -> Iterator[tuple[str, Any]]:
 JSON_FILES = [name for name in FILES if name.endswith(".json") and name != "sbom.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JSON_FILES)
 def test_a_value_of_another_type_is_named_by_every_verb(name: str, pristine: Path, run: Path, verb: Verb) -> None:
     content = json.loads((pristine / name).read_text())

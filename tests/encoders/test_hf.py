@@ -203,6 +203,7 @@ def test_what_transformers_computes_is_part_of_the_identity(tmp_path: Path, monk
     assert second[1] != first[1]
 
 
+@pytest.mark.slow
 def test_transformers_is_imported_for_its_folders_only() -> None:
     program = (
         "import sys, suite.encoders as e; e.load_encoder('timm:test_vit@random'); print('transformers' in sys.modules)"

@@ -86,6 +86,7 @@ def test_what_shows_in_layers_or_at_other_sizes_alone_is_seen(module: Write, cha
     assert identity_of(f"{one}:build")["tokens"] != identity_of(f"{two}:build")["tokens"]
 
 
+@pytest.mark.slow
 def test_the_tokens_digest_is_the_same_in_every_process_and_with_any_number_of_threads(module: Write) -> None:
     spec = f"{module(READER.format(scale='1'))}:build"
     program = (

@@ -126,6 +126,7 @@ def run_pytest(run: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*line, *ask, *places, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_pytest_holds_a_test_per_claim_after_everything_else(tmp_path: Path) -> None:
     run = mini_probe(tmp_path / "run")
     done = run_pytest(run)
@@ -136,6 +137,7 @@ def test_pytest_holds_a_test_per_claim_after_everything_else(tmp_path: Path) -> 
     assert "not run: " in done.stdout or "not testable here: " in done.stdout
 
 
+@pytest.mark.slow
 def test_claims_of_pytest_decide_nothing_and_a_gate_is_passed_on(tmp_path: Path) -> None:
     done = run_pytest(tmp_path / "run", "-k", "C01 or C02")
     assert done.returncode == 0, "two skips, none of which is an experiment"

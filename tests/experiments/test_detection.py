@@ -18,12 +18,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", TRIALS)
 def test_an_untouched_trial_is_green(experiment: str, data: Path) -> None:
     judgement = judged(experiment, data)
     assert (judgement.exit_code, judgement.verdict) == (0, "reproduced"), judgement.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "experiment"), [pytest.param(*c, id=f"{c[0].name}, {c[1]}") for c in CASES])
 def test_a_fault_turns_its_trial_red(fault: Injected, experiment: str, data: Path) -> None:
     judgement = judged(experiment, data, fault.put_in)

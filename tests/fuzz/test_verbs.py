@@ -7,14 +7,12 @@ import gc
 import os
 import shutil
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from suite.cli.main import main
 from suite.core.paths import MINI_WEIGHTS
-from suite.report import html
 from suite.verification.outcome import Check
 from suite.verification.quick import quick
 from tests.support.fuzzing import LIMIT_S, at_least, watched
@@ -99,11 +97,9 @@ def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
 def made_once(checks_of_this_environment: list[Check], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What no file of a dataset changes, and takes most of a run of seconds.
 
-    Checks of packages and determinism, compiled templates of the report, a look of the garbage collector at all that
-    is loaded.
+    Checks of packages and determinism, a look of the garbage collector at all that is loaded.
     """
     monkeypatch.setattr("suite.verification.quick.quick", lambda *_: checks_of_this_environment)
-    monkeypatch.setattr("suite.report.html.templates", cache(html.templates))
     gc.freeze()
     yield
     gc.unfreeze()
@@ -114,6 +110,7 @@ def checks_of_this_environment() -> list[Check]:
     return quick("paper", "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded", "made_once")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

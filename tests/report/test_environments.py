@@ -45,6 +45,7 @@ def read(run: Path) -> dict[str, Any]:
     return json.loads((run / "report.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_result_of_another_torch_is_measured_again(
     ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_result_of_another_torch_is_measured_again(
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 4, "and so are the features that it is made of"
 
 
+@pytest.mark.slow
 def test_asked_to_it_is_kept_and_said_to_be(
     ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

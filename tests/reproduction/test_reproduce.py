@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from suite.core.paths import EXPECTED
 from suite.core.paths import MINI_WEIGHTS as WEIGHTS
 from suite.errors import StorageError
 from suite.experiments import context, retrieval
+from suite.run.steps import STEPS
 
 CELL = "object_retrieval/cifar10/deit/encoded/ap"
 
@@ -49,7 +51,11 @@ def cells(run: Path) -> dict[str, dict]:
 def test_untouched_it_reproduces_and_writes_every_file(run: Path, data: Path, capsys: pytest.CaptureFixture) -> None:
     assert ask(run, data) == 0
     assert cells(run)[CELL]["verdict"] == "reproduced"
-    assert "REPRODUCED" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "REPRODUCED" in out
+    steps = [line for line in err.splitlines() if line.startswith("[step ")]
+    assert [line.partition(":")[0] for line in steps] == [f"[step {n} of 6] {name}" for n, name in enumerate(STEPS, 1)]
+    assert re.fullmatch(r"\[step 4 of 6\] measuring: 1 of 1 trials; about .* left", steps[3])
     for name in (
         "report.html",
         "report.md",
@@ -75,7 +81,10 @@ def test_a_second_run_reuses_every_cell_and_changes_no_value(
     assert ask(run, data) == 0
     assert reused() == [True]
     assert path.read_bytes() == first
-    assert "nothing to measure: all 1 trials are stored" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "nothing to measure: all 1 trials are stored" in out
+    again = [line for line in err.splitlines() if line.startswith("[step ")][len(STEPS) :]
+    assert [line[:13] for line in again] == ["[step 1 of 6]", "[step 5 of 6]", "[step 6 of 6]"]
 
 
 def test_two_runs_and_other_threads_give_identical_values(run: Path, data: Path) -> None:

@@ -50,6 +50,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(fused, "fused_loss", start)
 
 
+@pytest.mark.slow
 def test_interpreted_on_the_cpu_it_gives_the_plain_way_s_gradient() -> None:
     pytest.importorskip("triton")
     environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}

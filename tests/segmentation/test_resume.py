@@ -60,6 +60,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_killed_at_twenty_moments_it_ends_with_the_same_bits(tmp_path):
     environment = os.environ | {"PYTHONPATH": ".", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", KILLED, str(tmp_path)]

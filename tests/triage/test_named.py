@@ -38,6 +38,7 @@ def one(tmp_path_factory: pytest.TempPathFactory, drawn_cifar10: Path) -> Iterat
         context.load.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", HERE, ids=lambda fault: fault.kind)
 def test_a_fault_is_named_with_confidence_and_no_other_is(one: Study, fault: Injected) -> None:
     answer = found(one, with_fault(fault, R, one.request, one.folder))
