@@ -39,6 +39,7 @@ from suite.segmentation.evaluate import HeadScores, evaluate
 from suite.segmentation.store import ImageStore, same_images
 from suite.segmentation.train import train_bank
 from suite.training.progress import progress_file
+from suite.training.schedules import Poly
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Fitted:
 
     Attributes:
         scores: on the validation images, after the last iteration.
-        losses: of every step.
+        losses: of every step, mean over labelled pixels.
+        accuracies: of every step (`suite.segmentation.bank.centre_accuracy`).
+        rates: learning rate of every step, as a share of the peak.
         way: how these were computed.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
         best: what was counted in the best of them; None unless the protocol takes that one.
@@ -56,6 +59,8 @@ class Fitted:
 
     scores: HeadScores
     losses: list[float]
+    accuracies: list[float]
+    rates: list[float]
     way: str
     history: list[tuple[int, Percent]]
     best: ImageCounts | None = None
@@ -113,6 +118,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     specs = list({spec.name: spec for heads in bank for spec in heads.specs_trained}.values())
     digests = {name: digest for heads in bank for name, digest in heads.digests.items()}
     iterations = iterations_of(trial.settings, trial.request.limit)
+    warmup = min(trial.settings.warmup_iterations, iterations)
     val = ImageStore(_once([heads.val for heads in bank]), device)
     train = ImageStore(_once([heads.train for heads in bank]), device)
     encode = _encode(trial)
@@ -146,7 +152,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             specs,
             in_channels=encoder.embed_dim * len(layers(trial)),
             iterations=iterations,
-            warmup=min(trial.settings.warmup_iterations, iterations),
+            warmup=warmup,
             device=device,
             half=_lower(trial) is not None,
             identity=training_identity(trial, seed),
@@ -158,15 +164,22 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         )
     score(iterations, training.heads)
     takes_best = trial.choice("probe-epoch") == "best"
-    heads_by_digest = {}
+    schedule, heads_by_digest = Poly(iterations, warmup), {}
     for spec in specs:
         history, scores = histories[spec.name], latest_scores[spec.name]
         best = None
         if takes_best and spec.auxiliary is None:
             best_iteration = history.best()[0]
             best = scores.images if best_iteration == iterations else history.counts(best_iteration)
-        losses, way = training.losses[spec.name], training.ways[spec.name]
-        heads_by_digest[digests[spec.name]] = Fitted(scores, losses, way, history.entries(), best)
+        heads_by_digest[digests[spec.name]] = Fitted(
+            scores=scores,
+            losses=training.losses_of_labelled[spec.name],
+            accuracies=training.accuracies[spec.name],
+            rates=[schedule.factor(step) for step in range(iterations)],
+            way=training.ways[spec.name],
+            history=history.entries(),
+            best=best,
+        )
     return heads_by_digest
 
 
