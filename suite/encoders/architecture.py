@@ -73,6 +73,11 @@ MINI = Architecture(image_size=48, patch_size=8, embed_dim=96, depth=4)
 BASE = Architecture(image_size=224, patch_size=16, embed_dim=768, depth=12)
 
 
+def of_profile(name: str) -> Architecture:
+    """Return the sizes of a profile's own encoders, which its baselines share."""
+    return MINI if name == "mini" else BASE
+
+
 def _position_grid(shape: tuple[int, ...]) -> int:
     """Return the side of the grid that a (1, 1 + g * g, D) table covers; 0 if there is none."""
     side = math.isqrt(max(shape[1] - 1, 0)) if len(shape) == 3 else 0

@@ -16,6 +16,7 @@ from suite.datasets.pixels import changed
 from suite.datasets.views import ViewSet
 from suite.encoders import Encoder, load_encoder
 from suite.encoders.altered import alter
+from suite.encoders.architecture import Architecture, of_profile
 from suite.encoders.choices import Chosen, chosen
 from suite.features import Cache, Features, Passes, extract, identity
 from suite.probes.sources import KeptTokens, RecomputedTokens, token_source
@@ -74,7 +75,8 @@ class Context(Generic[S_co]):
         """
         choices = {name: self.choice(name) for name in load_variants()}
         of = chosen(self.spec, choices)
-        encoder = load(of, self.request.weights, self.request.device, tuple(self.factors.items()))
+        architecture = of_profile(self.request.profile.name)
+        encoder = load(of, self.request.weights, self.request.device, architecture, tuple(self.factors.items()))
         if is_candidate(self.spec):
             network = {"weights": encoder.digest, "code": encoder.code, "tokens": encoder.tokens}
             agree(self.request.run, self.spec, network, place=str(self.key), variants=choices)
@@ -205,16 +207,24 @@ class Context(Generic[S_co]):
 
 
 @functools.lru_cache(maxsize=16)
-def load(encoder: Chosen, weights: Path, device: str, factors: tuple[tuple[str, str], ...] = ()) -> Encoder:
+def load(
+    encoder: Chosen, weights: Path, device: str, architecture: Architecture, factors: tuple[tuple[str, str], ...] = ()
+) -> Encoder:
     """Load an encoder, once a process.
 
     Args:
         encoder: which.
         weights: folder of the checkpoints.
         device: where it is to run.
+        architecture: of the baselines.
         factors: diagnostic ones in it, name and choice.
     """
     loaded = load_encoder(
-        encoder.spec, weights=weights, device=device, branch=encoder.branch, norm_eps=encoder.norm_eps
+        encoder.spec,
+        weights=weights,
+        device=device,
+        branch=encoder.branch,
+        norm_eps=encoder.norm_eps,
+        architecture=architecture,
     )
     return alter(loaded, dict(factors))

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save
 from suite.core.files import write_atomically, write_json
 from suite.core.forms import Entries, Form, FormError, read_form
 from suite.errors import StorageError
+from suite.metrics import SegmentationCounts
 from suite.results.image_counts import ImageCounts, pack, unpack
 from suite.segmentation.evaluate import HeadScores
 
@@ -70,7 +71,7 @@ class History:
         entries = [entry for entry in self.entries() if entry[0] < iteration]
         if not last:
             write_atomically(self._counts_path(iteration), save(pack([scores.images])))
-        entries.append((iteration, percent(scores)))
+        entries.append((iteration, percent(scores.counts)))
         write_json(self.path, {str(d): s for d, s in entries})
         if last:
             for path in self.path.parent.glob(f"{self.path.stem}-*.safetensors"):
@@ -86,6 +87,6 @@ def best_of(history: list[tuple[int, Percent]]) -> tuple[int, Percent]:
     return max(history, key=lambda entry: entry[1]["miou"])
 
 
-def percent(scores: HeadScores) -> Percent:
+def percent(counts: SegmentationCounts) -> Percent:
     """Return mIoU, mAcc and aAcc over all images."""
-    return {metric: 100 * getattr(scores.counts, name) for metric, name in METRICS.items()}
+    return {metric: 100 * getattr(counts, name) for metric, name in METRICS.items()}

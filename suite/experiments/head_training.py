@@ -40,6 +40,7 @@ from suite.segmentation.evaluate import HeadScores, evaluate
 from suite.segmentation.store import ImageStore, same_images
 from suite.segmentation.train import train_bank
 from suite.training.progress import progress_file
+from suite.training.schedules import Poly
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class Fitted:
 
     Attributes:
         scores: on the validation images, after the last iteration.
-        losses: of every step.
+        losses: of every step, mean over labelled pixels.
+        accuracies: of every step (`suite.segmentation.bank.centre_accuracy`).
+        rates: learning rate of every step, as a share of the peak.
         way: how these were computed.
         history: (iterations done, metric -> per cent) of every evaluation, the last one included.
         best: what was counted in the best of them; None unless the protocol takes that one.
@@ -57,6 +60,8 @@ class Fitted:
 
     scores: HeadScores
     losses: list[float]
+    accuracies: list[float]
+    rates: list[float]
     way: str
     history: list[tuple[int, Percent]]
     best: ImageCounts | None = None
@@ -117,6 +122,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
     resize = resizing(trial.factors, protocol="bilinear", antialias=False)
     val = ImageStore(_once([heads.val for heads in bank]), device, resize=resize)
     train = ImageStore(_once([heads.train for heads in bank]), device, resize=resize)
+    warmup = min(trial.settings.warmup_iterations, iterations)
     encode = _encode(trial)
     folder = trial.request.cache / "segmentation"
     histories = {name: History(folder / f"{digest}.json") for name, digest in digests.items()}
@@ -148,7 +154,7 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
             specs,
             in_channels=encoder.embed_dim * len(layers(trial)),
             iterations=iterations,
-            warmup=min(trial.settings.warmup_iterations, iterations),
+            warmup=warmup,
             device=device,
             half=_lower(trial) is not None,
             identity=training_identity(trial, seed),
@@ -160,15 +166,22 @@ def _train(bank: list[Heads]) -> dict[str, Fitted]:
         )
     score(iterations, training.heads)
     takes_best = trial.choice("probe-epoch") == "best"
-    heads_by_digest = {}
+    schedule, heads_by_digest = Poly(iterations, warmup), {}
     for spec in specs:
         history, scores = histories[spec.name], latest_scores[spec.name]
         best = None
         if takes_best and spec.auxiliary is None:
             best_iteration = history.best()[0]
             best = scores.images if best_iteration == iterations else history.counts(best_iteration)
-        losses, way = training.losses[spec.name], training.ways[spec.name]
-        heads_by_digest[digests[spec.name]] = Fitted(scores, losses, way, history.entries(), best)
+        heads_by_digest[digests[spec.name]] = Fitted(
+            scores=scores,
+            losses=training.losses_of_labelled[spec.name],
+            accuracies=training.accuracies[spec.name],
+            rates=[schedule.factor(step) for step in range(iterations)],
+            way=training.ways[spec.name],
+            history=history.entries(),
+            best=best,
+        )
     return heads_by_digest
 
 

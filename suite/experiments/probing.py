@@ -23,6 +23,7 @@ from suite.probes.bank import TokenSource, evaluate_pooled, train_bank
 from suite.probes.learner import ProbeLearner, ProbeSpec
 from suite.probes.predict import evaluation_batches
 from suite.protocol.settings import ProbingSettings, StreamSettings
+from suite.training.curve import curve
 from suite.training.distributed import ALONE, World
 from suite.training.progress import progress_file
 from suite.training.schedules import Cosine
@@ -77,6 +78,8 @@ def measure(
             accuracy = [100 * value for _, value in probe.accuracy]
             summary = {"last": accuracy[-1], "best": max(accuracy)}
             setting, factor = probes_of(trial)[probe_name]
+            head = {"setting": setting, "rate": probe.spec.lr, "stated": factor == 1, "seed": seed, "metric": metric}
+            outcome.summaries.setdefault("trainings", []).append(head | training_of(probe))
             by_rate[setting].setdefault(probe.spec.lr, []).append(summary[epoch])
             if factor != 1:
                 continue
@@ -91,6 +94,15 @@ def measure(
         }
     outcome.items = items_of(test, correct)
     return outcome
+
+
+def training_of(probe: ProbeLearner) -> dict[str, Any]:
+    """Return the curve of a probe's training (`suite.training.curve`)."""
+    losses, schedule = probe.losses(), probe.spec.schedule
+    in_epoch = max(1, len(losses) // schedule.epochs)
+    rates = [schedule.lr(probe.spec.lr, k // in_epoch + k % in_epoch / in_epoch) for k in range(len(losses))]
+    evaluations = [(epoch * in_epoch, 100 * value) for epoch, value in probe.accuracy]
+    return curve(losses, probe.accuracies(), rates, evaluations)
 
 
 def train_probes(

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from suite.core.files import write_atomically
+from suite.core.digests import digest_of
+from suite.core.files import write_atomically, write_json
+from suite.core.forms import read_if_whole
+from suite.core.source_code import code_digest
 from suite.datasets.pixels import read_rgb
-from suite.datasets.segmentation import IGNORE
+from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.experiments.context import Outcome
-from suite.experiments.head_history import Percent, best_of
+from suite.experiments.head_history import Percent, best_of, percent
 from suite.experiments.head_training import Fitted, fit
-from suite.experiments.heads import HeadsTrial, label_set, layers
+from suite.experiments.heads import HeadsTrial, label_set, layers, rate_of, slide_recipe
 from suite.experiments.items import image_name
 from suite.experiments.strips import labelled, strip
 from suite.results.image_counts import ImageCounts, pack
 from suite.results.item_names import Names
+from suite.results.records import CEILING_FORM
 from suite.results.store import PerItemScores, sample_path
-
-CURVE_POINTS = 20
+from suite.segmentation.ceiling import ceilings
+from suite.training.curve import curve
 
 
 def segment(trial: HeadsTrial) -> Outcome:
@@ -34,6 +39,7 @@ def segment(trial: HeadsTrial) -> Outcome:
     outcome.summaries = {
         "split": f"{title}: {len(train):,} training, {len(val):,} evaluation images",
         "classes": train.num_classes,
+        "ceiling": ceiling_of(trial, val),
     }
     counts: dict[str, list[ImageCounts]] = {}
     ways: dict[str, list[str]] = {}
@@ -51,8 +57,11 @@ def segment(trial: HeadsTrial) -> Outcome:
                 | auxiliary
             )
             counts.setdefault(setting, []).append(head.scores.images if head.best is None else head.best)
+            rate = rate_of(setting, trial.settings.lr)
+            outcome.summaries.setdefault("trainings", []).append(
+                {"setting": setting, "rate": rate, "stated": True, "seed": seed, "metric": "miou"} | training_of(head)
+            )
         if seed == trial.seeds[0] and "linear_head" in fitted:
-            outcome.summaries["training"] = training(fitted["linear_head"])
             outcome.summaries["samples"] = draw(trial, fitted["linear_head"])
     outcome.items = _items(counts, val.digest, [image_name(image) for image, _ in val.records])
     outcome.facts["loss_computed"] = ways
@@ -60,24 +69,35 @@ def segment(trial: HeadsTrial) -> Outcome:
     return outcome
 
 
-def training(head: Fitted) -> dict[str, object]:
-    """Average the loss over stretches of the training, and list mIoU at every evaluation: what a report draws."""
-    steps, losses = _stretches(head.losses)
-    curves: dict[str, object] = {
-        "steps": steps,
-        "losses": losses,
-        "evaluations": [[iteration, round(scores["miou"], 4)] for iteration, scores in head.history],
-    }
+def training_of(head: Fitted) -> dict[str, Any]:
+    """Return the curve of a head's training (`suite.training.curve`), evaluations by mIoU."""
+    evaluations = [(iteration, scores["miou"]) for iteration, scores in head.history]
+    kept = curve(head.losses, head.accuracies, head.rates, evaluations)
     if head.auxiliary:
-        curves["auxiliary_losses"] = _stretches(head.auxiliary.losses)[1]
-    return curves
+        auxiliary = head.auxiliary
+        kept["auxiliary_losses"] = curve(auxiliary.losses, auxiliary.accuracies, auxiliary.rates, [])["losses"]
+    return kept
 
 
-def _stretches(losses: list[float]) -> tuple[list[int], list[float]]:
-    """Return the ends of stretches of a training, and the mean loss in each."""
-    stretches = np.array_split(np.array(losses), min(CURVE_POINTS, len(losses)))
-    ends = np.cumsum([len(stretch) for stretch in stretches])
-    return ends.tolist(), [round(float(stretch.mean()), 5) for stretch in stretches]
+def ceiling_of(trial: HeadsTrial, val: SegmentationSet) -> dict[str, Any]:
+    """Return what perfect heads reach on a set's masks (`suite.segmentation.ceiling`), of every encoder counted once.
+
+    Returns:
+        `patch_px`, and by kind of head mIoU, mAcc and aAcc in per cent.
+    """
+    patch_px, recipe = trial.encoder.patch_size, slide_recipe(trial)
+    code = code_digest("suite.segmentation.ceiling")
+    made_of = [val.digest, recipe.__dict__, patch_px, trial.experiment.metrics, code]
+    path = trial.request.cache / "ceilings" / f"{digest_of(made_of)}.json"
+    known: dict[str, Any] | None = read_if_whole(path, CEILING_FORM, "ceilings of a set of masks", lambda _: None)
+    if known is None:
+        counts = ceilings(val, recipe, patch_px, device=trial.request.device)
+        known = {"patch_px": patch_px}
+        for kind, counted in counts.items():
+            scores = _rounded(percent(counted))
+            known[kind] = {metric: scores[metric] for metric in trial.experiment.metrics}
+        write_json(path, known)
+    return known
 
 
 def draw(trial: HeadsTrial, head: Fitted) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from suite.encoders import Encoder, load_encoder
-from suite.encoders.architecture import BASE, MINI, Architecture
+from suite.encoders.architecture import Architecture, of_profile
 from suite.encoders.baselines import THUMBNAIL, raw_pixels
 from suite.encoders.catalogue import CATALOGUE
 from suite.encoders.choices import chosen
@@ -31,15 +31,15 @@ def shape_of(request: Request, spec: str) -> Shape:
     """
     parts = parse(spec)
     name, file = parts.name, parts.file
+    usual = of_profile(request.profile.name)
     if spec == "raw_pixels":
-        return Shape("pixels", Architecture(MINI.image_size, MINI.image_size, 3 * THUMBNAIL**2, MINI.depth))
+        return Shape("pixels", Architecture(usual.image_size, usual.image_size, 3 * THUMBNAIL**2, usual.depth))
     if spec == "random_init":
-        return Shape("vit", MINI)
+        return Shape("vit", usual)
     if name in CATALOGUE:
         method = CATALOGUE[name]
         relative = method.trunk == "beit" and method.positions == "relative"
         kind = "beit relative" if relative else method.trunk
-        usual = MINI if request.profile.name == "mini" else BASE
         branch = chosen(spec, request.variants).branch
         sizes = _sizes(load_encoder(spec, branch=branch)) if file else usual
         return Shape(kind, sizes, _PROJECTED[request.profile.name].get(name, 0))
@@ -49,7 +49,7 @@ def shape_of(request: Request, spec: str) -> Shape:
 def build(shape: Shape, device: str) -> Encoder:
     """Build an encoder of a shape, with random weights: it takes as long as a trained one."""
     if shape.kind == "pixels":
-        return raw_pixels(MINI).to(device)
+        return raw_pixels(shape.architecture).to(device)
     if shape.kind not in _BUILT_LIKE:
         return load_encoder(shape.kind, device=device)
     method = CATALOGUE[_BUILT_LIKE[shape.kind]]

@@ -144,16 +144,17 @@ class ProbeLearner(Learner):
         if len(labels) >= self.head.smallest_batch:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.spec.schedule.lr(self.spec.lr, self._now)
-            self._losses.add(self._learn([tokens for tokens, _ in waiting], [len(k) for _, k in waiting], labels))
+            self._course.add(*self._learn([tokens for tokens, _ in waiting], [len(k) for _, k in waiting], labels))
         self.head.eval()
 
-    def _learn(self, shares: list[Tensor], totals: list[int], labels: Tensor) -> Tensor:
-        """Step on a global batch, given as chunks, of which each process holds its share."""
+    def _learn(self, shares: list[Tensor], totals: list[int], labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Step on a global batch, given as chunks, of which each process holds its share; return loss and accuracy."""
         keep = sum(tokens.numel() * tokens.element_size() for tokens in shares) <= _KEPT_BYTES
         pooled = [self._pool(tokens, keep=keep) for tokens in shares]
         gathered = [self.world.gather(part.detach(), total) for part, total in zip(pooled, totals, strict=True)]
         leaf = torch.cat(gathered).requires_grad_()
-        loss = F.cross_entropy(self.head.classify(leaf), labels)
+        logits = self.head.classify(leaf)
+        loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad()
         loss.backward()
         if pooled[0].requires_grad:
@@ -163,7 +164,7 @@ class ProbeLearner(Learner):
             torch.cat(pooled).backward(torch.cat(gradients))
             self.world.add(p.grad for p in pooling if p.grad is not None)
         self.optimizer.step()
-        return loss
+        return loss, (logits.detach().argmax(1) == labels).float().mean()
 
     def _pool(self, tokens: Tensor, *, keep: bool) -> Tensor:
         """Pool to (b, D); piece by piece, so that a large batch fits."""

@@ -32,7 +32,9 @@ class RunFacts:
         costs: one per finished test: experiment, dataset, method, seconds, peak_memory_mib, reused.
         figures: one per strip: kind, dataset, method, path relative to the run's folder; query and setting of patch
             search, role (image, truth, prediction) of segmentation.
-        trainings: one per segmentation head: dataset, method, steps, losses, evaluations (step, mIoU).
+        trainings: one per head and learning rate, of the first seed: see `suite.report.trained`.
+        ceilings: what perfect heads and labels allow, see `suite.report.ceilings`.
+        trained: of cells, whether their head was trained to the end; no verdict is made of it.
         protocol: every hyper-parameter with its source, the variants, `digests` of data and weights.
         notes: sentences a reader should see beside the verdict.
         started: ISO 8601.
@@ -88,6 +90,8 @@ class RunFacts:
     gate: Mapping[str, Any] | None = None
     gate_verdicts: Mapping[CellId, GateVerdict] = field(default_factory=dict)
     uncertainties: Mapping[CellId, Uncertainty] = field(default_factory=dict)
+    ceilings: Sequence[Mapping[str, Any]] = ()
+    trained: Mapping[CellId, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def build(judgement: Judgement, facts: RunFacts) -> Json:
@@ -107,6 +111,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             "environment": environment_numbers.get(_result_of(cell)),
             "accepted": _gate_answer(facts.gate_verdicts.get(cell.id)),
             "uncertainty": facts.uncertainties.get(cell.id),
+            "training": facts.trained.get(cell.id),
         }
         for cell in judgement.cells
     ]
@@ -153,6 +158,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             "figures": facts.figures,
             "trainings": facts.trainings,
             "rates": facts.rates,
+            "ceilings": facts.ceilings,
             "protocol": facts.protocol,
             "started": facts.started,
             "finished": facts.finished,

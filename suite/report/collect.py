@@ -32,11 +32,13 @@ from suite.reference.select import accepted_folder, known_deviations, references
 from suite.report import files, inputs, terminal, triaged
 from suite.report.beside import beside_of
 from suite.report.build import RunFacts, build
+from suite.report.ceilings import ceilings
 from suite.report.contributions import contributions, notes
 from suite.report.digests import changes
-from suite.report.from_results import cost_of, figures, inputs_of, protocol, rates, trainings
+from suite.report.from_results import cost_of, figures, inputs_of, protocol
 from suite.report.maker import maker
 from suite.report.shards import parts_of, reasons_of, reused_in, section
+from suite.report.trained import of_cells, rates, trainings
 from suite.results.digests import result_digests, run_digest
 from suite.results.records import WITHOUT_EVIDENCE
 from suite.results.store import Key, Result, Store
@@ -171,6 +173,8 @@ def assemble(
         plan=against_actual(run, costs, tell),
         figures=figures(results),
         trainings=trainings(results),
+        trained=of_cells(results),
+        ceilings=ceilings(profile.name, results),
         rates=rates(results),
         protocol=protocol(profile, results, request["variants"])
         | {"verification": verified(run, inputs_of(results)["data"], tell)},

@@ -1,9 +1,10 @@
-"""History of segmentation heads: loss and mIoU over the iterations, mIoU over learning rates; inline SVG."""
+"""How heads were trained: loss and accuracies over the steps, values over learning rates; inline SVG."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -32,27 +33,51 @@ class Curves:
 
 
 def curves(trainings: Sequence[Json], cells: Sequence[Json], rates: Sequence[Json] = ()) -> list[Curves]:
-    """Plot each loss per set, mIoU while training where it was measured, and what learning rates do."""
-    plots = []
-    for dataset in dict.fromkeys(t["dataset"] for t in trainings):
-        set_trainings = [t for t in trainings if t["dataset"] == dataset]
-        losses = {t["method"]: (t["steps"], t["losses"]) for t in set_trainings}
-        plots.append(
-            _curves(dataset, f"{title_of(dataset)}: training loss", f"{dataset}-loss", losses, ("iteration", "loss"))
-        )
-        auxiliary_losses = {
-            t["method"]: (t["steps"], t["auxiliary_losses"]) for t in set_trainings if "auxiliary_losses" in t
-        }
-        if auxiliary_losses:
-            caption = f"{title_of(dataset)}: training loss of the auxiliary head"
-            plots.append(
-                _curves(dataset, caption, f"{dataset}-auxiliary", auxiliary_losses, ("iteration", "loss x 0.4"))
-            )
-        scores = {t["method"]: _line(t["evaluations"]) for t in set_trainings if len(t["evaluations"]) > 1}
-        if scores:
-            caption = f"{title_of(dataset)}: mIoU while training"
-            plots.append(_curves(dataset, caption, f"{dataset}-miou", scores, ("iteration", "mIoU (%)")))
+    """Plot losses, accuracies on training batches and on evaluation data, and what learning rates do.
+
+    Args:
+        trainings: of a report; those at the stated rate are drawn, those of the sweep as its values alone.
+        cells: of the report.
+        rates: likewise.
+    """
+    heads: dict[tuple[str, str, str], dict[str, Json]] = {}
+    for training in trainings:
+        if training["stated"] and training["experiment"] != "learning_rate_sweep":
+            place = (training["experiment"], training["dataset"], training["setting"])
+            heads.setdefault(place, {})[training["method"]] = training
+    plots = [plot for place, by_method in heads.items() for plot in _of_heads(place, by_method)]
     return plots + sweep(cells) + probe_rates(rates)
+
+
+def _of_heads(place: tuple[str, str, str], by_method: Mapping[str, Json]) -> Iterator[Curves]:
+    """Plot the heads of one kind on one dataset, a line an encoder."""
+    _, dataset, setting = place
+    title = title_of(dataset) if setting == "linear_head" else f"{title_of(dataset)}, {setting} probe"
+    unit = "a labelled pixel" if setting == "linear_head" else "an item"
+    metric = title_of(next(iter(by_method.values()))["metric"])
+    whats = (
+        ("losses", "training loss", f"loss of {unit}"),
+        ("auxiliary_losses", "training loss of the auxiliary head", "loss x 0.4"),
+        ("accuracies", "accuracy on training batches", "accuracy (%)"),
+    )
+    for name, what, label in whats:
+        lines: dict[str, Line] = {
+            m: (t["steps"], _numbers(t[name])) for m, t in by_method.items() if _is_known(t.get(name))
+        }
+        if lines:
+            yield _curves(dataset, f"{title}: {what}", f"{dataset}-{setting}-{name}", lines, ("step", label))
+    lines = {m: _line(t["evaluations"]) for m, t in by_method.items() if len(t["evaluations"]) > 1}
+    if lines:
+        caption, key = f"{title}: {metric} on evaluation data", f"{dataset}-{setting}-evaluations"
+        yield _curves(dataset, caption, key, lines, ("step", f"{metric} (%)"))
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _is_known(values: Sequence[float | None] | None) -> bool:
+    return any(value is not None for value in values or ())
 
 
 def sweep(cells: Sequence[Json]) -> list[Curves]:

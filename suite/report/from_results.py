@@ -1,4 +1,4 @@
-"""Parts of a report's content that results alone tell: figures, trainings, rates, protocol, costs."""
+"""Parts of a report's content that results alone tell: figures, protocol, costs."""
 
 from __future__ import annotations
 
@@ -29,30 +29,6 @@ def figures(results: Sequence[Result]) -> list[dict[str, str]]:
                 {"kind": "segmentation"} | place | {"role": role, "path": str(sample_path(result.key, role))}
             )
     return entries
-
-
-def trainings(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return the history of the primary setting's segmentation heads."""
-    return [
-        {"dataset": result.key.dataset, "method": result.key.method, **result.summaries["training"]}
-        for result in results
-        if "training" in result.summaries
-    ]
-
-
-def rates(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return what probes reach at other learning rates, where they were asked for."""
-    return [
-        {
-            "experiment": r.key.experiment,
-            "dataset": r.key.dataset,
-            "method": r.key.method,
-            "setting": s,
-            "points": points,
-        }
-        for r in results
-        for s, points in r.summaries.get("rates", {}).items()
-    ]
 
 
 def protocol(profile: Profile, results: Sequence[Result], variants: Mapping[str, str]) -> dict[str, Any]:

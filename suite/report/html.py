@@ -17,7 +17,7 @@ from suite.core.files import Json
 from suite.report import chart, curves, plot, ranks, trends
 from suite.report.chart import Chart
 from suite.report.curves import Curves
-from suite.report.labels import VERDICTS
+from suite.report.labels import NOT_CONVERGED, VERDICTS
 from suite.report.view.evidence import anchor
 from suite.report.view.page import Page, page
 
@@ -90,7 +90,12 @@ def render(report: Json, run_dir: Path) -> str:
         run_dir: where the paths of `report["figures"]` start; a picture that is missing is said to be.
     """
     environment = templates(run_dir)
-    environment.globals |= {"not_run": VERDICTS["not run"], "script": script(), "edges": chart}
+    environment.globals |= {
+        "not_run": VERDICTS["not run"],
+        "marks": {"not_converged": NOT_CONVERGED},
+        "script": script(),
+        "edges": chart,
+    }
     view = page(report)
     return environment.get_template("report.html.j2").render(page=view, drawings=drawings(report, view)) + "\n"
 

@@ -44,6 +44,8 @@ VERDICTS = {
 }
 """Labels of verdicts, of cells and of runs; the last three are of runs only."""
 UNCONFIRMED = Label("deviates, unconfirmed", "!", "⚠️", "dev?", "warn")
+NOT_CONVERGED = Label("not converged", "↘", "↘️", "more", "warn")
+"""A mark beside a verdict: the head was not trained to the end."""
 STATUSES = {
     "passed": Label("passed", "✓", "✅", "ok", "good"),
     "warning": Label("warning", "!", "⚠️", "warn", "warn"),

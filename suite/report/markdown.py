@@ -8,7 +8,7 @@ from dataclasses import astuple
 
 from suite.core.files import Json
 from suite.report.candidates import Candidate, Conformance, Headline
-from suite.report.labels import VERDICTS
+from suite.report.labels import NOT_CONVERGED, VERDICTS
 from suite.report.markup import badge, code, details, escape, grid
 from suite.report.several import Bound, Several, Standing, Trend
 from suite.report.triaged import HEADS, ROLE, Triage
@@ -49,6 +49,7 @@ def _sections(view: Page) -> Iterator[str]:
     yield from _tables(view.tables)
     yield _triage(view.triage)
     yield _claims(view.claims)
+    yield _training(view)
     yield _costs(view.costs)
     yield _variables(view.variables)
     yield _search(view.search)
@@ -138,7 +139,7 @@ def _cell_heads(expected: str) -> list[str]:
 
 def _cell(line: CellLine) -> list[str]:
     values = line.measured, line.expected, line.difference, line.tolerance
-    return [code(line.id), badge(line.label), *values, escape(line.reason)]
+    return [code(line.id), badge(line.label), *values, escape(" ".join(filter(None, (line.reason, line.training))))]
 
 
 def _gate_words(line: GateLine | None) -> list[str]:
@@ -230,7 +231,7 @@ def _pairs(candidate: Candidate) -> str:
 
 
 def _tables(tables: Tables) -> Iterator[str]:
-    word, key = tables.expected, ", ".join(map(badge, tables.key))
+    word, key = tables.expected, ", ".join(map(badge, (*tables.key, *tables.marks)))
     yield f"{_heading('tables')}\n\nMeasured, per cent; in brackets {word}, and measured less {word}. {key}."
     for table in tables.paper:
         yield f"### {table.title}\n\n{_table(table)}"
@@ -246,6 +247,7 @@ def _table(table: Table) -> str:
     if table.not_run_reasons:
         return f"{not_run} All {len(table.cells)} cells: {escape('; '.join(table.not_run_reasons))}."
     rows = [[f"**{escape(row.title)}** ({row.family})", *map(_box, row.cells)] for row in table.rows]
+    rows += [[f"_{row.title}_ ({row.note})", *(value or "" for value in row.values)] for row in table.ceilings]
     return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)])
 
 
@@ -253,6 +255,8 @@ def _box(box: Box | None) -> str:
     if box is None:
         return "—"
     value = f"{box.label.emoji} {box.measured or 'not run'}"
+    if box.not_converged:
+        value += f" {NOT_CONVERGED.emoji}"
     if box.environment:
         value += f" <sup>{box.environment}</sup>"
     if box.expected is None:
@@ -276,6 +280,23 @@ def _claims(claims: Claims) -> str:
     counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts)
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
     return f"{_heading('claims')}\n\n{counts}. {claims.role}.\n\n{details('Claim by claim', table)}"
+
+
+def _training(view: Page) -> str:
+    if not view.heads:
+        return ""
+    rows = [
+        (
+            escape(h.title),
+            h.trained,
+            escape(", ".join(h.not_converged)) or "none",
+            h.unknown,
+            escape("; ".join(h.rates)),
+        )
+        for h in view.heads
+    ]
+    heads = ("heads", "trained", "not converged, and fall of the loss", "cannot be told", "a better learning rate")
+    return f"{_heading('training')}\n\n{view.training_rule}\n\n{grid(rows, heads, 'lrlrl')}"
 
 
 def _triage(triage: Triage | None) -> str:

@@ -31,6 +31,30 @@ _ROUNDING = 1e-9
 """Rounding by which a mean of fractions may exceed 1."""
 _NAMES = {"schema", "unit", "digest", *_WORDS}
 _POINTS = Each(Each("a number", 2))
+_CURVE: Mapping[str, Form] = {
+    "steps": "a list of numbers",
+    "losses": Each("a number or null"),
+    "auxiliary_losses?": Each("a number or null"),
+    "evaluations": _POINTS,
+}
+_NUMBERS = ("fall", "fall_se", "slope", "slope_se", "whole")
+TRAINING_FORM: Form = {
+    **_CURVE,
+    "setting": "a text",
+    "metric": "a text",
+    "seed": "a whole number >= 0",
+    "rate": "a number >= 0",
+    "stated": "true or false",
+    "accuracies": Each("a number or null"),
+    "end": OrNull(dict.fromkeys(_NUMBERS, "a number or null")),
+}
+"""Form of what a result says of the training of one head (`suite.training.curve`)."""
+CEILING_FORM: Form = {
+    "patch_px": "a whole number >= 0",
+    "decided": Entries("a number"),
+    "shared": Entries("a number"),
+}
+"""Form of what perfect heads reach on the masks of a set (`suite.segmentation.ceiling`)."""
 GPU_FORM: Form = {
     "model?": "any text",
     "driver?": "a text or null",
@@ -49,12 +73,9 @@ FORM: Form = {
         "samples?": "a list of texts",
         "rates?": Entries(_POINTS),
         "test_items?": "a whole number >= 0",
-        "training?": {
-            "steps": "a list of numbers",
-            "losses": "a list of numbers",
-            "auxiliary_losses?": "a list of numbers",
-            "evaluations": _POINTS,
-        },
+        "training?": _CURVE,  # of results from before every head's was kept: the first segmentation head's
+        "trainings?": Each(TRAINING_FORM),
+        "ceiling?": CEILING_FORM,
     },
     "inputs": {
         "weights?": "a text",

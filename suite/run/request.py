@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from suite.cells import CellId, method_names
+from suite.cells import BASELINES, METHODS, CellId, method_names
 from suite.core.files import write_atomically
 from suite.core.forms import warn
 from suite.core.nvidia import has_gpu, unusable
@@ -26,6 +26,8 @@ from suite.results.store import Key
 from suite.run.options import CACHE_GB, DEVICES, OPTIONS
 from suite.specs import unknown_encoder
 
+GROUPS = {"seven": METHODS, "floors": BASELINES}
+"""Encoders that one word asks for: the paper's, and what no pretraining and no encoder reach."""
 _OF_ONE_PROCESS = ("stored_only",)
 """Fields that tell one process of a run apart from the others, and are no part of what was asked for."""
 
@@ -150,7 +152,7 @@ def make_request(
     """
     if not EXPECTED.is_dir():
         raise ExpectedError(f"{EXPECTED}: {NO_CHECKOUT}")
-    loaded_profile = load_profile(profile)
+    loaded_profile, encoders = load_profile(profile), ungrouped(encoders)
     _check_names(loaded_profile, encoders=encoders, datasets=datasets, experiments=experiments)
     _check_folders({"--data": data, "--run": run})
     accepted_folder(accepted)
@@ -193,6 +195,11 @@ def make_request(
             f"{', '.join(request.experiments)}: pictures only, nothing to judge: add an experiment that measures"
         )
     return request
+
+
+def ungrouped(encoders: Sequence[str]) -> list[str]:
+    """Put the encoders of a group, `seven` or `floors`, in the place of its name."""
+    return [spec for name in encoders for spec in GROUPS.get(name, (name,))]
 
 
 def resolve_device(device: str, *, here: bool = True) -> str:
@@ -252,8 +259,8 @@ def _check_names(
     for name in experiments:
         loaded_profile.experiment(name)
     for spec in encoders:
-        if not re.search(r"[@:]", spec) and spec not in loaded_profile.methods:
-            raise unknown_encoder(spec, loaded_profile.methods)
+        if not re.search(r"[@:]", spec) and spec not in (*METHODS, *BASELINES):
+            raise unknown_encoder(spec, (*METHODS, *BASELINES))
 
 
 def _check_folders(folders: Mapping[str, Path | None]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from suite.core.precision import tf32_matmul
 from suite.errors import RequestError
 from suite.probes.segmentation import SegmentationHead
+from suite.probes.tiled_loss import IGNORED
 from suite.probes.upsampling import enlarge
 from suite.protocol.constants import constant
 from suite.segmentation.auxiliary import LOSS_WEIGHT, AuxiliaryHead, dropout
@@ -100,7 +101,7 @@ class HeadLearner(Learner):
     @property
     def step(self) -> int:
         """Steps done."""
-        return len(self._losses)
+        return len(self._course)
 
     @property
     def facts(self) -> object:
@@ -132,6 +133,7 @@ class HeadLearner(Learner):
             group["lr"] = self.spec.lr * self.schedule.factor(self.step)
         with tf32_matmul(self.half):
             logits = self._logits(features)
+        accuracy = centre_accuracy(logits.detach(), labels)
         if self.spec.enlarge_first > 1:
             logits = enlarge(logits, *(side * self.spec.enlarge_first for side in logits.shape[2:]))
         loss = self.spec.loss_weight * self.loss(logits, labels)
@@ -139,7 +141,7 @@ class HeadLearner(Learner):
         with tf32_matmul(self.half):
             loss.backward()
         self.optimizer.step()
-        self._losses.add(loss)
+        self._course.add(loss, accuracy, (labels != IGNORED).float().mean())
 
     def _logits(self, features: Tensor) -> Tensor:
         if not isinstance(self.head, AuxiliaryHead):
@@ -148,6 +150,28 @@ class HeadLearner(Learner):
         logits = self.head.train()(features, kept)
         self.head.eval()
         return logits
+
+
+def centre_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of places whose most likely class is the label of the pixel in their middle.
+
+    It is pixel accuracy on a regular sample of the pixels, one a patch, where enlarging leaves the logits all but as
+    they are; counting every pixel would cost as much as the loss.
+
+    Args:
+        logits: (B, C, h, w).
+        labels: (B, H, W), 255 ignored.
+
+    Returns:
+        Scalar, float32; NaN where none of these pixels is labelled.
+    """
+    rows, columns = (
+        torch.arange(places, device=labels.device) * pixels // places + pixels // (2 * places)
+        for places, pixels in zip(logits.shape[2:], labels.shape[1:], strict=True)
+    )
+    centres = labels[:, rows[:, None], columns]
+    is_labelled = centres != IGNORED
+    return ((logits.argmax(1) == centres) & is_labelled).sum() / is_labelled.sum()
 
 
 def _drawn(spec: HeadSpec, in_channels: int, generator: torch.Generator) -> Head:

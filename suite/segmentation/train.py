@@ -33,12 +33,16 @@ class TrainedBank:
 
     Attributes:
         heads: by name, frozen, in eval mode.
-        losses: by name, of each step.
+        losses: by name, of each step, as it was minimised.
+        losses_of_labelled: by name, of each step, mean over labelled pixels.
+        accuracies: by name, of each step (`centre_accuracy`).
         ways: by name, how these were computed (`FastestLoss.way`).
     """
 
     heads: Mapping[str, Head]
     losses: Mapping[str, list[float]]
+    losses_of_labelled: Mapping[str, list[float]]
+    accuracies: Mapping[str, list[float]]
     ways: Mapping[str, str]
 
     @classmethod
@@ -47,6 +51,8 @@ class TrainedBank:
         return cls(
             heads={learner.name: learner.head.requires_grad_(False) for learner in learners},
             losses={learner.name: learner.losses() for learner in learners},
+            losses_of_labelled={learner.name: learner.losses_of_labelled() for learner in learners},
+            accuracies={learner.name: learner.accuracies() for learner in learners},
             ways={learner.name: learner.way for learner in learners},
         )
 
@@ -56,6 +62,8 @@ class TrainedBank:
         return cls(
             heads={name: head for bank in banks for name, head in bank.heads.items()},
             losses={name: losses for bank in banks for name, losses in bank.losses.items()},
+            losses_of_labelled={name: values for bank in banks for name, values in bank.losses_of_labelled.items()},
+            accuracies={name: values for bank in banks for name, values in bank.accuracies.items()},
             ways={name: way for bank in banks for name, way in bank.ways.items()},
         )
 

@@ -1,7 +1,8 @@
-"""Learner of any head that is trained: an optimizer, losses, and a state as tensors."""
+"""Learner of any head that is trained: an optimizer, the course of its training, and a state as tensors."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite.training.losses import Losses
+from suite.training.course import Course
 
 
 class Learner(ABC):
@@ -36,7 +37,7 @@ class Learner(ABC):
         self.name, self.whose = name, f"{kind} {name}"
         self.head, self.optimizer = head, optimizer
         self.rounds = 0
-        self._losses = Losses(self.whose, remedy)
+        self._course = Course(self.whose, remedy)
 
     @property
     def device(self) -> torch.device:
@@ -54,10 +55,31 @@ class Learner(ABC):
         Raises:
             MetricError: one of them is not finite.
         """
-        return self._losses.values()
+        return self._course.losses()
+
+    def accuracies(self) -> list[float]:
+        """Return the share of each step's batch that was named rightly before the step; NaN where nobody counted.
+
+        Raises:
+            MetricError: a loss is not finite.
+        """
+        return self._course.accuracies()
+
+    def losses_of_labelled(self) -> list[float]:
+        """Return the loss of each step as a mean over what had a label; NaN where nothing had.
+
+        Where the ignored count as 0, a loss goes up and down with what a batch happens to show.
+
+        Raises:
+            MetricError: one of them is not finite.
+        """
+        pairs = zip(self._course.losses(), self._course.labelled(), strict=True)
+        return [loss / share if share else math.nan for loss, share in pairs]
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that the next round depends on: `head.NAME`, `optimizer.INDEX.NAME`, `losses` and `rounds`.
+        """Return all that the next round depends on, and the course so far.
+
+        They are `head.NAME`, `optimizer.INDEX.NAME`, `losses`, `accuracies`, `labelled` and `rounds`.
 
         Raises:
             MetricError: a loss is not finite.
@@ -66,6 +88,8 @@ class Learner(ABC):
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         tensors["losses"] = torch.tensor(self.losses(), dtype=torch.float32)
+        tensors["accuracies"] = torch.tensor(self.accuracies(), dtype=torch.float32)
+        tensors["labelled"] = torch.tensor(self._course.labelled(), dtype=torch.float32)
         tensors["rounds"] = torch.tensor(self.rounds)
         return tensors
 
@@ -79,5 +103,5 @@ class Learner(ABC):
                 index, moment = rest.split(".")
                 saved["state"].setdefault(int(index), {})[moment] = value
         self.optimizer.load_state_dict(saved)
-        self._losses.restore(tensors["losses"])
+        self._course.restore(tensors["losses"], tensors["accuracies"], tensors["labelled"])
         self.rounds = int(tensors["rounds"])

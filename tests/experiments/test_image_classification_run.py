@@ -107,6 +107,14 @@ def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Prob
     [linear, attentive] = json.loads((tmp_path / "run/report.json").read_text())["rates"]
     assert [rate for rate, _ in linear["points"]] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert [rate for rate, _ in attentive["points"]] == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16])
+    kept = json.loads((tmp_path / "run/cells/image_classification/imagenet1k/dino.json").read_text())["summaries"]
+    heads = [(head["setting"], head["rate"], head["stated"]) for head in kept["trainings"]]
+    assert sorted(heads)[5:] == [("linear", pytest.approx(rate), rate == 0.4) for rate in (0.1, 0.2, 0.4, 0.8, 1.6)]
+    for head in kept["trainings"]:
+        assert head["steps"][-1] == head["evaluations"][-1][0]
+        assert len(head["steps"]) == len(head["losses"]) == len(head["accuracies"]) <= 20
+        assert all(0 <= accuracy <= 100 for accuracy in head["accuracies"])
+    assert kept["trainings"][0]["evaluations"][-1][1] == pytest.approx(kept["linear"][0]["last"], abs=1e-4)
     assert "linear probe by learning rate" in (tmp_path / "run/report.html").read_text()
 
 

@@ -87,6 +87,7 @@ def test_a_cell_keeps_its_verdict_and_its_place() -> None:
         "to_decide": None,
         "accepted": None,
         "uncertainty": None,
+        "training": None,
         "environment": None,
     }
 

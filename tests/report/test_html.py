@@ -165,10 +165,10 @@ def test_headers_have_a_scope_and_pictures_a_text(page: Page) -> None:
 def test_a_drawing_is_a_picture_with_a_text_and_its_caption_is_read(text: str, page: Page) -> None:
     drawings = [attributes for attributes in page.elements("svg") if attributes.get("role") == "img"]
     charts = page.elements("figure").count({"class": "chart"})
-    assert len(drawings) == len(page.elements("svg")) == len(page.elements("figure")) == 4 + charts
+    assert len(drawings) == len(page.elements("svg")) == len(page.elements("figure")) == 5 + charts
     assert all("aria-hidden" not in drawing for drawing in drawings)
     kinds = [str(drawing["aria-label"]).split(",")[0] for drawing in drawings]
-    assert kinds == ["Chart"] * charts + ["Scatter plot"] * 2 + ["Line plot"] * 2
+    assert kinds == ["Chart"] * charts + ["Scatter plot"] * 2 + ["Line plot"] * 3
     bare = [figure for figure in page.elements("figure") if figure != {"class": "chart"}]
     assert bare == [{}] * 4, "an image has no caption: all in it is hidden from who hears the page"
     captions = re.findall("<figcaption>(.*?)</figcaption>", text)

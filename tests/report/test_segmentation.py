@@ -46,21 +46,53 @@ def test_figure_6_sets_objects_against_parts_of_the_same_images() -> None:
 
 def test_a_plot_for_the_loss_and_one_for_what_was_measured_while_training() -> None:
     drawings = curves.curves(report_sample.trainings(), [])
-    assert [c.caption for c in drawings] == ["LIP: training loss", "LIP: mIoU while training"]
+    assert [c.caption for c in drawings] == [
+        "LIP: training loss",
+        "LIP: accuracy on training batches",
+        "LIP: mIoU on evaluation data",
+    ]
     assert "DINO 1; MAE 0.75" in drawings[0].alt
-    assert "DINO 24; MAE 18" in drawings[1].alt
+    assert "DINO 40; MAE 30" in drawings[1].alt
+    assert "DINO 24; MAE 18" in drawings[2].alt
 
 
 def test_an_auxiliary_head_has_a_plot_of_its_own() -> None:
     dino, mae = report_sample.trainings()
     drawings = curves.curves([dino | {"auxiliary_losses": [1.2, 0.8, 0.5]}, mae], [])
     assert [c.caption for c in drawings][:2] == ["LIP: training loss", "LIP: training loss of the auxiliary head"]
-    assert drawings[1].alt.endswith("loss x 0.4 over iteration; last values: DINO 0.5.")
+    assert drawings[1].alt.endswith("loss x 0.4 over step; last values: DINO 0.5.")
 
 
 def test_a_single_evaluation_makes_no_curve() -> None:
     trainings = [t | {"evaluations": t["evaluations"][-1:]} for t in report_sample.trainings()]
-    assert [c.caption for c in curves.curves(trainings, [])] == ["LIP: training loss"]
+    assert [c.caption for c in curves.curves(trainings, [])] == [
+        "LIP: training loss",
+        "LIP: accuracy on training batches",
+    ]
+
+
+def test_a_head_of_a_classification_probe_has_plots_of_its_own_and_only_at_the_stated_rate() -> None:
+    place = {"experiment": "part_classification", "dataset": "coco", "setting": "attentive", "metric": "accuracy"}
+    dino, mae = (training | place for training in report_sample.trainings())
+    drawings = curves.curves([dino, dino | {"rate": 0.1, "losses": [3.0, 9.0, 9.0], "stated": False}, mae], [])
+    assert [c.caption for c in drawings] == [
+        "COCO, attentive probe: training loss",
+        "COCO, attentive probe: accuracy on training batches",
+        "COCO, attentive probe: accuracy on evaluation data",
+    ]
+    assert drawings[0].alt == (
+        "Line plot, COCO, attentive probe: training loss, loss of an item over step; last values: DINO 1; MAE 0.75."
+    )
+
+
+def test_the_heads_of_the_sweep_are_drawn_as_its_values_alone() -> None:
+    place = {"experiment": "learning_rate_sweep", "setting": "lr_1e-3"}
+    assert curves.curves([training | place for training in report_sample.trainings()], []) == []
+
+
+def test_a_training_of_an_older_version_has_no_accuracies() -> None:
+    trainings = [training | {"accuracies": [], "rate": None, "end": None} for training in report_sample.trainings()]
+    assert "LIP: accuracy on training batches" not in [c.caption for c in curves.curves(trainings, [])]
 
 
 def test_the_sweep_is_ordered_by_learning_rate() -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from suite.cells import CellId, method_name, method_names
+from suite.cells import METHODS, CellId, method_name, method_names
 from suite.core.paths import ROOT
 from suite.errors import RequestError, StorageError
+from suite.experiments.context import Context
+from suite.plan.shapes import shape_of
 from suite.run.request import check_writable, make_request, resolve_device
 from tests.support.nvidia_machine import nvidia_machine
 
@@ -94,6 +96,35 @@ def test_a_wrong_word_is_refused_with_the_valid_ones(wrong: dict, message: str) 
     with pytest.raises(RequestError) as caught:
         make_request(**{"device": "cpu", **wrong})
     assert str(caught.value).startswith(message)
+
+
+def test_a_word_asks_for_the_seven_or_for_the_floors() -> None:
+    request = make_request(profile="paper", encoders=["seven", "floors"], device="cpu")
+    assert request.encoders == (*METHODS, "random_init", "raw_pixels")
+    assert make_request(profile="paper", device="cpu").encoders == METHODS, "floors are asked for, and never by default"
+    with pytest.raises(RequestError, match=r"^--encoder 'dino': expected each once, got it twice"):
+        make_request(encoders=["dino", "seven"], device="cpu")
+
+
+def test_floors_of_the_paper_are_measured_where_they_say_something() -> None:
+    request = make_request(profile="paper", encoders=["floors"], device="cpu")
+    asked = {
+        spec: {experiment.name for experiment, _, by in request.tasks() if by == spec} for spec in request.encoders
+    }
+    segmentation = {"object_segmentation", "part_segmentation", "learning_rate_sweep"}
+    assert asked["random_init"] - asked["raw_pixels"] == segmentation
+    shapes = [shape_of(request, spec).architecture for spec in request.encoders]
+    assert [(s.image_size, s.patch_size, s.embed_dim) for s in shapes] == [(224, 16, 768), (224, 224, 432)]
+
+
+@pytest.mark.parametrize(("profile", "size"), [("mini", 48), ("paper", 224)])
+def test_a_floor_has_the_size_of_its_profile(profile: str, size: int) -> None:
+    request = make_request(
+        profile=profile, encoders=["raw_pixels"], experiments=["part_retrieval"], datasets=["cub200"], device="cpu"
+    )
+    [task] = request.tasks()
+    encoder = Context(request, *task).encoder
+    assert (encoder.image_size, encoder.patch_size) == (size, size)
 
 
 def test_cuda_without_a_gpu_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from suite.encoders import load_encoder
 from suite.errors import MetricError, RequestError
 from suite.probes import SegmentationHead
-from suite.segmentation.bank import HeadSpec
+from suite.segmentation.bank import HeadSpec, centre_accuracy
 from suite.segmentation.batch import Batch
 from suite.segmentation.encode import blocks_at, layer_features
 from tests.support.oracles import mmcv_rates
@@ -49,6 +49,28 @@ def test_a_head_ends_where_plain_training_ends(spec):
     torch.testing.assert_close(trained.heads[spec.name].fc.weight, head.fc.weight, rtol=0, atol=1e-5)
     torch.testing.assert_close(trained.heads[spec.name].fc.bias, head.fc.bias, rtol=0, atol=1e-5)
     assert trained.losses[spec.name] == pytest.approx(losses, rel=1e-5)
+
+
+def test_accuracy_is_counted_of_the_pixel_in_the_middle_of_a_patch():
+    logits = torch.zeros(1, 3, 2, 2)
+    logits[0, :, 0, 0], logits[0, :, 1, 1] = torch.tensor([0.0, 2, 1]), torch.tensor([0.0, 1, 2])
+    labels = torch.full((1, 8, 8), 255, dtype=torch.uint8)
+    labels[0, 2, 2], labels[0, 6, 6], labels[0, 2, 6], labels[0, 0, 0] = 1, 2, 1, 0
+    assert centre_accuracy(logits, labels) == pytest.approx(2 / 3), "of four middles one is ignored, one is wrong"
+    assert centre_accuracy(logits, torch.full_like(labels, 255)).isnan()
+    odd = torch.zeros(1, 7, 5, dtype=torch.uint8)
+    assert centre_accuracy(logits[..., :1, :], odd) == 0.5
+
+
+def test_every_step_says_how_much_of_it_was_labelled_and_named_rightly():
+    trained = train()
+    name = SPECS[0].name
+    labels = [batches(step).labels[SPECS[0].label_set] for step in range(12)]
+    shares = [float((label != 255).float().mean()) for label in labels]
+    assert [len(trained.accuracies[name]), len(trained.losses[name])] == [12, 12]
+    assert all(0 <= accuracy <= 1 for accuracy in trained.accuracies[name])
+    expected = [loss / share for loss, share in zip(trained.losses[name], shares, strict=True)]
+    assert trained.losses_of_labelled[name] == pytest.approx(expected)
 
 
 def test_the_bias_decays_only_where_asked_for():

@@ -74,6 +74,7 @@ def cell(place: tuple[str, str, str, str, str], **changes: Any) -> dict[str, Any
         "environment": None,
         "accepted": None,
         "uncertainty": None,
+        "training": None,
         **changes,
     }
 
@@ -216,16 +217,28 @@ def deciding() -> dict[str, Any]:
 
 def trainings() -> list[dict[str, Any]]:
     """Two heads on one set."""
+    head = {"experiment": "part_segmentation", "dataset": "lip", "setting": "linear_head", "metric": "miou"}
     return [
-        {
-            "dataset": "lip",
+        head
+        | {
             "method": method,
+            "seed": 0,
+            "rate": 0.01,
+            "stated": True,
             "steps": [0, 50, 100],
             "losses": [3.0, level, level / 2],
+            "accuracies": [5.0, None, 20.0 * level],
             "evaluations": [[50, 10.0 * level], [100, 12.0 * level]],
+            "end": {"fall": level / 8, "fall_se": 0.01, "slope": -0.01, "slope_se": 0.01, "whole": 3.0 - level / 2},
         }
         for method, level in (("dino", 2.0), ("mae", 1.5))
     ]
+
+
+def ceilings() -> list[dict[str, Any]]:
+    """What a perfect head reaches on one set, by two metrics."""
+    place = {"kind": "decided", "patch_px": 8, "experiment": "part_segmentation", "dataset": "lip"}
+    return [place | {"metric": "miou", "value": 69.52}, place | {"metric": "aacc", "value": 83.21}]
 
 
 def figures(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -336,6 +349,7 @@ def report(folder: Path | None = None) -> dict[str, Any]:
         "figures": figures(folder),
         "trainings": trainings(),
         "rates": [],
+        "ceilings": ceilings(),
         "protocol": protocol(),
         "started": "2025-11-22T20:31:04+00:00",
         "finished": "2025-11-22T20:34:49+00:00",

@@ -52,6 +52,15 @@ def small_trial(name: str, dataset: str, spec: str, *variants: str, data: Path, 
     return Trial(request, small(request.profile.experiment(name)), dataset, spec)
 
 
+def lip(folder: Path, *variants: str, experiment: str = "part_segmentation") -> Trial:
+    """A trial of the mini study on four images of look-alike LIP; `segment` measures it."""
+    places = {"data": write_data(folder / "data"), "cache": folder / "cache", "run": folder / "run"}
+    selection = {"encoders": ["dino"], "datasets": ["lip"], "experiments": [experiment], "variants": variants}
+    request = make_request(**selection, **places, device="cpu", limit=4)
+    [task] = request.tasks()
+    return Trial(request, *task)
+
+
 def of(experiment: str) -> Callable[[Context[Any]], Outcome]:
     """What measures an experiment."""
     return page_of(experiment).run

@@ -27,7 +27,7 @@ def test_a_head_goes_on_from_its_state_with_the_same_bits():
 
 def test_a_state_names_everything_the_next_round_depends_on():
     assert sorted(trained(Slope("a"), range(1)).state()) == [
-        *("head.bias", "head.weight", "losses"),
+        *("accuracies", "head.bias", "head.weight", "labelled", "losses"),
         *(f"optimizer.{index}.{moment}" for index in (0, 1) for moment in ("exp_avg", "exp_avg_sq", "step")),
         "rounds",
     ]

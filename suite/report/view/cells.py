@@ -12,6 +12,7 @@ from suite.core.text import number, signed
 from suite.registry import method_order, title_of
 from suite.report.labels import GATE_LABELS, VERDICTS, Label, label, reason_of
 from suite.report.view.evidence import Link
+from suite.report.view.training import sentence
 
 UNCERTAINTY = (
     "Two uncertainties of a measured value, kept apart. Other images: the 95 % interval of the value over images like "
@@ -44,6 +45,7 @@ class CellLine:
         other_images: the 95 % interval over images, and how many there are.
         other_seeds: the standard deviation of one seed's value.
         gate: by the second gate; None where it says nothing of this cell.
+        training: how its head was trained, in a sentence; empty where none was.
         links: to what it rests on.
     """
 
@@ -62,6 +64,7 @@ class CellLine:
     other_seeds: str
     reason: str
     gate: GateLine | None
+    training: str
     links: tuple[Link, ...]
 
 
@@ -138,6 +141,7 @@ def cell_line(cell: Json, links: Iterable[Link] = ()) -> CellLine:
         other_seeds=_other_seeds(cell),
         reason=reason_of(cell),
         gate=_gate_line(cell) if cell.get("accepted") else None,
+        training=sentence(cell.get("training")),
         links=tuple(links),
     )
 

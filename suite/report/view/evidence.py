@@ -42,7 +42,7 @@ class Evidence:
         self._experiments = report["protocol"].get("experiments", {})
         self._results = report["results"]
         self._environments = {entry["number"] for entry in report.get("environments") or ()}
-        self._drawn = {(t["dataset"], t["method"]) for t in report["trainings"]}
+        self._drawn = {(t["experiment"], t["dataset"], t["method"]) for t in report["trainings"] if t["stated"]}
         self._rates: set[Place] = {(rate["experiment"], rate["dataset"]) for rate in report.get("rates", ())}
         self._pictures = {f["dataset"] for f in report["figures"] if f["kind"] == "segmentation"}
 
@@ -54,7 +54,7 @@ class Evidence:
         segments = experiment.endswith("_segmentation")
         if experiment in self._experiments:
             yield Link("protocol", f"protocol-{experiment}")
-        if (segments and (dataset, method) in self._drawn) or (experiment, dataset) in self._rates:
+        if (experiment, dataset, method) in self._drawn or (experiment, dataset) in self._rates:
             yield Link("curves", f"curves-{dataset}")
         if segments and dataset in self._pictures:
             yield Link("pictures", f"samples-{dataset}")

@@ -40,6 +40,7 @@ from suite.report.view.record import (
 )
 from suite.report.view.shards import Shards, shards
 from suite.report.view.tables import Tables, tables
+from suite.report.view.training import RULE, HeadsLine, heads
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ SECTIONS = tuple(
         ("triage", "Triage", "What explains the gaps"),
         ("claims", "Claims", "The paper's claims"),
         ("plot", "Object against part", "Object level against part level"),
-        ("segmentation", "Segmentation", "Segmentation: training and samples"),
+        ("training", "Training", "Was it trained to the end?"),
+        ("segmentation", "Segmentation", "Segmentation: samples"),
         ("search", "Patch search", ""),
         ("costs", "Cost", ""),
         ("variables", "Reproducibility variables", ""),
@@ -98,6 +100,7 @@ class Page:
     tables: Tables
     triage: Triage | None
     claims: Claims
+    heads: tuple[HeadsLine, ...]
     samples: tuple[Gallery, ...]
     search: Search
     costs: Costs
@@ -115,6 +118,11 @@ class Page:
     def uncertainty(self) -> str:
         """What the two uncertainties of a cell are."""
         return UNCERTAINTY
+
+    @property
+    def training_rule(self) -> str:
+        """When a head had not converged."""
+        return RULE
 
     @property
     def sections(self) -> Iterator[Section]:
@@ -150,6 +158,7 @@ def page(report: Json) -> Page:
         tables=table_section,
         triage=triage_of(report["triage"]) if report.get("triage") else None,
         claims=claims(report),
+        heads=heads(report["cells"]),
         samples=samples(report["figures"]),
         search=search(report["figures"]),
         costs=costs(report),
