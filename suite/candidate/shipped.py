@@ -44,14 +44,15 @@ def shipped(run: Path) -> bytes:
 def _reduced(result: Result, items: PerItemScores) -> tuple[Result, PerItemScores]:
     """Keep what the paper's tables show of a result, and the scores that it follows from."""
     names = [name for name in result.values if _is_shown(*name.split("/"))]
-    settings = tuple(f"{name.partition('/')[0]}." for name in names)
+    kept = tuple(f"{name.partition('/')[0]}." for name in names)
+    kept += ("labels",) if any(name.endswith(".predicted") for name in items.evidence) else ()
     facts = {name: value for name, value in result.facts.items() if name in {"seeds", "finished", "device", "packages"}}
     return (
         replace(result, values={name: result.values[name] for name in names}, summaries={}, facts=facts),
         replace(
             items,
             scores={name: items.scores[name] for name in names if name in items.scores},
-            evidence={name: array for name, array in items.evidence.items() if name.startswith(settings)},
+            evidence={name: array for name, array in items.evidence.items() if name.startswith(kept)},
         ),
     )
 

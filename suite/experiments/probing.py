@@ -20,7 +20,7 @@ from suite.experiments.context import Context, Outcome
 from suite.experiments.items import items_of
 from suite.features import identity
 from suite.probes.bank import TokenSource, evaluate_pooled, train_bank
-from suite.probes.learner import ProbeLearner, ProbeSpec
+from suite.probes.learner import Answers, ProbeLearner, ProbeSpec
 from suite.probes.predict import evaluation_batches
 from suite.protocol.settings import ProbingSettings, StreamSettings
 from suite.training.curve import curve
@@ -72,6 +72,8 @@ def measure(
     metric = trial.experiment.metrics[0]
     epoch = "best" if trial.choice("probe-epoch") == "best" else "last"
     correct: dict[str, list[NDArray[np.bool_]]] = {}
+    predicted: dict[str, list[NDArray[np.unsignedinteger]]] = {}
+    small = np.min_scalar_type(len(test.class_names) - 1)
     by_rate: dict[str, dict[float, list[float]]] = {setting: {} for setting in trial.cell_settings}
     for seed in trial.seeds:
         for probe_name, probe in fit(seed).items():
@@ -85,14 +87,18 @@ def measure(
                 continue
             name = f"{setting}/{metric}"
             outcome.values.setdefault(name, []).append(summary[epoch])
-            correct.setdefault(name, []).append(probe.correct[epoch].numpy())
+            answers = probe.answers[epoch]
+            correct.setdefault(name, []).append(answers.correct.numpy())
+            predicted.setdefault(f"{setting}.predicted", []).append(answers.predicted.numpy().astype(small))
             outcome.summaries.setdefault(setting, []).append({"seed": seed} | summary)
     if trial.choice("probe-rates") == "swept":
         outcome.summaries["rates"] = {
             setting: [[rate, float(np.mean(values))] for rate, values in sorted(accuracies.items())]
             for setting, accuracies in by_rate.items()
         }
-    outcome.items = items_of(test, correct)
+    evidence = {"labels": shifted(test, trial.label_shift).astype(small)}
+    evidence |= {name: np.stack(rows) for name, rows in predicted.items()}
+    outcome.items = items_of(test, correct, evidence)
     return outcome
 
 
@@ -103,6 +109,11 @@ def training_of(probe: ProbeLearner) -> dict[str, Any]:
     rates = [schedule.lr(probe.spec.lr, k // in_epoch + k % in_epoch / in_epoch) for k in range(len(losses))]
     evaluations = [(epoch * in_epoch, 100 * value) for epoch, value in probe.accuracy]
     return curve(losses, probe.accuracies(), rates, evaluations)
+
+
+def shifted(views: ViewSet, label_shift: int) -> NDArray[np.int64]:
+    """Return the labels (N,) that answers are held against: the views' own, but where a factor shifts them."""
+    return (views.labels + label_shift) % len(views.class_names) if label_shift else views.labels
 
 
 def train_probes(
@@ -235,14 +246,12 @@ def _evaluation(trial: ProbingTrial) -> tuple[int, int]:
 
 def _judge(
     test: Split, world: World, batches: Sequence[Tensor], *, label_shift: int
-) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]:
+) -> Callable[[Sequence[ProbeLearner]], Mapping[str, Answers]]:
     """Return the judge to call after each epoch."""
     chunks = torch.arange(len(test.views)).split(EVALUATED_AT_ONCE)
-    labels = torch.from_numpy(test.views.labels)
-    if label_shift:
-        labels = (labels + label_shift) % len(test.views.class_names)
+    labels = torch.from_numpy(shifted(test.views, label_shift))
 
-    def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Tensor]:
+    def judge(probes: Sequence[ProbeLearner]) -> Mapping[str, Answers]:
         tokens = test.tokens.tokens(0, [world.share(chunk) for chunk in chunks])
         return evaluate_pooled(probes, chunks, tokens, labels, batches=batches)
 

@@ -23,11 +23,16 @@ def top1_accuracy(logits: Array, labels: Array) -> float:
 
     Source: official code, retrieval-classification/patch_lincls.py, `accuracy`.
     """
-    return float(top1_correct(logits, labels).double().mean())
+    _, correct = top1(logits, labels)
+    return float(correct.double().mean())
 
 
-def top1_correct(logits: Array, labels: Array) -> Tensor:
-    """Return which items `top1_accuracy` counts, (N,) bool on the device of the logits; same arguments, same errors."""
+def top1(logits: Array, labels: Array) -> tuple[Tensor, Tensor]:
+    """Return what every item is taken for, and whether `top1_accuracy` counts it; same arguments, same errors.
+
+    Returns:
+        (N,) int64 classes and (N,) bool, on the device of the logits.
+    """
     scores, truth = tensor(logits, "logits", "(N, C)"), tensor(labels, "labels", "(N,)")
     if len(scores) != len(truth):
         raise MetricError(f"labels: expected shape ({len(scores)},), one per row of logits, got {tuple(truth.shape)}")
@@ -37,4 +42,5 @@ def top1_correct(logits: Array, labels: Array) -> Tensor:
         raise MetricError(
             f"labels: expected integers in [0, {scores.shape[1]}), got {truth.dtype} {truth.min()} to {truth.max()}"
         )
-    return scores.argmax(1) == truth.to(scores.device)
+    classes = scores.argmax(1)
+    return classes, classes == truth.to(scores.device)

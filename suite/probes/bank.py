@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from suite.core.digests import digest_of
 from suite.core.memory import in_parts
 from suite.errors import RequestError
-from suite.metrics.classification import top1_correct
-from suite.probes.learner import ProbeLearner, ProbeSpec
+from suite.metrics.classification import top1
+from suite.probes.learner import Answers, ProbeLearner, ProbeSpec
 from suite.probes.predict import predict
 from suite.training.checkpoints import checkpoints_in
 from suite.training.distributed import ALONE, World
@@ -35,8 +35,8 @@ class TokenSource(Protocol):
         """Yield encoder's name -> (b, 1 + n, D), for the b items of each chunk in turn."""
 
 
-Judge = Callable[[Sequence[ProbeLearner]], Mapping[str, Tensor]]
-"""Judge of probes: by name, (N,) whether each evaluation item was named correctly."""
+Judge = Callable[[Sequence[ProbeLearner]], Mapping[str, Answers]]
+"""Judge of probes: by name, what each evaluation item was taken for, and whether it is that."""
 
 
 def train_bank(
@@ -98,8 +98,8 @@ def train_bank(
         def evaluate(done: int, active: Sequence[ProbeLearner]) -> None:
             if done % rounds.in_epoch == 0:
                 by_name = {learner.name: learner for learner in active}
-                for name, correct in judge(active).items():
-                    by_name[name].note(done // rounds.in_epoch, correct)
+                for name, answers in judge(active).items():
+                    by_name[name].note(done // rounds.in_epoch, answers)
 
         train(
             learners,
@@ -133,7 +133,7 @@ def evaluate_pooled(
     labels: Tensor,
     *,
     batches: Sequence[Tensor],
-) -> dict[str, Tensor]:
+) -> dict[str, Answers]:
     """Name every evaluation item, with one pass of the encoders for all probes.
 
     Args:
@@ -145,7 +145,7 @@ def evaluate_pooled(
             of processes (see `suite.probes.predict.evaluation_batches`).
 
     Returns:
-        By probe, (N,) bool on the CPU.
+        By probe, of N items, on the CPU.
     """
     pooled: dict[str, list[Tensor]] = {learner.spec.name: [] for learner in learners}
     for chunk, by_encoder in zip(chunks, tokens, strict=True):
@@ -153,11 +153,11 @@ def evaluate_pooled(
             inputs = by_encoder[learner.spec.encoder].to(next(learner.head.parameters()))
             rows = learner.world.gather(learner.head.pool(inputs), len(chunk))
             pooled[learner.spec.name].append(rows)
-    correct = {}
+    answers = {}
     for learner in learners:
         logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batches=batches)
-        correct[learner.spec.name] = top1_correct(logits, labels.cpu())
-    return correct
+        answers[learner.spec.name] = Answers(*top1(logits, labels.cpu()))
+    return answers
 
 
 class _Classifier(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,18 @@ class Head(Protocol):
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Map (B, D) to (B, C)."""
+
+
+class Answers(NamedTuple):
+    """What a probe took N evaluation items for.
+
+    Attributes:
+        predicted: (N,) integers, the class with the highest logit.
+        correct: (N,) bool, whether it is the label's.
+    """
+
+    predicted: Tensor
+    correct: Tensor
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ class ProbeLearner(Learner):
         super().__init__("probe", spec.name, head, _optimizer(spec, head), remedy=remedy)
         self.spec, self.world = spec, world
         self.accuracy: list[tuple[int, float]] = []
-        self.correct: dict[str, Tensor] = {}
+        self.answers: dict[str, Answers] = {}
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._now = 0.0
 
@@ -179,31 +191,35 @@ class ProbeLearner(Learner):
     def _pool_as_float(self, tokens: Tensor) -> Tensor:
         return self.head.pool(tokens.to(next(self.head.parameters()).dtype))
 
-    def note(self, epoch: int, correct: Tensor) -> None:
-        """Keep an evaluation: its accuracy, and of the last and of the best which items were right.
+    def note(self, epoch: int, answers: Answers) -> None:
+        """Keep an evaluation: its accuracy, and of the last and of the best what every item was taken for.
 
         Args:
             epoch: epochs done.
-            correct: (N,) bool.
+            answers: of N items.
         """
-        value = float(correct.double().mean())
+        value = float(answers.correct.double().mean())
         best = max((earlier for _, earlier in self.accuracy), default=-1.0)
         self.accuracy = [entry for entry in self.accuracy if entry[0] != epoch] + [(epoch, value)]
-        self.correct["last"] = correct.cpu()
+        answers = Answers(answers.predicted.cpu().to(torch.int32), answers.correct.cpu())
+        self.answers["last"] = answers
         if value > best:
-            self.correct["best"] = correct.cpu()
+            self.answers["best"] = answers
 
     def state(self) -> dict[str, Tensor]:
         """Return a learner's state, and what came of the evaluations so far."""
-        tensors = {f"correct.{name}": value.to(torch.uint8) for name, value in self.correct.items()}
+        tensors = {f"predicted.{name}": answers.predicted.clone() for name, answers in self.answers.items()}
+        tensors |= {f"correct.{name}": answers.correct.to(torch.uint8) for name, answers in self.answers.items()}
         tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2)
         return super().state() | tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a `state`."""
         super().restore(tensors)
-        names = {name: name.removeprefix("correct.") for name in tensors if name.startswith("correct.")}
-        self.correct = {short: tensors[name].bool() for name, short in names.items()}
+        names = [name.removeprefix("correct.") for name in tensors if name.startswith("correct.")]
+        self.answers = {
+            name: Answers(tensors[f"predicted.{name}"], tensors[f"correct.{name}"].bool()) for name in names
+        }
         self._waiting = []
         self.accuracy = [(int(epoch), value) for epoch, value in tensors["accuracy"].tolist()]
 

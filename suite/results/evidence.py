@@ -29,6 +29,7 @@ def recompute(items: PerItemScores, name: str) -> list[float] | None:
     """
     setting, metric = name.split("/")
     if metric in (*FLAGS, *AVERAGES) and name in items.scores:
+        _check_predicted(items, name)
         return [_mean(row) for row in items.scores[name]]
     if metric == "map" and f"{setting}/ap" in items.scores and "labels" in items.evidence:
         return [_mean_over_classes(row, items.evidence["labels"]) for row in items.scores[f"{setting}/ap"]]
@@ -73,6 +74,22 @@ def check_values(result: Result, items: PerItemScores | None, place: str, items_
                     f"{place}: {name}{seed_text}: expected {expected:.6f}, as the items of {items_place} score, got "
                     f"{value!r}"
                 )
+
+
+def _check_predicted(items: PerItemScores, name: str) -> None:
+    """Hold which items a probe named correctly against what it took them for; older results do not tell.
+
+    Raises:
+        ValueError: they contradict each other.
+    """
+    predicted = items.evidence.get(f"{name.partition('/')[0]}.predicted")
+    labels = items.evidence.get("labels")
+    if predicted is not None and labels is not None:
+        correct = items.scores[name].astype(bool)
+        if predicted.shape != correct.shape or not np.array_equal(predicted == labels, correct):
+            raise ValueError(
+                "items that are said to be right although another class was predicted, or wrong although theirs was"
+            )
 
 
 def _mean(row: NDArray[np.generic]) -> float:

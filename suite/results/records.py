@@ -150,8 +150,9 @@ class PerItemScores:
             where nothing is random. AP is float64, a flag says whether an item was named correctly.
         identity: digest of the N items in their order; scores may be paired only where it is the same.
         groups: (N,) int32, the same number for items of the same image: those are no independent evidence.
-        evidence: what else the values follow from: `labels`, (N,) class of each query, for mean AP over classes;
-            `SETTING.sizes`, `.classes`, `.pixels` of segmentation (`suite.results.image_counts.pack`).
+        evidence: what else the values follow from: `labels`, (N,) class of each item, for mean AP over classes;
+            `SETTING.predicted`, (R, N) class that a probe took it for; `SETTING.sizes`, `.classes`, `.pixels` of
+            segmentation (`suite.results.image_counts.pack`).
         names: of the items (`suite.results.item_names`); empty for results from before they were kept.
     """
 

@@ -26,6 +26,7 @@ from suite.protocol.profiles import load_profile
 from suite.reference.select import references
 from suite.report.beside import FOLDER
 from suite.report.collect import assemble, report
+from suite.results.evidence import FLAGS
 from suite.results.store import Key, Result, Store
 from suite.run.request import Request, make_request
 from tests.support.archived_run import alter
@@ -296,7 +297,23 @@ def test_what_is_shipped_has_the_recorded_values_of_seed_0_and_every_column_of_a
     assert SHIPPED.stat().st_size < 2_000_000
 
 
+def test_what_is_shipped_tells_what_probes_took_items_for(unpacked: Store) -> None:
+    for result in unpacked.results():
+        items = unpacked.items(result)
+        assert items is not None
+        for name in items.scores:
+            setting, metric = name.split("/")
+            if metric in FLAGS:
+                predicted = items.evidence[f"{setting}.predicted"] == items.evidence["labels"]
+                assert (predicted == items.scores[name]).all(), (result.key, name)
+
+
 def test_what_is_shipped_is_written_the_same_from_the_same_run(unpacked: Store) -> None:
     assert shipped(unpacked.folder) == shipped(unpacked.folder)
     names = zipfile.ZipFile(SHIPPED).namelist()
-    assert len(names) == 2 * len(list(unpacked.keys()))
+    keys = [*unpacked.keys()]
+    tables = [name for name in names if name.endswith(".csv")]
+    assert len(names) == 2 * len(keys) + len(tables)
+    assert {unpacked.folder / table for table in tables} == {
+        path for key in keys for path in unpacked.item_files(key) if path.suffix == ".csv"
+    }, "items have names, each table once"

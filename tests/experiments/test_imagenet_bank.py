@@ -97,16 +97,18 @@ def test_the_tokens_of_an_epoch_are_asked_for_once_for_all_heads() -> None:
 
 
 def test_evaluations_are_the_heads_own_in_batches_of_ranks_that_stride() -> None:
-    probe, correct = train([ATTENTIVE])["attentive"], torch.empty(N, dtype=torch.bool)
+    probe, predicted = train([ATTENTIVE])["attentive"], torch.empty(N, dtype=torch.int32)
     with torch.no_grad():
         for rank in reversed(range(3)):  # of the items that come twice the first time counts
             for part in (torch.arange(rank, N + 2, 3) % N).split(10):
-                correct[part] = probe.head(VIEWS[0, part]).argmax(1) == LABELS[part]
-    assert torch.equal(probe.correct["last"], correct)
+                predicted[part] = probe.head(VIEWS[0, part]).argmax(1).to(torch.int32)
+    correct = predicted == LABELS
+    assert torch.equal(probe.answers["last"].predicted, predicted)
+    assert torch.equal(probe.answers["last"].correct, correct)
     assert [epoch for epoch, _ in probe.accuracy] == [1, 2, 3]
     assert probe.accuracy[-1][1] == pytest.approx(correct.double().mean().item())
     best = max(value for _, value in probe.accuracy)
-    assert probe.correct["best"].double().mean().item() == pytest.approx(best)
+    assert probe.answers["best"].correct.double().mean().item() == pytest.approx(best)
 
 
 @pytest.mark.parametrize(("drop", "rates"), [(True, [0, 1 / 3, 2 / 3]), (False, [0, 0.25, 0.5, 0.75])])

@@ -322,6 +322,23 @@ def test_counts_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
         store.checked(KEY)
 
 
+@pytest.mark.parametrize("predicted", [[[0, 0, 1, 1, 0, 1]], [[0, 0, 1, 1, 0]]])
+def test_predicted_classes_that_contradict_what_was_right_are_named(tmp_path: Path, predicted: list[list[int]]) -> None:
+    evidence = {"labels": LABELS, "linear.predicted": np.array(predicted, np.uint8)}
+    items = PerItemScores({"linear/top1": FLAGS[:1]}, "x", np.arange(6, dtype=np.int32), evidence)
+    store = Store(tmp_path)
+    store.save(Result(KEY, {"linear/top1": TRUE["linear/top1"][:1]}, {}, {}, {}, {"seeds": [0]}), items)
+    with pytest.raises(EvidenceError) as error:
+        store.checked(KEY)
+    assert str(error.value) == (
+        f"{store.items_path(KEY)}: expected the evidence of linear/top1, got items that are said to be right although "
+        f"another class was predicted, or wrong although theirs was: {ADVICE}"
+    )
+    right = replace(items, evidence=evidence | {"linear.predicted": np.array([[0, 0, 1, 1, 0, 2]], np.uint8)})
+    store.save(Result(KEY, {"linear/top1": TRUE["linear/top1"][:1]}, {}, {}, {}, {"seeds": [0]}), right)
+    assert store.checked(KEY)
+
+
 def test_results_without_values_need_no_evidence(tmp_path: Path) -> None:
     key = Key("patch_search", "imagenet1k", "mae")
     Store(tmp_path).save(Result(key, {}, {"1:2 encoded": {}}, {"weights": "a"}, {}, {"seeds": []}))

@@ -92,7 +92,7 @@ def probes(device: str, folder: Path) -> Values:
     for name, probe in trained.items():
         values |= {f"{name} {part}": value.cpu() for part, value in probe_bank.weights(probe).items()}
         values[f"{name} losses"] = torch.tensor(probe.losses())
-        values[f"{name} correct"] = probe.correct["last"].to("cpu")
+        values[f"{name} correct"] = probe.answers["last"].correct.to("cpu")
     return values
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from suite.probes.bank import evaluate_pooled, train_bank
-from suite.probes.learner import ProbeLearner, ProbeSpec
+from suite.probes.learner import Answers, ProbeLearner, ProbeSpec
 from suite.probes.predict import evaluation_batches
 from suite.training.distributed import ALONE, World
 from suite.training.schedules import Cosine
@@ -44,7 +44,7 @@ class Tokens:
             yield {"a": VIEWS[epoch, chunk], "b": VIEWS[epoch, chunk] * 2 + 1}
 
 
-def judge(probes: Sequence[ProbeLearner]) -> dict[str, Tensor]:
+def judge(probes: Sequence[ProbeLearner]) -> dict[str, Answers]:
     chunks = torch.arange(N).split(10)
     world = probes[0].world if probes else ALONE
     tokens = Tokens().tokens(0, [world.share(chunk) for chunk in chunks])
@@ -70,4 +70,5 @@ def assert_same(found: dict[str, ProbeLearner], expected: dict[str, ProbeLearner
             assert torch.equal(value, weights(expected[name])[part]), (name, part)
         assert probe.losses() == expected[name].losses()
         assert probe.accuracy == expected[name].accuracy
-        assert all(torch.equal(probe.correct[k], expected[name].correct[k]) for k in ("last", "best"))
+        for epoch in ("last", "best"):
+            assert all(map(torch.equal, probe.answers[epoch], expected[name].answers[epoch]))
