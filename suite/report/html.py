@@ -20,6 +20,7 @@ from suite.report.curves import Curves
 from suite.report.labels import NOT_CONVERGED, VERDICTS
 from suite.report.view.evidence import anchor
 from suite.report.view.page import Page, page
+from suite.report.view.tables import CEILINGS_ARE
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -92,7 +93,7 @@ def render(report: Json, run_dir: Path) -> str:
     environment = templates(run_dir)
     environment.globals |= {
         "not_run": VERDICTS["not run"],
-        "marks": {"not_converged": NOT_CONVERGED},
+        "marks": {"not_converged": NOT_CONVERGED, "ceilings": CEILINGS_ARE},
         "script": script(),
         "edges": chart,
     }

@@ -20,7 +20,7 @@ from suite.report.view.page import HEADINGS, Page, page
 from suite.report.view.pictures import Search
 from suite.report.view.record import Attempt, Rerun, ResultEnvironment, Variable
 from suite.report.view.shards import Shards
-from suite.report.view.tables import Box, Table, Tables
+from suite.report.view.tables import CEILINGS_ARE, Box, Table, Tables
 
 MAX_BYTES = 1_000_000
 """Bytes to which the page is kept by leaving out its last sections: GitHub drops a job summary of more than 1 MiB."""
@@ -248,7 +248,8 @@ def _table(table: Table) -> str:
         return f"{not_run} All {len(table.cells)} cells: {escape('; '.join(table.not_run_reasons))}."
     rows = [[f"**{escape(row.title)}** ({row.family})", *map(_box, row.cells)] for row in table.rows]
     rows += [[f"_{row.title}_ ({row.note})", *(value or "" for value in row.values)] for row in table.ceilings]
-    return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)])
+    note = f"\n\n{CEILINGS_ARE}" if table.ceilings else ""
+    return f"{table.caption}\n\n" + grid(rows, ["encoder", *(column.head for column in table.columns)]) + note
 
 
 def _box(box: Box | None) -> str:
@@ -295,7 +296,7 @@ def _training(view: Page) -> str:
         )
         for h in view.heads
     ]
-    heads = ("heads", "trained", "not converged, and fall of the loss", "cannot be told", "a better learning rate")
+    heads = ("heads", "trained", "not converged (last fall of the loss)", "cannot be told", "a better learning rate")
     return f"{_heading('training')}\n\n{view.training_rule}\n\n{grid(rows, heads, 'lrlrl')}"
 
 

@@ -100,13 +100,13 @@ def test_retrieval_trains_nothing() -> None:
         (
             {},
             "Not converged: in the last tenth its loss fell by 20.0 % of its whole fall; accuracy 71.50 on training "
-            "batches, 60.25 on evaluation data; learning rates: 61.50 at 0.04, the best of 2; 60.25 at the stated 0.02 "
-            "(+1.25).",
+            "batches, 60.25 on evaluation data; learning rates: 61.50 at 0.04, the best of 2; 60.25 at this rate, "
+            "0.02 (+1.25).",
         ),
         (
             {"not_converged": False, "rates": {"stated": 1, "value": 5.0, "best": 1, "best_value": 5.0, "count": 3}},
             "Converged: in the last tenth its loss fell by 20.0 % of its whole fall; accuracy 71.50 on training "
-            "batches, 60.25 on evaluation data; learning rates: 5.00 at the stated rate 1, the best of 3.",
+            "batches, 60.25 on evaluation data; learning rates: 5.00 at this rate, 1, the best of 3.",
         ),
         (
             {"not_converged": None, "reason": "cannot be told: too few steps", "rates": None, "train": None},
@@ -134,7 +134,7 @@ def test_heads_are_summed_up(marked_report: Json) -> None:
     attentive, linear = heads(marked_report["cells"])
     assert (attentive.title, attentive.trained) == ("Part classification, COCO, attentive", 1)
     assert attentive.not_converged == ("CAE 20 %",)
-    assert attentive.rates == ("CAE 61.50 at 0.04, the best of 2; 60.25 at the stated 0.02 (+1.25)",)
+    assert attentive.rates == ("CAE 61.50 at 0.04 (+1.25)",)
     assert (linear.not_converged, linear.unknown, linear.rates) == ((), 0, ())
 
 
@@ -147,7 +147,7 @@ def test_the_mark_stands_in_the_table_the_legend_and_the_cell(marked_report: Jso
     assert "beside a verdict, which it leaves as it is" in table
     assert "Not converged: in the last tenth its loss fell by 20.0 %" in text.split('<h2 id="cells">')[1]
     assert "✅ 60.2 ↘️" in markdown.render(marked_report)
-    assert "not converged, and fall of the loss" in markdown.render(marked_report)
+    assert "not converged (last fall of the loss)" in markdown.render(marked_report)
 
 
 def test_without_a_mark_there_is_no_legend(marked_report: Json, tmp_path: Path) -> None:
@@ -165,15 +165,15 @@ def test_ceilings_are_listed_once_and_stand_below_their_columns(tmp_path: Path) 
     cells = [report_sample.cell(("part_segmentation", "lip", "mae", "linear_head", m)) for m in ("miou", "macc")]
     table = next(table for table in paper_tables(cells, entries) if table.title == "Table 4")
     assert [(row.title, row.values) for row in table.ceilings] == [
-        ("perfect, a class a patch", ("40.2", None)),
-        ("perfect, shares a patch", ("39.4", None)),
+        ("perfect classes", ("40.2", None)),
+        ("perfect shares", ("39.4", None)),
     ]
-    assert table.ceilings[0].note == "heads that name the commonest class of each 8 px patch"
+    assert table.ceilings[0].note == "patches of 8 px"
     report = report_sample.report() | {"cells": [c | {"verdict": "reproduced", "measured": 9.0} for c in cells]}
     text = html.render(report | {"ceilings": entries}, tmp_path)
-    assert "Ceilings: what heads reach that" in text
-    assert "_perfect, a class a patch_" in markdown.render(report | {"ceilings": entries})
-    assert "Ceilings: what heads reach that" not in html.render(report | {"ceilings": []}, tmp_path)
+    assert "Ceilings, by masks and labels alone" in text
+    assert "_perfect classes_ (patches of 8 px)" in markdown.render(report | {"ceilings": entries})
+    assert "Ceilings, by masks and labels alone" not in html.render(report | {"ceilings": []}, tmp_path)
 
 
 def test_wrong_labels_are_a_ceiling_of_the_paper_alone() -> None:

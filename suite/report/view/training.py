@@ -55,13 +55,14 @@ def _line(place: tuple[str, str, str], group: Mapping[str, Json]) -> HeadsLine:
     experiment, dataset, setting = map(title_of, place)
     marked = {method: training for method, training in group.items() if training["not_converged"]}
     by_share = sorted(marked, key=lambda method: (-(marked[method]["share"] or 1), method_order(method)))
-    better = [m for m in sorted(group, key=method_order) if _is_better(group[m]["rates"])]
+    is_sweep = place[0] == "learning_rate_sweep"  # none of whose rates is the stated one
+    better = [m for m in sorted(group, key=method_order) if not is_sweep and _is_better(group[m]["rates"])]
     return HeadsLine(
         title=f"{experiment}, {dataset}, {setting}",
         trained=len(group),
         not_converged=tuple(f"{title_of(m)} {_share(marked[m])}" for m in by_share),
         unknown=sum(training["not_converged"] is None for training in group.values()),
-        rates=tuple(f"{title_of(m)} {rates_text(group[m]['rates'])}" for m in better),
+        rates=tuple(f"{title_of(m)} {_better(group[m]['rates'])}" for m in better),
     )
 
 
@@ -69,19 +70,24 @@ def _is_better(rates: Mapping[str, Any] | None) -> bool:
     return bool(rates) and rates["best_value"] > rates["value"]  # type: ignore[index]
 
 
+def _better(rates: Mapping[str, Any]) -> str:
+    gain = signed(rates["best_value"] - rates["value"])
+    return f"{number(rates['best_value'], 2)} at {rates['best']:g} ({gain})"
+
+
 def _share(training: Json) -> str:
     return "" if training["share"] is None else f"{100 * training['share']:.0f} %"
 
 
 def rates_text(rates: Mapping[str, Any]) -> str:
-    """Hold the best of several learning rates against the stated one, in words."""
+    """Hold the best of several learning rates against a cell's own, in words."""
     value = number(rates["value"], 2)
     if rates["best"] == rates["stated"]:
-        return f"{value} at the stated rate {rates['stated']:g}, the best of {rates['count']}"
+        return f"{value} at this rate, {rates['stated']:g}, the best of {rates['count']}"
     gain = signed(rates["best_value"] - rates["value"])
     best = number(rates["best_value"], 2)
     return (
-        f"{best} at {rates['best']:g}, the best of {rates['count']}; {value} at the stated {rates['stated']:g} ({gain})"
+        f"{best} at {rates['best']:g}, the best of {rates['count']}; {value} at this rate, {rates['stated']:g} ({gain})"
     )
 
 
