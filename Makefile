@@ -51,7 +51,7 @@ RUNTIME_ARGS = $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(IMAGE),--image '$(IM
 VENV_STATE := $(shell $(BIN)/python -I -c 'import importlib.util as i; print("whole" if i.find_spec("pip") else "bare")' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test test-slow test-all fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit image-test slurm-test report-test docs
+.PHONY: help doctor setup anew demo reproduce plan verify check accept record report merge status compare triage history render pretrain fetch prepare test test-slow test-all fuzz test-paper triage-proof lint format bench gpu-acceptance lock lock-check archive checks clean image ci-lint audit archive-check image-test slurm-test report-test docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -210,6 +210,8 @@ lock: $(VENV)/uv/bin/uv ## resolve pyproject.toml again into requirements.lock a
 	  $(call switch,UPGRADE,--upgrade) .ci/site/requirements.in -o .ci/site/requirements.lock
 	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
 	  $(call switch,UPGRADE,--upgrade) --overrides .ci/lint/overrides.txt .ci/lint/requirements.in -o .ci/lint/requirements.lock
+	@env -u PIP_FIND_LINKS $< pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-config \
+	  $(call switch,UPGRADE,--upgrade) .ci/crate/requirements.in -o .ci/crate/requirements.lock
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/python -m suite.archive.sbom
 
@@ -234,6 +236,14 @@ audit: $(VENV)/lint/.installed ## licences of the lock, and its known vulnerabil
 $(VENV)/lint/.installed: .ci/lint/requirements.lock
 	@$(IS_PYTHON)
 	@$(PYTHON) -I -m venv $(VENV)/lint && $(VENV)/lint/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r $< && touch $@
+
+archive-check: $(VENV)/crate/.installed ## does an independent validator take an archive for an RO-Crate? OUT=runs/mini.crate.zip; asks no network
+	@$(VENV)/crate/bin/python -I .ci/crate/validate '$(if $(OUT),$(OUT),runs/mini.crate.zip)'
+
+$(VENV)/crate/.installed: .ci/crate/requirements.lock
+	@$(IS_PYTHON)
+	@$(PYTHON) -I -m venv $(VENV)/crate && $(VENV)/crate/bin/pip install --quiet --disable-pip-version-check --no-deps \
 	  --require-hashes -r $< && touch $@
 
 image-test: setup ## the container for real, on a stand-in base, against the virtual environment; root, Debian, 20 GB

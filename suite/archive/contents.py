@@ -7,6 +7,7 @@ from pathlib import Path
 
 from suite.core.paths import ROOT
 from suite.errors import StorageError
+from suite.report import triaged
 from suite.report.digests import JUNIT, PAGES, is_own, listed
 from suite.report.files import NAME
 
@@ -36,6 +37,7 @@ DESCRIPTIONS = {
     "sbom.json": "Every package of the lock with its SHA-256 and licence, CycloneDX 1.6",
     "verification.json": "What was found when the datasets were verified",
     "checks.json": "What the checks before the experiments found",
+    "triage.json": "Named variants and usual mistakes that were tried for cells that differ, and what explains them",
     "source/LICENSE": "Licence of the files below source/, not of the run",
     "source/requirements.lock": "Hash-locked packages",
 }
@@ -44,7 +46,8 @@ DESCRIPTIONS = {
 def contents(run: Path) -> dict[str, bytes]:
     """Return path in the archive -> content, sorted by path; an unpacked archive is itself a run folder.
 
-    Left out are junit.xml, which the report writes anew, and pytest.log, which names the machine.
+    What triage tried is there with its results and their items, as the run's own are. Left out are junit.xml, which the
+    report writes anew, and pytest.log, which names the machine.
 
     Args:
         run: its folder, which verifies.
@@ -53,7 +56,9 @@ def contents(run: Path) -> dict[str, bytes]:
         StorageError: a file cannot be read.
     """
     places = [*listed(run), *(run / name for name in (NAME, *PAGES) if name != JUNIT)]
-    places += [path for folder in RESULTS for path in (run / folder).rglob("*") if is_own(path)]
+    results = [run / folder for folder in RESULTS]
+    results += [path for folder in RESULTS for path in (run / triaged.FOLDER).glob(f"*/{folder}")]
+    places += [path for folder in results for path in folder.rglob("*") if is_own(path)]
     files = {path.relative_to(run).as_posix(): _read(path) for path in places}
     for path in (path for pattern in SOURCE for path in ROOT.glob(pattern)):
         files[f"source/{path.relative_to(ROOT).as_posix()}"] = _read(path)

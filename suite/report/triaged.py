@@ -14,6 +14,8 @@ from suite.core.forms import Each, Form, Tell, read_if_whole
 from suite.core.text import duration, signed
 
 FILE = "triage.json"
+FOLDER = "triage"
+"""Folder in the run folder of what is tried: a run folder for each, `<factor>-<choice>`."""
 FORM: Form = {
     "against": "a text or null",
     "cells": Each(

@@ -10,13 +10,11 @@ from suite.cells import release_of
 from suite.errors import RequestError
 from suite.protocol.factors import load_factors
 from suite.protocol.variants import load_variants
-from suite.report.triaged import AGAIN
+from suite.report.triaged import AGAIN, FOLDER
 from suite.results.store import Key
 from suite.run.request import Request
 from suite.triage.asked import Findings
 
-FOLDER = "triage"
-"""Folder in the run folder of what is tried."""
 ACTS = ("nowhere", "labels", "splits", "protocol", "encoder", "pixels", "weights")
 """Where a try acts, what needs no forward pass of its own first; variants are `protocol`."""
 NETWORK = "network"

@@ -14,6 +14,8 @@ from suite.errors import StorageError
 from suite.report.collect import report
 from tests.support.archived_run import CELLS, KEY, write_run
 
+TRIED = ("triage/measured-again/cells/a/b/c.json", "triage/measured-again/items/a/b/c.safetensors")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,6 +27,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / ".report.json.x1").write_text("an interrupted write")
     (run / "cells/object_retrieval/cifar10/deit.json.altered").write_text("{}")
     (run / "figures/a/link.png").symlink_to(Path("/etc/hostname"))
+    for name in (*TRIED, "triage/measured-again/cache/probes/x.safetensors", "triage/measured-again/run.json"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("{}")
     return run
 
 
@@ -48,6 +53,11 @@ def test_it_holds_the_run_its_source_and_nothing_of_the_machine(unpacked_run: Pa
     assert {"source/requirements.lock", "source/suite/protocol/mini.toml", "figures/a/strip.png"} <= names
     assert not {name for name in names if "junit" in name or "log" in name or "link" in name or "/." in f"/{name}"}
     assert json.loads((unpacked_run / "environment.json").read_text())["packages"]["torch"]
+
+
+def test_it_holds_the_results_of_what_triage_tried_and_no_cache_of_theirs(unpacked_run: Path) -> None:
+    paths = (unpacked_run / "triage").rglob("*")
+    assert {path.relative_to(unpacked_run).as_posix() for path in paths if path.is_file()} == {*TRIED}
 
 
 def test_unpacked_it_is_a_run_that_verifies(unpacked_run: Path) -> None:

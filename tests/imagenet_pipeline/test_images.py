@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suite.datasets.pixels import imagenet_eval
+from suite.datasets.pixels import imagenet_eval, resizing
 from suite.errors import DatasetError, RequestError
-from suite.imagenet_pipeline.augment import draw_crops, evaluation_region, training_region
-from suite.imagenet_pipeline.decode import DECODERS, exact, fast
+from suite.imagenet_pipeline.augment import Region, draw_crops, evaluation_region, training_region
+from suite.imagenet_pipeline.decode import DECODERS, Decoder, exact, fast
 from suite.imagenet_pipeline.images import ImageStream
 from suite.imagenet_pipeline.jpeg import read_frame
 from suite.imagenet_pipeline.parity import MAX_LEVELS, Parity, choose_decoder, parity
@@ -115,6 +115,22 @@ def test_evaluation_is_the_transform_of_the_datasets(images: list[Path]) -> None
     for path in images:
         expected = np.asarray(imagenet_eval(Image.open(path).convert("RGB"), SIZE))
         np.testing.assert_array_equal(exact(path, lambda w, h: evaluation_region(w, h, SIZE)), expected)
+
+
+def test_a_whole_evaluation_resizes_the_shorter_side_to_the_input() -> None:
+    assert evaluation_region(100, 60, 48, whole=True) == Region(48, (0, 0, 100, 60), (80, 48), (16, 0))
+
+
+@pytest.mark.parametrize("decoder", ["exact", "fast"])
+def test_a_stream_resizes_otherwise_whatever_its_decoder(images: list[Path], decoder: Decoder) -> None:
+    resize = resizing({"resize-filter": "nearest"}, protocol="bicubic", antialias=True)
+    stream = ImageStream(images[:1], SIZE, augment=False, decoder=decoder, resize=resize)
+    [(_, pixels)] = stream.batches(0, [np.arange(1)])
+    image = Image.open(images[0]).convert("RGB")
+    region = evaluation_region(*image.size, SIZE)
+    (left, top), size = region.window, region.size
+    resized = np.asarray(image.resize(region.resized, Image.Resampling.NEAREST))[top : top + size, left : left + size]
+    np.testing.assert_array_equal(pixels[0].permute(1, 2, 0), resized)
 
 
 def test_a_mirrored_crop_is_pils(images: list[Path]) -> None:

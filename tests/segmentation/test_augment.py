@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from suite.datasets.pixels import resizing
 from suite.datasets.segmentation import IGNORE, SegmentationSet
 from suite.datasets.segmentation_classes import CLASSES
 from suite.errors import RequestError
@@ -67,6 +68,16 @@ def test_resizing_equals_opencv_to_the_bit_and_the_textbook_to_a_level(height, w
     textbook = reference.bilinear(image, new_height, new_width).astype(int)
     assert np.abs(pixels - textbook).max() <= 1
     assert np.array_equal(labels, reference.nearest(image[..., 0], new_height, new_width))
+
+
+@pytest.mark.parametrize(("flip", "columns"), [(False, slice(50, None)), (True, slice(None, 49, -1))])
+def test_a_window_of_images_resized_otherwise_is_cut_from_the_whole(flip, columns):
+    image = noise(37, 53)
+    resize = resizing({"antialias": "on"}, protocol="bilinear", antialias=False)
+    images = replace(single(image, image[..., 0]), resize=resize)
+    window = Windows(np.array([0]), np.array([[21, 60]]), np.array([[3, 50]]), np.array([flip]))
+    whole = np.asarray(Image.fromarray(image).resize((60, 21), Image.Resampling.BILINEAR))
+    assert np.array_equal(sample_pixels(images, window, 18, 10)[0].numpy(), whole[3:, columns])
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,16 @@ def test_every_place_gives_the_pixels_and_labels_of_the_files(tmp_path, place):
             assert np.array_equal(pixels, noise(*SIZES[index], index))
             for label_set in sets:
                 assert np.array_equal(batch.mask(label_set.name, at), label_set.mask(index))
+
+
+def test_of_central_images_and_masks_seven_eighths_of_each_side_are_seen(tmp_path):
+    labels = replace(write_set(tmp_path, "coarse", 3), central=True)
+    store = ImageStore([labels])
+    assert store.sizes.tolist() == [[36, 53], [29, 18], [44, 44], [19, 56]]
+    batch = store.fetch(np.array([1]))
+    assert np.array_equal(batch.image(0), noise(*SIZES[1], 1)[2:31, 1:19])
+    whole = replace(labels, central=False).mask(1)
+    assert np.array_equal(batch.mask("coarse", 0), whole[2:31, 1:19])
 
 
 def test_images_kept_from_disk_stay_within_the_budget_and_the_oldest_go(tmp_path):

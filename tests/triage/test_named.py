@@ -6,6 +6,7 @@ Everything is measured on 60 images, in this process.
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,13 @@ from suite.cli.main import main
 from suite.core.values import seconds
 from suite.experiments import context
 from suite.report import triaged
+from suite.report.triaged import AGAIN
 from suite.run.execution import Execution
 from suite.run.shards import Shard
 from suite.triage import triage as whole
 from suite.triage.measuring import Clock
 from suite.triage.triage import Question, triage
+from suite.triage.tries import Try
 from tests.support.here import do_jobs_here
 from tests.support.triage_faults import EPOCH, FAULTS, Injected, R
 from tests.support.triage_proof import Study, found, label_of, place_of, study, with_fault
@@ -113,6 +116,32 @@ def test_shards_take_turns_and_the_whole_then_has_nothing_to_measure(
     )
     monkeypatch.setattr("suite.triage.measuring._Timed.run", lambda _: pytest.fail("something was measured"))
     assert triage(one.request.run, question) == 0
+
+
+def test_a_run_of_other_values_from_the_same_inputs_is_told_by_measuring_it_again(
+    one: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a machine at fault: the run was measured with reversed colours, of which its inputs say nothing."""
+    fault = next(fault for fault in HERE if fault.kind == "RGB or BGR")
+    run = place_of(fault, one.folder) / "faulty" / "run"
+    tried: list[str] = []
+    measure = whole.measure
+
+    def noted(one: Try, *arguments: Any, **options: Any) -> None:
+        tried.append(one.label)
+        measure(one, *arguments, **options)
+
+    monkeypatch.setattr(whole, "measure", noted)
+    assert triage(run, Question(against=one.request.run)) == 0
+    assert tried == [AGAIN]
+    cells = json.loads((run / triaged.FILE).read_text())["cells"]
+    assert {(cell["outcome"], *cell["by"], row["after"]) for cell in cells for row in cell["tried"]} == {
+        ("explained", AGAIN, 0.0)
+    }
+    assert (
+        f"\nA repeated measurement closes {len(cells)} of {len(cells)} gaps, so nothing else is named for them\n"
+        in capsys.readouterr().out
+    )
 
 
 NO_CELL = "--cell 'object_retrieval/cifar10/dino/encoded/app': the run measured no such cell: object_retrieval/cifar10/"

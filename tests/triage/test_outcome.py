@@ -6,6 +6,7 @@ import pytest
 
 from suite.cells import CellId
 from suite.judge.paired import Difference
+from suite.report.triaged import AGAIN, view
 from suite.triage.outcome import Answer, Gap, best_pair, outcome
 
 CELL = CellId("part_retrieval", "cub200", "dino", "encoded", "ap")
@@ -17,6 +18,7 @@ def answer(label: str, value: float, *, half: float = 0.5, p_value: float = 0.00
     return Answer(label, value, Difference(moved, moved - half, moved + half, p_value, 100, 50), broken)
 
 
+NONE_SAME = "Measured again as it is, 0 of 1 cells come out with the same bits; the others by chance or the machine,"
 RIGHT, FAR, NEAR = answer("channels=bgr", 45.02), answer("final-norm=left-out", 20.0), answer("antialias=off", 43.0)
 
 
@@ -63,6 +65,45 @@ def test_many_tries_ask_for_more_than_one_does() -> None:
 def test_a_cell_that_is_where_it_should_be_needs_no_explanation() -> None:
     told = outcome(replace(GAP, measured=45.05), [RIGHT])
     assert (told["outcome"], told["by"]) == ("no gap", [])
+
+
+def test_a_repeated_measurement_that_closes_the_gap_is_named_alone() -> None:
+    """Whatever else was measured after it lacks what chance or the machine did, and closes the gap, too."""
+    again = replace(answer(AGAIN, 45.02, p_value=0.4), broken=1)
+    told = outcome(GAP, [RIGHT, answer("precision=float64", 45.0), again])
+    assert (told["outcome"], told["by"]) == ("explained", [AGAIN])
+    told = outcome(GAP, [RIGHT, answer(AGAIN, 40.0, p_value=1.0)])
+    assert (told["outcome"], told["by"]) == ("explained", ["channels=bgr"])
+
+
+def test_a_repeated_measurement_is_none_of_a_pair() -> None:
+    half, again = answer("normalisation=clip", 43.0), answer(AGAIN, 43.5)
+    assert best_pair([outcome(GAP, [half, again])]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "moved", "sentences"),
+    [
+        (40.0, 0.0, ["Measured again as it is, 1 of 1 cells come out with the same bits"]),
+        (
+            42.0,
+            2.0,
+            [f"{NONE_SAME} {CELL} +2.00"],
+        ),
+        (
+            45.0,
+            5.0,
+            [
+                f"{NONE_SAME} {CELL} +5.00",
+                "A repeated measurement closes 1 of 1 gaps, so nothing else is named for them",
+            ],
+        ),
+    ],
+)
+def test_what_a_repeated_measurement_tells_is_said(value: float, moved: float, sentences: list[str]) -> None:
+    told = outcome(GAP, [Answer(AGAIN, value, Difference(moved, moved, moved, 1.0, 100, 50))])
+    shown = view({"against": None, "cells": [told], "factors": [], "not_applicable": [], "not_tried": []})
+    assert [line for line in shown.summary if "easure" in line and "Tried" not in line] == sentences
 
 
 def test_the_best_pair_is_of_two_names() -> None:
