@@ -104,3 +104,11 @@ def test_who_reads_judges_and_reports_loads_no_torch() -> None:
     loads = f"import importlib, sys\nfor m in {modules}: importlib.import_module(m)\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", loads], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("module", ["suite.cli.main", "suite.report.compare", "suite.report.history"])
+def test_who_reads_a_report_back_loads_nothing_that_draws_or_tests(module: str) -> None:
+    """Seconds of every command, of `make reproduce` where nothing has changed, and of tests that start one."""
+    loads = f"import sys, {module}\nprint(sorted({{'matplotlib', 'scipy.stats', 'timm', 'torch'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", loads], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

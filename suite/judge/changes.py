@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import binomtest
 
 from suite.cells import CellId
 from suite.judge.bootstrap import DRAWS, interval, p_value, values_drawn
@@ -162,6 +161,8 @@ def _p_value(value: float, drawn: np.ndarray | None, better: int, worse: int) ->
 
 def _sign_test(first: ImageSums, second: ImageSums) -> tuple[int, int, float]:
     """Count images that score more and less, and test whether the numbers differ; images without a score are ties."""
+    from scipy.stats import binomtest  # half a second, which only a comparison is to take
+
     differences = second.by_image - first.by_image
     better, worse = int((differences > NOISE).sum()), int((differences < -NOISE).sum())
     return better, worse, float(binomtest(better, better + worse).pvalue) if better + worse else 1.0

@@ -8,7 +8,6 @@ from pathlib import Path
 from suite.core.files import Json, write_atomically
 from suite.core.forms import FormError, check_form, in_place_of, read_form, shown
 from suite.errors import RequestError
-from suite.report import badge, brief, html, junit, markdown
 from suite.report.build import SCHEMA
 from suite.report.digests import digest, digests
 from suite.report.report_form import REPORT_FORM
@@ -24,6 +23,8 @@ def contents(run_dir: Path, report: Json) -> dict[str, bytes]:
         run_dir: the run's folder; paths of figures are relative to it.
         report: see `suite.report.build.build`.
     """
+    from suite.report import badge, brief, html, junit, markdown  # Matplotlib, which reading a report back needs not
+
     texts = {
         "report.html": html.render(report, run_dir),
         "report.md": markdown.render(report),

@@ -51,7 +51,6 @@ def reproduce(request: Request, execution: Execution = BY_DEFAULT) -> int:
 def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
     """Do what `reproduce` does, for a caller that holds the run folder."""
     start, steps = now(), Steps()
-    steps.begin("set-up", "the environment, and the values to hold it against")
     check_encoders(request)
     if execution.join:
         join_request(request)
@@ -60,6 +59,7 @@ def reproduce_here(request: Request, execution: Execution = BY_DEFAULT) -> int:
         start_server(*PRELOADED)  # it imports what trials need while this process does
     environment = numerics(request) if settled_environment is None else settled_environment
     check_expected(request, environment)
+    steps.begin("set-up", "done, and the expected values are in order")  # what is wrong until here is one line alone
     with attempt(request, environment=environment) as attempt_log:
         interrupted = (
             _measure(request, execution, attempt_log, steps)

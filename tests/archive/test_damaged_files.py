@@ -113,6 +113,7 @@ def test_a_value_of_another_type_is_named_by_every_verb(name: str, pristine: Pat
         shutil.copytree(pristine, run)
 
 
+@pytest.mark.slow
 def test_an_attempt_of_other_types_counts_as_unreadable(pristine: Path, run: Path, verb: Verb) -> None:
     begin, end = map(json.loads, (pristine / "attempts.jsonl").read_text().splitlines())
     for number, line in ((0, begin), (1, end)):

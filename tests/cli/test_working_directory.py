@@ -30,6 +30,7 @@ def test_the_embedded_encoders_are_there_from_any_folder(tmp_path: Path, monkeyp
     assert make_request(device="cpu", profile="paper").weights == Path("weights"), "the user's own, like data and runs"
 
 
+@pytest.mark.slow
 def test_a_package_without_its_repository_says_so_at_once(tmp_path: Path) -> None:
     shutil.copytree(SUITE, tmp_path / "suite", ignore=shutil.ignore_patterns("__pycache__", "*.pth"))
     for verb in ("plan", "reproduce"):

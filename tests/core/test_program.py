@@ -184,6 +184,7 @@ def test_a_terminal_that_was_hung_up_is_a_reader_that_went_away() -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     ["suite.run.options", "suite.fetch.document", "suite.protocol.variants_page", "suite.archive.sbom"],
@@ -198,6 +199,7 @@ def test_a_module_run_as_a_script_ends_like_a_verb(module: str, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_broken_stream_ends_nothing() -> None:
     bar = comparing("import tqdm; n = sum(1 for _ in tqdm.tqdm(range(9))); return str(n), 1")
     for redirection in ("2>/dev/full", "2>&-", "2> >(true)"):

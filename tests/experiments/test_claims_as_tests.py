@@ -146,6 +146,7 @@ def test_claims_of_pytest_decide_nothing_and_a_gate_is_passed_on(tmp_path: Path)
     assert "error: unknown choice of claims 'loud': expected one of shown, gate" in wrong.stdout + wrong.stderr
 
 
+@pytest.mark.slow
 def test_processes_side_by_side_leave_claims_to_the_report(tmp_path: Path) -> None:
     done = run_pytest(tmp_path / "run", "-n", "2")
     assert "test_object_retrieval" in done.stdout

@@ -77,6 +77,7 @@ def assert_same(probes: Probes, expected: Probes) -> None:
             assert torch.equal(probes[digest][name], tensor), (digest, name)
 
 
+@pytest.mark.slow
 def test_something_is_learned(alone: Probes) -> None:
     """Else the comparisons below would compare first weights."""
     for tensors in alone.values():
@@ -84,6 +85,7 @@ def test_something_is_learned(alone: Probes) -> None:
         assert tensors["losses"][-10:].mean() < 0.9 * tensors["losses"][:10].mean()
 
 
+@pytest.mark.slow
 def test_encoders_on_one_stream_learn_as_alone(
     data: Path, alone: Probes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ def test_encoders_on_one_stream_learn_as_alone(
     assert len(read) == EPOCHS + 1, "every epoch, and the evaluation images, once for both encoders"
 
 
+@pytest.mark.slow
 def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Probes, tmp_path: Path) -> None:
     swept = ran(data, tmp_path, "--encoder=dino", "--variant=probe-rates=swept", probes=2 * 5)
     stated = {digest: probe for digest, probe in alone.items() if digest in swept}
@@ -118,6 +121,7 @@ def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Prob
     assert "linear probe by learning rate" in (tmp_path / "run/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_processes_that_share_batches_learn_what_one_does(data: Path, alone: Probes, tmp_path: Path) -> None:
     """The first epochs to 1e-6; later ones multiply what rounding leaves, since so few images hardly vary."""
     states = ran(data, tmp_path, "--encoder=dino", "--processes-per-probe=2", probes=2)
@@ -126,6 +130,7 @@ def test_processes_that_share_batches_learn_what_one_does(data: Path, alone: Pro
     assert 0 < away.max() <= 1e-3, "other shares round otherwise; without a difference nothing was shared"
 
 
+@pytest.mark.slow
 def test_terminated_and_asked_again_it_ends_with_the_same_values(data: Path, alone: Probes, tmp_path: Path) -> None:
     """With worker processes, as schedulers find it: the signal reaches the first process only."""
     command = [sys.executable, "-m", "suite", *options(data, tmp_path, "--workers=2")]

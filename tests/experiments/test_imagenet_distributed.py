@@ -41,6 +41,7 @@ def does_less(world: World) -> str:
     return "done"
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
     """52 items in rounds of 16: also the last, incomplete round and an odd share are in it."""
     run_together(2, "cpu", [], learn, tmp_path)

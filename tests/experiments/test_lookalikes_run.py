@@ -50,6 +50,7 @@ def trials(experiments: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(name, dataset) for name in experiments for dataset in PROFILE.experiment(name).datasets]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "dataset"), trials(SEGMENTATION))
 def test_every_cell_of_segmentation_is_measured(segmentation_report: dict, experiment: str, dataset: str) -> None:
     values = {cell["id"]: cell["measured"] for cell in segmentation_report["cells"]}
@@ -58,6 +59,7 @@ def test_every_cell_of_segmentation_is_measured(segmentation_report: dict, exper
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "dataset"), trials(EXPERIMENTS))
 def test_every_cell_is_measured(report: dict, experiment: str, dataset: str) -> None:
     values = {cell["id"]: cell["measured"] for cell in report["cells"]}
@@ -66,6 +68,7 @@ def test_every_cell_is_measured(report: dict, experiment: str, dataset: str) -> 
     assert wanted or experiment == "patch_search"
 
 
+@pytest.mark.slow
 def test_every_strip_of_the_patch_search_is_drawn(report: dict) -> None:
     queries = {figure["query"] for figure in report["figures"]}
     assert queries == set(PROFILE.experiment("patch_search").settings.queries)

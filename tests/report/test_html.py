@@ -250,3 +250,13 @@ def test_plot_takes_any_name() -> None:
         assert "<!--" not in drawing.svg
         assert "xmlns" not in drawing.svg
         assert drawing.svg.startswith("<svg viewBox=")
+
+
+def test_templates_are_compiled_once_and_each_page_finds_its_own_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    html.templates(tmp_path).get_template("report.html.j2")
+    monkeypatch.setattr("jinja2.Environment.compile", lambda *_args, **_kwargs: pytest.fail("compiled again"))
+    environment = html.templates(tmp_path / "other")
+    environment.get_template("report.html.j2")
+    assert environment.filters["picture"].args == (tmp_path / "other",)

@@ -36,6 +36,7 @@ def verdicts(report: dict) -> dict[str, set[tuple[str, str | None]]]:
     return outcomes
 
 
+@pytest.mark.slow
 def test_code_that_leaves_its_trial_is_not_run_and_never_a_verdict(tmp_path: Path, drawn_cifar10: Path) -> None:
     encoders = f"{DEADLY}:leaving,mae,{DEADLY}:cancelled"
     code, _, report = reproduce(tmp_path, drawn_cifar10, encoders, "--workers", "1")
@@ -47,6 +48,7 @@ def test_code_that_leaves_its_trial_is_not_run_and_never_a_verdict(tmp_path: Pat
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, drawn_cifar10: Path, workers: str) -> None:
     encoders = f"{DEADLY}:killed,mae,{DEADLY}:crashing,{DEADLY}:killed_when_made,dino"
@@ -67,6 +69,7 @@ def test_trials_that_kill_their_process_lose_nobody_else(tmp_path: Path, drawn_c
     assert "Fatal Python error: Segmentation fault" in (tmp_path / "run" / "pytest.log").read_text()
 
 
+@pytest.mark.slow
 def test_no_more_trials_begin_after_so_many_deaths(tmp_path: Path, drawn_cifar10: Path) -> None:
     code, _, report = reproduce(tmp_path, drawn_cifar10, f"{DEADLY}:killed,mae", "--workers", "1", "--max-crashes", "1")
     assert code == 2
@@ -74,6 +77,7 @@ def test_no_more_trials_begin_after_so_many_deaths(tmp_path: Path, drawn_cifar10
     assert verdicts(report)["mae"] == {("not run", reason)}
 
 
+@pytest.mark.slow
 def test_what_finds_no_memory_goes_on_with_half_the_images(tmp_path: Path, drawn_cifar10: Path) -> None:
     """At once, in smaller passes; where that does not help once more at the end, in a process of its own."""
     code, out, report = reproduce(tmp_path, drawn_cifar10, f"{DEADLY}:wide,{DEADLY}:stubborn,mae")

@@ -47,6 +47,7 @@ def warnings(text: str) -> list[str]:
     return [line.split("warning: ", 1)[1] for line in text.splitlines() if "warning: " in line]
 
 
+@pytest.mark.slow
 def test_hits_are_in_the_report_and_the_results_stay_the_same(
     ask: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -64,11 +65,13 @@ def test_hits_are_in_the_report_and_the_results_stay_the_same(
     assert sentence in (tmp_path / "again/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_no_room_keeps_nothing(ask: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert counts(ask("first", "--cache-gb=0")) == (0, 60)
     assert not (tmp_path / "cache/features").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"damaged" * 999])
 def test_damaged_entries_are_said_once_and_made_again(
     ask: Callable[..., dict[str, Any]], tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
@@ -86,6 +89,7 @@ def test_damaged_entries_are_said_once_and_made_again(
     assert [path.read_bytes() for path in entries] == sound
 
 
+@pytest.mark.slow
 def test_altered_bytes_are_not_used(ask: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     first = ask("first")
     for path in (tmp_path / "cache/features").iterdir():
@@ -94,6 +98,7 @@ def test_altered_bytes_are_not_used(ask: Callable[..., dict[str, Any]], tmp_path
     assert ask("again")["digest"] == first["digest"]
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_said_in_a_line_and_done_without(
     ask: Callable[..., dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +113,7 @@ def test_a_cache_that_cannot_be_written_is_said_in_a_line_and_done_without(
     assert "--cache-gb" not in report["asked"]["command"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["mae", "dino"])
 def test_experiments_on_the_same_parts_share_them(tmp_path: Path, encoder: str) -> None:
     options = ["--profile=paper", "--dataset=cub200", f"--encoder={encoder}", "--device=cpu", "--limit=1000"]

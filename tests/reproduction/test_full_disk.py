@@ -34,6 +34,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kib", [4, 40, 160, 700, 1300])
 def test_a_disk_that_fills_is_one_line_and_no_verdict(
     disk: Path, drawn_cifar10: Path, tmp_path: Path, kib: int, capsys: pytest.CaptureFixture

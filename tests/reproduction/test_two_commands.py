@@ -58,6 +58,7 @@ def test_whoever_reads_a_run_folder_is_not_refused(run: Path) -> None:
         assert main(["archive", str(run), "--out", str(run.parent / "out.zip")]) in {0, 3}  # 3: made by other code
 
 
+@pytest.mark.slow
 def test_pytest_by_hand_is_refused_too(run: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "suite/experiments", *ASKED]
     with holding(run / LOCK) as holder:
@@ -68,6 +69,7 @@ def test_pytest_by_hand_is_refused_too(run: Path) -> None:
     assert f"error: {run}: process {holder.pid} on " in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_path: Path) -> None:
     places = ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache")]
     command = [sys.executable, "-m", "suite", "reproduce", *ASKED, *places, "--encoder", "dino,mae", "--join"]
@@ -91,6 +93,7 @@ def test_two_that_join_measure_one_request_together(drawn_cifar10: Path, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_a_group_that_another_run_has_begun_is_left_to_it_and_measured_here_when_that_one_dies(
     drawn_cifar10: Path, tmp_path: Path
 ) -> None:

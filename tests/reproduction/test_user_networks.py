@@ -55,6 +55,7 @@ def measured(report: dict) -> list[float]:
     return [cell["measured"] for cell in report["cells"] if cell["method"] == "theirs-build"]
 
 
+@pytest.mark.slow
 def test_what_a_second_file_changes_is_measured_anew(suite: Run) -> None:
     bent = "def bend(tokens):\n    return tokens.relu() * (tokens.detach() > {threshold})\n"
     before = suite("reproduce", SCALED, beside=bent.format(threshold=0))
@@ -63,6 +64,7 @@ def test_what_a_second_file_changes_is_measured_anew(suite: Run) -> None:
     assert measured(before[2]) != measured(after[2])
 
 
+@pytest.mark.slow
 def test_a_factory_that_draws_its_weights_anew_is_refused_after_the_checks(suite: Run, tmp_path: Path) -> None:
     code, text, report = suite("check", DRAWN)
     assert code == 2, text
@@ -74,6 +76,7 @@ def test_a_factory_that_draws_its_weights_anew_is_refused_after_the_checks(suite
     assert not list((tmp_path / "out").glob("cells/**/theirs-build.json"))
 
 
+@pytest.mark.slow
 def test_a_factory_that_leaves_is_a_wrong_request_in_one_line(suite: Run) -> None:
     code, text, _ = suite("check", "def build():\n    sys.exit(1)\n")
     assert code == 3
@@ -83,6 +86,7 @@ def test_a_factory_that_leaves_is_a_wrong_request_in_one_line(suite: Run) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_module_that_changes_the_current_folder_moves_neither_run_nor_cache(suite: Run, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

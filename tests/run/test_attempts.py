@@ -141,6 +141,7 @@ def places(tmp_path: Path, drawn_cifar10: Path) -> list[str]:
     return ["--run", str(tmp_path / "run"), "--data", str(drawn_cifar10), "--cache", str(tmp_path / "cache"), *NARROW]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded")
 def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
     tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
@@ -172,6 +173,7 @@ def test_a_run_and_its_report_tell_of_an_earlier_attempt_that_ended_otherwise(
         assert {name: (run / name).read_bytes() for name in before} == before, "judging again is no attempt"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded")
 def test_a_run_that_was_interrupted_says_so(tmp_path: Path, places: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
@@ -182,6 +184,7 @@ def test_a_run_that_was_interrupted_says_so(tmp_path: Path, places: list[str], m
     assert names(tmp_path / "run") == [("interrupted", "incomplete", 130, None)]
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_a_trace(tmp_path: Path, places: list[str]) -> None:
     command = [sys.executable, "-m", "suite", "reproduce", "--runtime=venv", *places]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -192,6 +195,7 @@ def test_a_kill_leaves_a_trace(tmp_path: Path, places: list[str]) -> None:
     assert names(tmp_path / "run") == [("no end on record", None, None, None)]
 
 
+@pytest.mark.slow
 def test_pytest_alone_is_an_attempt_too(tmp_path: Path, places: list[str]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXPERIMENTS), *places]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)

@@ -60,6 +60,7 @@ def test_a_run_on_gpus_has_a_process_for_each_at_most(
     assert processes_for(request, 1, workers) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials_by_groups(tmp_path: Path) -> None:
     """A run without data, which skips every trial: what matters is where."""
     experiments = "object_segmentation,part_segmentation,learning_rate_sweep"

@@ -48,6 +48,7 @@ def test_a_fault_is_named_with_confidence_and_no_other_is(one: Study, fault: Inj
     assert [*answer.confident] == [label_of(fault, one.folder)], answer
 
 
+@pytest.mark.slow
 def test_what_it_wrote_is_what_it_says(one: Study, capsys: pytest.CaptureFixture[str]) -> None:
     record = json.loads((one.request.run / triaged.FILE).read_text())
     label = label_of(next(fault for fault in HERE if fault.kind == EPOCH), one.folder)
@@ -63,11 +64,13 @@ def test_what_it_wrote_is_what_it_says(one: Study, capsys: pytest.CaptureFixture
     assert f"explained by {label.partition('=')[0]}" in page
 
 
+@pytest.mark.slow
 def test_it_changes_no_verdict(one: Study) -> None:
     report = json.loads((one.request.run / "report.json").read_text())
     assert {cell["verdict"] for cell in report["cells"] if cell["measured"] is not None} == {"no reference"}
 
 
+@pytest.mark.slow
 def test_a_try_is_an_ordinary_trial_in_a_folder_of_its_own(one: Study) -> None:
     cell = one.request.run / "triage" / "channels-bgr" / "cells" / R / "cifar10" / "dino.json"
     record = json.loads(cell.read_text())
@@ -86,11 +89,13 @@ def networks(one: Study) -> list[str]:
     return [label_of(next(fault for fault in HERE if fault.kind == EPOCH), one.folder).removeprefix("network=")]
 
 
+@pytest.mark.slow
 def test_the_same_command_measures_nothing_again(one: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("suite.triage.measuring._Timed.run", lambda _: pytest.fail("something was measured"))
     assert triage(one.request.run, Question(against=faulty(one), networks=networks(one))) == 0
 
 
+@pytest.mark.slow
 def test_time_that_is_up_begins_nothing_and_is_said(
     one: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,6 +107,7 @@ def test_time_that_is_up_begins_nothing_and_is_said(
     )
 
 
+@pytest.mark.slow
 def test_shards_take_turns_and_the_whole_then_has_nothing_to_measure(
     one: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +156,7 @@ NO_REFERENCE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -172,12 +179,14 @@ def test_a_wrong_request_is_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_against_itself_has_nothing_to_explain(one: Study, capsys: pytest.CaptureFixture[str]) -> None:
     run = one.request.run
     assert triage(run, Question(against=run)) == 0
     assert capsys.readouterr().out == f"{run}: no cell deviates or is inconclusive: nothing to explain\n"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_no_encoder_of_the_run_is_refused(one: Study, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["triage", str(one.request.run), f"--against={faulty(one)}", "--checkpoint=mae@x.pth"])
     assert (code, capsys.readouterr().err) == (
@@ -187,6 +196,7 @@ def test_a_checkpoint_of_no_encoder_of_the_run_is_refused(one: Study, capsys: py
     )
 
 
+@pytest.mark.slow
 def test_a_run_of_other_code_is_refused(
     one: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
