@@ -15,6 +15,7 @@ from suite.cells import BASELINES, METHODS, CellId
 from suite.judge.paired import Difference, differences
 from suite.reference.accepted_items import MEANS, AcceptedItems, unpack
 from suite.reference.expected import Expected
+from suite.results.image_sums import sums_of_scores
 from suite.results.store import PerItemScores, Result, Store
 
 Read = Callable[[AcceptedItems], Mapping[str, PerItemScores] | None]
@@ -65,8 +66,9 @@ def _answer(cell: CellId, reference: Expected, items: PerItemScores | None, read
         return "the accepted scores are of other items"
     scores = {_NOW: items.scores[name].astype(np.float32), _THEN: then.scores[name].astype(np.float32)}
     has_score = ~np.isnan(np.concatenate([*scores.values()])).any(axis=0)  # a query without a positive has none
-    scores = {label: rows[:, has_score] for label, rows in scores.items()}
-    return differences(scores, [(_NOW, _THEN)], items.groups[has_score])[_NOW, _THEN]
+    groups = items.groups[has_score]
+    sums = {label: sums_of_scores(rows[:, has_score], groups) for label, rows in scores.items()}
+    return differences(sums, [(_NOW, _THEN)], items=len(groups))[_NOW, _THEN]
 
 
 def _accepted(cell: CellId, name: str, reference: Expected, read: Read) -> PerItemScores | str:

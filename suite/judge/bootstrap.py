@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from suite.results.image_sums import ImageSums, percent
+from suite.results.noise import NOISE
 
 T = TypeVar("T")
 DRAWS = 9_999
@@ -69,8 +70,17 @@ def interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, float]:
     return value + float(low), value + float(high)
 
 
+def around(value: float, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift draws to lie around the value, as those of a mean do by themselves."""
+    return drawn - drawn.mean() + value
+
+
 def p_value(value: float, drawn: NDArray[np.float64]) -> float:
     """Return the two-sided p-value of a difference of 0; at least 2 / (draws + 1)."""
-    around = drawn - drawn.mean() + value
-    tail = min(int((around <= 0).sum()), int((around >= 0).sum()))
+    return share_across(0, around(value, drawn))
+
+
+def share_across(bound: float, drawn: NDArray[np.float64]) -> float:
+    """Return twice the share of draws on the rarer side of a bound: the p-value of lying on it but for rounding."""
+    tail = min(int((drawn <= bound + NOISE).sum()), int((drawn >= bound - NOISE).sum()))
     return min(1.0, 2 * (1 + tail) / (len(drawn) + 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from suite.core.files import Json
 from suite.judge.cell_verdict import CellVerdict
+from suite.judge.claim_noise import Noise
 from suite.judge.claims import ClaimVerdict
 
 CELL_FIELDS = (
@@ -27,9 +28,9 @@ def cell_entry(cell: CellVerdict) -> Json:
     return place | {field: getattr(cell, field) for field in CELL_FIELDS}
 
 
-def claim_entry(claim: ClaimVerdict) -> Json:
-    """Return a claim as it stands in `claims`."""
-    return {field: getattr(claim, field) for field in CLAIM_FIELDS}
+def claim_entry(claim: ClaimVerdict, noise: Noise | None = None) -> Json:
+    """Return a claim as it stands in `claims`; `plain` has still to see its noise."""
+    return {field: getattr(claim, field) for field in CLAIM_FIELDS} | {"noise": noise}
 
 
 FIELDS = ("measured", "expected", "difference", "tolerance", "verdict", "reason")
@@ -72,7 +73,8 @@ def claim_outcome(claim: Json, *, gate: bool) -> Outcome:
     if word == "as in the paper":
         return "passed", ""
     answer_here = "holds" if claim["holds_here"] else "does not hold"
-    detail = f"{claim['statement']} {claim['detail']}".strip()
+    noise = claim.get("noise") or {"sentence": ""}
+    detail = " ".join(text for text in (claim["statement"], claim["detail"], noise["sentence"]) if text)
     if word == "differs from the paper":
         paper_answer = "holds" if claim["holds_in_paper"] else "does not hold"
         return "failure" if gate else "skipped", f"{word}: {paper_answer} there, {answer_here} here: {detail}"

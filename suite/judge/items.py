@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from suite.cells import CellId
 from suite.judge.beside import Beside
+from suite.results.image_sums import ImageSums, image_sums
 from suite.results.store import Key, PerItemScores, Result, Store
 
 
 @dataclass(frozen=True)
 class SharedItems:
-    """Encoders that were measured on the same items of a column.
+    """Cells whose values are of the same items.
 
     Attributes:
-        groups: (N,) image of each item.
-        scores: method -> (R, N) fractions, a row per seed.
+        identity: of the items.
+        count: of the items.
+        sums: cell -> its value, taken apart by image.
     """
 
-    groups: NDArray[np.int32]
-    scores: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    identity: str
+    count: int
+    sums: dict[CellId, ImageSums] = field(default_factory=dict)
+
+    @property
+    def by_method(self) -> dict[str, ImageSums]:
+        """The same by method, of cells that differ in nothing else."""
+        return {cell.method: sums for cell, sums in self.sums.items()}
 
 
 class Items:
@@ -34,14 +39,15 @@ class Items:
         self._places = earlier | {result.key: (store, result) for result in results}
         self._items: dict[Key, PerItemScores | None] = {}
 
-    def shared(self, column: Mapping[str, Any], methods: Sequence[str]) -> list[SharedItems]:
-        """Group the methods that have scores in a column by the items that these are of."""
-        name = f"{column['setting']}/{column['metric']}"
-        groups: dict[str, SharedItems] = {}
-        for method in methods:
-            items = self.of(Key(column["experiment"], column["dataset"], method))
-            if items is not None and name in items.scores:
-                groups.setdefault(items.identity, SharedItems(items.groups)).scores[method] = items.scores[name]
+    def shared(self, cells: Iterable[CellId]) -> list[SharedItems]:
+        """Group cells by the items that their values are of; those whose items do not tell are left out."""
+        groups: dict[tuple[str, int], SharedItems] = {}
+        for cell in cells:
+            items = self.of(Key(cell.experiment, cell.dataset, cell.method))
+            sums = None if items is None else image_sums(items, f"{cell.setting}/{cell.metric}")
+            if items is not None and sums is not None:
+                place = items.identity, len(sums.parts)
+                groups.setdefault(place, SharedItems(items.identity, len(items.groups))).sums[cell] = sums
         return list(groups.values())
 
     def of(self, key: Key) -> PerItemScores | None:

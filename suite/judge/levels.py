@@ -14,8 +14,8 @@ from suite.cells import BASELINES, METHODS
 LEVELS = ("object", "part")
 EQUAL_RANKS = 0.75
 """Difference of mean ranks below which they are called alike."""
-MeanDraws = Mapping[str, NDArray[np.float64]]
-"""Encoders that were measured on the same items of a column -> their means, drawn again."""
+Draws = Mapping[str, NDArray[np.float64]]
+"""Encoders that were measured on the same items of a column -> their values, drawn again."""
 
 
 def mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -30,7 +30,7 @@ def mean_ranks(method: str, columns: Sequence[Mapping[str, Any]]) -> dict[str, d
     }
 
 
-def gap_of_levels(method: str, columns: Iterable[tuple[str, MeanDraws]]) -> dict[str, Any] | None:
+def gap_of_levels(method: str, columns: Iterable[tuple[str, Draws]]) -> dict[str, Any] | None:
     """Draw again how much better it ranks at part level than at object level; None without items at both levels.
 
     A paired bootstrap over images, as in `suite.judge.paired`: in each draw all eight are ranked in every column, and
@@ -38,7 +38,7 @@ def gap_of_levels(method: str, columns: Iterable[tuple[str, MeanDraws]]) -> dict
 
     Args:
         method: the candidate.
-        columns: level, and the means drawn again of those measured on the same items as the candidate.
+        columns: level, and the values drawn again of those measured on the same items as the candidate.
     """
     ranks: dict[str, list[NDArray[np.float64]]] = {level: [] for level in LEVELS}
     for level, draws in columns:

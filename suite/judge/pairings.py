@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
-from suite.cells import BASELINES, METHODS
+from suite.cells import BASELINES, METHODS, CellId
 from suite.judge.intervals import holm
 from suite.judge.items import Items, SharedItems
 from suite.judge.paired import Difference, differences, draws_for
@@ -23,6 +23,11 @@ Column = Mapping[str, Any]
 def place_of(column: Column) -> Place:
     """Return the words that name a column."""
     return tuple(column[word] for word in WORDS)
+
+
+def cells_in(column: Column, methods: Iterable[str]) -> list[CellId]:
+    """Return the cells of methods in a column."""
+    return [CellId(method=method, **{word: column[word] for word in WORDS}) for method in methods]
 
 
 def pairings(columns: Mapping[str, Sequence[Column]], items: Items) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -42,7 +47,8 @@ def pairings(columns: Mapping[str, Sequence[Column]], items: Items) -> dict[str,
     levels = {place_of(column): column for entries in columns.values() for column in entries}
     shared = {
         place: [
-            (group, _named(group, candidates)) for group in items.shared(column, (*candidates, *METHODS, *BASELINES))
+            (group, _named(group, candidates))
+            for group in items.shared(cells_in(column, (*candidates, *METHODS, *BASELINES)))
         ]
         for place, column in levels.items()
     }
@@ -52,7 +58,7 @@ def pairings(columns: Mapping[str, Sequence[Column]], items: Items) -> dict[str,
         (place, *pair): difference
         for place, groups in shared.items()
         for group, pairs in groups
-        for pair, difference in differences(group.scores, pairs, group.groups, draws=draws).items()
+        for pair, difference in differences(group.by_method, pairs, items=group.count, draws=draws).items()
     }
     confirmed = {*holm({key: a.p_value for key, a in answers.items() if key[2] not in BASELINES}, ALPHA)}
     rivals_of = {method: [rival for rival in candidates if rival != method] for method in candidates}
@@ -68,8 +74,8 @@ def pairings(columns: Mapping[str, Sequence[Column]], items: Items) -> dict[str,
 
 def _named(group: SharedItems, candidates: Sequence[str]) -> list[tuple[str, str]]:
     """Name the pairs among those that share items, a pair of candidates once, in the user's order."""
-    present = [method for method in candidates if method in group.scores]
-    rivals = [method for method in (*METHODS, *BASELINES) if method in group.scores]
+    present = [method for method in candidates if method in group.by_method]
+    rivals = [method for method in (*METHODS, *BASELINES) if method in group.by_method]
     return [*((method, rival) for method in present for rival in rivals), *combinations(present, 2)]
 
 

@@ -61,14 +61,14 @@ def _settings(parts: dict[str, str]) -> Iterator[Comparison]:
 def _counts(parts: dict[str, str]) -> Iterator[Comparison]:
     methods, (method,) = _methods(parts["methods"]), _methods(parts["method"])
     for column in _expand(parts["cells"]):
-        yield Count(_cell(column, method), _cells(column, methods), int(parts["limit"]))
+        yield Count(_cell(column, method), _cells(column, methods), _place_among(methods, parts))
 
 
 def _ranks(parts: dict[str, str]) -> Iterator[Comparison]:
     (method,) = _methods(parts["method"])
     for column in _expand(parts["cells"]):
         rivals = [rival for rival in METHODS if rival != method]
-        yield Rank(_cell(column, method), _cells(column, rivals), int(parts["limit"]))
+        yield Rank(_cell(column, method), _cells(column, rivals), _place_among(rivals, parts))
 
 
 def _correlations(parts: dict[str, str]) -> Iterator[Comparison]:
@@ -116,6 +116,13 @@ def _cell(column: str, method: str) -> CellId:
 
 def _cells(column: str, methods: Sequence[str]) -> tuple[CellId, ...]:
     return tuple(_cell(column, method) for method in methods)
+
+
+def _place_among(methods: Sequence[str], parts: Mapping[str, str]) -> int:
+    limit = int(parts["limit"])
+    if not 1 <= limit <= len(methods):
+        raise ExpectedError(f"cannot be decided by {limit}: expected a number from 1 to {len(methods)}")
+    return limit
 
 
 def _margin(parts: Mapping[str, str | None]) -> float:

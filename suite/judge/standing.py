@@ -11,11 +11,10 @@ import numpy as np
 
 from suite.cells import BASELINES, METHODS, CellId, Measurement
 from suite.judge.beside import Beside
-from suite.judge.bootstrap import interval
+from suite.judge.bootstrap import around, interval, values_drawn
 from suite.judge.items import Items
-from suite.judge.levels import LEVELS, MeanDraws, gap_of_levels, mean_ranks, verdict_of_levels
-from suite.judge.paired import mean_draws
-from suite.judge.pairings import WORDS, Place, pairings, place_of
+from suite.judge.levels import LEVELS, Draws, gap_of_levels, mean_ranks, verdict_of_levels
+from suite.judge.pairings import WORDS, Place, cells_in, pairings, place_of
 from suite.reference.expected import Expected
 from suite.results.store import Result, Store
 
@@ -24,8 +23,8 @@ PARTS = ("part_retrieval", "part_classification", "part_segmentation")
 METRICS = ("ap", "top1", "accuracy", "miou")
 SETTINGS = ("encoded", "projected", "linear", "attentive", "linear_head")
 """Settings that the paper's tables show; other readouts are left to the table of all cells."""
-Drawn = Mapping[Place, Sequence[MeanDraws]]
-"""Column -> means drawn again, for each set of items that encoders were measured on."""
+Drawn = Mapping[Place, Sequence[Draws]]
+"""Column -> values drawn again, for each set of items that encoders were measured on."""
 
 
 def standings(
@@ -142,16 +141,16 @@ def _places(columns: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[Place, M
     return {place_of(column): column for entries in columns.values() for column in entries}
 
 
-def _drawn(column: Mapping[str, Any], candidates: Sequence[str], items: Items) -> list[MeanDraws]:
-    shared_items = items.shared(column, (*candidates, *METHODS))
+def _drawn(column: Mapping[str, Any], candidates: Sequence[str], items: Items) -> list[Draws]:
+    groups = [group.by_method for group in items.shared(cells_in(column, (*candidates, *METHODS)))]
     return [
-        mean_draws(shared.scores, shared.groups)
-        for shared in shared_items
-        if any(candidate in shared.scores for candidate in candidates)
+        {method: around(sums[method].value, drawn) for method, drawn in values_drawn(sums).items()}
+        for sums in groups
+        if any(candidate in sums for candidate in candidates)
     ]
 
 
-def _draws_of(method: str, drawn: Sequence[MeanDraws]) -> MeanDraws | None:
+def _draws_of(method: str, drawn: Sequence[Draws]) -> Draws | None:
     return next((draws for draws in drawn if method in draws), None)
 
 

@@ -9,15 +9,13 @@ repeat its reference on the same images, where there is no chance in them. Seed 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.cells import CellId
 from suite.judge.bootstrap import interval, values_drawn
 from suite.judge.items import Items
 from suite.reference.expected import Expected
-from suite.results.image_sums import ImageSums, image_sums
 from suite.results.noise import pool_of, pooled_sd
 from suite.results.store import Result
 
@@ -58,7 +56,7 @@ def uncertainties(
     """
     measurements = {m.id: m for result in results for m in result.measurements()}
     noise = pooled_sd(measurements.values())
-    intervals = _intervals(results, items)
+    intervals = _intervals(measurements, items)
     answers = {}
     for cell, measurement in measurements.items():
         reference = expected.get(cell)
@@ -77,21 +75,13 @@ def uncertainties(
     return answers
 
 
-def _intervals(results: Sequence[Result], items: Items) -> dict[CellId, tuple[float, float, int]]:
+def _intervals(cells: Iterable[CellId], items: Items) -> dict[CellId, tuple[float, float, int]]:
     """Return ends, and number of images, of every interval that items tell; cells of the same images share draws."""
-    groups: defaultdict[tuple[str, int], dict[CellId, ImageSums]] = defaultdict(dict)
-    for result in results:
-        scores = items.of(result.key)
-        if scores is None:
-            continue
-        for measurement in result.measurements():
-            sums = image_sums(scores, f"{measurement.id.setting}/{measurement.id.metric}")
-            if sums is not None:
-                groups[scores.identity, len(sums.parts)][measurement.id] = sums
     intervals = {}
-    for (_, images), group in groups.items():
-        for cell, drawn in values_drawn(group, draws=DRAWS).items():
+    for group in items.shared(cells):
+        for cell, drawn in values_drawn(group.sums, draws=DRAWS).items():
+            sums = group.sums[cell]
             # rounded, since another machine's sums differ in the last bits and a report is compared byte by byte
-            low, high = (round(min(100.0, max(0.0, end)), 4) for end in interval(group[cell].value, drawn))
-            intervals[cell] = low, high, images
+            low, high = (round(min(100.0, max(0.0, end)), 4) for end in interval(sums.value, drawn))
+            intervals[cell] = low, high, len(sums.parts)
     return intervals

@@ -86,4 +86,5 @@ def _row(line: CellLine) -> list[str]:
 
 
 def _claims(claims: Claims) -> str:
-    return f"Claims of the paper: {', '.join(f'{count} {word}' for word, _, count in claims.counts if count)}."
+    counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts if count)
+    return f"Claims of the paper: {counts}. {_short(claims.noise)}".rstrip()

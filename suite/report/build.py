@@ -12,6 +12,7 @@ from suite.judge.entries import cell_entry, claim_entry
 from suite.report.variables import variables
 
 if TYPE_CHECKING:
+    from suite.judge.claim_noise import Noise
     from suite.judge.gate import GateVerdict
     from suite.judge.uncertainty import Uncertainty
     from suite.judge.verdict import CellVerdict, Judgement
@@ -58,6 +59,7 @@ class RunFacts:
         gate: what the second gate says, see `suite.judge.gate`; None where no run of this device was accepted.
         gate_verdicts: cells against the accepted run.
         uncertainties: of cells, over images and over seeds; no verdict is made of it.
+        claim_noise: by how much claims hold or fail, by their id; no verdict is made of it either.
     """
 
     profile: str
@@ -92,6 +94,7 @@ class RunFacts:
     uncertainties: Mapping[CellId, Uncertainty] = field(default_factory=dict)
     ceilings: Sequence[Mapping[str, Any]] = ()
     trained: Mapping[CellId, Mapping[str, Any]] = field(default_factory=dict)
+    claim_noise: Mapping[str, Noise] = field(default_factory=dict)
 
 
 def build(judgement: Judgement, facts: RunFacts) -> Json:
@@ -141,7 +144,7 @@ def build(judgement: Judgement, facts: RunFacts) -> Json:
             "conformance": facts.conformances[0] if len(facts.conformances) == 1 else None,
             "conformances": facts.conformances,
             "cells": cells,
-            "claims": [claim_entry(claim) for claim in judgement.claims],
+            "claims": [claim_entry(claim, facts.claim_noise.get(claim.id)) for claim in judgement.claims],
             "environment": facts.environment,
             "environments": facts.environments,
             "variables": variables(

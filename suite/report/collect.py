@@ -14,6 +14,7 @@ from suite.core.paths import EXPECTED
 from suite.core.text import day_of
 from suite.errors import RequestError
 from suite.judge.at_least import against_accepted
+from suite.judge.claim_noise import claim_noise
 from suite.judge.claims import load_claims
 from suite.judge.deciding import deciding
 from suite.judge.gate import Gate, hold
@@ -160,10 +161,14 @@ def assemble(
     word = "recorded" if profile.name == "mini" else "published"
     beside, beside_notes = beside_of(run, results)
     candidates = _held(standings(store, results, expected, word, [*names.values()], beside=beside), run, tell)
+    items = Items(store, results)
+    cell_uncertainties = uncertainties(results, items, expected)
+    values = {cell.id: cell.measured for cell in judgement.cells if cell.measured is not None}
     facts = RunFacts(
         gate=gate.record([entry["digest"] for entry in environments]) if gate else None,
         gate_verdicts=gate.cells if gate else {},
-        uncertainties=uncertainties(results, Items(store, results), expected),
+        uncertainties=cell_uncertainties,
+        claim_noise=claim_noise(load_claims(EXPECTED / "claims.toml"), values, items, cell_uncertainties),
         profile=profile.name,
         run=name or run.name,
         request=request,

@@ -274,13 +274,14 @@ def _claims(claims: Claims) -> str:
             f"{escape(claim.statement)}<br>{code(claim.predicate)}",
             answers_in_paper[claim.holds_in_paper],
             answers_here[claim.holds_here],
-            escape(claim.detail),
+            "<br>".join(map(escape, (f"{claim.tally}. {claim.sentence}".rstrip(), *claim.margins))),
         ]
         for claim in claims.claims
     ]
     counts = ", ".join(f"{count} {word}" for word, _, count in claims.counts)
     table = grid(rows, ("claim", "statement", "in the paper", "here", "detail"))
-    return f"{_heading('claims')}\n\n{counts}. {claims.role}.\n\n{details('Claim by claim', table)}"
+    text = f"{counts}. {claims.role}. {escape(claims.noise)}".rstrip()
+    return f"{_heading('claims')}\n\n{text}\n\n{details('Claim by claim', table)}"
 
 
 def _training(view: Page) -> str:

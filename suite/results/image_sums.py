@@ -60,9 +60,9 @@ def image_sums(items: PerItemScores, name: str) -> ImageSums | None:
     """
     setting, metric = name.split("/")
     if metric in (*FLAGS, *AVERAGES) and name in items.scores:
-        return _of_scores(items.scores[name], items.groups, np.zeros(len(items.groups), np.int64))
+        return sums_of_scores(items.scores[name], items.groups)
     if metric == "map" and f"{setting}/ap" in items.scores and "labels" in items.evidence:
-        return _of_scores(items.scores[f"{setting}/ap"], items.groups, items.evidence["labels"])
+        return sums_of_scores(items.scores[f"{setting}/ap"], items.groups, items.evidence["labels"])
     arrays = {part: items.evidence.get(f"{setting}.{part}") for part in PARTS}
     counts = {part: array for part, array in arrays.items() if array is not None}
     if metric in PIXELS and len(counts) == len(PARTS):
@@ -70,8 +70,17 @@ def image_sums(items: PerItemScores, name: str) -> ImageSums | None:
     return None
 
 
-def _of_scores(rows: NDArray[np.generic], groups: NDArray[np.int32], labels: NDArray[np.integer]) -> ImageSums:
-    """Sum scores (R, N) by image and class; items without a score count for nothing."""
+def sums_of_scores(
+    rows: NDArray[np.generic], groups: NDArray[np.int32], labels: NDArray[np.integer] | None = None
+) -> ImageSums:
+    """Sum scores by image and class; items without a score count for nothing.
+
+    Args:
+        rows: (R, N), a row per seed.
+        groups: (N,) image of each item.
+        labels: (N,) class of each item; None where the value is the mean of all items.
+    """
+    labels = np.zeros(len(groups), np.int64) if labels is None else labels
     scores = rows.astype(np.float64)
     is_scored = ~np.isnan(scores)
     images, image_of = np.unique(groups, return_inverse=True)

@@ -7,6 +7,7 @@ scores are in its order: row k is column k of each array of scores (docs/how-to/
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Mapping, Sequence
 
@@ -25,8 +26,9 @@ def to_csv(names: Names) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")  # a file's name may be no text
 
 
+@functools.lru_cache(maxsize=32)
 def from_csv(content: bytes) -> Names:
-    """Read the table.
+    """Read the table; encoders that saw the same items share it, so it is read once.
 
     Raises:
         ValueError: it is none.

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.judge.bootstrap import DRAWS
-from suite.judge.paired import Difference, differences, mean_draws
+from suite.judge.bootstrap import share_across, values_drawn
+from suite.judge.paired import Difference, differences
 from suite.results.evidence import PIXELS
 from suite.results.image_counts import PARTS, ImageCounts, ratio, unpack
+from suite.results.image_sums import sums_of_scores
 from suite.results.store import PerItemScores
 
 
@@ -75,27 +76,20 @@ def moved(run: Scores, trial: Scores) -> Difference:
 
     Where both are of the same items these are drawn together; else, as of other splits, each for itself.
     """
+    sums = {name: sums_of_scores(own.rows, own.groups) for name, own in (("trial", trial), ("run", run))}
     if run.pairs_with(trial):
-        rows = {"trial": _single(trial.rows), "run": _single(run.rows)}
-        return differences(rows, [("trial", "run")], run.groups)["trial", "run"]
-    first = mean_draws({"": _single(trial.rows)}, trial.groups)[""]
-    second = mean_draws({"": _single(run.rows)}, run.groups)[""][::-1]  # both begin with the same random numbers
-    drawn = first - second
+        return differences(sums, [("trial", "run")], items=run.rows.shape[1])["trial", "run"]
+    first, second = (values_drawn({name: own})[name] for name, own in sums.items())
+    drawn = first - second[::-1]  # both begin with the same random numbers
     low, high = np.quantile(drawn, [0.025, 0.975])
-    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return Difference(
         100 * float(trial.rows.mean() - run.rows.mean()),
         float(low),
         float(high),
-        min(1.0, 2 * (1 + tail) / (DRAWS + 1)),
+        share_across(0, drawn),
         trial.rows.shape[1],
         len(np.unique(trial.groups)),
     )
-
-
-def _single(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return rows as `differences` is typed to take them; it computes in the type that they have."""
-    return rows  # type: ignore[return-value]
 
 
 def _class_weights(labels: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -116,6 +116,16 @@ def test_an_untestable_claim_neither_passes_nor_fails() -> None:
     assert junit.claim_outcome(claim, gate=True) == ("skipped", "not testable here: the baselines are as high")
 
 
+def test_a_claim_that_differs_says_by_how_much_and_whether_noise_could_flip_it() -> None:
+    claim = report_sample.claims()[2]
+    outcome, message = junit.claim_outcome(claim, gate=True)
+    assert outcome == "failure"
+    assert message == (
+        f"differs from the paper: holds there, does not hold here: {claim['statement']} {claim['detail']} Fails by "
+        "up to 0.60 points; other images could flip it; nothing is trained, so seeds play no part."
+    )
+
+
 # pytest
 
 

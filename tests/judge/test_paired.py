@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from suite.judge.paired import Difference, differences, draws_for
+from suite.results.image_counts import ImageCounts, pack
+from suite.results.image_sums import image_sums, sums_of_scores
+from suite.results.records import PerItemScores
 
 
 def difference_of(a: np.ndarray, b: np.ndarray, groups: np.ndarray, **options: int) -> Difference:
-    return differences({"a": a, "b": b}, [("a", "b")], groups, **options)["a", "b"]
+    sums = {"a": sums_of_scores(a, groups), "b": sums_of_scores(b, groups)}
+    return differences(sums, [("a", "b")], items=len(groups), **options)["a", "b"]
 
 
 def slow_bootstrap(a: list[float], b: list[float], groups: list[int], draws: int) -> list[float]:
@@ -53,9 +57,9 @@ def test_what_is_hard_for_both_cancels() -> None:
 
 
 def test_equal_scores_are_no_difference_and_seeds_are_averaged() -> None:
-    scores = np.random.default_rng(0).uniform(0, 1, (3, 50)).astype(np.float32)
+    scores = np.random.default_rng(0).uniform(0, 1, (3, 50))
     groups = np.zeros(50, np.int32) + np.arange(50) % 10
-    assert difference_of(scores, scores.mean(0, keepdims=True), groups).p_value == 1.0
+    assert difference_of(scores, scores.mean(0, keepdims=True), groups).p_value == 1.0, "sums differ in the last bits"
 
 
 def test_a_true_difference_of_none_is_rarely_called_one() -> None:
@@ -71,12 +75,14 @@ def test_pairs_are_compared_over_the_same_draws_either_way_round() -> None:
     draw = np.random.default_rng(3)
     scores = {name: draw.normal(0.5, 0.2, (2, 90)).astype(np.float32) for name in "abc"}
     groups = np.repeat(np.arange(30), 3).astype(np.int32)
-    found = differences(scores, [("a", "b"), ("b", "c"), ("b", "a")], groups)
+    sums = {name: sums_of_scores(rows, groups) for name, rows in scores.items()}
+    found = differences(sums, [("a", "b"), ("b", "c"), ("b", "a")], items=90)
     assert found["b", "a"].value == -found["a", "b"].value
     assert found["b", "a"].low == pytest.approx(-found["a", "b"].high, abs=1e-9)
     assert found["a", "b"].reversed().p_value == found["b", "a"].p_value
     alone = difference_of(scores["b"], scores["c"], groups)
-    assert (found["b", "c"].value, found["b", "c"].p_value) == (alone.value, alone.p_value)
+    assert found["b", "c"].value == pytest.approx(alone.value, abs=1e-9)
+    assert found["b", "c"].p_value == alone.p_value
     assert found["b", "c"].low == pytest.approx(alone.low, abs=1e-9)
 
 
@@ -90,3 +96,32 @@ def test_a_family_has_draws_enough_that_holm_s_first_step_can_be_passed() -> Non
     assert many.p_value == 2 / 40_001
     few = difference_of(a, b, groups)
     assert (many.low, many.high) == (few.low, few.high), "the interval is that of the first draws"
+
+
+def counts(seed: int, images: int = 60) -> ImageCounts:
+    """Pixels of images of which most show the first of three classes, and few the last."""
+    draw = np.random.default_rng(seed)
+    labelled = draw.integers(50, 100, (images, 3)) * (draw.random((images, 3)) < np.array([0.9, 0.4, 0.05]))
+    correct = (labelled * draw.uniform(0.2, 0.9, (images, 3))).astype(np.int64)
+    return ImageCounts(correct, correct + draw.integers(0, 20, (images, 3)), labelled)
+
+
+def test_mean_iou_is_compared_as_the_metric_that_a_table_shows() -> None:
+    """The definition: the pixels of the images drawn are added up, then divided, then averaged over classes."""
+    runs = {"a": counts(0), "b": counts(1)}
+    items = {
+        name: PerItemScores({}, "i", np.arange(60, dtype=np.int32), {f"head.{k}": v for k, v in pack([run]).items()})
+        for name, run in runs.items()
+    }
+    sums = {name: image_sums(entry, "head/miou") for name, entry in items.items()}
+    found = differences(sums, [("a", "b")], items=60)["a", "b"]
+    value = runs["a"].percent()["miou"] - runs["b"].percent()["miou"]
+    assert found.value == pytest.approx(value, abs=1e-9)
+    assert abs(found.value - 100 * (runs["a"].image_iou - runs["b"].image_iou).mean()) > 0.5, "no mean of images' own"
+    draw, slow = np.random.default_rng(5), []
+    for _ in range(2_000):
+        chosen = draw.integers(0, 60, 60)
+        taken = [ImageCounts(r.correct[chosen], r.predicted[chosen], r.labelled[chosen]) for r in runs.values()]
+        slow.append(taken[0].percent()["miou"] - taken[1].percent()["miou"])
+    low, high = np.quantile(slow, [0.025, 0.975]) - np.mean(slow) + value
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.8), pytest.approx(high, abs=0.8))

@@ -27,7 +27,10 @@ def test_it_says_verdict_counts_deviations_and_claims_in_about_thirty_lines(text
         "Image classification",
         "Object retrieval",
     ]
-    assert "Claims of the paper: 1 as in the paper, 2 differs from the paper, 2 not run." in lines
+    assert (
+        "Claims of the paper: 1 as in the paper, 2 differs from the paper, 2 not run. Noise alone could flip 1 of "
+        "the 3 that were tested here: C22 (other images)."
+    ) in lines
     assert len(lines) <= 45
 
 

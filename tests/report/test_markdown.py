@@ -72,3 +72,15 @@ def test_every_verdict_has_its_own_icon_emoji_and_mark() -> None:
     cells = [VERDICTS[verdict] for verdict in CELL_VERDICTS] + [UNCONFIRMED]
     for field in ("word", "icon", "emoji", "mark"):
         assert len({getattr(cell_label, field) for cell_label in cells}) == len(cells)
+
+
+def test_a_claim_says_by_how_much_and_what_could_flip_it(text: str) -> None:
+    section = text.split("## The paper's claims")[1]
+    assert "Noise alone could flip 1 of the 3 that were tested here: C22 (other images)." in section
+    [row] = [line for line in section.splitlines() if line.startswith("| C22 ")]
+    detail = row.split(" | ")[-1]
+    assert (
+        "Fails by up to 0.60 points; other images could flip it; nothing is trained, so seeds play no part.<br>"
+        in detail
+    )
+    assert detail.rstrip(" |").endswith("difference -0.60, needs &gt; 0; other images -1.50 to +0.25, could flip it")

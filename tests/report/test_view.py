@@ -108,12 +108,36 @@ def test_claims_that_were_tested_stand_first_by_outcome(view: Page, report: dict
 
 
 def test_many_counterexamples_are_folded_away(report: dict[str, Any], tmp_path: Path) -> None:
-    claim = report["claims"][0] | {"detail": "2 of 6 comparisons true; a 1; b 2; c 3; d 4"}
-    few = claim | {"detail": "2 of 4 comparisons true; e 5; f 6"}
-    text = html.render(report | {"claims": [claim, few]}, tmp_path).split('id="claims"')[1]
-    assert "<details><summary>4 counterexamples</summary>" in text
-    assert "<ul><li>a 1</li><li>b 2</li><li>c 3</li><li>d 4</li></ul>" in text
-    assert "2 of 4 comparisons true; e 5; f 6" in text
+    fails = report["claims"][2]
+    margins = [fails["noise"]["margins"][0] | {"text": text} for text in ("a 1", "b 2", "c 3", "d 4")]
+    many = fails | {"detail": "2 of 6 comparisons true; a 1", "noise": fails["noise"] | {"margins": margins}}
+    few = many | {"detail": "2 of 4 comparisons true", "noise": fails["noise"] | {"margins": margins[:2]}}
+    text = html.render(report | {"claims": [many, few]}, tmp_path).split('id="claims"')[1]
+    assert "<p>2 of 6 comparisons true. Fails by up to 0.60 points; other images could flip it; nothing is" in text
+    assert "<details><summary>4 counterexamples</summary>\n<ul><li>a 1</li><li>b 2</li>" in text
+    assert "<p>2 of 4 comparisons true. Fails" in text
+    assert "</p>\n<ul><li>a 1</li><li>b 2</li></ul>" in text
+
+
+def test_which_claims_noise_alone_could_flip_is_one_sentence(view: Page, report: dict[str, Any]) -> None:
+    assert view.claims.noise == "Noise alone could flip 1 of the 3 that were tested here: C22 (other images)."
+    both = {"images": "could flip it", "seeds": "could flip it"}
+    unknown = {"images": "cannot flip it", "seeds": "unknown"}
+    changes = [both, unknown, both]
+    claims = [c | {"noise": c["noise"] | change} for c, change in zip(report["claims"][:3], changes, strict=True)]
+    claims[2] |= {"untestable": "chance says the same"}
+    assert page(report | {"claims": claims}).claims.noise == (
+        "Noise alone could flip 1 of the 2 that were tested here: C01 (other images, other seeds); unknown of 1: C07."
+    )
+    firm = page(report | {"claims": report["claims"][:2]}).claims.noise
+    assert firm == "Noise alone could flip none of the 2 that were tested here."
+    assert not page(report | {"claims": report["claims"][3:]}).claims.noise
+
+
+def test_a_claim_of_an_older_report_shows_its_counterexamples(report: dict[str, Any]) -> None:
+    old = {name: value for name, value in report["claims"][2].items() if name != "noise"}
+    claim = page(report | {"claims": [old | {"detail": "0 of 2 comparisons true; a 1; b 2"}]}).claims.claims[0]
+    assert (claim.tally, claim.sentence, claim.margins) == ("0 of 2 comparisons true", "", ("a 1", "b 2"))
 
 
 def test_costs_are_summed_by_experiment(view: Page) -> None:

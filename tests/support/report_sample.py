@@ -156,6 +156,26 @@ CLAIMS = [
 ]
 
 
+def claim_noise_of(claim: dict[str, Any]) -> dict[str, Any] | None:
+    """As `suite.judge.claim_noise` gives it; of a claim that fails two counterexamples, the first named badly."""
+    if claim["holds_here"] is None:
+        return None
+    interval = {"low": -1.5, "high": 0.25, "p_value": 0.12, "flips": True}
+    text = (
+        f"cub200/encoded/ap: cae 49.5 vs deit 50.1 {HOSTILE}, difference -0.60, needs > 0; other images -1.50 to +0.25"
+    )
+    margin = {"text": f"{text}, could flip it", "cells": ["a/b/cae/s/m", "a/b/deit/s/m"], "amount": -0.6}
+    margin |= {"unit": "points", "least": 0.0, "most": None, "margin": -0.6, "images": interval, "is_paired": True}
+    margin |= {"seeds": None, "is_trained": False}
+    if claim["holds_here"]:
+        firm = {"margin": 4.2, "amount": 4.2, "images": interval | {"low": 3.0, "high": 5.4, "flips": False}}
+        sentence = "Holds by 4.20 points at least; other images cannot flip it; other seeds cannot flip it."
+        words = {"images": "cannot flip it", "seeds": "cannot flip it"}
+        return {"sentence": sentence, **words, "margins": [margin | firm | {"text": "deit 80.0 vs dino 75.8, firmly"}]}
+    sentence = "Fails by up to 0.60 points; other images could flip it; nothing is trained, so seeds play no part."
+    return {"sentence": sentence, "images": "could flip it", "seeds": "nothing is trained", "margins": [margin]}
+
+
 def claims() -> list[dict[str, Any]]:
     """Claims of every kind of agreement with the paper."""
     words = {True: "holds", False: "does not hold", None: "not run"}
@@ -163,6 +183,7 @@ def claims() -> list[dict[str, Any]]:
     keys = ("id", "section", "predicate", "holds_in_paper", "holds_here", "detail")
     rows = [dict(zip(keys, claim, strict=True)) for claim in CLAIMS]
     more = {"untestable": None}
+    rows = [row | {"noise": claim_noise_of(row)} for row in rows]
     return [row | {"statement": f"{row['id']}: {text}", "verdict": words[row["holds_here"]]} | more for row in rows]
 
 

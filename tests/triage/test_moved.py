@@ -5,6 +5,7 @@ import pytest
 
 from suite.judge.paired import differences
 from suite.results.image_counts import ImageCounts, pack
+from suite.results.image_sums import sums_of_scores
 from suite.results.store import PerItemScores
 from suite.triage.moved import moved, scores_of
 
@@ -74,8 +75,8 @@ def test_the_same_items_are_drawn_together() -> None:
     run, trial = scores_of(retrieval(), "encoded", "ap"), scores_of(retrieval(), "encoded", "ap")
     assert run is not None
     assert trial is not None
-    pair = {"a": trial.rows, "b": run.rows}
-    assert moved(run, trial) == differences(pair, [("a", "b")], GROUPS)["a", "b"]
+    sums = {"a": sums_of_scores(trial.rows, GROUPS), "b": sums_of_scores(run.rows, GROUPS)}
+    assert moved(run, trial) == differences(sums, [("a", "b")], items=60)["a", "b"]
 
 
 def test_other_items_are_drawn_each_for_itself_so_nothing_cancels() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suite.core.files import Json
+from suite.judge.claim_noise import COULD, UNKNOWN
 from suite.judge.entries import agreement
 
 AGREEMENT = (
@@ -26,9 +28,10 @@ class Claim:
     Attributes:
         holds_in_paper: whether it holds in the paper's own tables; None where they are not available.
         holds_here: whether it holds on the cells of this run; None where it was not measured.
-        detail: its numbers; before them, why they say nothing here, where that is so.
-        tally: the detail but for its counterexamples.
-        counterexamples: comparisons that are false here, with their numbers.
+        tally: how many of its comparisons are true; before that, why they say nothing here, where that is so.
+        sentence: by how much it holds or fails, and whether noise alone could flip it; empty where it did not run.
+        margins: comparisons with their numbers: of a claim that fails those that are false, of one that holds the
+            narrowest, and others that noise could flip.
     """
 
     id: str
@@ -37,9 +40,9 @@ class Claim:
     predicate: str
     holds_in_paper: bool | None
     holds_here: bool | None
-    detail: str
     tally: str
-    counterexamples: tuple[str, ...]
+    sentence: str
+    margins: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ class Claims:
     Attributes:
         role: what claims decide in this run.
         caveat: what a claim that fails is worth, where that is not obvious; empty elsewhere.
+        noise: which of those that were tested here noise alone could flip, in a sentence; empty where none was tested.
         counts: (agreement with the paper, what that means, number of claims).
         outcomes: claims by agreement, first those that were tested here; an agreement that none has is left out.
     """
 
     role: str
     caveat: str
+    noise: str
     counts: tuple[tuple[str, str, int], ...]
     claims: tuple[Claim, ...]
     outcomes: tuple[Outcome, ...]
@@ -84,6 +89,7 @@ def claims(report: Json) -> Claims:
     return Claims(
         role="Claims are a gate in this run" if report["claims_gate"] else "Claims do not decide the verdict above",
         caveat="on synthetic data a claim that fails says nothing against the paper" if mini else "",
+        noise=_noise([c for c, word in zip(report["claims"], words, strict=True) if word not in NOT_TESTED]),
         counts=tuple((word, meaning, words.count(word)) for word, meaning in AGREEMENT),
         claims=listed,
         outcomes=tuple(
@@ -97,6 +103,7 @@ def claims(report: Json) -> Claims:
 def _claim(claim: Json) -> Claim:
     reason = f"not testable here: {claim['untestable']}" if claim.get("untestable") else ""
     tally, *counterexamples = claim["detail"].split("; ")
+    noise = claim.get("noise") or {"sentence": "", "margins": [{"text": text} for text in counterexamples]}
     return Claim(
         id=claim["id"],
         section=claim["section"],
@@ -104,7 +111,25 @@ def _claim(claim: Json) -> Claim:
         predicate=claim["predicate"],
         holds_in_paper=claim["holds_in_paper"],
         holds_here=claim["holds_here"],
-        detail="; ".join(text for text in (reason, claim["detail"]) if text),
         tally="; ".join(text for text in (reason, tally) if text),
-        counterexamples=tuple(counterexamples),
+        sentence=noise["sentence"],
+        margins=tuple(margin["text"] for margin in noise["margins"]),
     )
+
+
+def _noise(tested: Sequence[Json]) -> str:
+    """Say which claims noise alone could flip, and of which that is unknown."""
+    noises = {claim["id"]: claim["noise"] for claim in tested if claim.get("noise")}
+    if not noises:
+        return ""
+    kinds = {
+        name: [f"other {kind}" for kind in ("images", "seeds") if noise[kind] == COULD]
+        for name, noise in noises.items()
+    }
+    flipped = [f"{name} ({', '.join(words)})" for name, words in kinds.items() if words]
+    unknown = [
+        name for name, noise in noises.items() if not kinds[name] and UNKNOWN in {noise["images"], noise["seeds"]}
+    ]
+    sentence = f"Noise alone could flip {len(flipped) or 'none'} of the {len(noises)} that were tested here"
+    sentence += f": {', '.join(flipped)}" if flipped else ""
+    return f"{sentence}{f'; unknown of {len(unknown)}: ' + ', '.join(unknown) if unknown else ''}."
