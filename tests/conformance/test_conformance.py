@@ -28,6 +28,7 @@ def stops_at(encoder: Encoder, name: str) -> str:
     return answers[name][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["deit", "beit", "mae", "random_init", "raw_pixels"])
 def test_the_suite_s_own_encoders_pass_every_check(spec: str) -> None:
     conformance = run_checks(spec, lambda: load_encoder(spec, weights=WEIGHTS))
@@ -196,6 +197,7 @@ def test_tokens_of_a_module_that_names_no_blocks_warn_about_segmentation() -> No
     )
 
 
+@pytest.mark.slow
 def test_the_fingerprint_tells_encoders_apart_and_repeats() -> None:
     first_print, repeated_print, other_print = (
         run_checks("x", lambda s=s: TinyViT(seed=s).wrapped()).fingerprint for s in (0, 0, 1)

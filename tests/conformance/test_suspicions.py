@@ -20,6 +20,7 @@ def answers(encoder: Encoder, spec: str = "mine") -> dict[str, tuple[str, str]]:
     return {check.name: (check.status, check.detail) for check in checks if check.name in NAMES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", METHODS)
 def test_the_seven_are_under_no_suspicion(spec: str) -> None:
     assert {status for status, _ in answers(load_encoder(spec, weights=WEIGHTS)).values()} == {"passed"}

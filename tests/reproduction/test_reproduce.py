@@ -70,6 +70,7 @@ def test_untouched_it_reproduces_and_writes_every_file(run: Path, data: Path, ca
     assert f'name="{CELL}"' in (run / "junit.xml").read_text(), "test cases carry the cells as properties"
 
 
+@pytest.mark.slow
 def test_a_second_run_reuses_every_cell_and_changes_no_value(
     run: Path, data: Path, capsys: pytest.CaptureFixture
 ) -> None:

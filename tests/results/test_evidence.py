@@ -177,6 +177,7 @@ def test_no_edited_result_is_reused(edit: Callable[[Path], str], run: Path) -> N
     assert Store(run).load_if_valid(KEY, inputs) is None
 
 
+@pytest.mark.slow
 def test_an_edited_value_is_measured_again_by_the_whole_verb(
     run: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
