@@ -108,7 +108,8 @@ def training_of(probe: ProbeLearner) -> dict[str, Any]:
     in_epoch = max(1, len(losses) // schedule.epochs)
     rates = [schedule.lr(probe.spec.lr, k // in_epoch + k % in_epoch / in_epoch) for k in range(len(losses))]
     evaluations = [(epoch * in_epoch, 100 * value) for epoch, value in probe.accuracy]
-    return curve(losses, probe.accuracies(), rates, evaluations)
+    evaluation_losses = [(epoch * in_epoch, value) for epoch, value in probe.evaluation_losses]
+    return curve(losses, probe.accuracies(), rates, evaluations, evaluation_losses)
 
 
 def shifted(views: ViewSet, label_shift: int) -> NDArray[np.int64]:

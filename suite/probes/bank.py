@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from suite.core.digests import digest_of
@@ -156,7 +157,8 @@ def evaluate_pooled(
     answers = {}
     for learner in learners:
         logits = predict(_Classifier(learner), torch.cat(pooled[learner.spec.name]), batches=batches)
-        answers[learner.spec.name] = Answers(*top1(logits, labels.cpu()))
+        loss = float(F.cross_entropy(logits, labels.cpu()))
+        answers[learner.spec.name] = Answers(*top1(logits, labels.cpu()), loss)
     return answers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -43,10 +44,12 @@ class Answers(NamedTuple):
     Attributes:
         predicted: (N,) integers, the class with the highest logit.
         correct: (N,) bool, whether it is the label's.
+        loss: mean cross-entropy over the items.
     """
 
     predicted: Tensor
     correct: Tensor
+    loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class ProbeLearner(Learner):
         super().__init__("probe", spec.name, head, _optimizer(spec, head), remedy=remedy)
         self.spec, self.world = spec, world
         self.accuracy: list[tuple[int, float]] = []
+        self.evaluation_losses: list[tuple[int, float]] = []
         self.answers: dict[str, Answers] = {}
         self._waiting: list[tuple[Tensor, Tensor]] = []
         self._now = 0.0
@@ -192,7 +196,7 @@ class ProbeLearner(Learner):
         return self.head.pool(tokens.to(next(self.head.parameters()).dtype))
 
     def note(self, epoch: int, answers: Answers) -> None:
-        """Keep an evaluation: its accuracy, and of the last and of the best what every item was taken for.
+        """Keep an evaluation: its accuracy and loss, and of the last and of the best what every item was taken for.
 
         Args:
             epoch: epochs done.
@@ -201,6 +205,8 @@ class ProbeLearner(Learner):
         value = float(answers.correct.double().mean())
         best = max((earlier for _, earlier in self.accuracy), default=-1.0)
         self.accuracy = [entry for entry in self.accuracy if entry[0] != epoch] + [(epoch, value)]
+        losses = [entry for entry in self.evaluation_losses if entry[0] != epoch]
+        self.evaluation_losses = [*losses, (epoch, answers.loss)]
         answers = Answers(answers.predicted.cpu().to(torch.int32), answers.correct.cpu())
         self.answers["last"] = answers
         if value > best:
@@ -210,7 +216,8 @@ class ProbeLearner(Learner):
         """Return a learner's state, and what came of the evaluations so far."""
         tensors = {f"predicted.{name}": answers.predicted.clone() for name, answers in self.answers.items()}
         tensors |= {f"correct.{name}": answers.correct.to(torch.uint8) for name, answers in self.answers.items()}
-        tensors["accuracy"] = torch.tensor(self.accuracy, dtype=torch.float64).reshape(-1, 2)
+        for name, values in (("accuracy", self.accuracy), ("evaluation_losses", self.evaluation_losses)):
+            tensors[name] = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
         return super().state() | tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -221,7 +228,10 @@ class ProbeLearner(Learner):
             name: Answers(tensors[f"predicted.{name}"], tensors[f"correct.{name}"].bool()) for name in names
         }
         self._waiting = []
-        self.accuracy = [(int(epoch), value) for epoch, value in tensors["accuracy"].tolist()]
+        self.accuracy, self.evaluation_losses = (
+            [(int(epoch), value) for epoch, value in tensors[name].tolist()]
+            for name in ("accuracy", "evaluation_losses")
+        )
 
     @property
     def facts(self) -> object:

@@ -66,10 +66,13 @@ def _of_heads(place: tuple[str, str, str], by_method: Mapping[str, Json]) -> Ite
         }
         if lines:
             yield _curves(dataset, f"{title}: {what}", f"{dataset}-{setting}-{name}", lines, ("step", label))
-    lines = {m: _line(t["evaluations"]) for m, t in by_method.items() if len(t["evaluations"]) > 1}
-    if lines:
-        caption, key = f"{title}: {metric} on evaluation data", f"{dataset}-{setting}-evaluations"
-        yield _curves(dataset, caption, key, lines, ("step", f"{metric} (%)"))
+    for name, what, label in (
+        ("evaluation_losses", "loss on evaluation data", f"loss of {unit}"),
+        ("evaluations", f"{metric} on evaluation data", f"{metric} (%)"),
+    ):
+        lines = {m: _line(t[name]) for m, t in by_method.items() if len(t.get(name, ())) > 1}
+        if lines:
+            yield _curves(dataset, f"{title}: {what}", f"{dataset}-{setting}-{name}", lines, ("step", label))
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

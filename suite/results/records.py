@@ -45,6 +45,7 @@ TRAINING_FORM: Form = {
     "seed": "a whole number >= 0",
     "rate": "a number >= 0",
     "stated": "true or false",
+    "evaluation_losses": _POINTS,
     "accuracies": Each("a number or null"),
     "end": OrNull(dict.fromkeys(_NUMBERS, "a number or null")),
 }

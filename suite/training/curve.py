@@ -28,6 +28,7 @@ def curve(
     accuracies: Sequence[float],
     rates: Sequence[float],
     evaluations: Sequence[tuple[int, float]],
+    evaluation_losses: Sequence[tuple[int, float]] = (),
 ) -> dict[str, Any]:
     """Return what is kept of the training of a head.
 
@@ -36,20 +37,21 @@ def curve(
         accuracies: of each step's batch before the step, fractions; NaN where there is none.
         rates: learning rate of each step, in any unit.
         evaluations: (steps done, per cent), in this order.
+        evaluation_losses: (steps done, loss on the evaluation data), in this order; none where it is not computed.
 
     Returns:
         `steps`, the ends of at most 20 stretches of the training; `losses` and `accuracies` (per cent), the mean over
-        the steps of each, None where there is none; `evaluations`, at most 20 of them, evenly spread, with the last
-        one; `end`, see `end_of`.
+        the steps of each, None where there is none; `evaluations` and `evaluation_losses`, at most 20 of each, evenly
+        spread, with the last one; `end`, see `end_of`.
     """
     stretches = np.array_split(np.arange(len(losses)), min(POINTS, len(losses))) if losses else []
     loss, accuracy = np.asarray(losses, float), 100 * np.asarray(accuracies, float)
-    chosen = np.linspace(0, len(evaluations) - 1, min(POINTS, len(evaluations))).round().astype(int)
     return {
         "steps": [int(stretch[-1]) + 1 for stretch in stretches],
         "losses": [_rounded(_mean(loss[stretch]), 5) for stretch in stretches],
         "accuracies": [_rounded(_mean(accuracy[stretch]), 2) for stretch in stretches],
-        "evaluations": [[evaluations[k][0], _rounded(evaluations[k][1], 4)] for k in chosen],
+        "evaluations": _thinned(evaluations, 4),
+        "evaluation_losses": _thinned([(step, loss) for step, loss in evaluation_losses if math.isfinite(loss)], 5),
         "end": end_of(losses, rates),
     }
 
@@ -94,6 +96,11 @@ def _change(place: NDArray[np.float64], loss: NDArray[np.float64]) -> tuple[floa
     slope = float(x @ y / (x @ x))
     rest = y - slope * x
     return TENTH * slope, TENTH * math.sqrt(float(rest @ rest / (len(x) - 2) / (x @ x)))
+
+
+def _thinned(points: Sequence[tuple[int, float]], digits: int) -> list[list[float | None]]:
+    chosen = np.linspace(0, len(points) - 1, min(POINTS, len(points))).round().astype(int)
+    return [[points[k][0], _rounded(points[k][1], digits)] for k in chosen]
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -114,7 +114,8 @@ def test_other_learning_rates_come_beside_the_stated_one(data: Path, alone: Prob
     heads = [(head["setting"], head["rate"], head["stated"]) for head in kept["trainings"]]
     assert sorted(heads)[5:] == [("linear", pytest.approx(rate), rate == 0.4) for rate in (0.1, 0.2, 0.4, 0.8, 1.6)]
     for head in kept["trainings"]:
-        assert head["steps"][-1] == head["evaluations"][-1][0]
+        assert head["steps"][-1] == head["evaluations"][-1][0] == head["evaluation_losses"][-1][0]
+        assert len(head["evaluation_losses"]) == len(head["evaluations"])
         assert len(head["steps"]) == len(head["losses"]) == len(head["accuracies"]) <= 20
         assert all(0 <= accuracy <= 100 for accuracy in head["accuracies"])
     assert kept["trainings"][0]["evaluations"][-1][1] == pytest.approx(kept["linear"][0]["last"], abs=1e-4)

@@ -98,15 +98,20 @@ def test_the_tokens_of_an_epoch_are_asked_for_once_for_all_heads() -> None:
 
 def test_evaluations_are_the_heads_own_in_batches_of_ranks_that_stride() -> None:
     probe, predicted = train([ATTENTIVE])["attentive"], torch.empty(N, dtype=torch.int32)
+    log_shares = torch.empty(N)
     with torch.no_grad():
         for rank in reversed(range(3)):  # of the items that come twice the first time counts
             for part in (torch.arange(rank, N + 2, 3) % N).split(10):
-                predicted[part] = probe.head(VIEWS[0, part]).argmax(1).to(torch.int32)
+                logits = probe.head(VIEWS[0, part])
+                predicted[part] = logits.argmax(1).to(torch.int32)
+                log_shares[part] = logits.log_softmax(1)[torch.arange(len(part)), LABELS[part]]
     correct = predicted == LABELS
     assert torch.equal(probe.answers["last"].predicted, predicted)
     assert torch.equal(probe.answers["last"].correct, correct)
     assert [epoch for epoch, _ in probe.accuracy] == [1, 2, 3]
     assert probe.accuracy[-1][1] == pytest.approx(correct.double().mean().item())
+    assert [epoch for epoch, _ in probe.evaluation_losses] == [1, 2, 3]
+    assert probe.evaluation_losses[-1][1] == pytest.approx(-log_shares.mean().item(), abs=1e-6)
     best = max(value for _, value in probe.accuracy)
     assert probe.answers["best"].correct.double().mean().item() == pytest.approx(best)
 

@@ -119,7 +119,9 @@ def test_a_curve_has_twenty_points_and_its_means() -> None:
     assert kept["accuracies"] == [50.0] * 20
     assert len(kept["evaluations"]) == 20
     assert kept["evaluations"][-1] == [40, 20.0]
-    assert curve([], [], [], []) == {"steps": [], "losses": [], "accuracies": [], "evaluations": [], "end": None}
+    names = ("steps", "losses", "accuracies", "evaluations", "evaluation_losses")
+    assert curve([], [], [], []) == {name: [] for name in names} | {"end": None}
+    assert curve([], [], [], [], [(1, 2.0000001), (2, math.nan), (3, 1.5)])["evaluation_losses"] == [[1, 2.0], [3, 1.5]]
     assert curve([1.0], [math.nan], [1.0], [])["accuracies"] == [None]
 
 

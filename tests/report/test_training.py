@@ -25,6 +25,7 @@ PLACE = ("part_classification", "coco", "cae", "attentive", "accuracy")
 def training(setting: str = "attentive", **changes: Any) -> dict[str, Any]:
     head = {"setting": setting, "metric": "accuracy", "seed": 0, "rate": 0.02, "stated": True}
     curve = {"steps": [10, 20], "losses": [2.0, 1.0], "accuracies": [30.0, 71.5], "evaluations": [[20, 60.25]]}
+    curve["evaluation_losses"] = [[20, 1.25]]
     return head | curve | {"end": MARKED} | changes
 
 

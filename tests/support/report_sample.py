@@ -250,6 +250,7 @@ def trainings() -> list[dict[str, Any]]:
             "losses": [3.0, level, level / 2],
             "accuracies": [5.0, None, 20.0 * level],
             "evaluations": [[50, 10.0 * level], [100, 12.0 * level]],
+            "evaluation_losses": [],
             "end": {"fall": level / 8, "fall_se": 0.01, "slope": -0.01, "slope_se": 0.01, "whole": 3.0 - level / 2},
         }
         for method, level in (("dino", 2.0), ("mae", 1.5))
