@@ -121,7 +121,7 @@ def _cells(column: str, methods: Sequence[str]) -> tuple[CellId, ...]:
 def _place_among(methods: Sequence[str], parts: Mapping[str, str]) -> int:
     limit = int(parts["limit"])
     if not 1 <= limit <= len(methods):
-        raise ExpectedError(f"cannot be decided by {limit}: expected a number from 1 to {len(methods)}")
+        raise ExpectedError(f"count or rank: expected a number from 1 to {len(methods)}, got {limit}")
     return limit
 
 

@@ -172,6 +172,16 @@ comparisons = 1
             "claims[0].predicate: unknown method 'dingo': expected one of deit, mocov3, dino, beit, mae, cae, ibot",
         ),
         ("e/d/s/m", "d/s/m", "claims[0].predicate: cannot read 'd/s/m': expected experiment/dataset/setting/metric"),
+        (
+            "dino > mae on",
+            "rank(dino) <= 7 on",
+            "claims[0].predicate: count or rank: expected a number from 1 to 6, got 7",
+        ),
+        (
+            "dino > mae on",
+            "count({mae,cae} > dino) >= 3 on",
+            "claims[0].predicate: count or rank: expected a number from 1 to 2, got 3",
+        ),
     ],
 )
 def test_a_broken_claim_names_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
