@@ -95,6 +95,39 @@ def test_a_tensor_that_claims_more_bytes_than_the_file_has(tmp_path):
     assert "cannot be read as weights: it is damaged or no checkpoint" in refused(tmp_path / "short.pth")
 
 
+def test_a_flipped_bit_in_any_record_is_named_though_torch_reads_over_it(tmp_path):
+    path = tmp_path / "mae.pth"
+    write("mae", path)
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        tensors = [entry for entry in archive.infolist() if "/data/" in entry.filename]
+    for entry in tensors:
+        data = bytearray(content)
+        name_bytes, extra_bytes = struct.unpack_from("<HH", data, entry.header_offset + 26)
+        data[entry.header_offset + 30 + name_bytes + extra_bytes] ^= 1
+        path.write_bytes(data)
+        torch.load(path, weights_only=True)
+        assert refused(path) == (
+            f"cannot be read as weights: its {entry.filename} is not what its own checksum says: the file is damaged; "
+            "fetch it again"
+        )
+    path.write_bytes(content)
+    assert read_file(path)
+
+
+def test_a_file_without_checksums_is_read(tmp_path):
+    content = write("mae", tmp_path / "mae.pth")
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(content, tmp_path / "without.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with zipfile.ZipFile(tmp_path / "without.pth") as archive:
+        assert {entry.CRC for entry in archive.infolist()} == {0}
+    read = read_file(tmp_path / "without.pth")["model"]
+    assert all(torch.equal(tensor, read[name]) for name, tensor in content["model"].items())
+
+
 def test_one_number_shown_a_billion_times(tmp_path):
     content = write("mae", tmp_path / "mae.pth")
     content["model"]["patch_embed.proj.weight"] = torch.zeros(1).expand(2**24, 3, 8, 8)

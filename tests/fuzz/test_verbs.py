@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,16 @@ FILES: dict[str, tuple[Mutation, ...]] = {
     "imagenet1k/val/n01440764/ILSVRC2012_val_00000001.JPEG": (in_head, in_bytes),
     "lip/ann/val/val_1.png": (in_head, in_bytes),
     "lip/img/val/val_1.jpg": (in_head, in_bytes),
+    "weights/dino.pth": (in_head, in_bytes),
 }
+CHECKPOINT = "weights/dino.pth"
 EXPERIMENTS = {
     PEOPLE: "part_classification",
     THINGS: "object_retrieval",
     f"{CUB}/parts/part_locs.txt": "part_retrieval",
     "cifar10/cifar-10-batches-py/batches.meta": "object_retrieval",
+    "lip/ann/val/val_1.png": "part_segmentation",
+    CHECKPOINT: "part_retrieval",
 }
 """Experiment that reads a file, of those that take a second."""
 ALLOWED = ("opens", "takes", "subprocess.Popen ('git', ")
@@ -45,7 +50,10 @@ IN_A_RUN = at_least(2)
 
 @pytest.fixture
 def data(lookalike_data: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(lookalike_data, tmp_path / "place/data"))
+    copy = Path(shutil.copytree(lookalike_data, tmp_path / "place/data"))
+    (copy / CHECKPOINT).parent.mkdir()
+    shutil.copy(MINI_WEIGHTS / Path(CHECKPOINT).name, copy / CHECKPOINT)
+    return copy
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,7 +65,12 @@ def loaded(lookalike_data: Path, tmp_path_factory: pytest.TempPathFactory) -> No
 
 def plan(data: Path, place: Path, dataset: str) -> list[str]:
     ask = ["plan", "--profile=paper", f"--data={data}", f"--dataset={dataset}", "--encoder=dino", "--no-calibrate"]
-    return [*ask, f"--weights={MINI_WEIGHTS}", f"--run={place / 'run'}", f"--cache={place / 'cache'}"]
+    weights = data / "weights" if (data / CHECKPOINT).exists() else MINI_WEIGHTS
+    return [*ask, f"--weights={weights}", f"--run={place / 'run'}", f"--cache={place / 'cache'}"]
+
+
+def dataset_of(name: str) -> str:
+    return "cub200" if name == CHECKPOINT else name.partition("/")[0]
 
 
 def told(
@@ -78,7 +91,7 @@ def told(
             yield f"{where}: above {LIMIT_S} s"
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [name for name in FILES if name != CHECKPOINT])
 def test_verify(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
     dataset = name.partition("/")[0]
     ask = ["verify", "data", dataset, "--profile", "paper", f"--data={data}", "--full"]
@@ -88,7 +101,7 @@ def test_verify(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_plan(data: Path, name: str, capsys: pytest.CaptureFixture) -> None:
-    ask = plan(data, data.parent, name.partition("/")[0])
+    ask = plan(data, data.parent, dataset_of(name))
     faults = [*told(data, name, ask, {0, 2, 3}, IN_A_RUN, capsys)]
     assert not faults, "\n".join(faults[:10])
 
@@ -114,13 +127,13 @@ def checks_of_this_environment() -> list[Check]:
 @pytest.mark.usefixtures("nothing_drawn_or_loaded", "made_once")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_reproduce(data: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset, place = name.partition("/")[0], data.parent
+    dataset, place = dataset_of(name), data.parent
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     from suite.experiments import context  # and torch with it
 
-    context.load.cache_clear()
+    monkeypatch.setattr(context, "load", lru_cache(0)(context.load.__wrapped__))  # reads each case of a checkpoint
     ask = ["reproduce", "--profile=paper", f"--data={data}", f"--dataset={dataset}", "--encoder=dino", "--limit=2"]
-    ask += [f"--experiment={EXPERIMENTS[name]}", f"--weights={MINI_WEIGHTS}", "--device=cpu", "--workers=1"]
+    ask += [f"--experiment={EXPERIMENTS[name]}", f"--weights={data / 'weights'}", "--device=cpu", "--workers=1"]
     ask += [f"--run={place / 'run'}", f"--cache={place / 'cache'}"]
     faults = [*told(data, name, ask, {0, 2, 3}, IN_A_RUN, capsys)]
     assert not faults, "\n".join(faults[:10])
