@@ -130,7 +130,10 @@ def test_the_report_says_how_to_cite_and_check_it(pristine: Path) -> None:
         (["nowhere"], "expected data, or the folder of a run"),
         (["{run}", "cub200"], "expected one run and nothing after it, got cub200"),
         (["{run}", "--digest", "1234"], "expected 12 to 64 hexadecimal digits"),
-        (["{run}/cells"], "no report"),
+        (
+            ["{run}/cells"],
+            "expected the folder of a finished run, with report.json, got one without; make one with make",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_line(

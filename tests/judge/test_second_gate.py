@@ -125,7 +125,9 @@ def test_a_cell_moved_inside_the_papers_tolerance_turns_the_second_gate_red_and_
         r"seed [012] differs by \+0\.200 from the accepted run, tolerance 0\.05", cell["accepted"]["reason"]
     )
     page, text = (run / "report.html").read_text(), (run / "report.md").read_text()
-    assert '<section class="verdict good" aria-label="Verdict">' in page
+    assert content["verdict"] == "reproduced"
+    assert '<section class="verdict bad" aria-label="Verdict">' in page
+    assert "reproduced, but a gate fails" in page
     assert '<section class="verdict bad" aria-label="Second gate">' in page
     assert "**Second gate, no change against our accepted run: ❌ changed.**" in text
     assert "| second gate" in text.split("cells</summary>")[-1].split("\n")[2], "a column of its own"

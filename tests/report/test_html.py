@@ -170,9 +170,13 @@ def test_a_drawing_is_a_picture_with_a_text_and_its_caption_is_read(text: str, p
     kinds = [str(drawing["aria-label"]).split(",")[0] for drawing in drawings]
     assert kinds == ["Chart"] * charts + ["Scatter plot"] * 2 + ["Line plot"] * 3
     bare = [figure for figure in page.elements("figure") if figure != {"class": "chart"}]
-    assert bare == [{}] * 4, "an image has no caption: all in it is hidden from who hears the page"
+    assert bare == [{}] * 5, "an image has no caption: all in it is hidden from who hears the page"
     captions = re.findall("<figcaption>(.*?)</figcaption>", text)
-    assert captions[charts:] == ["LIP: training loss", "LIP: mIoU while training"]
+    assert captions[charts:] == [
+        "LIP: training loss",
+        "LIP: accuracy on training batches",
+        "LIP: mIoU on evaluation data",
+    ]
 
 
 def test_mini_says_that_it_does_not_replicate_the_paper(page: Page, report: dict[str, Any], folder: Path) -> None:

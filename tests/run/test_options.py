@@ -175,7 +175,11 @@ def test_make_knows_all_its_variables() -> None:
     """Those it names in no list would still be taken from the environment."""
     text = (ROOT / "Makefile").read_text()
     used = set(re.findall(r"\$[({]([A-Z_]+)[)}]|call switch,([A-Z_]+)", text)) - {("", "")}
-    defined = set(re.findall(r"^([A-Z_]+) *:?=", text + MAKE.read_text(), re.MULTILINE)) | {"MAKE", "MAKEFILE_LIST"}
+    defined = set(re.findall(r"^([A-Z_]+) *:?=", text + MAKE.read_text(), re.MULTILINE)) | {
+        "MAKE",
+        "MAKECMDGOALS",
+        "MAKEFILE_LIST",
+    }
     listed = re.search(r"^VARIABLES := (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
     switches = re.search(r"^SWITCHES  := (.*)$", text, re.MULTILINE)
     assert listed is not None

@@ -124,12 +124,13 @@ def test_shards_take_turns_and_the_whole_then_has_nothing_to_measure(
     assert triage(one.request.run, question) == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_other_values_from_the_same_inputs_is_told_by_measuring_it_again(
     one: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As of a machine at fault: the run was measured with reversed colours, of which its inputs say nothing."""
     fault = next(fault for fault in HERE if fault.kind == "RGB or BGR")
-    run = place_of(fault, one.folder) / "faulty" / "run"
+    run = with_fault(fault, R, one.request, one.folder)
     tried: list[str] = []
     measure = whole.measure
 
