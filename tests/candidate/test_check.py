@@ -54,6 +54,7 @@ def test_what_was_edited_in_another_run_is_named_and_not_adopted(run: Path, tmp_
     assert list(Store(request.run).keys()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded")
 def test_check_measures_a_user_s_encoder_beside_another(
     tmp_path: Path, drawn_cifar10: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture

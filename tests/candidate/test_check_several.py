@@ -40,6 +40,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("swept", None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_drawn_or_loaded", "module")
 def test_a_list_of_encoders_is_measured_and_reported_beside_another(
     tmp_path: Path, drawn_cifar10: Path, capsys: pytest.CaptureFixture

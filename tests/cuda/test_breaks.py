@@ -33,6 +33,7 @@ BREAKS = [
 """Walk, function, what is broken in it, and how."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("walk", "place", "old", "new"), BREAKS, ids=[place for _, place, _, _ in BREAKS])
 def test_a_broken_placement_is_seen(
     walk: str, place: str, old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

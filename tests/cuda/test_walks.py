@@ -80,6 +80,7 @@ def test_every_encoder_is_loaded_and_run(method: str, tmp_path: Path, monkeypatc
     assert promised("test_every_encoder_is_loaded_and_run") <= names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", [name for name in WALKS if name != "encoder"])
 def test_every_walk_has_the_cpu_s_values(walk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = WALKS[walk]("cpu", tmp_path / "expected")
@@ -87,6 +88,7 @@ def test_every_walk_has_the_cpu_s_values(walk: str, tmp_path: Path, monkeypatch:
         compare(WALKS[walk]("cuda", tmp_path / "found"), expected)
 
 
+@pytest.mark.slow
 def test_the_walks_go_where_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for cached in (prefetch._side_stream, tiled_loss._tiles):
         cached.cache_clear()
@@ -123,6 +125,7 @@ def test_a_new_branch_without_a_row_is_seen(line: str, tmp_path: Path) -> None:
     assert branches(tmp_path) == {f"{tmp_path.name}/new.py A.step"}
 
 
+@pytest.mark.slow
 def test_decisions_about_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Precision, rates and samples of a plan, facts of the machine, and who has the GPU."""
     lower = SimpleNamespace(autocast="float16")

@@ -33,6 +33,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return tensors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POOLED)
 def test_a_model_that_pools_before_its_norm_keeps_it(published: dict[str, Any], tmp_path: Path, name: str) -> None:
     tensors = trained(name)
@@ -48,6 +49,7 @@ def test_a_model_that_pools_before_its_norm_keeps_it(published: dict[str, Any], 
     assert own.notes == from_file.notes == ("the norm behind the pooling (fc_norm) is the final norm",)
 
 
+@pytest.mark.slow
 def test_tokens_are_those_that_timm_pools(published: dict[str, Any]) -> None:
     name = POOLED[0]
     published.update(trained(name))

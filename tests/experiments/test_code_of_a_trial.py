@@ -53,6 +53,7 @@ def names(experiment: str) -> set[str]:
     return {path.relative_to(SUITE).as_posix() for path in files_behind(f"suite.experiments.test_{experiment}")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_file_that_runs_is_in_the_digest(experiment: str, data: Path, tmp_path: Path) -> None:
     dataset = EXPERIMENTS[experiment].datasets[0]

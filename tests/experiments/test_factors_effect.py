@@ -69,6 +69,7 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "choice", "experiment"), cases())
 def test_a_factor_changes_what_is_measured_unless_it_is_the_protocols_own(
     measure: Measure, name: str, choice: str, experiment: str

@@ -121,6 +121,7 @@ def trial(data: Path, folder: Path, choice: str) -> Trial:
     return Trial(request, replace(experiment, parameters=parameters), dataset, spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["last", "best"])
 def test_values_follow_from_their_own_evaluation_and_do_so_again_after_a_stop(
     data: Path, tmp_path: Path, choice: str, monkeypatch: pytest.MonkeyPatch

@@ -63,11 +63,13 @@ def test_one_process_is_this_one() -> None:
     assert run_together(1, "cpu", [], lambda word, world: (word, world), "here") == ("here", ALONE)
 
 
+@pytest.mark.slow
 def test_the_failure_of_another_process_is_an_error_here() -> None:
     with pytest.raises(RequestError, match="expected 2 processes to the end"):
         run_together(2, "cpu", [], fail)
 
 
+@pytest.mark.slow
 def test_memory_that_another_process_lacks_is_memory_that_the_trial_lacks() -> None:
     with pytest.raises(MemoryError) as caught:
         run_together(2, "cpu", [], runs_short)
@@ -75,6 +77,7 @@ def test_memory_that_another_process_lacks_is_memory_that_the_trial_lacks() -> N
     assert is_out_of_memory(caught.value)
 
 
+@pytest.mark.slow
 def test_what_another_process_did_less_of_at_a_time_is_told_here() -> None:
     with backoffs() as told:
         assert run_together(2, "cpu", [], does_less) == "done"

@@ -76,6 +76,7 @@ def test_it_is_what_one_matrix_of_all_crops_says(
     assert trial.cell_settings == ["encoded", "projected"]
 
 
+@pytest.mark.slow
 def test_where_chunks_end_does_not_matter(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = list(page.searched_files(trial).values())
     places = [page.place(query, list(NUMBERS)) for query in QUERIES]

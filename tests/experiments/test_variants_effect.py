@@ -41,6 +41,7 @@ def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "choice", "experiment"), cases())
 def test_a_variant_changes_what_is_measured(measure: Measure, name: str, choice: str, experiment: str) -> None:
     variant = load_variants()[name]

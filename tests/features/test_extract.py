@@ -123,6 +123,7 @@ def test_an_output_is_an_entry_of_its_own_whatever_it_was_made_with(
     assert entries(tmp_path) == result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("permute", [False, True])
 def test_what_is_made_together_has_the_bits_of_what_is_made_alone(
@@ -225,6 +226,7 @@ def test_only_what_was_asked_for_is_computed_and_held(
         extract(load_encoder("random_init"), views, "projected")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mae", "dino", "mocov3"])
 @pytest.mark.parametrize("permute", [False, True])
 def test_the_bits_of_a_view_depend_neither_on_its_place_nor_on_its_company(

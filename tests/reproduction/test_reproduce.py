@@ -88,6 +88,7 @@ def test_a_second_run_reuses_every_cell_and_changes_no_value(
     assert [line[:13] for line in again] == ["[step 1 of 6]", "[step 5 of 6]", "[step 6 of 6]"]
 
 
+@pytest.mark.slow
 def test_two_runs_and_other_threads_give_identical_values(run: Path, data: Path) -> None:
     ask(run, data)
     other = run.with_name("other")
@@ -98,6 +99,7 @@ def test_two_runs_and_other_threads_give_identical_values(run: Path, data: Path)
     assert one == two
 
 
+@pytest.mark.slow
 def test_wrong_weights_turn_it_red(run: Path, data: Path, tmp_path: Path) -> None:
     content = torch.load(WEIGHTS / "deit.pth", weights_only=True)
     tensor = content["model"]["blocks.1.mlp.fc1.weight"]
@@ -107,6 +109,7 @@ def test_wrong_weights_turn_it_red(run: Path, data: Path, tmp_path: Path) -> Non
     assert cells(run)[CELL]["verdict"] == "deviates"
 
 
+@pytest.mark.slow
 def test_swapped_normalisation_turns_it_red(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load = context.load_encoder
 
@@ -134,6 +137,7 @@ def test_a_limited_run_is_not_judged(run: Path, data: Path) -> None:
     assert cells(run)[CELL]["verdict"] == "no reference"
 
 
+@pytest.mark.slow
 def test_a_variant_is_measured_but_not_held_against_the_default_s_values(run: Path, data: Path) -> None:
     ask(run, data)
     other = run.with_name("cls")
@@ -143,6 +147,7 @@ def test_a_variant_is_measured_but_not_held_against_the_default_s_values(run: Pa
     assert changed["measured"] == default["object_retrieval/cifar10/deit/cls/ap"]["measured"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -169,6 +174,7 @@ def test_a_checkpoint_with_a_missing_tensor_is_named(run: Path, data: Path, tmp_
     assert "norm.weight" in cells(run)[CELL]["reason"]
 
 
+@pytest.mark.slow
 def test_what_did_not_run_runs_when_it_can_and_keeps_what_had_finished(run: Path, data: Path) -> None:
     batch = data / "cifar10" / "cifar-10-batches-py" / "test_batch"
     kept = batch.read_bytes()
@@ -179,6 +185,7 @@ def test_what_did_not_run_runs_when_it_can_and_keeps_what_had_finished(run: Path
     assert cells(run)[CELL]["verdict"] == "reproduced"
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_finished_cells(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores, calls = retrieval.retrieval_scores, []
 
@@ -196,6 +203,7 @@ def test_ctrl_c_keeps_finished_cells(run: Path, data: Path, monkeypatch: pytest.
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line(run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     write = files.write_atomically
 

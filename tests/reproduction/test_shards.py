@@ -29,6 +29,7 @@ def ends(folder: Path) -> list[dict]:
     return [line for line in lines if line["event"] == "end"]
 
 
+@pytest.mark.slow
 def test_shards_give_the_values_of_the_whole_and_no_verdict_and_again_nothing_new(
     tmp_path: Path, drawn_cifar10: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_shard_whose_data_lack_ends_in_2_and_says_why(tmp_path: Path, capsys: 
     )
 
 
+@pytest.mark.slow
 def test_a_shard_of_another_request_is_refused_before_it_writes(
     tmp_path: Path, drawn_cifar10: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_shard_of_another_request_is_refused_before_it_writes(
     assert [path.name for path in (run / "shards").iterdir()] == ["1-of-2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "how"), [(errno.ENOLCK, ("--shard", "1/2")), (errno.ENOSYS, ("--join",))])
 def test_on_a_disk_without_locks_nothing_fails(
     tmp_path: Path,

@@ -72,6 +72,7 @@ def test_jobs_that_follow_from_an_end_are_done_and_unwanted_ones_are_not() -> No
     assert [*notes.ends] == ["one", "rest"]
 
 
+@pytest.mark.slow
 def test_the_death_of_the_server_loses_nothing(tmp_path: Path) -> None:
     killed = tmp_path / "killed"
     jobs = [job("beside", "wait_for", killed), job("killer", "kill_server", killed), job("after", "nothing")]
@@ -144,6 +145,7 @@ def test_a_server_that_dies_while_it_forks_is_replaced(monkeypatch: pytest.Monke
     assert notes.messages == [("one", "began"), ("one", "ended")]
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_replaced_although_it_refuses_before_it_has_ended(tmp_path: Path) -> None:
     """Its socket is closed some time before its process can be waited for: here half a second."""
     forkserver.ensure_running()

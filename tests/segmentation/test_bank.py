@@ -79,6 +79,7 @@ def test_the_bias_decays_only_where_asked_for():
     assert spared.fc.bias.abs().sum() > decayed.fc.bias.abs().sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [[0], [3, 1], [2, 0, 3, 1]])
 def test_a_head_ends_as_it_would_alone(order):
     bank = train()
@@ -123,12 +124,14 @@ def test_every_step_is_told():
     assert told[-1][2] == 0
 
 
+@pytest.mark.slow
 def test_trained_heads_are_frozen():
     for head in train().heads.values():
         assert not head.training
         assert not any(p.requires_grad for p in head.parameters())
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_head_and_step():
     def spoiled(step: int) -> Batch:
         batch = batches(step)
@@ -175,6 +178,7 @@ def test_features_are_the_raw_outputs_of_the_blocks_in_their_order():
     assert torch.equal(layer_features(encoder, (last, 0))(images)[:, encoder.embed_dim :], tokens.layers[0])
 
 
+@pytest.mark.slow
 def test_features_do_not_depend_on_what_else_is_encoded():
     encoder = load_encoder("random_init")
     images = torch.randn(5, 3, 4 * encoder.patch_size, 4 * encoder.patch_size)

@@ -106,6 +106,7 @@ def test_a_bank_that_grows_trains_its_new_heads_only(tmp_path):
     assert_same(grown, train())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [{"identity": "b"}, {"iterations": 13}, {"warmup": 3}], ids=["identity", "iterations", "warmup"]
 )
@@ -127,6 +128,7 @@ def test_a_checkpoint_under_the_name_of_another_is_ignored_with_a_warning(tmp_pa
     assert f"warning: {checkpoint}: is of another configuration" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 7, 200, -1])
 def test_a_truncated_checkpoint_is_ignored_with_a_warning(tmp_path, capsys, keep):
     interrupted_after(5, tmp_path)
