@@ -48,7 +48,7 @@ PAGE = DOCS / "evidence" / "triage.md"
 TEXT = """# Does triage name the fault?
 
 Written by `tests/support/triage_proof.py` (`make triage-proof`) on {date}; a small part of it is a test of `make
-test` (`tests/triage/test_named.py`).
+test-slow` (`tests/triage/test_named.py`).
 
 Each fault is put into a run of the mini study by other means than triage's own (`tests/support/triage_faults.py`): in
 the reading of a file, in PyTorch's resizing in PIL's place, in a checkpoint, in a table of splits. That run takes the
