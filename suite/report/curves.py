@@ -19,6 +19,8 @@ from suite.report.plot import INK, STYLES, inline
 Dashes = str | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 """Methods of one family share its colour; these tell them apart."""
+BOX = (0.15, 0.15, 0.83, 0.82)
+"""Axes in a plot: left, bottom, width, height, with room for labels of five characters."""
 Line = tuple[Sequence[float], Sequence[float]]
 
 
@@ -144,9 +146,9 @@ def _curves(
 
 @plain_style()
 def _draw(key: str, lines: dict[str, Line], axis_labels: tuple[str, str], *, logarithmic: bool) -> str:
-    figure = Figure(figsize=(4.4, 3.1), layout="constrained")
+    figure = Figure(figsize=(4.4, 3.1))
     FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes(BOX)  # a layout that fits itself would draw every plot twice
     for method, (colour, dashes) in line_styles(list(lines)).items():
         axes.plot(*lines[method], color=colour, linestyle=dashes, linewidth=1.5, marker="." if logarithmic else None)
     if logarithmic:
